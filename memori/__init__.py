@@ -1,0 +1,31 @@
+"""memori makes a script of neuroimaging steps remember.
+
+Stage           a callable given a memory
+Pipeline        stages wired as a directed acyclic graph, over one case or many
+Results         what both return: values by output name
+Folder          a path whose folder's content counts
+workdir         the own folder of the stage that is running
+MemoriError     what every error of memori's own is
+MemoriWarning   what memori does not trust, or could not keep
+
+The formats and tools of the field are in `memori.neuro`.
+"""
+
+from memori.digest.folder import Folder
+from memori.errors import MemoriError, MemoriWarning, RecordError, StageError
+from memori.results import Results
+from memori.running import workdir
+from memori.stage import Stage
+from memori.version import __version__
+
+__all__ = [
+    "Folder",
+    "MemoriError",
+    "MemoriWarning",
+    "RecordError",
+    "Results",
+    "Stage",
+    "StageError",
+    "__version__",
+    "workdir",
+]

@@ -1,0 +1,270 @@
+"""Files and folders that the values of a stage name.
+
+A string among the inputs or outputs that names an existing file stands for the file's content; a
+`Folder` stands for the contents of a folder. The path itself counts too, relative to the stage's
+`hash_output`, so that a project moved as a whole keeps its memory. Any other absolute path is
+also taken relative to it, and nothing more.
+
+A path inside a run's own folder (``NAME/KEY8/brain.nii.gz``) counts without the key: whether
+the file came from this run or from an equal one of a changed stage makes no difference.
+
+Not promised: the contents of a folder that is passed as a plain string. Wrap it in `Folder`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+
+from memori.digest.files import (
+    FileDigest,
+    file_digest,
+    from_record,
+    is_file,
+    kind_of,
+    settle_time,
+    to_record,
+    unchanged,
+)
+from memori.digest.folder import Folder, folder_digest
+from memori.digest.values import copy_json, put, strings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Literal
+
+    from memori.digest.values import JSON, Pointer
+
+    Kind = Literal["file", "folder", "path"]
+
+_RUN_FOLDER = re.compile(r"(?:(?P<above>.+)/)?(?P<name>[^/]+)/[0-9a-f]{8}(?:-\d+)?/(?P<inside>.+)")
+
+
+class Artifact:
+    """A file, a folder, or only a path, that a value names.
+
+    Attributes
+    ----------
+    pointer : tuple of str and int
+        Where the string sits; the first element is the name of the input or output.
+    kind : {"file", "folder", "path"}
+        What counts: a file's content, a folder's, or the name alone.
+    path : str
+        Relative to the stage's `hash_output`.
+    relative : bool
+        Whether the user wrote it relative to the current folder.
+    file : FileDigest or None
+        Of a file.
+    folder : str or None
+        Digest of a folder's names and contents.
+    """
+
+    __slots__ = ("file", "folder", "kind", "path", "pointer", "relative")
+
+    def __init__(
+        self,
+        pointer: Pointer,
+        kind: Kind,
+        path: str,
+        relative: bool,
+        file: FileDigest | None = None,
+        folder: str | None = None,
+    ) -> None:
+        self.pointer = pointer
+        self.kind = kind
+        self.path = path
+        self.relative = relative
+        self.file = file
+        self.folder = folder
+
+    @property
+    def identity(self) -> str | None:
+        """What two interchangeable files or folders have in common; None for a mere path."""
+        return self.file.identity if self.file is not None else self.folder
+
+    def locate(self, root: str) -> str:
+        """Return the absolute path, under a `hash_output` that may have moved."""
+        return os.path.normpath(os.path.join(root, self.path))
+
+    def spell(self, root: str) -> str:
+        """Return the path as the user wrote it: absolute, or relative to the current folder."""
+        located = self.locate(root)
+        text = os.path.relpath(located) if self.relative else located
+        return Folder(text) if self.kind == "folder" else text
+
+    def fault(self, root: str, memo: str | None) -> tuple[str, str] | None:
+        """Say how a recorded artifact differs from what is there: ("missing" or "edited", now)."""
+        path = self.locate(root)
+        if self.kind == "path":
+            return None if os.path.isdir(path) or not self.folder else ("missing", "nothing")
+        if self.kind == "file" and self.file is not None and unchanged(self.file, path):
+            return None
+        found = _identify(self.kind, path, memo)
+        if found is None:
+            return "missing", "nothing"
+        now = found.identity if isinstance(found, FileDigest) else found
+        return None if now == self.identity else ("edited", now)
+
+    def to_record(self) -> JSON:
+        """Return the artifact as JSON."""
+        record: dict[str, JSON] = {"at": list(self.pointer), "kind": self.kind, "path": self.path}
+        if self.relative:
+            record["relative"] = True
+        if self.folder is not None:
+            record["folder"] = self.folder
+        return record if self.file is None else {**record, **to_record(self.file)}
+
+    @classmethod
+    def from_record(cls, record: JSON) -> Artifact:
+        """Return the artifact that `to_record` wrote, or raise a KeyError, TypeError, ValueError."""
+        kind = record["kind"]
+        if kind not in ("file", "folder", "path"):
+            raise ValueError(f"{kind!r} is no kind of artifact")
+        file = from_record(record) if kind == "file" else None
+        pointer = tuple(record["at"])
+        return cls(pointer, kind, record["path"], "relative" in record, file, record.get("folder"))
+
+
+def _identify(kind: Kind, path: str, memo: str | None) -> FileDigest | str | None:
+    found = kind_of(path)
+    if kind == "file" and found == stat.S_IFREG:
+        return file_digest(path, memo)
+    if kind == "folder" and found == stat.S_IFDIR:
+        return folder_digest(path, lambda inner: file_digest(inner, memo).identity)
+    return None
+
+
+def find_inputs(
+    values: dict[str, JSON], root: str, memo: str | None, *, by_name: bool
+) -> tuple[dict[str, JSON], list[Artifact]]:
+    """Find the files and folders that the inputs of a stage name.
+
+    Parameters
+    ----------
+    values : dict of str to JSON
+        The inputs.
+    root : str
+        The `hash_output`, absolute.
+    memo : str or None
+        The folder in which digests of files are remembered.
+    by_name : bool
+        Whether only the base name of a file counts.
+
+    Returns
+    -------
+    values : dict of str to JSON
+        The inputs with each path as it counts.
+    artifacts : list of Artifact
+        What was found, in order; their paths are as they count.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    artifacts = []
+    for pointer, text in _path_candidates(values):
+        artifact = _find(pointer, text, root, memo)
+        if artifact is not None:
+            if artifact.kind != "path":
+                path = artifact.locate(root)
+                artifact.path = (
+                    os.path.basename(path) if by_name else _without_key(artifact.path, root)
+                )
+            artifacts.append(artifact)
+    return relative_values(values, artifacts), artifacts
+
+
+def _path_candidates(values: dict[str, JSON]) -> Iterator[tuple[Pointer, str]]:
+    for name, value in values.items():
+        if isinstance(value, (str, list, dict)):
+            yield from strings(value, (name,))
+
+
+def relative_values(values: dict[str, JSON], artifacts: list[Artifact]) -> dict[str, JSON]:
+    """Return outputs with each path relative to `hash_output`."""
+    if artifacts:
+        values = copy_json(values)
+        for artifact in artifacts:
+            put(values, artifact.pointer, artifact.path)
+    return values
+
+
+def spelled_values(
+    values: dict[str, JSON], artifacts: list[Artifact], root: str
+) -> dict[str, JSON]:
+    """Return recorded outputs, freshly copied, with each path as the user wrote it."""
+    spelled: dict[str, JSON] = copy_json(values)
+    for artifact in artifacts:
+        put(spelled, artifact.pointer, artifact.spell(root))
+    return spelled
+
+
+def find_outputs(
+    values: dict[str, JSON], root: str, memo: str | None, folder: str | None
+) -> list[Artifact]:
+    """Find the files and folders that the outputs of a stage name.
+
+    A folder inside the run's own `folder` counts with all it holds.
+    """
+    _wait_until_settled([text for _, text in _path_candidates(values) if is_file(text)])
+    artifacts = []
+    for pointer, text in _path_candidates(values):
+        if folder is not None and not isinstance(text, Folder) and _is_within(text, folder):
+            if os.path.isdir(text):
+                text = Folder(text)
+        artifact = _find(pointer, text, root, memo)
+        if artifact is not None:
+            if artifact.kind == "path" and os.path.isdir(text):
+                artifact.folder = "exists"
+            artifacts.append(artifact)
+    return artifacts
+
+
+def _wait_until_settled(paths: list[str]) -> None:
+    """Wait (milliseconds) until the stat of fresh files can vouch for them from here on."""
+    wait = max(map(settle_time, paths), default=0.0)
+    if wait:
+        time.sleep(wait)
+
+
+def _is_within(path: str, folder: str) -> bool:
+    path = os.path.abspath(path)
+    return path == folder or path.startswith(folder + os.sep)
+
+
+def _find(pointer: Pointer, text: str, root: str, memo: str | None) -> Artifact | None:
+    if not text or len(text) > 4096 * 4:
+        return None
+    absolute = text[0] == "/" or os.path.isabs(text)
+    kind: Kind = "folder" if isinstance(text, Folder) else "file"
+    path = text if absolute else os.path.abspath(text)
+    found = _identify(kind, path, memo)
+    if isinstance(found, FileDigest):
+        return Artifact(pointer, kind, relative_path(path, root), not absolute, file=found)
+    if found is not None:
+        return Artifact(pointer, kind, relative_path(path, root), not absolute, folder=found)
+    if absolute and "\0" not in text:
+        return Artifact(pointer, "path", relative_path(path, root), False)
+    return None
+
+
+def relative_path(path: str, root: str) -> str:
+    """Return an absolute path relative to a root."""
+    path = os.path.normpath(path)
+    if path.startswith(root + os.sep):
+        return path[len(root) + 1 :]
+    return os.path.relpath(path, root)
+
+
+def _without_key(path: str, root: str) -> str:
+    match = _RUN_FOLDER.fullmatch(path)
+    if match is None:
+        return path
+    above, name, inside = match["above"] or "", match["name"], match["inside"]
+    if not os.path.isdir(os.path.join(root, above, ".memori", "stages", name)):
+        return path
+    return os.path.join(above, name, "*", inside)

@@ -1,0 +1,255 @@
+"""The decision: hit or miss, and why.
+
+Deciding is comparing. A fingerprint is compared with the entries of the store, and what differs
+is a list of changes; an entry from which nothing differs is a hit. `explain` shows the same list,
+so the reason that a person reads is the reason why the stage runs.
+
+The code of an entry matches by either of two digests: the one over bytecode (fast, of one Python
+version) or the one over syntax (of every version). A surrounding that cannot be asked now
+(the tool is not installed) matches whatever was recorded.
+"""
+
+from __future__ import annotations
+
+import re
+
+from memori.digest.values import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
+    from memori.artifacts import Artifact
+    from memori.digest.values import JSON
+    from memori.entry import Entry, Fingerprint
+    from memori.store import Store
+
+    Kind = Literal[
+        "first run",
+        "no store",
+        "forced",
+        "input",
+        "file",
+        "code",
+        "surrounding",
+        "outputs",
+        "missing",
+        "edited",
+    ]
+
+_DIGEST = re.compile(r"[0-9a-f]{12,64}")
+_ABSENT = "(none)"
+
+
+class Change:
+    """One difference that made a stage run.
+
+    Attributes
+    ----------
+    kind : str
+        "input" (a value), "file" (an input's content), "code", "surrounding", "outputs" (their
+        names), "missing" or "edited" (an output), "first run", "no store" or "forced".
+    subject : str
+        What differs, such as ``"global pipeline.THRESHOLD"``.
+    old, new : str
+        As recorded, and as found now.
+    """
+
+    __slots__ = ("kind", "new", "old", "subject")
+
+    def __init__(self, kind: Kind, subject: str, old: str = "", new: str = "") -> None:
+        self.kind = kind
+        self.subject = subject
+        self.old = old
+        self.new = new
+
+    def __repr__(self) -> str:
+        return f"Change({self.kind!r}, {self.subject!r}, {self.old!r}, {self.new!r})"
+
+    def __str__(self) -> str:
+        if self.kind in ("first run", "no store", "forced"):
+            return self.subject
+        if self.kind == "missing":
+            return f"output {self.subject} is missing"
+        if self.old == _ABSENT:
+            return f"{self.subject} is new"
+        if self.new == _ABSENT:
+            return f"{self.subject} is gone"
+        if _DIGEST.fullmatch(self.old) and _DIGEST.fullmatch(self.new):
+            what = f"output {self.subject}" if self.kind == "edited" else self.subject
+            return f"{what} edited"
+        return f"{self.subject}: {self.old} -> {self.new}"
+
+
+class Decision:
+    """Hit or miss, with everything that was compared to find it.
+
+    Attributes
+    ----------
+    hit : bool
+        Whether the recorded outputs stand.
+    changes : tuple of Change
+        What differs from the nearest entry; empty for a hit.
+    entry : Entry or None
+        The entry that was hit, or the nearest.
+    fingerprint : Fingerprint or None
+        What the entries were compared with; None without a `hash_output`.
+    """
+
+    __slots__ = ("changes", "entry", "fingerprint", "stage_name")
+
+    def __init__(
+        self,
+        stage_name: str,
+        changes: tuple[Change, ...],
+        entry: Entry | None,
+        fingerprint: Fingerprint | None,
+    ) -> None:
+        self.stage_name = stage_name
+        self.changes = changes
+        self.entry = entry
+        self.fingerprint = fingerprint
+
+    @property
+    def hit(self) -> bool:
+        """Whether the recorded outputs stand."""
+        return not self.changes
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """What the code reaches that could not be followed."""
+        return () if self.fingerprint is None else self.fingerprint.code.unresolved
+
+    def __repr__(self) -> str:
+        return f"<Decision {self}>"
+
+    def __str__(self) -> str:
+        verdict = "hit" if self.hit else "miss: " + "; ".join(map(str, self.changes))
+        lines = [f"stage {self.stage_name!r}: {verdict}"]
+        lines += [f"  not followed: {each}" for each in self.unresolved]
+        return "\n".join(lines)
+
+
+def decide(stage_name: str, fingerprint: Fingerprint, store: Store) -> Decision:
+    """Compare a fingerprint with the entries of a store.
+
+    Parameters
+    ----------
+    stage_name : str
+        For the text of the decision.
+    fingerprint : Fingerprint
+        What the stage would run with.
+    store : Store
+        Where its entries lie.
+
+    Returns
+    -------
+    Decision
+        A hit on the first entry from which nothing differs, else a miss with the changes against
+        the nearest entry.
+    """
+    exact = store.entry(fingerprint.names, fingerprint.key)
+    if exact is not None and not output_changes(exact, store):
+        return Decision(stage_name, (), exact, fingerprint)
+    nearest: tuple[Change, ...] | None = None
+    near: Entry | None = None
+    for entry in store.entries(fingerprint.names):
+        changes = compare(entry, fingerprint) or output_changes(entry, store)
+        if not changes:
+            return Decision(stage_name, (), entry, fingerprint)
+        if nearest is None or len(changes) < len(nearest):
+            nearest, near = tuple(changes), entry
+    if nearest is None:
+        near = store.latest()
+        first = Change("first run", "no run is recorded yet")
+        nearest = (first,) if near is None else tuple(compare(near, fingerprint))
+    return Decision(stage_name, nearest, near, fingerprint)
+
+
+def compare(entry: Entry, fingerprint: Fingerprint) -> list[Change]:
+    """List what differs between an entry's run and a fingerprint; nothing for a hit."""
+    changes = _differences("input", "input ", entry.inputs, fingerprint.inputs)
+    if not changes:
+        changes += _content_changes(entry.files, fingerprint.files)
+    changes += _code_changes(entry.record["code"], fingerprint)
+    recorded = entry.record["surroundings"]
+    asked = {
+        name: recorded.get(name) if value is None else value
+        for name, value in fingerprint.surroundings.items()
+    }
+    changes += _differences("surrounding", "", recorded, asked)
+    if entry.record["declared"] != list(fingerprint.outputs):
+        old, new = ", ".join(entry.record["declared"]), ", ".join(fingerprint.outputs)
+        changes.append(Change("outputs", "stage_outputs", old, new))
+    return changes
+
+
+def _code_changes(recorded: Mapping[str, JSON], fingerprint: Fingerprint) -> list[Change]:
+    code = fingerprint.code
+    if recorded["fast"] == code.fast:
+        return []
+    if recorded["canonical"] is not None and recorded["canonical"] == code.canonical():
+        return []
+    changes = _differences("code", "", recorded["components"], code.components(), quote=False)
+    return changes or [Change("code", "code", recorded["fast"], code.fast)]
+
+
+def _content_changes(old: list[Artifact], new: list[Artifact]) -> list[Change]:
+    then = {artifact.pointer: artifact for artifact in old}
+    changes = []
+    for artifact in new:
+        before = then.pop(artifact.pointer, None)
+        was = _ABSENT if before is None else f"{before.kind} {before.identity}"
+        now = f"{artifact.kind} {artifact.identity}"
+        if was != now:
+            old_text = "a mere name" if before is None else before.identity or before.kind
+            subject = f"{artifact.kind} {artifact.path} ({_place(artifact.pointer)})"
+            changes.append(Change("file", subject, old_text, artifact.identity or artifact.kind))
+    for artifact in then.values():
+        subject = f"{artifact.kind} {artifact.path} ({_place(artifact.pointer)})"
+        changes.append(Change("file", subject, artifact.identity or artifact.kind, "a mere name"))
+    return changes
+
+
+def output_changes(entry: Entry, store: Store) -> list[Change]:
+    """List the outputs of an entry that are missing or were edited."""
+    changes = []
+    for artifact in entry.artifacts:
+        fault = artifact.fault(store.root, store.memo)
+        if fault is not None:
+            kind: Kind = "missing" if fault[0] == "missing" else "edited"
+            subject = f"{_place(artifact.pointer)} ({artifact.path})"
+            changes.append(Change(kind, subject, artifact.identity or "", fault[1]))
+    return changes
+
+
+def _place(pointer: tuple[str | int, ...]) -> str:
+    return str(pointer[0]) + "".join(f"[{part!r}]" for part in pointer[1:])
+
+
+def _differences(
+    kind: Kind,
+    prefix: str,
+    old: Mapping[str, JSON],
+    new: Mapping[str, JSON],
+    *,
+    quote: bool = True,
+) -> list[Change]:
+    changes = []
+    for name in dict.fromkeys((*old, *new)):
+        if name not in old:
+            changes.append(Change(kind, f"{prefix}{name}", _ABSENT, _short(new[name], quote)))
+        elif name not in new:
+            changes.append(Change(kind, f"{prefix}{name}", _short(old[name], quote), _ABSENT))
+        elif encode(old[name]) != encode(new[name]):
+            before, now = _short(old[name], quote), _short(new[name], quote)
+            changes.append(Change(kind, f"{prefix}{name}", before, now))
+    if not changes and kind == "input" and list(old) != list(new):
+        changes.append(Change(kind, f"{prefix}order", ", ".join(old), ", ".join(new)))
+    return changes
+
+
+def _short(value: JSON, quote: bool) -> str:
+    text = repr(value) if quote else str(value)
+    return text if len(text) <= 160 else f"{text[:157]}..."

@@ -1,0 +1,260 @@
+"""Digests of files, remembered by stat.
+
+A file is identified by `hash`, the SHA-256 of its bytes, and, for the formats that memori knows,
+by `content`, a digest of what the file means. Both are remembered while (size, mtime_ns, ctime_ns,
+inode, device) of the file and of its companions stay the same: in memory, and below a folder of
+the store, one small JSON file each, named by device and inode so that a moved project is not read
+again. Programs can set mtime, but not ctime: an edit that keeps size and mtime is still seen.
+
+A file that changed so recently that another change could carry the same ctime is never
+remembered. Losing what was remembered costs time only. ``MEMORI_VERIFY=content`` in the
+environment reads every file every time.
+
+Not promised: to see a change on a file system that does not keep ctime, or whose server's clock
+lags behind the local one while a file is being rewritten within one tick of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+
+from memori.digest.streams import digests
+from memori.files import atomic_write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Stat = tuple[int, int, int, int, int]
+
+_TICK = 20_000_000  # ns; kernels stamp files by a clock that ticks every 1 to 10 ms
+_COARSE_TICK = 2_000_000_000  # ns; file systems that keep whole seconds
+_MOST_REMEMBERED = 100_000
+_remembered: dict[tuple[int, int], FileDigest] = {}
+
+
+class FileDigest:
+    """What a file is, and the stat under which that was found.
+
+    Attributes
+    ----------
+    hash : str
+        SHA-256 of the bytes.
+    content : str or None
+        Digest of the meaning, for a known format.
+    companions : tuple of str
+        Names of the files beside it that belong to it (the .img of a .hdr).
+    stats : tuple
+        Stat of the file and of each companion: size, mtime_ns, ctime_ns, inode, device.
+    settled : bool
+        Whether the stat can vouch for the content.
+    """
+
+    __slots__ = ("companions", "content", "hash", "settled", "stats")
+
+    def __init__(
+        self,
+        hash: str,
+        content: str | None,
+        companions: tuple[str, ...],
+        stats: tuple[Stat, ...],
+        settled: bool,
+    ) -> None:
+        self.hash = hash
+        self.content = content
+        self.companions = companions
+        self.stats = stats
+        self.settled = settled
+
+    @property
+    def identity(self) -> str:
+        """What two interchangeable files have in common."""
+        return self.content or self.hash
+
+
+def stat_of(status: os.stat_result) -> Stat:
+    """Reduce a stat to what changes when a file does."""
+    return (
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+        status.st_dev,
+    )
+
+
+def reads_always() -> bool:
+    """Tell whether the user asked that every file be read every time."""
+    return os.environ.get("MEMORI_VERIFY") == "content"
+
+
+def file_digest(path: str, memo: str | None = None) -> FileDigest:
+    """Return the digest of a file, reading it only if its stat is new.
+
+    Parameters
+    ----------
+    path : str
+        A regular file.
+    memo : str, optional
+        The folder in which digests are remembered between processes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    status = stat_of(os.stat(path))
+    trusting = not reads_always()
+    if trusting:
+        known = _remembered.get(status[3:])
+        if known is not None and _holds(known, path, status):
+            return known
+        if memo is not None:
+            known = _recall(memo, status)
+            if known is not None and _holds(known, path, status):
+                remember(known)
+                return known
+    fresh = _read(path, status)
+    if fresh.settled and trusting:
+        remember(fresh)
+        if memo is not None:
+            _keep(memo, fresh)
+    return fresh
+
+
+def remember(known: FileDigest) -> None:
+    """Trust a settled digest in this process while the file's stat stays the same."""
+    if known.settled:
+        if len(_remembered) >= _MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered[known.stats[0][3:]] = known
+
+
+def unchanged(known: FileDigest, path: str) -> bool:
+    """Tell from the stat alone that a file is still what it was; False means "read it"."""
+    if not known.settled or reads_always():
+        return False
+    try:
+        return _holds(known, path, stat_of(os.stat(path)))
+    except OSError:
+        return False
+
+
+def settle_time(path: str) -> float:
+    """Return the seconds until the stat of a file can vouch for its content.
+
+    Zero for a file that is old enough, and for one on a file system of whole seconds, where
+    waiting would take longer than reading.
+    """
+    status = os.stat(path)
+    if status.st_ctime_ns % 1_000_000_000 == 0:
+        return 0.0
+    return max(0.0, min(_TICK, status.st_ctime_ns + _TICK - time.time_ns()) / 1e9)
+
+
+def _holds(known: FileDigest, path: str, status: Stat) -> bool:
+    if known.stats[0] != status:
+        return False
+    folder = os.path.dirname(path)
+    try:
+        return all(
+            stat_of(os.stat(os.path.join(folder, name))) == then
+            for name, then in zip(known.companions, known.stats[1:], strict=True)
+        )
+    except OSError:
+        return False
+
+
+def _read(path: str, status: Stat) -> FileDigest:
+    """Digest a file, again if it changed meanwhile; a file that never rests is never settled."""
+    for _ in range(3):
+        began = time.time_ns()
+        raw, content = digests(path)
+        companions = () if content is None else content.companions
+        stats = tuple(
+            stat_of(os.stat(os.path.join(os.path.dirname(path), name))) for name in companions
+        )
+        now = stat_of(os.stat(path))
+        if now == status:
+            break
+        status = now
+    settled = now == status and all(_is_old(each, began) for each in (status, *stats))
+    meaning = None if content is None else content.digest
+    return FileDigest(raw, meaning, companions, (status, *stats), settled)
+
+
+def _is_old(status: Stat, began: int) -> bool:
+    ctime = status[2]
+    tick = _COARSE_TICK if ctime % 1_000_000_000 == 0 else _TICK
+    return began - ctime >= tick
+
+
+def _memo_path(memo: str, status: Stat) -> str:
+    return os.path.join(memo, f"{status[4]:x}-{status[3]:x}.json")
+
+
+def _recall(memo: str, status: Stat) -> FileDigest | None:
+    try:
+        with open(_memo_path(memo, status), "rb") as file:
+            return from_record(json.loads(file.read()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # lost or broken: the file is read again
+
+
+def _keep(memo: str, known: FileDigest) -> None:
+    try:
+        os.makedirs(memo, exist_ok=True)
+        atomic_write(_memo_path(memo, known.stats[0]), json.dumps(to_record(known)).encode())
+    except OSError:
+        pass  # a memo that cannot be kept costs time only
+
+
+def to_record(known: FileDigest) -> dict[str, object]:
+    """Return a digest as JSON, without what is empty."""
+    record: dict[str, object] = {"hash": known.hash}
+    if known.content is not None:
+        record["content"] = known.content
+    if known.companions:
+        record["companions"] = list(known.companions)
+    if known.settled:
+        record["stat"] = [list(each) for each in known.stats]
+    return record
+
+
+def from_record(record: dict[str, object]) -> FileDigest:
+    """Return the digest that `to_record` wrote.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If the record is not one.
+    """
+    hash, content, companions, stats = (
+        record["hash"],
+        record.get("content"),
+        record.get("companions", []),
+        record.get("stat", []),
+    )
+    if not (isinstance(hash, str) and isinstance(companions, list) and isinstance(stats, list)):
+        raise ValueError("not the record of a file")
+    if not (content is None or isinstance(content, str)):
+        raise ValueError("not the record of a file")
+    if stats and len(stats) != 1 + len(companions):
+        raise ValueError("not the record of a file")
+    return FileDigest(
+        hash, content, tuple(companions), tuple(tuple(each) for each in stats), bool(stats)
+    )
+
+
+def is_file(path: str) -> bool:
+    """Tell whether a string names an existing regular file; never raises."""
+    return kind_of(path) == stat.S_IFREG
+
+
+def kind_of(path: str) -> int:
+    """Return `stat.S_IFMT` of what a string names (links followed), or 0 for nothing."""
+    try:
+        return stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,181 @@
+"""Canonical values: JSON, and one text for each value.
+
+Everything that passes between stages is JSON. `to_json` turns what Python users write into it
+(a `Path` becomes `str`, a tuple a list, a numpy scalar a Python number) and refuses the rest;
+`encode` gives each JSON value one text, and two values that differ have two texts: 1, 1.0, "1",
+True and None all differ, and the order of a dict counts, because a function can see it.
+NaN and infinities are allowed, spelled as Python's `json` spells them.
+
+Not promised: that the text is JSON for strict readers when a value holds NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from hashlib import sha256
+
+from memori.digest.folder import Folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    JSON = Any  # str, int, float, bool, None, lists and dicts of these
+    Pointer = tuple[str | int, ...]
+
+encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_SAVERS = (
+    ("numpy", "ndarray", "memori.neuro.save_array(value)"),
+    ("numpy", "ma.MaskedArray", "memori.neuro.save_array(value)"),
+    ("nibabel.gifti", "", "memori.neuro.save_surface, save_metric or save_labels"),
+    ("nibabel.cifti2", "", "memori.neuro.save_cifti(data, like=...)"),
+    ("nibabel", "", "memori.neuro.save_image(data, like=...)"),
+    ("pandas", "", "memori.neuro.save_table(value)"),
+)
+
+
+class NotJSONError(TypeError):
+    """A value that JSON cannot hold.
+
+    Attributes
+    ----------
+    value : object
+        The part that was refused.
+    pointer : tuple of str and int
+        Where it sits inside the whole value.
+    """
+
+    def __init__(self, value: object, pointer: Pointer, reason: str | None = None) -> None:
+        self.value = value
+        self.pointer = pointer
+        self.reason = reason
+        self.subject = "value"
+        super().__init__(value, pointer)
+
+    def __str__(self) -> str:
+        kind = type(self.value)
+        got = self.reason or f"got {kind.__module__}.{kind.__qualname__}"
+        place = "".join(f"[{part!r}]" for part in self.pointer)
+        return (
+            f"{self.subject}{place}: {got}; values between stages are JSON (str, int, float, "
+            f"bool, None, lists, and dicts with string keys). {_remedy(self.value)}"
+        )
+
+
+def _remedy(value: object) -> str:
+    if isinstance(value, (set, frozenset)):
+        return "Pass sorted(value) instead."
+    for kind in type(value).__mro__:
+        for package, name, saver in _SAVERS:
+            if f"{kind.__module__}.".startswith(f"{package}.") and name in ("", kind.__name__):
+                return f"Save it to a file and pass the path: {saver}."
+    return "Save it to a file below memori.workdir() and pass the path."
+
+
+def to_json(value: object, pointer: Pointer = ()) -> JSON:
+    """Turn a value into JSON, sharing no list or dict with it.
+
+    Parameters
+    ----------
+    value : object
+        What the user passed or returned.
+    pointer : tuple of str and int, optional
+        Where the value sits in a larger one; for the error.
+
+    Returns
+    -------
+    JSON
+        str, int, float, bool, None, `Folder`, or lists and dicts of these.
+
+    Raises
+    ------
+    NotJSONError
+        If a part of it is not JSON; a TypeError that names the place and the remedy.
+
+    Examples
+    --------
+    >>> to_json({"shape": (2, 3)})
+    {'shape': [2, 3]}
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    try:
+        if isinstance(value, (list, tuple)):
+            return [
+                part if type(part) in _PLAIN else to_json(part, (*pointer, place))
+                for place, part in enumerate(value)
+            ]
+        if isinstance(value, dict):
+            return {
+                _key(key, value, pointer): to_json(part, (*pointer, key))
+                for key, part in value.items()
+            }
+    except RecursionError:
+        raise NotJSONError(value, pointer[:4], "it is nested too deep or holds itself") from None
+    return _scalar(value, pointer)
+
+
+def _key(key: object, owner: object, pointer: Pointer) -> str:
+    if not isinstance(key, str):
+        raise NotJSONError(owner, pointer, f"the key {key!r} is not a string")
+    return str.__str__(key)
+
+
+def _scalar(value: object, pointer: Pointer) -> JSON:
+    if isinstance(value, Folder):
+        return Folder(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, os.PathLike):
+        path = os.fspath(value)
+        if isinstance(path, str):
+            return path
+    raise NotJSONError(value, pointer)
+
+
+def copy_json(value: JSON) -> JSON:
+    """Copy a JSON value so that a change to the copy leaves the original alone."""
+    if isinstance(value, list):
+        return [copy_json(part) for part in value]
+    if isinstance(value, dict):
+        return {key: copy_json(part) for key, part in value.items()}
+    return value
+
+
+def strings(value: JSON, pointer: Pointer) -> Iterator[tuple[Pointer, str]]:
+    """Yield each string inside a JSON value (not the keys) with its pointer, in order."""
+    if isinstance(value, str):
+        yield pointer, value
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            if not isinstance(part, (int, float)):
+                yield from strings(part, (*pointer, place))
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from strings(part, (*pointer, key))
+
+
+def put(value: JSON, pointer: Pointer, part: JSON) -> None:
+    """Replace the part of a JSON value at a pointer of at least one element."""
+    for place in pointer[:-1]:
+        value = value[place]
+    value[pointer[-1]] = part
+
+
+def text_digest(text: str) -> str:
+    """Return the SHA-256 of an ASCII text, as 64 hexadecimal digits."""
+    return sha256(text.encode("ascii")).hexdigest()

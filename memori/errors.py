@@ -1,0 +1,39 @@
+"""The errors that memori raises of its own.
+
+Each says what was given, what was expected and what to do, names the stage and the parameter,
+and carries these facts as fields. An exception of the user's own function is never wrapped: it
+passes through with a note. Wrong arguments are a plain `TypeError` or `ValueError`, as Python
+users expect.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class MemoriError(Exception):
+    """What every error of memori's own is."""
+
+
+class RecordError(MemoriError):
+    """A stage ran, but what it returned could not be recorded.
+
+    Attributes
+    ----------
+    results : Mapping[str, object]
+        What the run returned, so that hours of work are not lost with the disk that was full.
+    """
+
+    def __init__(self, message: str, results: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.results = results
+
+
+class StageError(MemoriError):
+    """A stage was used in a way that cannot work."""
+
+
+class MemoriWarning(UserWarning):
+    """Something was found that memori does not trust, or could not keep."""

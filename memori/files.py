@@ -1,0 +1,79 @@
+"""Small file primitives: write whole or not at all.
+
+A file is written under a unique name in the folder it belongs to and renamed over its target, so
+that a reader (or the next run after a kill) finds the old content or the new one, never half.
+The rename is the only promise; it holds on local and on network file systems. What is not
+promised: that the newest content survives a power failure. Nothing here calls fsync, because a
+record damaged by a power failure is recognised by its own digest and costs one rerun, while an
+fsync would cost milliseconds at every one.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def atomic_write(path: str, content: bytes) -> None:
+    """Replace the file at `path` by `content`, whole or not at all.
+
+    Parameters
+    ----------
+    path : str
+        Where the file goes; its folder must exist.
+    content : bytes
+        All of the file.
+
+    Raises
+    ------
+    OSError
+        If the content cannot be written; what stood at `path` before still stands.
+    """
+    folder, name = os.path.split(path)
+    partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+        os.replace(partial, path)
+    except BaseException:
+        _remove_if_there(partial)
+        raise
+
+
+def _remove_if_there(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+@contextmanager
+def lock(path: str) -> Iterator[None]:
+    """Hold the lock file at `path`, waiting for whoever holds it; the lock dies with its holder.
+
+    Where the lock file cannot be made (a folder that is read-only, a disk that is full) the work
+    goes on without it: it is the record that will fail, and it says so.
+    """
+    from filelock import FileLock
+
+    os_lock = FileLock(path)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os_lock.acquire()
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        _remove_if_there(path)
+        os_lock.release()

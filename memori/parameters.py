@@ -1,0 +1,274 @@
+"""The parameters of a callable, and the binding of a call to them.
+
+A run binds static values, then what was passed, then the defaults of the signature, to the
+parameters, and turns each into JSON. Extra positional arguments are kept under ``*NAME``, extra
+keywords under their own name. A default that was not overridden is an input like any other, but
+the callable is left to use its own object. A default that JSON cannot hold is no input: it counts
+as code.
+
+Not promised: to see a signature that is replaced after the stage was made.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+
+from memori.digest.values import NotJSONError, to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from memori.digest.values import JSON
+
+_VARARGS, _VARKEYWORDS = 0x04, 0x08
+_GENERATOR_FLAGS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
+
+
+class Parameters:
+    """What a callable takes.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Parameters that take one value each, in order.
+    positional : int
+        How many of them can be passed by position.
+    positional_only : int
+        How many of them cannot be passed by name.
+    defaults : dict of str to object
+        The defaults, as the signature holds them.
+    extra_positional : str or None
+        The name behind ``*``, where there is one.
+    extra_keywords : bool
+        Whether any further name is taken.
+    """
+
+    __slots__ = (
+        "_json_defaults",
+        "defaults",
+        "extra_keywords",
+        "extra_positional",
+        "names",
+        "positional",
+        "positional_only",
+    )
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        positional: int,
+        positional_only: int,
+        defaults: dict[str, object],
+        extra_positional: str | None,
+        extra_keywords: bool,
+    ) -> None:
+        self.names = names
+        self.positional = positional
+        self.positional_only = positional_only
+        self.defaults = defaults
+        self.extra_positional = extra_positional
+        self.extra_keywords = extra_keywords
+        self._json_defaults: dict[str, JSON] = {}
+        for name, value in defaults.items():
+            try:
+                self._json_defaults[name] = to_json(value)
+            except NotJSONError:
+                pass  # it counts as code
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a value can be passed under this name."""
+        return self.extra_keywords or name in self.names
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The parameters without a default."""
+        return tuple(name for name in self.names if name not in self.defaults)
+
+    def reject_unknown(self, names: Iterable[str], subject: str) -> None:
+        """Raise a TypeError for the first name that the callable does not take."""
+        for name in names:
+            if not self.takes(name):
+                raise TypeError(f"{subject} takes no {name!r}{self._nearest(name)}")
+
+    def _nearest(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.names, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{meant} (parameters: {', '.join(self.names) or 'none'})"
+
+    def bind(
+        self,
+        subject: str,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        static: Mapping[str, JSON],
+    ) -> dict[str, JSON]:
+        """Return the values that the callable will be given, as JSON, in signature order.
+
+        Parameters
+        ----------
+        subject : str
+            What errors call the callable, such as "stage 'bet'".
+        args, kwargs
+            What was passed to the run.
+        static : Mapping of str to JSON
+            Values that win over what was passed.
+
+        Raises
+        ------
+        TypeError
+            For unknown, missing or doubly given parameters and values that are not JSON.
+        """
+        given: dict[str, object] = dict(zip(self.names, args[: self.positional], strict=False))
+        for name in kwargs:
+            if name in given:
+                raise TypeError(f"{subject} got {name!r} by position and by name: give it once")
+        given.update(kwargs)
+        given.update(static)
+        bound: dict[str, JSON] = {}
+        try:
+            for name in self.names:
+                if name in given:
+                    value = given.pop(name)
+                    bound[name] = to_json(value)
+                elif name not in self.defaults:
+                    raise TypeError(self._missing(subject, {**bound, **given}))
+            if len(args) > self.positional:
+                name = self._extra_name(subject, args)
+                bound[name] = to_json(args[self.positional :])
+            if given:
+                self.reject_unknown(given, subject)
+                for name, value in given.items():
+                    bound[name] = to_json(value)
+        except NotJSONError as error:
+            error.subject = f"{subject}, argument {name!r}"
+            raise
+        return bound
+
+    def _missing(self, subject: str, given: Mapping[str, object]) -> str:
+        missing = [name for name in self.required if name not in given]
+        return (
+            f"{subject} needs {', '.join(map(repr, missing))}: got "
+            f"{', '.join(map(repr, given)) or 'no arguments'}; pass it to run() or give the stage "
+            "a static value"
+        )
+
+    def _extra_name(self, subject: str, args: tuple[object, ...]) -> str:
+        if self.extra_positional is None:
+            raise TypeError(
+                f"{subject} takes {self.positional} positional arguments, got {len(args)} "
+                f"(parameters: {', '.join(self.names) or 'none'})"
+            )
+        return f"*{self.extra_positional}"
+
+    def with_defaults(self, bound: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Return all inputs: what was bound and the defaults that JSON can hold."""
+        if not self._json_defaults:
+            return dict(bound)
+        whole: dict[str, JSON] = {}
+        for name in self.names:
+            if name in bound:
+                whole[name] = bound[name]
+            elif name in self._json_defaults:
+                whole[name] = self._json_defaults[name]
+        for name, value in bound.items():
+            whole.setdefault(name, value)
+        return whole
+
+    def call(self, function: Callable[..., Any], bound: Mapping[str, JSON]) -> Any:
+        """Call a function with what `bind` returned."""
+        keywords = dict(bound)
+        extra = keywords.pop(f"*{self.extra_positional}", []) if self.extra_positional else []
+        by_position = self.positional if extra else self.positional_only
+        positional = []
+        for name in self.names[:by_position]:
+            if name in keywords:
+                positional.append(keywords.pop(name))
+            elif extra:
+                positional.append(self.defaults[name])
+            else:
+                break
+        return function(*positional, *extra, **keywords)
+
+
+def parameters_of(function: Callable[..., Any]) -> Parameters:
+    """Read the parameters of a callable.
+
+    Raises
+    ------
+    TypeError
+        If it is not callable, or is a generator or coroutine function.
+    """
+    if not callable(function):
+        raise TypeError(f"a stage needs a callable, got {function!r}")
+    _reject_generators(function)
+    attributes = getattr(function, "__dict__", {})
+    if (
+        type(function) is FunctionType
+        and "__wrapped__" not in attributes
+        and "__signature__" not in attributes
+    ):
+        return _of_function(function)
+    return _of_callable(function)
+
+
+def _of_function(function: FunctionType) -> Parameters:
+    """Do what `inspect` does, for the plain case, without its import time."""
+    code = function.__code__
+    positional, keyword_only = code.co_argcount, code.co_kwonlyargcount
+    names = code.co_varnames[: positional + keyword_only]
+    values = function.__defaults__ or ()
+    defaults: dict[str, object] = dict(
+        zip(names[positional - len(values) : positional], values, strict=True)
+    )
+    defaults.update(function.__kwdefaults__ or {})
+    extra = code.co_varnames[len(names)] if code.co_flags & _VARARGS else None
+    return Parameters(
+        names,
+        positional,
+        code.co_posonlyargcount,
+        defaults,
+        extra,
+        bool(code.co_flags & _VARKEYWORDS),
+    )
+
+
+def _of_callable(function: Callable[..., Any]) -> Parameters:
+    import inspect
+
+    try:
+        found = list(inspect.signature(function).parameters.values())
+    except ValueError:  # a builtin that does not say
+        return Parameters((), 0, 0, {}, "args", True)
+    kinds = inspect.Parameter
+    single = [p for p in found if p.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)]
+    extra = [p.name for p in found if p.kind is kinds.VAR_POSITIONAL]
+    return Parameters(
+        tuple(p.name for p in single),
+        sum(p.kind is not kinds.KEYWORD_ONLY for p in single),
+        sum(p.kind is kinds.POSITIONAL_ONLY for p in single),
+        {p.name: p.default for p in single if p.default is not kinds.empty},
+        extra[0] if extra else None,
+        any(p.kind is kinds.VAR_KEYWORD for p in found),
+    )
+
+
+def _reject_generators(function: object) -> None:
+    """Refuse what returns before its work is done."""
+    inner: Any = function
+    while hasattr(inner, "func") and not hasattr(inner, "__code__"):
+        inner = inner.func
+    if not hasattr(inner, "__code__") and not hasattr(inner, "__func__"):
+        inner = getattr(type(inner), "__call__", inner) if not isinstance(inner, type) else inner
+    inner = getattr(inner, "__func__", inner)
+    flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
+    if flags & _GENERATOR_FLAGS:
+        kind = "generator" if flags & 0x20 else "coroutine or asynchronous generator"
+        name = getattr(function, "__qualname__", repr(function))
+        raise TypeError(
+            f"{name} is a {kind} function: it returns before its work is done, so its result "
+            "cannot be remembered. Wrap it in a function that returns the finished values."
+        )

@@ -1,0 +1,137 @@
+"""The run that is going on, and its own folder.
+
+While a stage runs, `workdir` gives its callable a folder of its own: empty at the start, kept
+with the entry, never used by another run. It is made when it is first asked for. What lies in it
+belongs to the entry; a stage without `hash_output` gets a temporary folder that goes when the
+process ends.
+
+Not promised: the folder in a thread that the callable started itself; pass the path along.
+"""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+
+from memori.errors import StageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_temporary: list[str] = []
+
+
+class Running:
+    """One run that is going on.
+
+    Attributes
+    ----------
+    stage_name : str
+        The stage's name.
+    key : tuple of str
+        What is being run: the place of the store and the key; empty without a store.
+    folder : str or None
+        The run's own folder, absolute, once it was asked for.
+    outer : Running or None
+        The run inside which this one was started.
+    """
+
+    __slots__ = ("_make", "folder", "key", "outer", "stage_name")
+
+    def __init__(
+        self, stage_name: str, key: tuple[str, ...], make: Callable[[], str] | None
+    ) -> None:
+        self.stage_name = stage_name
+        self.key = key
+        self._make = make
+        self.folder: str | None = None
+        self.outer = _running.get()
+
+    def own_folder(self) -> str:
+        """Return the run's folder, making it at the first call."""
+        if self.folder is None:
+            self.folder = _temporary_folder() if self._make is None else self._make()
+        return self.folder
+
+
+_running: ContextVar[Running | None] = ContextVar("memori_running", default=None)
+
+
+def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
+    """Raise if this very run is going on around here: it would wait for itself for ever."""
+    outer = _running.get()
+    while outer is not None:
+        if outer.key == key:
+            raise StageError(
+                f"stage {stage_name!r} was run from inside itself with the same inputs: call the "
+                "function instead, or pass other inputs"
+            )
+        outer = outer.outer
+
+
+class running:  # noqa: N801  a context manager, read as a word
+    """Make a run the current one inside a with block."""
+
+    __slots__ = ("_run", "_token")
+
+    def __init__(self, run: Running) -> None:
+        self._run = run
+
+    def __enter__(self) -> Running:
+        self._token = _running.set(self._run)
+        return self._run
+
+    def __exit__(self, *error: object) -> None:
+        _running.reset(self._token)
+
+
+def current() -> Running | None:
+    """Return the run that is going on in this thread, if any."""
+    return _running.get()
+
+
+def workdir() -> Path:
+    """Return the own folder of the stage that is running.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute; empty when the run began. It is ``hash_output/NAME/KEY8``, or a temporary folder
+        where the stage has no `hash_output`.
+
+    Raises
+    ------
+    StageError
+        If no stage is running in this thread.
+    """
+    from pathlib import Path
+
+    run = _running.get()
+    if run is None:
+        raise StageError(
+            "memori.workdir() is the folder of a running stage, and no stage is running here: "
+            "call it inside the function of a Stage (in the thread in which memori called it), or "
+            "give a path of your own"
+        )
+    return Path(run.own_folder())
+
+
+def _temporary_folder() -> str:
+    import atexit
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="memori-")
+    if not _temporary:
+        atexit.register(_remove_temporary, os.getpid())
+    _temporary.append(folder)
+    return folder
+
+
+def _remove_temporary(owner: int) -> None:
+    import shutil
+
+    if os.getpid() == owner:
+        for folder in _temporary:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,471 @@
+"""A stage: a callable given a memory.
+
+A run binds its arguments, fingerprints them together with the code, and asks for a decision. On a
+hit the recorded outputs come back and nothing is called or written. On a miss the callable runs,
+under the lock of its key, and what it returned becomes an entry before the results are returned.
+
+A stage object keeps of a run only what its read-only properties show. Nothing of it enters the
+next run, so one stage can run in several threads at once.
+
+Not promised: that an argument arrives as it was passed. Values between stages are JSON, and the
+callable is given a `Path` as str and a tuple as list, on every run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from memori.artifacts import find_inputs, spelled_values
+from memori.decision import Change, Decision, decide
+from memori.digest.values import NotJSONError, copy_json, to_json
+from memori.entry import Fingerprint
+from memori.errors import MemoriWarning, StageError
+from memori.fingerprint import fingerprint
+from memori.parameters import parameters_of
+from memori.recording import Recording
+from memori.results import Results
+from memori.running import Running, reject_recursion, running
+from memori.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, ClassVar, Literal
+
+    from memori.digest.values import JSON
+    from memori.entry import Entry
+    from memori.fingerprint import Code
+
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+
+
+class Stage:
+    """A callable given a memory.
+
+    Parameters
+    ----------
+    function : callable
+        What to run. Functions, methods, partials, lambdas and objects with ``__call__``.
+    stage_outputs : str or sequence of str, optional
+        A name for each value that is returned; one output called ``output`` by default. With one
+        name the value is taken whole.
+    hash_output : str or os.PathLike, optional
+        The folder in which runs are remembered. Fields are filled from the inputs:
+        ``"work/{subject}"``. Without it the stage always runs.
+    stage_name : str, optional
+        The name of the records; by default that of the function.
+    aliases : mapping of str to str, optional
+        ``{"a": "b"}`` also offers output a as b.
+    stage_output : str or sequence of str, optional
+        Another spelling of `stage_outputs`.
+    depends_on : sequence, optional
+        Modules, functions and files whose content counts as code of this stage.
+    code_version : str, optional
+        Replaces the analysis of the code: the stage reruns when this text changes.
+    **static
+        Values for parameters; they win over what a run is given.
+
+    Raises
+    ------
+    TypeError
+        If the callable is a generator or coroutine function, or takes no such parameter.
+
+    Examples
+    --------
+    >>> def split(total, parts=2):
+    ...     return total // parts, total % parts
+    >>> stage = Stage(split, stage_outputs=["quotient", "rest"], parts=3)
+    >>> stage.run(10)
+    Results({'quotient': 3, 'rest': 1})
+    """
+
+    _names_files_by: ClassVar[Literal["path", "name"]] = "path"
+    _uncounted: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        stage_outputs: str | Sequence[str] | None = None,
+        hash_output: str | os.PathLike[str] | None = None,
+        stage_name: str | None = None,
+        aliases: Mapping[str, str] | None = None,
+        *,
+        stage_output: str | Sequence[str] | None = None,
+        depends_on: Iterable[object] = (),
+        code_version: str | None = None,
+        **static: object,
+    ) -> None:
+        self.function = function
+        self.stage_name = stage_name or _name_of(function)
+        self._parameters = parameters_of(function)
+        self._outputs = _output_names(self._subject, stage_outputs, stage_output)
+        self._aliases = dict(aliases or {})
+        for output in self._aliases:
+            if output not in self._outputs:
+                raise ValueError(
+                    f"{self._subject}: the alias of {output!r} names no output "
+                    f"(outputs: {', '.join(self._outputs)})"
+                )
+        self._depends_on = tuple(depends_on)
+        self._code_version = code_version
+        self._parameters.reject_unknown(static, self._subject)
+        self._static = {name: self._static_json(name, value) for name, value in static.items()}
+        self.hash_output = hash_output
+        self._last: _Run = _Run({}, Results(), False)
+
+    @property
+    def _subject(self) -> str:
+        return f"stage {self.stage_name!r}"
+
+    def _static_json(self, name: str, value: object) -> JSON:
+        try:
+            return to_json(value)
+        except NotJSONError as error:
+            error.subject = f"{self._subject}, argument {name!r}"
+            raise
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        return f"<{kind} {self.stage_name}({', '.join(self.inputs)}) -> {', '.join(self.outputs)}>"
+
+    # What a stage shows
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the parameters."""
+        return list(self._parameters.names)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs."""
+        return list(self._outputs)
+
+    @property
+    def args(self) -> dict[str, JSON]:
+        """The static values."""
+        return copy_json(self._static)  # type: ignore[no-any-return]
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The further names under which outputs are offered."""
+        return dict(self._aliases)
+
+    @property
+    def input_args(self) -> dict[str, JSON]:
+        """The inputs of the last run."""
+        return copy_json(self._last.inputs)  # type: ignore[no-any-return]
+
+    @property
+    def results(self) -> Results:
+        """The results of the last run."""
+        return Results(copy_json(self._last.results))
+
+    @property
+    def state(self) -> bool:
+        """Whether the last run executed the callable."""
+        return self._last.executed
+
+    @property
+    def hash_output(self) -> str | None:
+        """The folder in which runs are remembered; it may hold fields."""
+        return self._hash_output
+
+    @hash_output.setter
+    def hash_output(self, folder: str | os.PathLike[str] | None) -> None:
+        text = None if folder is None else os.path.expanduser(os.fspath(folder))
+        if text == "":
+            raise ValueError(f"{self._subject}: hash_output is empty; give a folder, or None")
+        for match in _FIELD.finditer(text or ""):
+            field = match[1]
+            if field is not None and not self._parameters.takes(field):
+                raise ValueError(
+                    f"{self._subject}: hash_output {text!r} has the field {field!r}, which is no "
+                    f"parameter (parameters: {', '.join(self.inputs)}); write {{{{ for a brace"
+                )
+        self._hash_output = text
+
+    # Running
+
+    def run(
+        self,
+        /,
+        *args: object,
+        force_run_stage: bool = False,
+        force_skip_stage: bool = False,
+        **kwargs: object,
+    ) -> Results:
+        """Return the outputs, running the callable unless this very run is remembered.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Arguments of the callable. A single positional `Results` stands for its values by name.
+        force_run_stage : bool, optional
+            Run in any case, and replace the entry.
+        force_skip_stage : bool, optional
+            Return the latest recorded outputs without any check.
+
+        Returns
+        -------
+        Results
+            The value of each output, and of each alias.
+
+        Raises
+        ------
+        TypeError
+            For wrong arguments and for values that JSON cannot hold.
+        StageError
+            If the callable returns another number of values than were declared, or there is
+            nothing to skip to.
+        RecordError
+            If the run cannot be recorded; the exception carries its results.
+        """
+        self._last = _Run({}, Results(), False)
+        bound = self._bind(args, kwargs)
+        inputs = self._parameters.with_defaults(bound)
+        if force_run_stage and force_skip_stage:
+            raise ValueError(f"{self._subject}: force_run_stage and force_skip_stage exclude")
+        root = self._root(inputs)
+        if force_skip_stage:
+            last = _Run(inputs, self._latest(root), False)
+        elif root is None:
+            values = self._execute(bound, Running(self.stage_name, (), None))
+            last = _Run(inputs, self._with_aliases(values), True)
+        else:
+            last = self._remembered(bound, inputs, root, forced=force_run_stage)
+        self._last = last
+        return last.results
+
+    def explain(self, /, *args: object, **kwargs: object) -> Decision:
+        """Return the decision that `run` would take, with its reasons, without running.
+
+        Raises
+        ------
+        TypeError
+            As `run` does.
+        """
+        inputs = self._parameters.with_defaults(self._bind(args, kwargs))
+        root = self._root(inputs)
+        if root is None:
+            change = Change("no store", "the stage has no hash_output, so it always runs")
+            return Decision(self.stage_name, (change,), None, None)
+        store = Store(root, self.stage_name)
+        return decide(self.stage_name, self._fingerprint(inputs, store), store)
+
+    def _bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, JSON]:
+        if len(args) == 1 and isinstance(args[0], Results):
+            offered = {k: v for k, v in args[0].items() if self._parameters.takes(k)}
+            args, kwargs = (), {**offered, **kwargs}
+        return self._parameters.bind(self._subject, args, kwargs, self._static)
+
+    def _root(self, inputs: Mapping[str, JSON]) -> str | None:
+        if self._hash_output is None:
+            return None
+        if "{" not in self._hash_output and "}" not in self._hash_output:
+            return os.path.abspath(self._hash_output)
+
+        def fill(match: re.Match[str]) -> str:
+            return match[0][0] if match[1] is None else self._field(match[1], inputs)
+
+        return os.path.abspath(_FIELD.sub(fill, self._hash_output))
+
+    def _field(self, name: str, inputs: Mapping[str, JSON]) -> str:
+        value = inputs.get(name)
+        text = str(value)
+        is_plain = isinstance(value, (str, int, float)) and text not in ("", ".", "..")
+        if not is_plain or os.sep in text or "\0" in text:
+            raise ValueError(
+                f"{self._subject}: the field {{{name}}} of hash_output {self._hash_output!r} is "
+                f"filled with {value!r}; it must be a text or number that can name one folder"
+            )
+        return text
+
+    def _fingerprint(self, inputs: dict[str, JSON], store: Store) -> Fingerprint:
+        code = fingerprint(
+            self.function, depends_on=self._depends_on, code_version=self._code_version
+        )
+        return self._fingerprint_with(code, inputs, store)
+
+    def _fingerprint_with(
+        self, code: Code, inputs: dict[str, JSON], store: Store, surroundings: JSON = None
+    ) -> Fingerprint:
+        if surroundings is None:
+            surroundings = self._surroundings(inputs)
+        if self._uncounted:
+            inputs = {k: v for k, v in inputs.items() if k not in self._uncounted}
+        by_name = self._names_files_by == "name"
+        values, files = find_inputs(inputs, store.root, store.memo, by_name=by_name)
+        return Fingerprint(values, files, code, surroundings, self._outputs)
+
+    def _remembered(
+        self, bound: dict[str, JSON], inputs: dict[str, JSON], root: str, *, forced: bool
+    ) -> _Run:
+        store = Store(root, self.stage_name)
+        found = self._fingerprint(inputs, store)
+        decision = decide(self.stage_name, found, store)
+        if decision.hit and not forced:
+            return self._hit(decision, found, inputs, store)
+        place = (root, store.name, found.key)
+        reject_recursion(self.stage_name, place)
+        with store.lock(found.names, found.key):
+            # Whoever held the lock may have run this very stage, and may have written its files.
+            found = self._fingerprint(inputs, store)
+            decision = decide(self.stage_name, found, store)
+            if decision.hit and not forced:
+                return self._hit(decision, found, inputs, store)
+            self._log_info("%s%s", "forced; " if forced else "", decision)
+            return self._record_run(bound, inputs, found, store, place)
+
+    def _record_run(
+        self,
+        bound: dict[str, JSON],
+        inputs: dict[str, JSON],
+        found: Fingerprint,
+        store: Store,
+        place: tuple[str, ...],
+    ) -> _Run:
+        function = _full_name_of(self.function)
+        recording = Recording(self._subject, self.stage_name, function, found, store)
+        try:
+            values = self._execute(bound, Running(self.stage_name, place, recording.new_folder))
+        finally:
+            found.code.settle()
+        entry = recording.finish(
+            values,
+            self._with_aliases(values),
+            lambda: self._fingerprint_with(found.code, inputs, store, found.surroundings),
+        )
+        results = self._with_aliases(values) if entry is None else self._restored(entry, store.root)
+        return _Run(inputs, results, True)
+
+    def _hit(
+        self, decision: Decision, found: Fingerprint, inputs: dict[str, JSON], store: Store
+    ) -> _Run:
+        entry = decision.entry
+        assert entry is not None, "a hit is a hit on an entry"
+        self._log_info("%s", decision)
+        if not store.views_show(entry.key):
+            try:
+                store.show(entry, found.names)
+            except OSError as error:
+                self._warn(f"the files that describe the latest run cannot be written: {error}")
+        return _Run(inputs, self._restored(entry, store.root), False)
+
+    def _latest(self, root: str | None) -> Results:
+        entry = None if root is None else Store(root, self.stage_name).latest()
+        if entry is None or root is None:
+            raise StageError(
+                f"{self._subject}: force_skip_stage asks for the latest recorded outputs, and "
+                f"there are none in {root or 'a stage without hash_output'}; run it once"
+            )
+        if entry.record["declared"] != list(self._outputs):
+            raise StageError(
+                f"{self._subject}: the latest recorded outputs in {root} are "
+                f"{', '.join(entry.record['declared'])}, and {', '.join(self._outputs)} are "
+                "declared; run it once"
+            )
+        return self._restored(entry, root)
+
+    def _restored(self, entry: Entry, root: str) -> Results:
+        return self._with_aliases(spelled_values(entry.outputs, entry.artifacts, root))
+
+    def _with_aliases(self, values: dict[str, JSON]) -> Results:
+        results = Results(values)
+        for output, alias in self._aliases.items():
+            results[alias] = copy_json(values[output])
+        return results
+
+    def _execute(self, bound: dict[str, JSON], run: Running) -> dict[str, JSON]:
+        self._check(bound)
+        with running(run):
+            try:
+                value = self._parameters.call(self.function, copy_json(bound))
+            except BaseException as error:
+                error.add_note(f"memori: raised in {self._subject} with {_shown(bound)}")
+                raise
+        return self._named(value)
+
+    def _named(self, value: object) -> dict[str, JSON]:
+        """Give each returned value its name, as JSON."""
+        names = self._outputs
+        values: Sequence[object] = (value,)
+        if len(names) != 1:
+            values = () if value is None and not names else value  # type: ignore[assignment]
+            if not isinstance(values, (tuple, list)) or len(values) != len(names):
+                got = f"{len(values)} values" if isinstance(values, (tuple, list)) else repr(value)
+                raise StageError(
+                    f"{self._subject} declares {len(names)} outputs ({', '.join(names)}) and "
+                    f"returned {got[:200]}; return a tuple with one value for each name"
+                )
+        named: dict[str, JSON] = {}
+        for name, each in zip(names, values, strict=True):
+            try:
+                named[name] = to_json(each)
+            except NotJSONError as error:
+                error.subject = f"{self._subject}, output {name!r}"
+                raise
+        return named
+
+    def _log_info(self, message: str, *args: object) -> None:
+        logging = sys.modules.get("logging")  # where nobody imported it, nobody listens
+        if logging is not None:
+            logging.getLogger(__name__).info(message, *args)
+
+    def _warn(self, message: str) -> None:
+        import warnings
+
+        warnings.warn(f"{self._subject}: {message}", MemoriWarning, stacklevel=5)
+
+    # What kinds of stages differ in
+
+    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Name what counts besides code and inputs; None for what cannot be asked now."""
+        return {}
+
+    def _check(self, inputs: Mapping[str, JSON]) -> None:
+        """Raise before a run that cannot work."""
+
+
+class _Run:
+    """What a stage shows of its last run."""
+
+    __slots__ = ("executed", "inputs", "results")
+
+    def __init__(self, inputs: dict[str, JSON], results: Results, executed: bool) -> None:
+        self.inputs = inputs
+        self.results = results
+        self.executed = executed
+
+
+def _name_of(function: Any) -> str:
+    while not hasattr(function, "__name__") and hasattr(function, "func"):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _full_name_of(function: Any) -> str:
+    owner = function if hasattr(function, "__qualname__") else type(function)
+    return f"{owner.__module__}.{owner.__qualname__}"
+
+
+def _output_names(
+    subject: str, names: str | Sequence[str] | None, other: str | Sequence[str] | None
+) -> tuple[str, ...]:
+    if names is not None and other is not None:
+        raise TypeError(f"{subject}: stage_outputs and stage_output are one thing; give one")
+    chosen = other if names is None else names
+    if chosen is None:
+        return ("output",)
+    listed = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    if not all(isinstance(name, str) and name for name in listed):
+        raise TypeError(f"{subject}: stage_outputs are names, got {chosen!r}")
+    if len(set(listed)) != len(listed):
+        raise ValueError(f"{subject}: stage_outputs {chosen!r} holds a name twice")
+    return listed
+
+
+def _shown(inputs: Mapping[str, JSON]) -> str:
+    texts = (f"{name}={value!r}" for name, value in inputs.items())
+    return ", ".join(t if len(t) <= 200 else f"{t[:197]}..." for t in texts) or "no inputs"
