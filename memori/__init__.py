@@ -2,6 +2,7 @@
 
 Stage           a callable given a memory
 Pipeline        stages wired as a directed acyclic graph, over one case or many
+Cases, Failure  what a pipeline returns for many cases
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
 workdir         the own folder of the stage that is running
@@ -11,17 +12,22 @@ MemoriWarning   what memori does not trust, or could not keep
 The formats and tools of the field are in `memori.neuro`.
 """
 
+from memori.cases import Cases, Failure
 from memori.digest.folder import Folder
 from memori.errors import MemoriError, MemoriWarning, RecordError, StageError
+from memori.pipeline import Pipeline
 from memori.results import Results
 from memori.running import workdir
 from memori.stage import Stage
 from memori.version import __version__
 
 __all__ = [
+    "Cases",
+    "Failure",
     "Folder",
     "MemoriError",
     "MemoriWarning",
+    "Pipeline",
     "RecordError",
     "Results",
     "Stage",

@@ -119,7 +119,7 @@ class Artifact:
 
     @classmethod
     def from_record(cls, record: JSON) -> Artifact:
-        """Return the artifact that `to_record` wrote, or raise a KeyError, TypeError, ValueError."""
+        """Return the artifact that `to_record` wrote; raise KeyError, TypeError or ValueError."""
         kind = record["kind"]
         if kind not in ("file", "folder", "path"):
             raise ValueError(f"{kind!r} is no kind of artifact")
@@ -213,9 +213,8 @@ def find_outputs(
     _wait_until_settled([text for _, text in _path_candidates(values) if is_file(text)])
     artifacts = []
     for pointer, text in _path_candidates(values):
-        if folder is not None and not isinstance(text, Folder) and _is_within(text, folder):
-            if os.path.isdir(text):
-                text = Folder(text)
+        if folder is not None and _is_within(text, folder) and os.path.isdir(text):
+            text = Folder(text)
         artifact = _find(pointer, text, root, memo)
         if artifact is not None:
             if artifact.kind == "path" and os.path.isdir(text):

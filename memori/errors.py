@@ -27,8 +27,11 @@ class RecordError(MemoriError):
     """
 
     def __init__(self, message: str, results: Mapping[str, object]) -> None:
-        super().__init__(message)
+        super().__init__(message, results)
         self.results = results
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class StageError(MemoriError):

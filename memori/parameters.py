@@ -136,8 +136,9 @@ class Parameters:
                     bound[name] = to_json(value)
                 elif name not in self.defaults:
                     raise TypeError(self._missing(subject, {**bound, **given}))
+            self.check_positional(subject, args)
             if len(args) > self.positional:
-                name = self._extra_name(subject, args)
+                name = f"*{self.extra_positional}"
                 bound[name] = to_json(args[self.positional :])
             if given:
                 self.reject_unknown(given, subject)
@@ -156,13 +157,13 @@ class Parameters:
             "a static value"
         )
 
-    def _extra_name(self, subject: str, args: tuple[object, ...]) -> str:
-        if self.extra_positional is None:
+    def check_positional(self, subject: str, args: tuple[object, ...]) -> None:
+        """Raise a TypeError if there are more positional arguments than the callable takes."""
+        if len(args) > self.positional and self.extra_positional is None:
             raise TypeError(
                 f"{subject} takes {self.positional} positional arguments, got {len(args)} "
                 f"(parameters: {', '.join(self.names) or 'none'})"
             )
-        return f"*{self.extra_positional}"
 
     def with_defaults(self, bound: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return all inputs: what was bound and the defaults that JSON can hold."""
@@ -262,7 +263,7 @@ def _reject_generators(function: object) -> None:
     while hasattr(inner, "func") and not hasattr(inner, "__code__"):
         inner = inner.func
     if not hasattr(inner, "__code__") and not hasattr(inner, "__func__"):
-        inner = getattr(type(inner), "__call__", inner) if not isinstance(inner, type) else inner
+        inner = inner if isinstance(inner, type) else type(inner).__dict__.get("__call__", inner)
     inner = getattr(inner, "__func__", inner)
     flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
     if flags & _GENERATOR_FLAGS:

@@ -26,12 +26,14 @@ from memori.fingerprint import fingerprint
 from memori.parameters import parameters_of
 from memori.recording import Recording
 from memori.results import Results
+from memori.run import Run
 from memori.running import Running, reject_recursion, running
 from memori.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
     from typing import Any, ClassVar, Literal
 
     from memori.digest.values import JSON
@@ -113,7 +115,7 @@ class Stage:
         self._parameters.reject_unknown(static, self._subject)
         self._static = {name: self._static_json(name, value) for name, value in static.items()}
         self.hash_output = hash_output
-        self._last: _Run = _Run({}, Results(), False)
+        self._last: Run = Run({}, Results(), False)
 
     @property
     def _subject(self) -> str:
@@ -151,6 +153,24 @@ class Stage:
     def aliases(self) -> dict[str, str]:
         """The further names under which outputs are offered."""
         return dict(self._aliases)
+
+    @property
+    def offers(self) -> list[str]:
+        """Names under which results can be taken: outputs and aliases."""
+        return [*self._outputs, *self._aliases.values()]
+
+    @property
+    def required(self) -> list[str]:
+        """Names of the parameters that a run must fill."""
+        return [name for name in self._parameters.required if name not in self._static]
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a value can be passed under this name."""
+        return self._parameters.takes(name)
+
+    def check_positional(self, values: tuple[JSON, ...]) -> None:
+        """Raise a TypeError if the callable cannot take so many positional arguments."""
+        self._parameters.check_positional(self._subject, values)
 
     @property
     def input_args(self) -> dict[str, JSON]:
@@ -222,21 +242,32 @@ class Stage:
         RecordError
             If the run cannot be recorded; the exception carries its results.
         """
-        self._last = _Run({}, Results(), False)
+        if force_run_stage and force_skip_stage:
+            raise ValueError(f"{self._subject}: force_run_stage or force_skip_stage, not both")
+        self._last = Run({}, Results(), False)
+        if force_skip_stage:
+            inputs = self._parameters.with_defaults(self._bind(args, kwargs))
+            self._last = Run(inputs, self._latest(self._root(inputs)), False)
+        else:
+            self._last = self._run(args, kwargs, forced=force_run_stage)
+        return self._last.results
+
+    def _run(
+        self,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        executor: Executor | None = None,
+        *,
+        forced: bool = False,
+    ) -> Run:
+        """Run as a pipeline asks for it; a stage is one callable, so it needs no executor."""
         bound = self._bind(args, kwargs)
         inputs = self._parameters.with_defaults(bound)
-        if force_run_stage and force_skip_stage:
-            raise ValueError(f"{self._subject}: force_run_stage and force_skip_stage exclude")
         root = self._root(inputs)
-        if force_skip_stage:
-            last = _Run(inputs, self._latest(root), False)
-        elif root is None:
-            values = self._execute(bound, Running(self.stage_name, (), None))
-            last = _Run(inputs, self._with_aliases(values), True)
-        else:
-            last = self._remembered(bound, inputs, root, forced=force_run_stage)
-        self._last = last
-        return last.results
+        if root is not None:
+            return self._remembered(bound, inputs, root, forced=forced)
+        values = self._execute(bound, Running(self.stage_name, (), None))
+        return Run(inputs, self._with_aliases(values), True)
 
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
         """Return the decision that `run` would take, with its reasons, without running.
@@ -254,7 +285,7 @@ class Stage:
         store = Store(root, self.stage_name)
         return decide(self.stage_name, self._fingerprint(inputs, store), store)
 
-    def _bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, JSON]:
+    def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if len(args) == 1 and isinstance(args[0], Results):
             offered = {k: v for k, v in args[0].items() if self._parameters.takes(k)}
             args, kwargs = (), {**offered, **kwargs}
@@ -301,7 +332,7 @@ class Stage:
 
     def _remembered(
         self, bound: dict[str, JSON], inputs: dict[str, JSON], root: str, *, forced: bool
-    ) -> _Run:
+    ) -> Run:
         store = Store(root, self.stage_name)
         found = self._fingerprint(inputs, store)
         decision = decide(self.stage_name, found, store)
@@ -325,7 +356,7 @@ class Stage:
         found: Fingerprint,
         store: Store,
         place: tuple[str, ...],
-    ) -> _Run:
+    ) -> Run:
         function = _full_name_of(self.function)
         recording = Recording(self._subject, self.stage_name, function, found, store)
         try:
@@ -338,11 +369,11 @@ class Stage:
             lambda: self._fingerprint_with(found.code, inputs, store, found.surroundings),
         )
         results = self._with_aliases(values) if entry is None else self._restored(entry, store.root)
-        return _Run(inputs, results, True)
+        return Run(inputs, results, True)
 
     def _hit(
         self, decision: Decision, found: Fingerprint, inputs: dict[str, JSON], store: Store
-    ) -> _Run:
+    ) -> Run:
         entry = decision.entry
         assert entry is not None, "a hit is a hit on an entry"
         self._log_info("%s", decision)
@@ -351,7 +382,7 @@ class Stage:
                 store.show(entry, found.names)
             except OSError as error:
                 self._warn(f"the files that describe the latest run cannot be written: {error}")
-        return _Run(inputs, self._restored(entry, store.root), False)
+        return Run(inputs, self._restored(entry, store.root), False)
 
     def _latest(self, root: str | None) -> Results:
         entry = None if root is None else Store(root, self.stage_name).latest()
@@ -426,17 +457,6 @@ class Stage:
 
     def _check(self, inputs: Mapping[str, JSON]) -> None:
         """Raise before a run that cannot work."""
-
-
-class _Run:
-    """What a stage shows of its last run."""
-
-    __slots__ = ("executed", "inputs", "results")
-
-    def __init__(self, inputs: dict[str, JSON], results: Results, executed: bool) -> None:
-        self.inputs = inputs
-        self.results = results
-        self.executed = executed
 
 
 def _name_of(function: Any) -> str:

@@ -1,0 +1,141 @@
+"""Many cases through one pipeline, each on its own.
+
+A case is one set of pipeline inputs. Its failure comes back as a value, with the traceback as
+text, and in a summary; the other cases go on.
+"""
+
+from __future__ import annotations
+
+from memori.errors import MemoriError
+from memori.results import Results
+from memori.schedule import each_in_order
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Executor
+    from typing import Any, Literal, NoReturn
+
+    from memori.digest.values import JSON
+    from memori.pipeline import Pipeline
+    from memori.run import Run
+
+    Case = dict[str, object]
+
+
+class Failure:
+    """What a failed case has in place of results; false, and an error to take a value from.
+
+    Attributes
+    ----------
+    case : dict
+        The inputs.
+    error : Exception
+        What was raised.
+    traceback : str
+        Where, as Python prints it.
+    """
+
+    def __init__(self, case: Case, error: BaseException, traceback: str) -> None:
+        self.case = case
+        self.error = error
+        self.traceback = traceback
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"<Failure {type(self.error).__name__}: {self.error}>"
+
+    def __getitem__(self, name: str) -> NoReturn:
+        raise MemoriError(
+            f"the case {self.case!r} failed, so it has no {name!r}: {self.error!r}; leave failed "
+            "cases out by `if result:`"
+        ) from self.error
+
+
+class Cases(list["tuple[Case, Results | Failure]"]):
+    """The (case, result) pairs of a `Pipeline.map`, in the order given.
+
+    Attributes
+    ----------
+    executed : int
+        How many cases executed at least one stage.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.executed = 0
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The failed cases."""
+        return [result for _, result in self if isinstance(result, Failure)]
+
+    def summary(self) -> str:
+        """Return what ran, what was remembered and what failed, a line for each failure."""
+        failures = self.failures
+        remembered = len(self) - self.executed - len(failures)
+        lines = [
+            f"{len(self)} cases: {self.executed} ran, {remembered} remembered, "
+            f"{len(failures)} failed"
+        ]
+        lines += [f"  {f.case!r}: {type(f.error).__name__}: {f.error}" for f in failures]
+        return "\n".join(lines)
+
+
+def run_cases(
+    pipeline: Pipeline,
+    cases: list[Case],
+    executor: Executor | None,
+    on_error: Literal["continue", "raise"],
+) -> Cases:
+    """Run the cases, on an executor where one is given, and collect what they return."""
+    found = Cases()
+    if executor is None:
+        for case in cases:
+            _collect(found, case, _run_case(pipeline, case), on_error)
+        return found
+    for case, future in each_in_order(cases, lambda c: executor.submit(_run_case, pipeline, c)):
+        error = future.exception()
+        outcome = Failure(case, error, repr(error)) if error is not None else future.result()
+        _collect(found, case, outcome, on_error)
+    return found
+
+
+def _collect(found: Cases, case: Case, outcome: Run | Failure, on_error: str) -> None:
+    if isinstance(outcome, Failure):
+        if on_error == "raise":
+            raise outcome.error
+        found.append((case, outcome))
+    else:
+        found.executed += outcome.executed
+        found.append((case, outcome.results))
+
+
+def _run_case(pipeline: Pipeline, case: Mapping[str, JSON]) -> Run | Failure:
+    try:
+        return pipeline._run((), case, None)
+    except Exception as error:
+        return _failure(dict(case), error)
+
+
+def _failure(case: Case, error: Exception) -> Failure:
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    return Failure(case, _portable(error), text)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error, or one with its text where it could not come back from a worker."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        replacement: Any = MemoriError(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            replacement.add_note(note)
+        return replacement  # type: ignore[no-any-return]
+    return error

@@ -1,0 +1,353 @@
+"""A pipeline: stages wired as a directed acyclic graph.
+
+Each line of the definition says from which stages a stage takes its inputs, by name: what an
+earlier stage offers under a name that the later one takes is passed on. Names that no edge and no
+static value fill are filled by the run's own keywords. Everything that can be wrong with the
+wiring or the call is an error before anything runs.
+
+A pipeline can stand where a stage can. It has no memory of its own: each of its stages does.
+
+Not promised: an order among stages that do not depend on each other.
+"""
+
+from __future__ import annotations
+
+from memori.cases import Cases, run_cases
+from memori.digest.values import NotJSONError, to_json
+from memori.results import Results
+from memori.run import Run
+from memori.schedule import check_graph, executor_for, run_graph
+from memori.stage import Stage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from concurrent.futures import Executor
+    from typing import Any, Literal, TypeAlias
+
+    from memori.digest.values import JSON
+
+    Node: TypeAlias = "Stage | Pipeline"
+    Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
+
+
+class Pipeline:
+    """Stages wired as a directed acyclic graph.
+
+    Parameters
+    ----------
+    definition : iterable of (sources, stage)
+        `sources` is ``"start"``, a stage, or a tuple of stages; where two of them offer the same
+        name, the right-most wins. The order of the lines does not matter.
+
+    Raises
+    ------
+    TypeError
+        If something in it is neither a stage nor a pipeline.
+    ValueError
+        If it is empty, a stage has no line of its own, or stages need each other in a circle.
+
+    Examples
+    --------
+    >>> add = Stage(lambda x, y: x + y, "total", stage_name="add")
+    >>> double = Stage(lambda total: 2 * total, "doubled", stage_name="double")
+    >>> Pipeline([("start", add), (add, double)]).run(1, y=2)
+    Results({'total': 3, 'doubled': 6})
+    """
+
+    def __init__(self, definition: Iterable[tuple[Sources, Node]]) -> None:
+        self._sources: dict[Node, tuple[Node, ...]] = {}
+        self._starts: list[Node] = []
+        for line in definition:
+            self._add(line)
+        if not self._sources:
+            raise ValueError("a pipeline needs at least one line such as ('start', stage)")
+        for stage, sources in self._sources.items():
+            for source in sources:
+                if source not in self._sources:
+                    raise ValueError(
+                        f"{_name(source)} feeds {_name(stage)} and has no line of its own: add "
+                        f"('start', {_plain_name(source)}) or say what it takes its inputs from"
+                    )
+        self._order = self._ordered()
+        self._last = Run({}, Results(), False)
+
+    def _add(self, line: object) -> None:
+        if not isinstance(line, (tuple, list)) or len(line) != 2:
+            raise TypeError(f"a pipeline is made of pairs (sources, stage), got {line!r}")
+        sources, stage = line
+        listed = sources if isinstance(sources, (tuple, list)) else (sources,)
+        for each in (*(s for s in listed if s != "start"), stage):
+            if not isinstance(each, (Stage, Pipeline)):
+                raise TypeError(
+                    f"a pipeline is made of stages, pipelines and 'start', got {each!r}"
+                    + (": wrap the function in Stage(...)" if callable(each) else "")
+                )
+        if "start" in listed and stage not in self._starts:
+            self._starts.append(stage)
+        nodes = tuple(s for s in listed if s != "start")
+        self._sources[stage] = self._sources.get(stage, ()) + nodes
+
+    def _ordered(self) -> list[Node]:
+        from graphlib import CycleError
+
+        try:
+            return check_graph(self._sources)
+        except CycleError as error:
+            circle = " -> ".join(_plain_name(node) for node in error.args[1])
+            raise ValueError(
+                f"stages of a pipeline need each other in a circle: {circle}"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"<Pipeline {', '.join(map(_plain_name, self._order))}>"
+
+    # What a pipeline shows, as a stage does
+
+    @property
+    def stages(self) -> list[Node]:
+        """The stages, each after those that it takes inputs from."""
+        return list(self._order)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names that a run can fill: parameters that no edge and no static value fills."""
+        return self._open("inputs")
+
+    @property
+    def required(self) -> list[str]:
+        """Names that a run must fill."""
+        return self._open("required")
+
+    def _open(self, which: str) -> list[str]:
+        names: dict[str, None] = {}
+        for stage in self._order:
+            filled = self._offered(stage)
+            static = stage.args if isinstance(stage, Stage) else {}
+            for name in getattr(stage, which):
+                if name not in filled and name not in static:
+                    names[name] = None
+        return list(names)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of all outputs of all stages, aliases included."""
+        return list(dict.fromkeys(name for stage in self._order for name in stage.offers))
+
+    @property
+    def offers(self) -> list[str]:
+        """Names under which results can be taken."""
+        return self.outputs
+
+    @property
+    def results(self) -> Results:
+        """The results of the last run."""
+        return Results(to_json(self._last.results))
+
+    @property
+    def state(self) -> bool:
+        """Whether the last run executed any stage."""
+        return self._last.executed
+
+    def takes(self, name: str) -> bool:
+        """Tell whether some stage can be given a value under this name."""
+        return any(stage.takes(name) and name not in self._offered(stage) for stage in self._order)
+
+    def _offered(self, stage: Node) -> set[str]:
+        return {name for source in self._sources[stage] for name in source.offers}
+
+    # Running
+
+    def run(
+        self,
+        /,
+        *args: object,
+        n_jobs: int | None = None,
+        executor: Executor | None = None,
+        **kwargs: object,
+    ) -> Results:
+        """Run every stage that is not remembered and return the results of all.
+
+        Parameters
+        ----------
+        *args : object
+            Go to each start stage by position. A single `Results` stands for its values by name.
+        n_jobs : int, optional
+            Run independent branches in that many processes; -1 for one per core.
+        executor : concurrent.futures.Executor, optional
+            Run independent branches on this one instead.
+        **kwargs : object
+            Reach every stage that takes the name and is not given it by an edge or a static value.
+
+        Returns
+        -------
+        Results
+            The outputs of all stages; where two share a name, of the later one.
+
+        Raises
+        ------
+        TypeError
+            For names that no stage takes, parameters that nothing fills, values that are not
+            JSON; before anything runs.
+        """
+        self._last = Run({}, Results(), False)
+        with executor_for(n_jobs, executor) as chosen:
+            self._last = self._run(args, kwargs, chosen)
+        return self._last.results
+
+    def map(
+        self,
+        cases: Iterable[Mapping[str, object]],
+        *,
+        n_jobs: int | None = None,
+        executor: Executor | None = None,
+        on_error: Literal["continue", "raise"] = "continue",
+    ) -> Cases:
+        """Run many cases, each on its own: a failed case never takes another down.
+
+        Parameters
+        ----------
+        cases : iterable of mappings
+            Keyword arguments of `run`, one mapping for each case.
+        n_jobs : int, optional
+            Run that many cases at once, in processes; -1 for one per core.
+        executor : concurrent.futures.Executor, optional
+            Run the cases on this one instead.
+        on_error : {"continue", "raise"}, optional
+            Whether a failure comes back as the case's result, or is raised when it is met.
+
+        Returns
+        -------
+        Cases
+            A list of (case, result) in the order given; a result is `Results` or a `Failure`.
+
+        Raises
+        ------
+        TypeError
+            If a case cannot be run for its names or values; before any case runs.
+        """
+        if on_error not in ("continue", "raise"):
+            raise ValueError(f"on_error is 'continue' or 'raise', got {on_error!r}")
+        listed = [dict(case) for case in cases]
+        for place, case in enumerate(listed):
+            try:
+                self._checked((), case)
+            except TypeError as error:
+                error.add_note(f"memori: in case {place}: {case!r}")
+                raise
+        with executor_for(n_jobs, executor) as chosen:
+            return run_cases(self, listed, chosen, on_error)
+
+    def _run(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], executor: Executor | None
+    ) -> Run:
+        values, given = self._checked(args, kwargs)
+        runs: dict[Node, Run] = {}
+
+        def inputs_of(stage: Node) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
+            return self._inputs_of(stage, runs, values, given)
+
+        def finish(stage: Node, run: Run) -> None:
+            runs[stage] = stage._last = run
+
+        if executor is None:
+            for stage in self._order:
+                finish(stage, stage._run(*inputs_of(stage), None))
+        else:
+            run_graph(
+                self._sources,
+                lambda stage: executor.submit(_run_node, stage, *inputs_of(stage)),
+                finish,
+            )
+        merged = Results()
+        for stage in self._order:
+            merged.update(runs[stage].results)
+        return Run(given, merged, any(run.executed for run in runs.values()))
+
+    def _inputs_of(
+        self,
+        stage: Node,
+        runs: Mapping[Node, Run],
+        values: tuple[JSON, ...],
+        given: dict[str, JSON],
+    ) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
+        offered: dict[str, JSON] = {}
+        for source in self._sources[stage]:
+            offered.update(runs[source].results)
+        positional = values if stage in self._starts else ()
+        by_position = stage.inputs[: len(positional)]
+        passed = {**given, **offered}
+        return positional, {
+            name: value
+            for name, value in passed.items()
+            if stage.takes(name) and name not in by_position
+        }
+
+    def _checked(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
+        """Return the arguments as JSON, or raise before anything runs."""
+        if len(args) == 1 and isinstance(args[0], Results):
+            offered = {name: value for name, value in args[0].items() if self.takes(name)}
+            args, kwargs = (), {**offered, **kwargs}
+        given = {name: _json(name, value) for name, value in kwargs.items()}
+        values = tuple(_json(f"*args[{place}]", value) for place, value in enumerate(args))
+        for name in given:
+            if not any(stage.takes(name) for stage in self._order):
+                raise TypeError(f"no stage of the pipeline takes {name!r}{self._nearest(name)}")
+        for stage in self._order:
+            positional = values if stage in self._starts else ()
+            self._check_filled(stage, positional, given)
+        return values, given
+
+    def _check_filled(
+        self, stage: Node, positional: tuple[JSON, ...], given: Mapping[str, JSON]
+    ) -> None:
+        stage.check_positional(positional)
+        by_position = stage.inputs[: len(positional)]
+        for name in by_position:
+            if name in given:
+                raise TypeError(
+                    f"{_name(stage)} got {name!r} by position and by name: give it once"
+                )
+        filled = {*by_position, *given, *self._offered(stage)}
+        missing = [name for name in stage.required if name not in filled]
+        if missing:
+            raise TypeError(
+                f"{_name(stage)} needs {', '.join(map(repr, missing))}: no edge, static value or "
+                "argument of run() fills it (edges offer: "
+                f"{', '.join(sorted(self._offered(stage))) or 'nothing'})"
+            )
+
+    def check_positional(self, values: tuple[JSON, ...]) -> None:
+        """Raise a TypeError if a start stage cannot take so many positional arguments."""
+        for stage in self._starts:
+            stage.check_positional(values)
+
+    def _nearest(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.inputs, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{meant} (parameters: {', '.join(self.inputs) or 'none'})"
+
+
+def _run_node(stage: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
+    """Run a stage in a worker."""
+    return stage._run(args, kwargs, None)
+
+
+def _json(name: str, value: object) -> JSON:
+    try:
+        return to_json(value)
+    except NotJSONError as error:
+        error.subject = f"pipeline, argument {name!r}"
+        raise
+
+
+def _plain_name(node: Node) -> str:
+    return node.stage_name if isinstance(node, Stage) else "pipeline"
+
+
+def _name(node: Node) -> str:
+    return f"stage {node.stage_name!r}" if isinstance(node, Stage) else f"{node!r}"
