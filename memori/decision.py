@@ -131,7 +131,9 @@ class Decision:
         return "\n".join(lines)
 
 
-def decide(stage_name: str, fingerprint: Fingerprint, store: Store) -> Decision:
+def decide(
+    stage_name: str, fingerprint: Fingerprint, store: Store, *, against_latest: bool = True
+) -> Decision:
     """Compare a fingerprint with the entries of a store.
 
     Parameters
@@ -142,6 +144,8 @@ def decide(stage_name: str, fingerprint: Fingerprint, store: Store) -> Decision:
         What the stage would run with.
     store : Store
         Where its entries lie.
+    against_latest : bool, optional
+        Whether a miss for which no entry has the same inputs is explained against the latest run.
 
     Returns
     -------
@@ -149,22 +153,28 @@ def decide(stage_name: str, fingerprint: Fingerprint, store: Store) -> Decision:
         A hit on the first entry from which nothing differs, else a miss with the changes against
         the nearest entry.
     """
-    exact = store.entry(fingerprint.names, fingerprint.key)
-    if exact is not None and not output_changes(exact, store):
+    exact = exact_hit(fingerprint, store)
+    if exact is not None:
         return Decision(stage_name, (), exact, fingerprint)
-    nearest: tuple[Change, ...] | None = None
+    nearest: list[Change] = []
     near: Entry | None = None
     for entry in store.entries(fingerprint.names):
         changes = compare(entry, fingerprint) or output_changes(entry, store)
         if not changes:
             return Decision(stage_name, (), entry, fingerprint)
-        if nearest is None or len(changes) < len(nearest):
-            nearest, near = tuple(changes), entry
-    if nearest is None:
-        near = store.latest()
-        first = Change("first run", "no run is recorded yet")
-        nearest = (first,) if near is None else tuple(compare(near, fingerprint))
-    return Decision(stage_name, nearest, near, fingerprint)
+        if near is None or len(changes) < len(nearest):
+            nearest, near = changes, entry
+    if near is None:
+        near = store.latest() if against_latest else None
+        nearest = [] if near is None else compare(near, fingerprint)
+    changes = nearest or [Change("first run", "no run with these inputs is recorded")]
+    return Decision(stage_name, tuple(changes), near, fingerprint)
+
+
+def exact_hit(fingerprint: Fingerprint, store: Store) -> Entry | None:
+    """Return the entry of exactly this key, if its outputs are intact."""
+    entry = store.entry(fingerprint.names, fingerprint.key)
+    return None if entry is None or output_changes(entry, store) else entry
 
 
 def compare(entry: Entry, fingerprint: Fingerprint) -> list[Change]:

@@ -60,20 +60,40 @@ def _remove_if_there(path: str) -> None:
 def lock(path: str) -> Iterator[None]:
     """Hold the lock file at `path`, waiting for whoever holds it; the lock dies with its holder.
 
-    Where the lock file cannot be made (a folder that is read-only, a disk that is full) the work
-    goes on without it: it is the record that will fail, and it says so.
+    The file is removed by its holder, so whoever waited for a file that is gone asks again.
+    Where the lock file cannot be made (a folder that is read-only, a disk that is full, a file
+    system without locks) the work goes on without it: it is the record that will fail, and say so.
     """
-    from filelock import FileLock
-
-    os_lock = FileLock(path)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        os_lock.acquire()
-    except (OSError, NotImplementedError):
+        descriptor = _locked(path)
+    except OSError:
         yield
         return
     try:
         yield
     finally:
         _remove_if_there(path)
-        os_lock.release()
+        os.close(descriptor)
+
+
+def _locked(path: str) -> int:
+    from filelock import lock_descriptor
+
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            lock_descriptor(descriptor, poll_interval=0.02)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _remove_if_there(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

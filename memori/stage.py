@@ -18,7 +18,7 @@ import re
 import sys
 
 from memori.artifacts import find_inputs, spelled_values
-from memori.decision import Change, Decision, decide
+from memori.decision import Change, Decision, decide, exact_hit
 from memori.digest.values import NotJSONError, copy_json, to_json
 from memori.entry import Fingerprint
 from memori.errors import MemoriWarning, StageError
@@ -335,18 +335,19 @@ class Stage:
     ) -> Run:
         store = Store(root, self.stage_name)
         found = self._fingerprint(inputs, store)
-        decision = decide(self.stage_name, found, store)
-        if decision.hit and not forced:
-            return self._hit(decision, found, inputs, store)
+        if not forced:
+            decision = decide(self.stage_name, found, store, against_latest=self._is_heard())
+            self._log_info("%s", decision)
+            if decision.entry is not None and decision.hit:
+                return self._hit(decision.entry, found, inputs, store)
         place = (root, store.name, found.key)
         reject_recursion(self.stage_name, place)
         with store.lock(found.names, found.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
             found = self._fingerprint(inputs, store)
-            decision = decide(self.stage_name, found, store)
-            if decision.hit and not forced:
-                return self._hit(decision, found, inputs, store)
-            self._log_info("%s%s", "forced; " if forced else "", decision)
+            entry = None if forced else exact_hit(found, store)
+            if entry is not None:
+                return self._hit(entry, found, inputs, store)
             return self._record_run(bound, inputs, found, store, place)
 
     def _record_run(
@@ -371,12 +372,7 @@ class Stage:
         results = self._with_aliases(values) if entry is None else self._restored(entry, store.root)
         return Run(inputs, results, True)
 
-    def _hit(
-        self, decision: Decision, found: Fingerprint, inputs: dict[str, JSON], store: Store
-    ) -> Run:
-        entry = decision.entry
-        assert entry is not None, "a hit is a hit on an entry"
-        self._log_info("%s", decision)
+    def _hit(self, entry: Entry, found: Fingerprint, inputs: dict[str, JSON], store: Store) -> Run:
         if not store.views_show(entry.key):
             try:
                 store.show(entry, found.names)
@@ -439,10 +435,13 @@ class Stage:
                 raise
         return named
 
-    def _log_info(self, message: str, *args: object) -> None:
+    def _is_heard(self) -> bool:
         logging = sys.modules.get("logging")  # where nobody imported it, nobody listens
-        if logging is not None:
-            logging.getLogger(__name__).info(message, *args)
+        return logging is not None and logging.getLogger(__name__).isEnabledFor(logging.INFO)
+
+    def _log_info(self, message: str, *args: object) -> None:
+        if self._is_heard():
+            sys.modules["logging"].getLogger(__name__).info(message, *args)
 
     def _warn(self, message: str) -> None:
         import warnings

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _MOST_PARSED = 4096
 _parsed: dict[str, tuple[bytes, Entry]] = {}
+_flat = json.JSONEncoder(check_circular=False).encode
 _views_seen: dict[str, tuple[Stats, str]] = {}
 
 
@@ -272,7 +273,8 @@ class Store:
             If one cannot be written; the entries are not touched.
         """
         inputs, outputs, stage = self._views()
-        _unlink(stage)  # it vouches for the other two, so it goes first and comes last
+        for path in (stage, inputs, outputs):
+            _unlink(path)  # the first vouches for the others, so it goes first and comes last
         atomic_write(inputs, _indented(_with_files(entry.inputs, entry.files)))
         atomic_write(outputs, _indented(_with_files(entry.outputs, entry.artifacts)))
         record = {k: v for k, v in entry.record.items() if k not in _SHOWN_ELSEWHERE}
@@ -309,7 +311,16 @@ def _with_files(values: dict[str, JSON], artifacts: list[Artifact]) -> dict[str,
 
 
 def _indented(record: dict[str, JSON]) -> bytes:
-    return (json.dumps(record, indent=2, check_circular=False) + "\n").encode("ascii")
+    return f"{_lines(record, '')}\n".encode("ascii")
+
+
+def _lines(value: JSON, margin: str) -> str:
+    """Spread dicts over lines, and leave the rest to the encoder that is written in C."""
+    if not isinstance(value, dict) or not value:
+        return _flat(value)
+    inner = margin + "  "
+    items = (f"{inner}{_flat(key)}: {_lines(part, inner)}" for key, part in value.items())
+    return "{\n" + ",\n".join(items) + f"\n{margin}}}"
 
 
 def _content(path: str) -> bytes:
