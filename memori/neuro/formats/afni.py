@@ -1,0 +1,119 @@
+"""AFNI datasets: HEAD and BRIK(.gz) as one artifact, whichever of the two is named.
+
+What counts: every attribute of the HEAD but identifiers (``IDCODE_...``), the history and the
+dates of notes; the voxels, inflated. Numbers count as they are written, white space between them
+does not. The byte order counts, because it is an attribute (``BYTEORDER_STRING``).
+
+Declined: a HEAD without its BRIK, or with both BRIK and BRIK.gz; attributes that are not as long
+as they say; voxels more or fewer than the HEAD promises.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from memori.digest.formats import FieldDigest
+from memori.digest.streams import BrokenFileError, Source
+
+_MOST_HEAD = 1 << 24  # bytes
+_BYTES = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 5: 8, 6: 3, 7: 4}  # by BRICK_TYPES
+
+_ATTRIBUTE = re.compile(
+    rb"\s*type\s*=\s*(string|integer|float)-attribute\s+name\s*=\s*(\S+)\s+count\s*=\s*(\d{1,9})\s"
+)
+_NEXT = re.compile(rb"\n\s*type\s*=")
+
+
+def is_volatile(name: str) -> bool:
+    """Tell whether an attribute says who, when and how, rather than what.
+
+    >>> is_volatile("IDCODE_DATE"), is_volatile("BRICK_LABS")
+    (True, False)
+    """
+    return name == "HISTORY_NOTE" or name.startswith(("IDCODE_", "NOTE_DATE_"))
+
+
+class _Attribute(NamedTuple):
+    kind: str
+    name: str
+    value: bytes | list[bytes]
+
+    def numbers(self) -> list[int]:
+        if not isinstance(self.value, list):
+            raise BrokenFileError(f"{self.name} is no list of numbers")
+        return [int(number) for number in self.value]
+
+
+class _Dataset:
+    family = "afni 1"
+
+    def companions(self, path: str) -> tuple[str, ...]:
+        """Return BRIK or BRIK.gz of a HEAD, HEAD of a BRIK."""
+        stem = re.sub(r"\.(HEAD|BRIK|BRIK\.gz)$", "", path, flags=re.IGNORECASE)
+        names = [stem + suffix for suffix in (".HEAD", ".BRIK", ".BRIK.gz")]
+        return tuple(
+            os.path.basename(name) for name in names if name != path and os.path.isfile(name)
+        )
+
+    def describe(self, path: str, fields: FieldDigest) -> None:
+        """Put attributes and voxels into `fields`."""
+        others = self.companions(path)
+        if len(others) != 1:
+            raise BrokenFileError("a HEAD needs one BRIK")
+        files = [path, os.path.join(os.path.dirname(path), others[0])]
+        head, brik = files if path.lower().endswith(".head") else reversed(files)
+        with Source(head) as source:
+            attributes = list(_attributes(source.rest_below(_MOST_HEAD)))
+        for attribute in attributes:
+            if not is_volatile(attribute.name):
+                fields.field("name", f"{attribute.kind} {attribute.name}")
+                value = attribute.value
+                fields.field("value", b" ".join(value) if isinstance(value, list) else value)
+        with Source(brik, gzipped=brik.lower().endswith(".gz")) as source:
+            fields.stream("voxels", source.pieces(_length(attributes)))
+            source.end()
+
+
+AFNI = _Dataset()
+
+
+def _attributes(text: bytes) -> Iterator[_Attribute]:
+    """Yield the attributes of a HEAD."""
+    at = 0
+    while found := _ATTRIBUTE.match(text, at):
+        kind, name, count = found[1].decode(), found[2].decode("latin-1"), int(found[3])
+        if kind == "string":
+            start = text.find(b"'", found.end()) + 1
+            at = start + count
+            value: bytes | list[bytes] = text[start:at]
+            if not start or text[found.end() : start - 1].strip() or len(value) != count:
+                raise BrokenFileError(f"{name} is not {count} characters long")
+        else:
+            following = _NEXT.search(text, found.end() - 1)
+            at = following.start() if following else len(text)
+            value = text[found.end() : at].split()
+            if len(value) != count:
+                raise BrokenFileError(f"{name} has {len(value)} numbers, not {count}")
+        yield _Attribute(kind, name, value)
+    if text[at:].strip():
+        raise BrokenFileError("something that is no attribute")
+
+
+def _length(attributes: list[_Attribute]) -> int:
+    """Return the bytes that the voxels take."""
+    named = {attribute.name: attribute for attribute in attributes}
+    if not {"DATASET_DIMENSIONS", "DATASET_RANK", "BRICK_TYPES"} <= named.keys():
+        raise BrokenFileError("no AFNI HEAD")
+    if len(named) != len(attributes):
+        raise BrokenFileError("an attribute twice")
+    voxels = 1
+    for size in named["DATASET_DIMENSIONS"].numbers()[:3]:
+        voxels *= size
+    types = named["BRICK_TYPES"].numbers()
+    ranks = named["DATASET_RANK"].numbers()
+    if voxels < 1 or len(ranks) < 2 or ranks[1] != len(types) or not set(types) <= _BYTES.keys():
+        raise BrokenFileError("sizes or types that no AFNI dataset has")
+    return voxels * sum(_BYTES[kind] for kind in types)
