@@ -120,7 +120,7 @@ def test_interrupted_write_gives_the_name_back(run):
     def write(stream):
         raise ValueError
 
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         save(write, None, default="array.npy", caller="")
     assert [] == names(run)
 
