@@ -49,6 +49,24 @@ _TYPES = {
     "RGBA32": (1, 4, ""),
 }
 
+# Each name as the standard has it, and as gifticlib 1.08 and before wrote it.
+_BIG = {
+    "BigEndian": True,
+    "GIFTI_ENDIAN_BIG": True,
+    "LittleEndian": False,
+    "GIFTI_ENDIAN_LITTLE": False,
+}
+_ENCODINGS = {
+    "ASCII": "ASCII",
+    "GIFTI_ENCODING_ASCII": "ASCII",
+    "Base64Binary": "Base64Binary",
+    "GIFTI_ENCODING_B64BIN": "Base64Binary",
+    "GZipBase64Binary": "GZipBase64Binary",
+    "GIFTI_ENCODING_B64GZ": "GZipBase64Binary",
+    "ExternalFileBinary": "ExternalFileBinary",
+    "GIFTI_ENCODING_EXTBIN": "ExternalFileBinary",
+}
+
 _PACKING = (
     "ArrayIndexingOrder",
     "Encoding",
@@ -89,20 +107,15 @@ def _array(attributes: dict[str, str]) -> _Array:
         raise BrokenFileError(f"{rank} dimensions")
     dims = tuple(int(attributes[f"Dim{axis}"]) for axis in range(rank))
     kind = attributes["DataType"].removeprefix("NIFTI_TYPE_")
-    order, endian = attributes["ArrayIndexingOrder"], attributes["Endian"]
-    if (
-        min(dims) < 0
-        or kind not in _TYPES
-        or order not in ("RowMajorOrder", "ColumnMajorOrder")
-        or endian not in ("BigEndian", "LittleEndian")
-    ):
-        raise BrokenFileError("an array that GIFTI does not have")
+    order = attributes["ArrayIndexingOrder"]
+    if min(dims) < 0 or order not in ("RowMajorOrder", "ColumnMajorOrder"):
+        raise BrokenFileError(f"an array of {dims} in {order}")
     return _Array(
         dims,
         *_TYPES[kind],
         order == "ColumnMajorOrder" and sum(size > 1 for size in dims) > 1,
-        attributes["Encoding"],
-        endian == "BigEndian",
+        _ENCODINGS[attributes["Encoding"]],
+        _BIG[attributes["Endian"]],
         attributes.get("ExternalFileName", ""),
         int(attributes.get("ExternalFileOffset") or 0),
     )
@@ -126,7 +139,7 @@ class _Values:
             "Base64Binary": self._base64,
             "GZipBase64Binary": self._base64,
             "ExternalFileBinary": self._nothing,
-        }.get(packing.encoding, self._unknown)
+        }[packing.encoding]
 
     def text(self, characters: bytes) -> None:
         """Take a piece of text."""
@@ -192,9 +205,6 @@ class _Values:
         if characters.strip():
             raise BrokenFileError("text where no more belongs")
 
-    def _unknown(self, characters: bytes, last: bool) -> None:
-        raise BrokenFileError(f"encoding {self._packing.encoding}")
-
     def _values(self, raw: bytes, big: bool | None = None) -> None:
         self._length += len(raw)
         if self._length > self._packing.length:
@@ -223,6 +233,7 @@ class _Document:
         self._decode = decode
         self._packing: _Array | None = None
         self._values: _Values | None = None
+        self._has_values = False
         self._root = True
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -234,13 +245,14 @@ class _Document:
         if name == "DataArray":
             if self._packing:
                 raise BrokenFileError("a DataArray inside another")
-            self._packing = _array(attributes)
+            self._packing, self._has_values = _array(attributes), False
             if self._packing.encoding == "ExternalFileBinary":
                 self._external(self._packing.file)
         self.canonical.start(name, attributes)
         if name == "Data":
-            if self._packing is None:
-                raise BrokenFileError("Data outside a DataArray")
+            if self._packing is None or self._has_values:
+                raise BrokenFileError("Data outside a DataArray, or twice in one")
+            self._has_values = True
             self._values = _Values(self._packing, self._folder)
 
     def text(self, characters: bytes) -> None:
@@ -257,6 +269,8 @@ class _Document:
                 self.canonical.put(b"order", b"column" if order else b"row")
             self._values = None
         elif name == "DataArray":
+            if not self._has_values:
+                raise BrokenFileError("a DataArray without Data")
             self._packing = None
         self.canonical.end(name)
 
@@ -295,5 +309,5 @@ def _mentions(pieces: Iterator[bytes]) -> Iterator[bool]:
     """Yield, for each piece, whether it (or its seam) speaks of an external encoding."""
     seam = b""
     for piece in pieces:
-        yield b"ExternalFileBinary" in seam + piece
+        yield b"ExternalFileBinary" in seam + piece or b"EXTBIN" in seam + piece
         seam = piece[-32:]

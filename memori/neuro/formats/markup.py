@@ -143,7 +143,7 @@ class Canonical:
                 text = re.sub(rb"\s+", b" ", text).strip()
             self.put(b"text", text)
             if name in ("Name", "Value") and self._open:
-                self._open[-1].pair.append(text if name == "Name" else b"")
+                self._open[-1].texts[name] = text
         self.put(b">", b"")
         if name == "MD":
             entry, self._hasher = self._hasher.digest(), element.hasher
@@ -168,17 +168,17 @@ class Canonical:
 
 
 class _Element:
-    """An open element: its children so far, and the texts of those named Name and Value."""
+    """An open element: how many children it has, and the texts of those named Name and Value."""
 
-    __slots__ = ("children", "hasher", "pair")
+    __slots__ = ("children", "hasher", "texts")
 
     def __init__(self, hasher: hashlib._Hash) -> None:
         self.hasher = hasher
         self.children = 0
-        self.pair: list[bytes] = []
+        self.texts: dict[str, bytes] = {}
 
     def is_volatile(self) -> bool:
         """Tell whether this is an MD of exactly one Name, a volatile one, and one Value."""
-        if self.children != 2 or len(self.pair) != 2:
+        if self.children != 2 or len(self.texts) != 2:
             return False
-        return any(name.strip().decode() in VOLATILE_METADATA for name in self.pair)
+        return self.texts["Name"].strip().decode() in VOLATILE_METADATA
