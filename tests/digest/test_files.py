@@ -1,0 +1,129 @@
+"""Digests of files are remembered by stat, and never trusted too early."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from memori.digest import files
+from memori.digest.files import file_digest, from_record, to_record
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    files._remembered.clear()
+
+
+def age(path: Path) -> None:
+    """Wait until the stat of a fresh file can vouch for it."""
+    time.sleep(0.03)
+    assert path.stat().st_ctime_ns + files._TICK < time.time_ns()
+
+
+def rewrite_unseen(path: Path, text: str) -> None:
+    """Edit a file, keeping size and mtime, as a careless tool or a backup does."""
+    before = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_the_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
+    """Anyone can recompute a recorded hash with sha256sum."""
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert expected == file_digest(str(file)).hash
+
+
+def test_an_edit_that_keeps_size_and_mtime_is_seen(tmp_path: Path) -> None:
+    """Setting mtime back does not fool the memo."""
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    age(file)
+    before = file_digest(str(file), str(tmp_path / "memo")).hash
+    rewrite_unseen(file, "two")
+    assert before != file_digest(str(file), str(tmp_path / "memo")).hash
+
+
+def test_an_old_file_is_read_once(tmp_path: Path) -> None:
+    """A file that did not change is not read again, in this process or the next."""
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    age(file)
+    memo = str(tmp_path / "memo")
+    first = file_digest(str(file), memo)
+    assert first is file_digest(str(file), memo)
+    files._remembered.clear()  # as in a new process
+    recalled = file_digest(str(file), memo)
+    assert (first.hash, first.stats) == (recalled.hash, recalled.stats)
+    assert 1 == len(os.listdir(memo))
+
+
+def test_a_file_younger_than_the_clock_can_tell_is_not_remembered(tmp_path: Path) -> None:
+    """Two edits within one tick of the clock give two digests."""
+    file = tmp_path / "a.txt"
+    seen = set()
+    for number in range(20):
+        file.write_text(f"{number:03}")
+        os.utime(file, ns=(0, 0))
+        seen.add(file_digest(str(file), str(tmp_path / "memo")).hash)
+    assert 20 == len(seen)
+
+
+def test_a_moved_file_is_not_read_again(tmp_path: Path) -> None:
+    """A project folder that moves keeps its memo, because a move changes no inode."""
+    folder = tmp_path / "before"
+    folder.mkdir()
+    (folder / "a.txt").write_text("one")
+    age(folder / "a.txt")
+    first = file_digest(str(folder / "a.txt"))
+    folder.rename(tmp_path / "after")
+    assert first is file_digest(str(tmp_path / "after" / "a.txt"))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"hash": 3}', b"\xff" * 40])
+def test_a_broken_memo_costs_time_only(tmp_path: Path, content: bytes) -> None:
+    """Whatever stands in the memo, the digest is right."""
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    age(file)
+    memo = tmp_path / "memo"
+    expected = file_digest(str(file), str(memo)).hash
+    for record in memo.iterdir():
+        record.write_bytes(content)
+    files._remembered.clear()
+    assert expected == file_digest(str(file), str(memo)).hash
+
+
+def test_the_memo_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MEMORI_VERIFY=content reads every file every time."""
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    age(file)
+    first = file_digest(str(file))
+    monkeypatch.setenv("MEMORI_VERIFY", "content")
+    again = file_digest(str(file))
+    assert first is not again
+    assert first.hash == again.hash
+
+
+def test_a_digest_survives_its_record(tmp_path: Path) -> None:
+    """What is written to an entry is what is read from it."""
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    age(file)
+    first = file_digest(str(file))
+    again = from_record(to_record(first))
+    assert (first.hash, first.content, first.stats) == (again.hash, again.content, again.stats)
+
+
+def test_an_unsettled_digest_vouches_for_nothing(tmp_path: Path) -> None:
+    """The record of a file that was too young holds no stat to trust."""
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    fresh = file_digest(str(file))
+    assert not fresh.settled
+    assert "stat" not in to_record(fresh)
