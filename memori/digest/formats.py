@@ -24,7 +24,7 @@ import hashlib
 import os
 import stat
 
-from memori.digest.streams import sha256_ahead, sha256_file
+from memori.digest.sources import Source, sha256_ahead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
             """Put all that counts into `fields`; raise ValueError if the file is not a sound one.
 
             Called once for a new file. It must read forwards in bounded memory and trust no number
-            in the file (see `memori.digest.streams.Source`).
+            in the file (see `memori.digest.sources.Source`).
             """
             ...
 
@@ -263,5 +263,6 @@ def _bytes_of(path: str, companions: tuple[str, ...]) -> str:
     folder, name = os.path.split(path)
     for each in sorted((name, *companions)):
         fields.field("suffix", each.lower().partition(".")[2])
-        fields.field("bytes", sha256_file(os.path.join(folder, each)))
+        with Source(os.path.join(folder, each), gzipped=False) as source:
+            fields.stream("bytes", source.rest())
     return fields.hexdigest()

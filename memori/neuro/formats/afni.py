@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from memori.digest.formats import FieldDigest
-from memori.digest.streams import BrokenFileError, Source
+from memori.digest.sources import BrokenFileError, Source
 
 _MOST_HEAD = 1 << 24  # bytes
 _BYTES = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 5: 8, 6: 3, 7: 4}  # by BRICK_TYPES

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from memori.digest.formats import FieldDigest
-from memori.digest.streams import BrokenFileError
+from memori.digest.sources import BrokenFileError
 from memori.neuro.formats.afni import is_volatile
 from memori.neuro.formats.markup import Canonical, Rules, read_xml
 

@@ -18,7 +18,7 @@ import math
 import struct
 
 from memori.digest.formats import FieldDigest
-from memori.digest.streams import BrokenFileError, Source
+from memori.digest.sources import BrokenFileError, Source
 
 MOST_TAIL = 1 << 22  # bytes of tags after the data
 

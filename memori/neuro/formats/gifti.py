@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from memori.digest.formats import FieldDigest
-from memori.digest.streams import PIECE, BrokenFileError, Source, new_inflater
+from memori.digest.sources import PIECE, BrokenFileError, Source, new_inflater
 from memori.neuro.formats.markup import Canonical, Rules, read_xml
 from memori.neuro.formats.swap import swapped
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from xml.parsers import expat
 
-from memori.digest.streams import BrokenFileError
+from memori.digest.sources import BrokenFileError
 
 MOST_PENDING = 1 << 22  # bytes of one tag or comment
 MOST_TEXT = 1 << 24  # bytes of text in one element that is compared as text

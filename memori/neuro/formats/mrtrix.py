@@ -16,7 +16,7 @@ import os
 from typing import NamedTuple
 
 from memori.digest.formats import FieldDigest
-from memori.digest.streams import BrokenFileError, Source
+from memori.digest.sources import BrokenFileError, Source
 
 MOST_HEADER = 1 << 24  # bytes; histories grow with every command
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from memori.digest.formats import FieldDigest
-from memori.digest.streams import BrokenFileError, Source
+from memori.digest.sources import BrokenFileError, Source
 from memori.neuro.formats import extensions
 from memori.neuro.formats.swap import each_swapped, swapped
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 
 from memori.digest.formats import FieldDigest
-from memori.digest.streams import BrokenFileError, Source
+from memori.digest.sources import BrokenFileError, Source
 
 MOST = 1 << 20  # bytes; parsed, they take up to forty times as much
 MOST_DEPTH = 64

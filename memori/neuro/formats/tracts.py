@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from memori.digest.formats import FieldDigest
-from memori.digest.streams import BrokenFileError, Source
+from memori.digest.sources import BrokenFileError, Source
 from memori.neuro.formats.mrtrix import read_header
 
 # little- or big-endian infinity, by data type
