@@ -1,0 +1,191 @@
+"""What is said and kept of a command that failed.
+
+The error names the command, its exit code, how long it ran, the stage, the last lines of what it
+printed and where the rest is. Its folder is kept as evidence, with the same text in
+``failure.txt``; the next try of the same run replaces it. Of the failures of one stage the newest
+`KEPT` are kept, and of each what fits into `ROOM` bytes, the largest files going first.
+
+Not promised: evidence of a stage without `hash_output` after the process has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from memori.errors import MemoriError
+
+KEPT = 10
+ROOM = 100_000_000
+NOTE = "failure.txt"
+STREAMS = ("stdout.txt", "stderr.txt")
+_LINES = 20
+_RUN_FOLDER = re.compile(r"[0-9a-f]{8}(?:-\d+)?")
+
+
+class CommandError(MemoriError):
+    """A command failed.
+
+    Attributes
+    ----------
+    argv : list of str
+        The command.
+    code : int or None
+        Its exit code, minus the number of the signal that killed it; None if it never started.
+    seconds : float
+        How long it ran.
+    stage_name : str
+        The stage.
+    folder : str
+        Where it ran; what it left is there.
+    stderr : str
+        The last lines of its standard error (of its standard output, if that is all there is).
+    log : str
+        Path of the file with all of them.
+    timed_out : bool
+        Whether it was ended because its time was over.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        argv: Sequence[str],
+        code: int | None,
+        seconds: float,
+        stage_name: str,
+        folder: str,
+        timed_out: bool = False,
+    ) -> None:
+        self.reason = reason
+        self.argv = list(argv)
+        self.code = code
+        self.seconds = seconds
+        self.stage_name = stage_name
+        self.folder = folder
+        self.timed_out = timed_out
+        stream, self.stderr = _tail(folder)
+        self.log = os.path.join(folder, f"{stream}.txt")
+        lines = [
+            f"{os.path.basename(self.argv[0])} {reason} (stage {stage_name!r})",
+            f"  $ {shlex.join(self.argv)}",
+        ]
+        shown = self.stderr.splitlines() or ["nothing was printed"]
+        lines.append(f"  {stream}: {shown[0]}")
+        lines += [f"          {line}" for line in shown[1:]]
+        lines.append(f"  log: {os.path.relpath(self.log)}")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[CommandError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
+    """Make an error again in the process that hears of it."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
+
+
+def ended(code: int, seconds: float, *, timed_out: bool) -> str:
+    """Say how a command ended.
+
+    Examples
+    --------
+    >>> ended(1, 14.21, timed_out=False), ended(-11, 3.0, timed_out=False)
+    ('exited with code 1 after 14.2 s', 'was killed by signal 11 (SIGSEGV) after 3.0 s')
+    """
+    if timed_out:
+        return f"did not end in time and was ended after {seconds:.1f} s"
+    if code >= 0:
+        return f"exited with code {code} after {seconds:.1f} s"
+    import signal
+
+    name = {each.value: f" ({each.name})" for each in signal.Signals}.get(-code, "")
+    return f"was killed by signal {-code}{name} after {seconds:.1f} s"
+
+
+def listing(folder: str, ignored: frozenset[str]) -> str:
+    """Say what a folder holds, in a few words."""
+    names = sorted(
+        os.path.relpath(os.path.join(above, name), folder)
+        for above, _, files in os.walk(folder)
+        for name in files
+    )
+    names = [name for name in names if name not in ignored]
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return (", ".join(map(repr, names[:20])) + more) or "nothing"
+
+
+def _tail(folder: str) -> tuple[str, str]:
+    """Return the last lines of standard error, or else of standard output, with its name."""
+    for stream in ("stderr", "stdout"):
+        try:
+            with open(os.path.join(folder, f"{stream}.txt"), "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
+                text = file.read().decode("utf-8", "replace").rstrip()
+        except OSError:
+            continue
+        if text:
+            return stream, "\n".join(text.replace("\r", "\n").splitlines()[-_LINES:])
+    return "stderr", ""
+
+
+def keep_evidence(error: CommandError) -> None:
+    """Write down a failure in its folder, and make room; never raises an OSError."""
+    removed = _shrink(error.folder)
+    text = str(error) + "".join(f"\n  removed to save room: {each}" for each in removed) + "\n"
+    try:
+        with open(os.path.join(error.folder, NOTE), "w", errors="surrogateescape") as file:
+            file.write(text)
+    except OSError:
+        return  # a full disk, most likely: the error itself says the same
+    _drop_older(error.folder)
+
+
+def _shrink(folder: str) -> list[str]:
+    sizes: list[tuple[int, str]] = []
+    for above, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(above, name)
+            sizes.append((os.lstat(path).st_size, path))
+    removed = []
+    total = sum(size for size, _ in sizes)
+    for size, path in sorted(sizes, reverse=True):
+        if total <= ROOM:
+            break
+        total -= size
+        os.unlink(path)
+        removed.append(f"{os.path.relpath(path, folder)} ({size} bytes)")
+    return removed
+
+
+def _drop_older(folder: str) -> None:
+    """Remove the oldest failures beside a new one."""
+    above, own = os.path.split(folder)
+    if not _RUN_FOLDER.fullmatch(own):
+        return  # a temporary folder: it goes when the process ends
+    notes = []
+    for name in os.listdir(above):
+        note = os.path.join(above, name, NOTE)
+        if _RUN_FOLDER.fullmatch(name) and not os.path.islink(os.path.join(above, name)):
+            try:
+                notes.append((os.stat(note).st_mtime_ns, note))
+            except OSError:
+                continue  # not a failure
+    for _, note in sorted(notes, reverse=True)[KEPT:]:
+        shutil.rmtree(os.path.dirname(note), ignore_errors=True)
+
+
+def empty(folder: str) -> None:
+    """Remove what a folder holds; a link is removed and not followed."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
