@@ -1,0 +1,61 @@
+"""The injective encoding of plain immutable values, shared by constants and live values.
+
+Each atom becomes a type letter and a length-prefixed or terminated text, so that no two different
+values and no two concatenations collide: 1, 1.0, True, "1", b"1", 0.0 and -0.0 all differ, every
+NaN is one value. The text does not depend on hash seed, platform or Python version.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def sized(tag: bytes, content: bytes) -> bytes:
+    """Return `content` behind its tag and length.
+
+    >>> sized(b"s", b"abc")
+    b's3:abc'
+    """
+    return b"%b%d:%b" % (tag, len(content), content)
+
+
+def text(value: str) -> bytes:
+    """Encode a string; lone surrogates are kept apart from everything else."""
+    return sized(b"s", value.encode("utf-8", "surrogatepass"))
+
+
+def _integer(value: int) -> bytes:
+    return b"i%x;" % value if value >= 0 else b"i-%x;" % -value
+
+
+def _float(value: float) -> bytes:
+    return b"f%b;" % value.hex().encode()
+
+
+def _complex(value: complex) -> bytes:
+    return b"c%b,%b;" % (value.real.hex().encode(), value.imag.hex().encode())
+
+
+ATOMS: dict[type, Callable[..., bytes]] = {
+    str: text,
+    int: _integer,
+    float: _float,
+    bool: lambda value: b"T" if value else b"F",
+    type(None): lambda value: b"N",
+    bytes: lambda value: sized(b"b", value),
+    complex: _complex,
+    type(...): lambda value: b"e",
+    type(NotImplemented): lambda value: b"n",
+}
+
+
+def atom(value: object) -> bytes | None:
+    """Encode `value` if it is exactly of an atomic type, else return None.
+
+    >>> atom(0.0) == atom(-0.0), atom(1) == atom(True), atom(["a list"])
+    (False, False, None)
+    """
+    encode = ATOMS.get(type(value))
+    return None if encode is None else encode(value)

@@ -1,0 +1,330 @@
+"""What a code object says: a digest of it, and the names outside it that it reaches.
+
+Both are read from the bytecode alone, without `dis` or `inspect`, whose import costs more than a
+whole fingerprint. The digest covers instructions, typed constants, names, parameters, flags and
+exception table; it leaves out file name, line numbers, docstring and the names of plain local
+variables (unless the code can read them). It is comparable within one minor version of Python.
+
+`scan` follows names: a global and the attributes read from it one after the other, as far as the
+code spells them (`pkg.mod.f`), and imports inside functions with what is read from the names they
+bind. The tables below hold the instruction numbers of the versions that were checked. On any other
+version every name in the code counts as if it might be read from anything (`Scan.exact` is
+False): more is reached than need be, never less.
+"""
+
+from __future__ import annotations
+
+import sys
+from hashlib import sha256
+from types import CodeType
+
+from memori.fingerprint.atoms import atom, sized, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GLOBAL, NAME, ATTRIBUTE, STORE_ATTRIBUTE, IMPORT, IMPORTED, CONSTANT = range(1, 8)
+LOCAL, CELL, STORE_LOCAL, STORE_CELL, STORE_NAME, SKIP, EXTENDED = range(8, 15)
+TWO_LOCALS, STORE_AND_LOCAL, TWO_STORES, SWAP, POP = range(15, 20)
+
+# instruction number -> what it means to the scan, for each minor version; checked by a test
+NUMBERS: dict[tuple[int, int], dict[int, int]] = {
+    (3, 11): {
+        116: GLOBAL, 101: NAME, 148: CELL, 106: ATTRIBUTE, 160: ATTRIBUTE, 95: STORE_ATTRIBUTE,
+        96: STORE_ATTRIBUTE, 108: IMPORT, 109: IMPORTED, 100: CONSTANT, 124: LOCAL, 137: CELL,
+        125: STORE_LOCAL, 138: STORE_CELL, 97: STORE_NAME, 90: STORE_NAME, 99: SWAP, 1: POP,
+        0: SKIP, 2: SKIP, 9: SKIP, 151: SKIP, 144: EXTENDED,
+    },
+    (3, 12): {
+        116: GLOBAL, 101: NAME, 175: NAME, 176: CELL, 106: ATTRIBUTE, 95: STORE_ATTRIBUTE,
+        96: STORE_ATTRIBUTE, 108: IMPORT, 109: IMPORTED, 100: CONSTANT, 121: CONSTANT, 124: LOCAL,
+        127: LOCAL, 137: CELL, 125: STORE_LOCAL, 138: STORE_CELL, 97: STORE_NAME, 90: STORE_NAME,
+        99: SWAP, 1: POP, 0: SKIP, 2: SKIP, 9: SKIP, 151: SKIP, 144: EXTENDED,
+    },
+    (3, 13): {
+        91: GLOBAL, 92: NAME, 90: NAME, 89: CELL, 82: ATTRIBUTE, 108: STORE_ATTRIBUTE,
+        63: STORE_ATTRIBUTE, 75: IMPORT, 74: IMPORTED, 83: CONSTANT, 103: CONSTANT, 85: LOCAL,
+        87: LOCAL, 84: CELL, 110: STORE_LOCAL, 109: STORE_CELL, 113: STORE_NAME, 114: STORE_NAME,
+        88: TWO_LOCALS, 111: STORE_AND_LOCAL, 112: TWO_STORES, 115: SWAP, 32: POP, 0: SKIP,
+        34: SKIP, 30: SKIP, 149: SKIP, 71: EXTENDED,
+    },
+}  # fmt: skip
+
+VERSION = sys.version_info[:2]
+_KINDS: list[int] | None = None
+if VERSION in NUMBERS and sys.implementation.name == "cpython":
+    _KINDS = [NUMBERS[VERSION].get(number, 0) for number in range(256)]
+_SHIFTED = VERSION >= (3, 12)  # LOAD_ATTR holds a flag beside the index of the name
+
+_FLAGS = 0x3AF  # optimised, new locals, *args, **kwargs, generator, coroutine and its kin
+_DOCSTRING_FLAG = 0x4000000  # from Python 3.13
+_READS_LOCALS = frozenset({"locals", "vars", "eval", "exec", "dir", "f_locals", "_getframe"})
+_LIMIT = 20_000  # code objects remembered before starting over
+
+
+class Import:
+    """An import inside a function, and the attribute chains read from the names that it binds.
+
+    A chain that ends in "" names something without using it as a value: what it names counts,
+    but where that is a module, its content does not.
+    """
+
+    __slots__ = ("chains", "level", "module")
+
+    def __init__(self, module: str, level: int) -> None:
+        self.module = module
+        self.level = level
+        self.chains: dict[tuple[str, ...], None] = {}
+
+
+class Scan:
+    """What one code object, with the code nested in it, names outside itself."""
+
+    __slots__ = ("attributes", "chains", "exact", "imports", "strings")
+
+    def __init__(self) -> None:
+        self.chains: dict[tuple[str, ...], None] = {}
+        self.attributes: set[str] = set()
+        self.strings: set[str] = set()
+        self.imports: list[Import] = []
+        self.exact = _KINDS is not None
+
+
+_digests: dict[int, tuple[CodeType, bytes]] = {}
+_scans: dict[int, tuple[CodeType, Scan]] = {}
+
+
+def code_digest(code: CodeType) -> bytes:
+    """Return the SHA-256 digest of what `code` does, 32 bytes."""
+    known = _digests.get(id(code))
+    if known is None:
+        if len(_digests) > _LIMIT:
+            _digests.clear()
+        # the tuple keeps the code object alive, so that its id stays its own
+        known = _digests[id(code)] = (code, sha256(b"".join(_content(code))).digest())
+    return known[1]
+
+
+def _content(code: CodeType) -> Iterator[bytes]:
+    parameters = code.co_argcount + code.co_kwonlyargcount
+    parameters += bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    named = None if _READS_LOCALS.intersection(code.co_names) else parameters
+    yield b"code%d,%d,%d,%d,%d,%d,%d;" % (
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        code.co_flags & _FLAGS,
+        code.co_nlocals,
+        len(code.co_cellvars),
+        len(code.co_freevars),
+    )
+    yield text(code.co_name)
+    yield sized(b"b", code.co_code)
+    yield sized(b"x", code.co_exceptiontable)
+    yield constant(code.co_names)
+    yield constant(code.co_varnames[:named])
+    constants = code.co_consts
+    if constants and type(constants[0]) is str and _has_docstring(code):
+        constants = (None, *constants[1:])
+    yield constant(constants)
+
+
+def _has_docstring(code: CodeType) -> bool:
+    if VERSION >= (3, 13):
+        return bool(code.co_flags & _DOCSTRING_FLAG)
+    # until 3.12 a function's first constant is its docstring or None; comprehensions have neither
+    return bool(code.co_flags & 1) and (not code.co_name.startswith("<"))
+
+
+def constant(value: object) -> bytes:
+    """Encode a constant: an atom, a tuple, a frozenset or a nested code object.
+
+    >>> constant((1, True)) == constant((True, 1))
+    False
+    >>> constant(frozenset("abc")) == constant(frozenset("cba"))
+    True
+    """
+    encoded = atom(value)
+    if encoded is not None:
+        return encoded
+    if isinstance(value, tuple):
+        return b"(%b)" % b"".join(map(constant, value))
+    if isinstance(value, frozenset):
+        return b"{%b}" % b"".join(sorted(map(constant, value)))
+    if isinstance(value, slice):  # a constant from Python 3.14
+        return b"[%b]" % b"".join(map(constant, (value.start, value.stop, value.step)))
+    if isinstance(value, CodeType):
+        return b"C" + code_digest(value)
+    raise TypeError(f"a constant of type {type(value).__name__} is not known to this version")
+
+
+def scan(code: CodeType) -> Scan:
+    """Return what `code` and the code nested in it name outside themselves."""
+    known = _scans.get(id(code))
+    if known is None:
+        if len(_scans) > _LIMIT:
+            _scans.clear()
+        result = Scan()
+        _scan_into(code, result, {})
+        known = _scans[id(code)] = (code, result)
+    return known[1]
+
+
+def _scan_into(code: CodeType, result: Scan, bound: dict[str, list[Import]]) -> None:
+    """Add what `code` names; `bound` holds the local names that imports have bound so far."""
+    result.attributes.update(code.co_names)
+    if _KINDS is None:
+        for name in code.co_names:
+            result.chains[(name,)] = None
+    else:
+        pairs = list(_instructions(code, _KINDS))
+        _follow_globals(pairs, result)
+        if any(kind == IMPORT for kind, _ in pairs):
+            _bind_imports(pairs, result, bound)
+        if bound:
+            _follow_locals(pairs, bound)
+    for value in code.co_consts:
+        if type(value) is str:
+            result.strings.add(value)
+        elif type(value) is CodeType:
+            _scan_into(value, result, bound)
+        elif type(value) is tuple:
+            result.strings.update(item for item in value if type(item) is str)
+
+
+def _instructions(code: CodeType, kinds: list[int]) -> Iterator[tuple[int, object]]:
+    """Yield (kind, name or constant) for each instruction; what the scan ignores is (0, None)."""
+    names, constants = code.co_names, code.co_consts
+    local = code.co_varnames + tuple(c for c in code.co_cellvars if c not in code.co_varnames)
+    local += code.co_freevars
+    raw = code.co_code
+    extended = 0
+    for number, low in zip(raw[::2], raw[1::2], strict=True):
+        kind = kinds[number]
+        if kind == SKIP:
+            continue
+        argument = extended | low
+        extended = argument << 8 if kind == EXTENDED else 0
+        if kind == 0 or kind == POP or kind == SWAP:
+            yield kind, None
+        elif kind == CONSTANT:
+            yield kind, constants[argument]
+        elif kind == GLOBAL:
+            yield kind, names[argument >> 1]
+        elif kind == ATTRIBUTE:
+            yield kind, names[argument >> 1 if _SHIFTED else argument]
+        elif kind in (LOCAL, CELL, STORE_LOCAL, STORE_CELL):
+            yield kind, local[argument]
+        elif kind == TWO_LOCALS:
+            yield LOCAL, local[argument >> 4]
+            yield LOCAL, local[argument & 15]
+        elif kind == STORE_AND_LOCAL:
+            yield STORE_LOCAL, local[argument >> 4]
+            yield LOCAL, local[argument & 15]
+        elif kind == TWO_STORES:
+            yield STORE_LOCAL, local[argument >> 4]
+            yield STORE_LOCAL, local[argument & 15]
+        elif kind != EXTENDED:
+            yield kind, names[argument]
+
+
+def _chain(pairs: list[tuple[int, object]], start: int) -> tuple[tuple[str, ...], bool]:
+    """Return the attributes read from what instruction `start` loads, and whether it ends there.
+
+    The second value is True if only an attribute is set on what the chain ends in.
+    """
+    attributes: list[str] = []
+    position = start + 1
+    while position < len(pairs) and pairs[position][0] == ATTRIBUTE:
+        attributes.append(str(pairs[position][1]))
+        position += 1
+    following = pairs[position] if position < len(pairs) else (0, None)
+    if following[0] == CONSTANT and type(following[1]) is str:
+        before = pairs[start - 1] if start else (0, None)
+        if before[0] == GLOBAL and before[1] in ("getattr", "hasattr"):
+            attributes.append(following[1])
+    return tuple(attributes), following[0] == STORE_ATTRIBUTE
+
+
+def _follow_globals(pairs: list[tuple[int, object]], result: Scan) -> None:
+    for position, (kind, name) in enumerate(pairs):
+        if kind == GLOBAL or kind == NAME:
+            attributes, only_set = _chain(pairs, position)
+            if only_set:
+                attributes += ("",)
+            result.chains[(str(name), *attributes)] = None
+
+
+def _bind_imports(
+    pairs: list[tuple[int, object]], result: Scan, bound: dict[str, list[Import]]
+) -> None:
+    """Find the imports, and which local name each of them binds."""
+    for position, (kind, name) in enumerate(pairs):
+        if kind != IMPORT:
+            continue
+        level = pairs[position - 2][1]
+        chosen = pairs[position - 1][1]
+        module = str(name)
+        found = Import(module, level if isinstance(level, int) else 0)
+        result.imports.append(found)
+        if isinstance(chosen, tuple) and chosen:
+            for item in chosen:
+                found.chains[(str(item), "")] = None
+            _bind_chosen(pairs, position, found, bound)
+            continue
+        target = position + 1
+        while pairs[target][0] in (IMPORTED, SWAP, POP):
+            target += 1
+        if target == position + 1 and "." in module:
+            top = Import(module.partition(".")[0], found.level)  # `import a.b` binds a
+            result.imports.append(top)
+            found.chains[("",)] = None
+            found = top
+        _bind(pairs[target], found, bound)
+
+
+def _bind_chosen(
+    pairs: list[tuple[int, object]],
+    position: int,
+    found: Import,
+    bound: dict[str, list[Import]],
+) -> None:
+    """Bind the names of `from module import name as local`, any of which may be a module."""
+    target = position + 1
+    while target + 1 < len(pairs) and pairs[target][0] == IMPORTED:
+        _bind(pairs[target + 1], _Within(found, str(pairs[target][1])), bound)
+        target += 2
+
+
+class _Within(Import):
+    """The name that `from module import name` binds: chains read from it start at the module."""
+
+    __slots__ = ("outer", "prefix")
+
+    def __init__(self, outer: Import, prefix: str) -> None:
+        super().__init__(outer.module, outer.level)
+        self.outer = outer
+        self.prefix = prefix
+
+
+def _bind(store: tuple[int, object], found: Import, bound: dict[str, list[Import]]) -> None:
+    if store[0] in (STORE_LOCAL, STORE_CELL, STORE_NAME):
+        bound.setdefault(str(store[1]), []).append(found)
+    else:  # not understood: everything in it may be read
+        _read(found, ())
+
+
+def _read(found: Import, attributes: tuple[str, ...]) -> None:
+    if isinstance(found, _Within):
+        found.outer.chains[(found.prefix, *attributes)] = None
+    else:
+        found.chains[attributes] = None
+
+
+def _follow_locals(pairs: list[tuple[int, object]], bound: dict[str, list[Import]]) -> None:
+    for position, (kind, name) in enumerate(pairs):
+        if kind in (LOCAL, CELL, GLOBAL, NAME) and name in bound:
+            attributes, only_set = _chain(pairs, position)
+            for found in bound[str(name)]:
+                _read(found, (*attributes, "") if only_set else attributes)

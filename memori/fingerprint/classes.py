@@ -1,0 +1,207 @@
+"""How classes count: whole.
+
+A class of the user's counts by its qualified name, metaclass, bases and everything in its
+namespace, whoever put it there. What the interpreter or the standard library writes into a
+namespace (`__module__`, the methods that `dataclass` generates, the tables of an `Enum`) differs
+between versions of Python and says nothing of its own: fields, parameters and members stand for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType
+
+from memori.fingerprint.atoms import text
+from memori.fingerprint.distributions import is_extension
+from memori.fingerprint.graph import Node
+from memori.fingerprint.guards import class_view, mapping_view
+from memori.fingerprint.walk import (
+    ANNOTATIONS,
+    DOCS,
+    HANDLERS,
+    ORDER,
+    SUBCLASSES,
+    Walk,
+    is_defined,
+    label_of,
+    origin_of_class,
+    origin_of_function,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from memori.fingerprint.graph import State
+
+_HEAP = 1 << 9
+
+_OWN = frozenset(
+    "__module__ __dict__ __weakref__ __doc__ __annotations__ __firstlineno__ __static_attributes__"
+    " __qualname__ __slotnames__ __abstractmethods__ _abc_impl __parameters__ __type_params__"
+    " __orig_bases__ __annotate__ __annotate_func__ __annotations_cache__ __protocol_attrs__"
+    " __non_callable_proto_members__ __dataclass_fields__ __dataclass_params__ __replace__"
+    " __classdictcell__ __classcell__".split()
+)
+_GENERATED = frozenset(
+    "__init__ __repr__ __eq__ __hash__ __lt__ __le__ __gt__ __ge__ __setattr__ __delattr__"
+    " __getstate__ __setstate__ __replace__".split()
+)
+_ENUM_OWN = frozenset(
+    "_generate_next_value_ _member_names_ _member_map_ _value2member_map_ _unhashable_values_"
+    " _unhashable_values_map_ _hashable_values_ _use_args_ _value_repr_ _sort_order_ _boundary_"
+    " _flag_mask_ _all_bits_ _singles_mask_ _inverted_ _member_type_ __new__ __new_member__"
+    " _new_member_ __reduce_ex__ __members__ __set_name__ __dir__ _missing_ __and__ __or__ __xor__"
+    " __invert__ __rand__ __ror__ __rxor__ _add_alias_ _add_value_alias_".split()
+)
+_FIELD = ("name", "init", "repr", "hash", "compare", "kw_only")
+_PARAMS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+
+
+def put_class(walk: Walk, value: object, out: State) -> None:
+    """Append a reference to a class."""
+    assert isinstance(value, type)
+    module, path = str(value.__module__), value.__qualname__
+    loaded = sys.modules.get(module)
+    if is_extension(getattr(loaded, "__file__", None)) or not value.__flags__ & _HEAP:
+        out.append(b"X%b.%b;" % (module.encode(), path.encode()))
+        walk.external_module(loaded, out)
+        return
+    origin = origin_of_class(value)
+    if origin.kind != "user" and is_defined(value, module, path):
+        out.append(b"X%b.%b;" % (module.partition(".")[0].encode(), path.encode()))
+        walk.external(origin, out)
+        _put_patches(walk, value, out)
+        return
+    space = getattr(loaded, "__dict__", {"__name__": module})
+    label = label_of("class", space, path, walk.file)
+    out.append(walk.node(value, _fill_class, label))
+
+
+def _put_patches(walk: Walk, owner: type, out: State) -> None:
+    """Append what the user has put into a class of a library."""
+    for place in owner.__mro__:
+        if not place.__flags__ & _HEAP:
+            continue
+        walk.guards.view(class_view, place)
+        for name, value in place.__dict__.items():
+            if isinstance(value, FunctionType) and origin_of_function(value).kind == "user":
+                if value.__code__.co_filename != "<string>":
+                    out += (text(name), walk.slot(place, name, value))
+
+
+def _fill_class(walk: Walk, node: Node) -> None:
+    owner = node.origin
+    assert isinstance(owner, type)
+    walk.guards.view(class_view, owner)
+    state = node.state
+    state.append(b"K" + text(owner.__qualname__))
+    walk.put(type(owner), state)
+    walk.put_all(owner.__bases__, state)
+    space = owner.__dict__
+    skipped = _OWN
+    if "__dataclass_fields__" in space:
+        _put_fields(walk, owner, state)
+    if "_member_map_" in space:
+        _put_members(walk, owner, state)
+        skipped |= {*space["_member_map_"]}
+    _put_namespace(walk, owner, skipped, state)
+    if DOCS in walk.modes:
+        walk.put(space.get("__doc__"), state)
+    if ANNOTATIONS in walk.modes or _may_read_annotations(owner):
+        walk.put(getattr(owner, "__annotations__", None), state)
+    if SUBCLASSES in walk.modes:
+        walk.guards.redo(_subclasses, owner, _subclasses(owner))
+        walk.put_all(_subclasses(owner), state)
+    if "_abc_impl" in space:
+        _put_virtual(walk, owner, state)
+
+
+def _put_namespace(walk: Walk, owner: type, skipped: frozenset[str], out: State) -> None:
+    space = owner.__dict__
+    is_enum = "_member_map_" in space
+    for name in space if ORDER in walk.modes else sorted(space, key=str):
+        value = space[name]
+        if name in skipped or (is_enum and name in _ENUM_OWN and not _is_users(value)):
+            continue
+        if isinstance(value, FunctionType) and _is_generated(owner, name, value):
+            continue
+        out += (b"." + text(str(name)), walk.slot(owner, str(name), value))
+
+
+def _is_users(value: object) -> bool:
+    if isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
+    return isinstance(value, FunctionType) and origin_of_function(value).kind == "user"
+
+
+def _is_generated(owner: type, name: str, function: FunctionType) -> bool:
+    """Return whether `dataclass` or `namedtuple` wrote this method."""
+    if function.__globals__.get("__name__") == f"namedtuple_{owner.__name__}":
+        return True
+    if name not in _GENERATED or "__dataclass_fields__" not in owner.__dict__:
+        return False
+    inner = getattr(function, "__wrapped__", function)
+    return inner.__code__.co_filename == "<string>" or origin_of_function(inner).kind == "stdlib"
+
+
+def _put_fields(walk: Walk, owner: Any, out: State) -> None:
+    """Append the fields of a dataclass, in order: of the annotations, what `dataclass` read."""
+    parameters = owner.__dataclass_params__
+    out.append(repr([getattr(parameters, name, None) for name in _PARAMS]).encode())
+    fields = owner.__dataclass_fields__
+    walk.guards.view(mapping_view, fields)
+    for field in fields.values():
+        out.append(b"|")
+        walk.put_all(tuple(getattr(field, name, None) for name in _FIELD), out)
+        out.append(text(str(field._field_type)))
+        for name in ("default", "default_factory"):
+            value = getattr(field, name)
+            if type(value).__name__ != "_MISSING_TYPE":
+                out += (text(name), walk.slot(field, name, value))
+        if field.metadata:
+            walk.put(field.metadata, out)
+
+
+def _put_members(walk: Walk, owner: Any, out: State) -> None:
+    """Append the members of an enumeration, in order, with their values and attributes."""
+    walk.put(getattr(owner, "_member_type_", None), out)
+    boundary = owner.__dict__.get("_boundary_")
+    out.append(text(str(getattr(boundary, "name", ""))))
+    for name, member in owner._member_map_.items():
+        out.append(text(name))
+        walk.put(member._value_, out)
+        attributes = getattr(member, "__dict__", {})
+        for key in sorted(attributes):
+            if key not in ("_value_", "_name_", "__objclass__", "_sort_order_"):
+                out.append(b"." + text(key))
+                walk.put(attributes[key], out)
+
+
+def _may_read_annotations(owner: type) -> bool:
+    """Return whether a library is among metaclass and bases: it may act on the annotations."""
+    return any(origin_of_class(kind).kind == "distribution" for kind in (type(owner), *owner.__mro__))
+
+
+def _subclasses(owner: type) -> tuple[type, ...]:
+    def place(kind: type) -> str:
+        return f"{kind.__module__}.{kind.__qualname__}"
+
+    return tuple(sorted(type.__subclasses__(owner), key=place))
+
+
+def _put_virtual(walk: Walk, owner: type, out: State) -> None:
+    """Append the classes that were registered as virtual subclasses of an abstract class."""
+    try:
+        from _abc import _get_dump, get_cache_token
+    except ImportError:
+        return
+    walk.guards.redo(lambda _: get_cache_token(), None, get_cache_token())
+    kinds = [reference() for reference in _get_dump(owner)[0]]
+    kept = [kind for kind in kinds if kind is not None]
+    for kind in sorted(kept, key=lambda kind: f"{kind.__module__}.{kind.__qualname__}"):
+        out.append(b"v")
+        walk.put(kind, out)
+
+
+HANDLERS[type] = put_class

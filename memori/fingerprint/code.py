@@ -1,0 +1,238 @@
+"""The fingerprint of a callable: what it is now, in two digests and by component.
+
+`fingerprint` looks at what it saw last time; if all of that still holds, it returns the same `Code`
+again. Otherwise it walks. The walk repeats only where reachable code turns out to read things that
+normally do not count (docstrings, annotations).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from hashlib import sha256
+from types import FunctionType, ModuleType
+
+from memori.fingerprint import classes, functions, values  # noqa: F401  (they fill the handlers)
+from memori.fingerprint.atoms import text
+from memori.fingerprint.bytecode import VERSION
+from memori.fingerprint.functions import put_function
+from memori.fingerprint.graph import Node, fast_parts, graph_digest, order, own_digest
+from memori.fingerprint.names import module_node
+from memori.fingerprint.walk import Walk, file_identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from memori.fingerprint.graph import Overlay, Parts, State
+
+_HEAD = b"memori code 1 bytecode %d.%d" % VERSION
+_LIMIT = 256  # callables remembered
+
+
+class Code:
+    """What a callable is and reaches, as it was when `fingerprint` was called.
+
+    Attributes
+    ----------
+    fast : str
+        Digest at the level of bytecode; comparable within one minor version of Python.
+    unresolved : tuple of str
+        What could not be followed.
+    """
+
+    __slots__ = ("_canonical", "_components", "_overlay", "_root", "_walk", "fast", "unresolved")
+
+    def __init__(self, walk: Walk, root: Node, overlay: Overlay) -> None:
+        self._walk = walk
+        self._root = root
+        self._overlay = overlay
+        self._components: dict[str, str] | None = None
+        _, encodings = order(root, fast_parts, overlay)
+        self.fast = graph_digest(encodings, _HEAD)
+        self.unresolved = tuple(walk.unresolved)
+
+    def canonical(self) -> str | None:
+        """Return the digest at the level of syntax, equal across versions, or None."""
+        return None
+
+    def components(self) -> dict[str, str]:
+        """Return each component's label and what to compare and show of it."""
+        if self._components is None:
+            self._components = _components(self._root, fast_parts, self._overlay)
+        return dict(self._components)
+
+    def settle(self) -> None:
+        """Take note, right after the callable ran here, of what the run itself has changed."""
+
+
+def _components(root: Node, parts: Parts, overlay: Overlay) -> dict[str, str]:
+    nodes, _ = order(root, parts, overlay)
+    labels: dict[Node, str] = {}
+    counts: dict[str, int] = {}
+    for node in nodes:
+        if node.label:
+            count = counts[node.label] = counts.get(node.label, 0) + 1
+            labels[node] = node.label if count == 1 else f"{node.label} ({count})"
+
+    def name(node: Node) -> bytes:
+        return b"#" + text(labels[node])
+
+    shown = {}
+    for node, label in labels.items():
+        digest = own_digest(node, parts, overlay, name).hex()[:12]
+        if node in overlay or not node.shown:
+            kind = type(node.origin).__name__ if node.owner is not None else ""
+            shown[label] = f"{kind} {digest}".strip()
+        else:
+            shown[label] = node.shown
+    return shown
+
+
+class _Memory:
+    __slots__ = ("code", "function", "given", "walk")
+
+    def __init__(self, function: object, given: tuple[object, ...], code: Code, walk: Walk) -> None:
+        self.function = function
+        self.given = given
+        self.code = code
+        self.walk = walk
+
+
+_remembered: dict[int, _Memory] = {}
+
+
+def fingerprint(
+    function: Callable[..., object],
+    depends_on: Iterable[object] = (),
+    code_version: str | None = None,
+) -> Code:
+    """Return what `function` is and reaches now.
+
+    Parameters
+    ----------
+    function : callable
+        A function, method, partial, class or object with ``__call__``.
+    depends_on : iterable of modules, functions, classes, paths
+        What counts besides what can be found; a file counts by its content.
+    code_version : str, optional
+        Replaces the analysis of `function`: only this text counts, and `depends_on`.
+
+    Raises
+    ------
+    TypeError
+        If `depends_on` holds something else, or `code_version` is no string.
+    ValueError
+        If a path in `depends_on` does not exist.
+    """
+    given = (depends_on, code_version)
+    known = _remembered.get(id(function))
+    if known is not None and known.function is function and known.given == given:
+        if known.walk.guards.hold():
+            return known.code
+    code = _look(function, depends_on, code_version)
+    if known is not None and known.function is function and known.code.fast == code.fast:
+        pass
+    if len(_remembered) >= _LIMIT:
+        _remembered.pop(next(iter(_remembered)), None)
+    _remembered[id(function)] = _Memory(function, given, code, code._walk)
+    return code
+
+
+def _look(function: object, depends_on: Iterable[object], code_version: str | None) -> Code:
+    modes: frozenset[str] = frozenset()
+    while True:
+        walk = Walk(modes)
+        root = _root(walk, function, depends_on, code_version)
+        walk.run()
+        if walk.wanted <= modes:
+            return Code(walk, root, {})
+        modes |= walk.wanted
+
+
+def _root(
+    walk: Walk, function: object, depends_on: Iterable[object], code_version: str | None
+) -> Node:
+    root = Node()
+    if code_version is not None:
+        if not isinstance(code_version, str):
+            raise TypeError(
+                f"code_version must be a string, got {type(code_version).__name__} {code_version!r}"
+            )
+        version = walk.component("code_version", [text(code_version)], repr(code_version))
+        root.state.append(version)
+    else:
+        put_root(walk, function, root.state)
+    for item in _items(depends_on):
+        root.state.append(b"+")
+        put_dependency(walk, item, root.state)
+    return root
+
+
+def put_root(walk: Walk, function: object, out: State) -> None:
+    """Append the callable itself."""
+    inner = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    inner = getattr(inner, "__func__", inner)
+    if isinstance(inner, FunctionType):
+        kept: State = []
+        put_function(walk, inner, kept, "function")
+    walk.where = "function"
+    if isinstance(function, FunctionType):
+        put_function(walk, function, out, "function")
+        return
+    name = getattr(function, "__name__", None) or type(inner).__qualname__
+    node = Node(f"callable {name}")
+    walk.put(function, node.state)
+    out.append(node)
+
+
+def _items(depends_on: Iterable[object]) -> list[object]:
+    if isinstance(depends_on, (str, os.PathLike, ModuleType)) or callable(depends_on):
+        return [depends_on]
+    return list(depends_on)
+
+
+def put_dependency(walk: Walk, item: object, out: State) -> None:
+    """Append something that the user named in `depends_on`."""
+    if isinstance(item, ModuleType):
+        from memori.fingerprint.names import _put_module
+
+        _put_module(walk, item, out)
+    elif isinstance(item, (str, os.PathLike)):
+        out.append(_path_component(walk, os.fspath(item)))
+    elif callable(item):
+        walk.put(item, out)
+    else:
+        raise TypeError(
+            f"depends_on takes modules, functions, classes and paths of files, "
+            f"got {type(item).__name__} {item!r}"
+        )
+
+
+def _path_component(walk: Walk, path: object) -> Node:
+    if not isinstance(path, str):
+        raise TypeError(f"depends_on takes paths as text, got {path!r}")
+    label = f"depends_on {os.path.basename(path) if os.path.isabs(path) else path}"
+    if os.path.isdir(path):
+        digest = folder_digest(path)
+        walk.guards.redo(folder_digest, path, digest)
+        return walk.component(label, [b"f" + text(digest)], digest[:12])
+    if not os.path.exists(path):
+        raise ValueError(f"depends_on names {path!r}, which is no existing file or folder")
+    return walk.file_component(path, label)
+
+
+def folder_digest(path: str) -> str:
+    """Return the digest of the names and contents of all files below a folder."""
+    digest = sha256()
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            file = os.path.join(folder, name)
+            digest.update(text(os.path.relpath(file, path)) + text(file_identity(file)))
+    return digest.hexdigest()
+
+
+_unused = module_node

@@ -1,0 +1,193 @@
+"""How functions and other callables count.
+
+A function of the user's counts by its name, code, defaults, cells and attributes, and by what its
+code names. One of a library's counts by name, unless it was made at run time (a wrapper, a
+dispatcher): then by what it closes over as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial, partialmethod
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+
+from memori.fingerprint.atoms import text
+from memori.fingerprint.bytecode import scan
+from memori.fingerprint.graph import Node
+from memori.fingerprint.guards import attributes_view, mapping_view
+from memori.fingerprint.names import follow
+from memori.fingerprint.project import anchor_of, module_label
+from memori.fingerprint.walk import (
+    ANNOTATIONS,
+    DOCS,
+    HANDLERS,
+    WRAPPED,
+    Walk,
+    is_defined,
+    origin_of_class,
+    origin_of_function,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.fingerprint.graph import State
+
+
+def function_label(kind: str, function: FunctionType) -> str:
+    """Return the label of a function, such as `helper mypkg.filters.smooth`."""
+    module = module_label(function.__globals__, function.__code__.co_filename)
+    return f"{kind} {module}.{function.__qualname__}"
+
+
+def put_function(walk: Walk, function: FunctionType, out: State, kind: str = "helper") -> None:
+    """Append a reference to a function."""
+    origin = origin_of_function(function)
+    if origin.kind == "user":
+        out.append(walk.node(function, _fill_function, function_label(kind, function)))
+        return
+    module = function.__globals__.get("__name__")
+    name = f"{str(module).partition('.')[0]}.{function.__qualname__}"
+    out.append(b"X%b;" % name.encode())
+    walk.external(origin, out)
+    plain = not function.__closure__ and not function.__dict__
+    if not plain and not is_defined(function, module, function.__qualname__):
+        out.append(walk.node(function, _fill_wrapper))
+
+
+def _fill_function(walk: Walk, node: Node) -> None:
+    function = node.origin
+    assert isinstance(function, FunctionType)
+    walk.guards.function(function)
+    code = node.code = function.__code__
+    space = function.__globals__
+    walk.anchor = anchor_of(space)
+    walk.file = code.co_filename
+    walk.module = module_label(space, walk.file)
+    path = f"{walk.module}.{function.__qualname__}"
+    state = node.state
+    state.append(b"F" + text(function.__name__))
+    _put_defaults(walk, function, code, path, state)
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        walk.put_cell(cell, name, f"closure {path}.{name}", state)
+    put_attributes(walk, function, state)
+    if DOCS in walk.modes:
+        walk.put(function.__doc__, state)
+    if ANNOTATIONS in walk.modes:
+        walk.put(function.__annotations__, state)
+    follow(walk, function, scan(code), node)
+
+
+def _put_defaults(
+    walk: Walk, function: FunctionType, code: CodeType, path: str, out: State
+) -> None:
+    defaults = function.__defaults__ or ()
+    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    for name, value in zip(names, defaults, strict=True):
+        out += (b"=", walk.slot(defaults, name, value, f"default {path}.{name}"))
+    keywords = function.__kwdefaults__ or {}
+    for name in sorted(keywords):
+        slot = walk.slot(keywords, name, keywords[name], f"default {path}.{name}")
+        out += (b"*" + text(name), slot)
+
+
+def put_attributes(walk: Walk, function: FunctionType, out: State) -> None:
+    """Append what was set as attributes on a function."""
+    attributes = function.__dict__
+    for name in sorted(attributes):
+        if name != "__wrapped__" or WRAPPED in walk.modes:
+            out += (b"." + text(name), walk.slot(attributes, name, attributes[name]))
+
+
+def _fill_wrapper(walk: Walk, node: Node) -> None:
+    """Fill the node of a function that a library made at run time: what it holds counts."""
+    function = node.origin
+    assert isinstance(function, FunctionType)
+    walk.guards.function(function)
+    state = node.state
+    registry = function.__dict__.get("registry")
+    if function.__globals__.get("__name__") == "functools" and registry is not None:
+        put_registry(walk, registry, state)
+        return
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        walk.put_cell(cell, name, "", state)
+    walk.put_all(function.__defaults__ or (), state)
+    put_attributes(walk, function, state)
+
+
+def put_registry(walk: Walk, registry: dict[object, object], out: State) -> None:
+    """Append the implementations of a single-dispatch function, whatever their order."""
+    walk.guards.view(mapping_view, registry)
+
+    def place(item: tuple[object, object]) -> str:
+        return f"{getattr(item[0], '__module__', '')}.{getattr(item[0], '__qualname__', item[0])}"
+
+    for kind, function in sorted(registry.items(), key=place):
+        walk.put(kind, out)
+        walk.put(function, out)
+
+
+def _method(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, MethodType)
+    if not _is_ready_made(walk, value, out):
+        out.append(b"M")
+        walk.put(value.__func__, out)
+        walk.put(value.__self__, out)
+
+
+def _builtin(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, BuiltinFunctionType)
+    owner = value.__self__
+    if owner is None or isinstance(owner, type(sys)):
+        module = value.__module__ or getattr(owner, "__name__", "")
+        out.append(b"X%b.%b;" % (str(module).encode(), value.__qualname__.encode()))
+        loaded = sys.modules.get(str(module))
+        if loaded is not None:
+            walk.external_module(loaded, out)
+    elif not _is_ready_made(walk, value, out):
+        out.append(b"M" + text(value.__name__))
+        walk.put(owner, out)
+
+
+def _is_ready_made(
+    walk: Walk, value: MethodType | BuiltinFunctionType, out: State
+) -> bool:
+    """Encode by name a bound method that a library offers as a function (`random.random`)."""
+    owner = type(value.__self__)
+    module = owner.__module__
+    if origin_of_class(owner).kind == "user" or isinstance(value.__self__, type):
+        return False
+    loaded = sys.modules.get(module)
+    if getattr(loaded, "__dict__", {}).get(value.__name__) != value:
+        return False
+    out.append(b"X%b.%b;" % (module.encode(), value.__name__.encode()))
+    walk.external(origin_of_class(owner), out)
+    return True
+
+
+def _partial(walk: Walk, value: object, out: State) -> None:
+    out.append(walk.node(value, _fill_partial))
+
+
+def _fill_partial(walk: Walk, node: Node) -> None:
+    value = node.origin
+    assert isinstance(value, (partial, partialmethod))
+    state = node.state
+    state.append(b"P")
+    walk.put(value.func, state)
+    walk.put_all(value.args, state)
+    walk.guards.view(mapping_view, value.keywords)
+    for name in sorted(value.keywords):
+        state.append(text(name))
+        walk.put(value.keywords[name], state)
+    walk.guards.view(attributes_view, value)
+    for name in sorted(value.__dict__):
+        if name not in ("func", "args", "keywords", "__wrapped__"):
+            state.append(b"." + text(name))
+            walk.put(value.__dict__[name], state)
+
+
+HANDLERS[FunctionType] = put_function  # type: ignore[assignment]
+HANDLERS[MethodType] = _method
+HANDLERS[BuiltinFunctionType] = _builtin
+HANDLERS[partial] = _partial
+HANDLERS[partialmethod] = _partial

@@ -1,0 +1,126 @@
+"""Instances of classes that the walk does not enter, and objects that say what counts of them.
+
+An object whose type defines ``__fingerprint__`` counts by what that returns. An instance of a
+library's class counts by its class and by what it would hand to `copy.copy`, without being copied
+or pickled. What hands over nothing and has no attributes cannot be followed: it is noted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from memori.fingerprint.atoms import atom, sized, text
+from memori.fingerprint.graph import Node
+from memori.fingerprint.guards import attributes_view
+from memori.fingerprint.values import fill_instance
+from memori.fingerprint.walk import Walk, is_defined, origin_of_class
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from memori.fingerprint.graph import State
+
+_IMMUTABLE = frozenset({"datetime", "decimal", "operator", "zoneinfo", "ipaddress", "_decimal"})
+
+
+def put_declared(walk: Walk, value: object, out: State) -> None:
+    """Append an object by what its `__fingerprint__` returns."""
+    out.append(walk.node(value, _fill_declared))
+
+
+def _fill_declared(walk: Walk, node: Node) -> None:
+    kind = type(node.origin)
+    told = kind.__fingerprint__(node.origin)  # type: ignore[attr-defined]
+    walk.kept.append(told)
+    walk.guards.redo(_declared, node.origin, _declared(node.origin))
+    node.state.append(b"O" + text(kind.__qualname__))
+    if origin_of_class(kind).kind == "user":
+        walk.put(kind, node.state)
+    else:
+        walk.external(origin_of_class(kind), node.state)
+    walk.put(told, node.state)
+
+
+def _declared(value: Any) -> bytes:
+    return _outline(type(value).__fingerprint__(value))
+
+
+def _outline(value: object) -> bytes:
+    """Encode plain values by content, everything else (guarded by itself) by identity."""
+    encoded = atom(value)
+    if encoded is not None:
+        return encoded
+    if type(value) in (list, tuple):
+        return b"(%b)" % b"".join(map(_outline, value))  # type: ignore[call-overload]
+    if type(value) is dict:
+        inner = b"".join(_outline(item) for pair in value.items() for item in pair)
+        return b"{%b}" % inner
+    return b"@%d;" % id(value)
+
+
+def put_foreign(walk: Walk, value: Any, out: State) -> None:
+    """Append an instance of a library's class."""
+    kind = type(value)
+    origin = origin_of_class(kind)
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if callable(value) and is_defined(value, module, name):
+        out.append(b"X%b.%b;" % (str(module).encode(), str(name).encode()))
+        walk.external(origin, out)
+        return
+    walk.external(origin, out)
+    out.append(walk.node(value, _fill_foreign))
+
+
+def _fill_foreign(walk: Walk, node: Node) -> None:
+    value: Any = node.origin
+    kind = type(value)
+    node.state.append(b"I")
+    walk.put(kind, node.state)
+    compiled = getattr(value, "py_func", None)
+    if compiled is not None:
+        walk.put(compiled, node.state)
+        walk.put(getattr(value, "targetoptions", None), node.state)
+        return
+    try:
+        reduced = value.__reduce_ex__(4) if _may_reduce(kind) else None
+    except Exception:  # whatever a foreign method raises, it gave nothing
+        reduced = None
+    if isinstance(reduced, str):
+        node.state.append(text(reduced))
+        return
+    if reduced is None:
+        _put_attributes(walk, node)
+        return
+    if hasattr(value, "__dict__"):
+        walk.guards.view(attributes_view, value)
+    plain = kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
+    plain = plain and kind.__getstate__ is object.__getstate__
+    if not plain and kind.__module__ not in _IMMUTABLE:
+        walk.guards.volatile = True
+    walk.kept.append(reduced)
+    for part in reduced:
+        if part is None or isinstance(part, (tuple, dict, str, int, float, bytes, list)):
+            walk.put(part, node.state)
+        elif callable(part):
+            walk.put(part, node.state)
+        else:  # the iterators over items of containers
+            walk.put_all(tuple(part) if hasattr(part, "__next__") else (part,), node.state)
+
+
+def _may_reduce(kind: type) -> bool:
+    """Return whether asking is safe: a generator or iterator must not be drawn from."""
+    return kind.__module__ not in ("itertools", "_thread", "io", "_io")
+
+
+def _put_attributes(walk: Walk, node: Node) -> None:
+    value = node.origin
+    kind = type(value)
+    if getattr(value, "__dict__", None) and kind.__module__ not in ("io", "_io", "threading"):
+        fill_instance(walk, node)
+        return
+    named = f"{kind.__module__}.{kind.__qualname__}"
+    walk.note(f"{walk.where}: a {named.removeprefix('builtins.')}, ignored")
+
+
+_unused = (sys, sized)

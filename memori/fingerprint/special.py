@@ -1,0 +1,212 @@
+"""Values of types that are known by name: arrays, paths, patterns, caches, what never counts.
+
+Nothing here imports the library that a type comes from: who has such a value has imported it.
+Immutable values are encoded in place; what can change gets a guard.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from memori.fingerprint.atoms import sized, text
+from memori.fingerprint.graph import Node
+from memori.fingerprint.project import relative
+from memori.fingerprint.values import fill_instance, put_unordered
+from memori.fingerprint.walk import Walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from memori.fingerprint.graph import State
+    from memori.fingerprint.walk import Handler
+
+
+def _ignored(walk: Walk, value: object, out: State) -> None:
+    out.append(b"-")
+
+
+def _path(walk: Walk, value: object, out: State) -> None:
+    out.append(b"/" + relative(str(value), walk.anchor))
+
+
+def _pattern(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"R%d" % value.flags)
+    walk.put(value.pattern, out)
+
+
+def _member(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"E")
+    walk.put(type(value), out)
+    # the name of an unnamed combination of flags is made differently from version to version
+    known = type(value).__members__.get(value.name or "")
+    walk.put(value.name if known is value else value.value, out)
+
+
+def _property(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"p")
+    walk.put_all((value.fget, value.fset, value.fdel), out)
+
+
+def _inner_function(walk: Walk, value: Any, out: State) -> None:
+    out.append(type(value).__name__.encode() + b" ")
+    walk.put(value.__func__ if hasattr(value, "__func__") else value.func, out)
+
+
+def _cache(walk: Walk, value: Any, out: State) -> None:
+    out.append(f"L{sorted(value.cache_parameters().items())}".encode())  # what it has cached is no state
+    walk.put(value.__wrapped__, out)
+
+
+def _dispatch_method(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"S")
+    walk.put(value.dispatcher, out)
+    walk.put(value.func, out)
+
+
+def _descriptor(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"X" + text(type(value).__name__) + text(getattr(value, "__qualname__", "")))
+
+
+def _fraction(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"r")
+    walk.put_all((value.numerator, value.denominator), out)
+
+
+def _uuid(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"u")
+    walk.put(value.int, out)
+
+
+def _machine_array(walk: Walk, value: Any, out: State) -> None:
+    out.append(walk.node(value, _fill_machine_array))
+
+
+def _fill_machine_array(walk: Walk, node: Node) -> None:
+    value: Any = node.origin
+    walk.guards.redo(bytes, value, bytes(value))
+    kind = value.typecode if hasattr(value, "typecode") else f"{value.format}{value.shape}"
+    node.state += (b"a" + text(kind), sized(b"b", bytes(value)))
+
+
+def _array(walk: Walk, value: object, out: State) -> None:
+    out.append(walk.node(value, _fill_array))
+
+
+def _fill_array(walk: Walk, node: Node) -> None:
+    value: Any = node.origin
+    state = node.state
+    if type(value).__name__ not in ("ndarray", "memmap"):
+        fill_instance(walk, node)
+    state.append(b"a" + text(_dtype(value.dtype)) + repr(value.shape).encode())
+    if value.dtype.hasobject:
+        walk.guards.volatile = True
+        walk.put_all(tuple(value.ravel().tolist()), state)
+        return
+    content = array_content(value)
+    walk.guards.redo(array_content, value, content)
+    state.append(content)
+
+
+def _dtype(dtype: Any) -> str:
+    return f"{dtype.descr!r}" if dtype.names else str(dtype.str)
+
+
+def array_content(value: Any) -> bytes:
+    """Return the digest of an array's type, shape and items."""
+    digest = sha256(f"{_dtype(value.dtype)}{value.shape}".encode())
+    if value.flags.c_contiguous and value.dtype.kind not in "mM":
+        digest.update(value.view(value.dtype).data.cast("B") if value.size else b"")
+    else:
+        digest.update(value.tobytes())
+    return digest.digest()
+
+
+def _number(walk: Walk, value: Any, out: State) -> None:
+    if value.dtype.hasobject:
+        walk.note(f"{walk.where}: a {type(value).__name__} holding objects, ignored")
+        return
+    out.append(b"y" + text(_dtype(value.dtype)) + sized(b"b", value.tobytes()))
+
+
+def _numpy_type(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"t" + text(_dtype(value)))
+
+
+def _reference(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"w")
+    walk.put(value(), out)
+    walk.guards.redo(id_of_referent, value, id_of_referent(value))
+
+
+def id_of_referent(reference: Any) -> int:
+    """Return the identity of what a weak reference leads to."""
+    return id(reference())
+
+
+def _weak_mapping(walk: Walk, value: Any, out: State) -> None:
+    walk.guards.volatile = True
+    out.append(text(type(value).__name__))
+    for key, item in list(value.items()):
+        walk.put_all((key, item), out)
+
+
+def _weak_set(walk: Walk, value: Any, out: State) -> None:
+    walk.guards.volatile = True
+    out.append(b"W")
+    put_unordered(walk, tuple(value), out)
+
+
+def _generic(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"A")
+    walk.put(getattr(value, "__origin__", None), out)
+    walk.put(value.__args__, out)
+
+
+def _shown(walk: Walk, value: object, out: State) -> None:
+    walk.guards.redo(repr, value, repr(value))
+    out.append(text(repr(value)))
+
+
+SPECIAL: dict[str, Handler] = {
+    "pathlib.PurePath": _path,
+    "pathlib._local.PurePath": _path,
+    "re.Pattern": _pattern,
+    "enum.Enum": _member,
+    "builtins.property": _property,
+    "types.DynamicClassAttribute": _property,
+    "builtins.classmethod": _inner_function,
+    "builtins.staticmethod": _inner_function,
+    "functools.cached_property": _inner_function,
+    "functools._lru_cache_wrapper": _cache,
+    "functools.singledispatchmethod": _dispatch_method,
+    "builtins.wrapper_descriptor": _descriptor,
+    "builtins.method_descriptor": _descriptor,
+    "builtins.classmethod_descriptor": _descriptor,
+    "builtins.getset_descriptor": _descriptor,
+    "builtins.member_descriptor": _descriptor,
+    "builtins.method-wrapper": _descriptor,
+    "collections._tuplegetter": _ignored,
+    "fractions.Fraction": _fraction,
+    "uuid.UUID": _uuid,
+    "array.array": _machine_array,
+    "builtins.memoryview": _machine_array,
+    "numpy.ndarray": _array,
+    "numpy.generic": _number,
+    "numpy.dtype": _numpy_type,
+    "weakref.ReferenceType": _reference,
+    "weakref.WeakKeyDictionary": _weak_mapping,
+    "weakref.WeakValueDictionary": _weak_mapping,
+    "_weakrefset.WeakSet": _weak_set,
+    "types.UnionType": _generic,
+    "typing.Union": _generic,
+    "typing._GenericAlias": _generic,
+    "itertools.count": _shown,
+    "logging.Logger": _ignored,
+    "logging.LoggerAdapter": _ignored,
+    "typing.TypeVar": _ignored,
+    "typing.ParamSpec": _ignored,
+    "typing.TypeVarTuple": _ignored,
+    "typing.NewType": _ignored,
+    "typing.TypeAliasType": _ignored,
+}

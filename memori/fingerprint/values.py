@@ -1,0 +1,326 @@
+"""How values count: containers, arrays, instances of whatever class.
+
+Containers count by type and items: sets in the order of their items' digests, dictionaries in
+their own. Arrays count by type, shape and bytes. An instance of a class of the user's counts by its
+class, its attributes and slots, and its items if the class derives from a container. An instance of
+a library's class counts by what it would give to `copy` (`__reduce_ex__`), else by its attributes.
+What gives nothing (a lock, an open file, a connection) is listed as unresolved and otherwise
+ignored; loggers and type variables never count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict, deque
+from contextvars import ContextVar
+from itertools import chain
+from types import CodeType, GenericAlias, MappingProxyType, ModuleType, SimpleNamespace
+
+from memori.fingerprint.atoms import sized, text
+from memori.fingerprint.bytecode import code_digest
+from memori.fingerprint.graph import Node
+from memori.fingerprint.guards import attributes_view, mapping_view
+from memori.fingerprint.names import _put_module as put_module
+from memori.fingerprint.walk import FALLBACK, HANDLERS, ORDER, Walk, origin_of_class
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.fingerprint.graph import State
+
+
+def _sequence(walk: Walk, value: object, out: State) -> None:
+    out.append(walk.node(value, _fill_sequence))
+
+
+def _fill_sequence(walk: Walk, node: Node) -> None:
+    value = node.origin
+    assert isinstance(value, (list, deque))
+    walk.guards.view(iter, value)
+    node.state.append(b"[" if isinstance(value, list) else f"q{value.maxlen};".encode())
+    walk.put_all(tuple(value), node.state)
+
+
+def _tuple(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, tuple)
+    walk.put_all(value, out)
+
+
+def _mapping(walk: Walk, value: object, out: State) -> None:
+    out.append(walk.node(value, _fill_mapping))
+
+
+def _fill_mapping(walk: Walk, node: Node) -> None:
+    value = node.origin
+    assert isinstance(value, (dict, MappingProxyType))
+    walk.guards.view(mapping_view, value)
+    node.state.append(_MAPPINGS[type(value)])
+    if isinstance(value, defaultdict):
+        walk.put(value.default_factory, node.state)
+    put_items(walk, value, node.state)
+
+
+def put_items(walk: Walk, mapping: dict[object, object], out: State) -> None:
+    """Append the items of a mapping, in its order."""
+    out.append(b"{")
+    for key, item in mapping.items():
+        walk.put(key, out)
+        out.append(b":")
+        walk.put(item, out)
+    out.append(b"}")
+
+
+_MAPPINGS = {
+    dict: b"d",
+    OrderedDict: b"dO",
+    defaultdict: b"dD",
+    Counter: b"dC",
+    MappingProxyType: b"dP",
+}
+
+
+def _set(walk: Walk, value: object, out: State) -> None:
+    out.append(walk.node(value, _fill_set))
+
+
+def _fill_set(walk: Walk, node: Node) -> None:
+    value = node.origin
+    assert isinstance(value, set)
+    walk.guards.view(iter, value)
+    put_unordered(walk, tuple(value), node.state)
+
+
+def _frozenset(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, frozenset)
+    out.append(b"z")
+    put_unordered(walk, tuple(value), out)
+
+
+def put_unordered(walk: Walk, items: tuple[object, ...], out: State) -> None:
+    """Append items in an order that depends on what they are and not on the hash seed."""
+    encoded = []
+    for item in items:
+        state: State = []
+        walk.put(item, state)
+        encoded.append((b"".join(map(_place, state)), state))
+    encoded.sort(key=lambda pair: pair[0])
+    out.append(b"<")
+    for _, state in encoded:
+        out += state
+    out.append(b">")
+
+
+def _place(part: bytes | Node) -> bytes:
+    """Return by what a part of a set's item is sorted."""
+    if isinstance(part, bytes):
+        return part
+    thing = part.origin
+    code = getattr(thing, "__code__", None)
+    if isinstance(code, CodeType):
+        return part.label.encode() + code_digest(code)
+    if part.label:
+        return part.label.encode()
+    return f"{type(thing).__qualname__} {getattr(thing, '__dict__', '')!r}".encode(errors="replace")
+
+
+def _bytearray(walk: Walk, value: object, out: State) -> None:
+    out.append(walk.node(value, _fill_bytes))
+
+
+def _fill_bytes(walk: Walk, node: Node) -> None:
+    content = bytes(node.origin)  # type: ignore[call-overload]
+    walk.guards.redo(bytes, node.origin, content)
+    node.state.append(sized(type(node.origin).__name__.encode(), content))
+
+
+def _range(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, (range, slice))
+    out.append(type(value).__name__.encode())
+    walk.put_all((value.start, value.stop, value.step), out)
+
+
+def _context_variable(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, ContextVar)
+    out.append(b"V" + text(value.name))
+    found = value.get(_ABSENT)
+    walk.guards.view(_current, value)
+    walk.put(None if found is _ABSENT else found, out)
+
+
+_ABSENT = object()
+
+
+def _current(variable: ContextVar[object]) -> tuple[object]:
+    return (variable.get(_ABSENT),)
+
+
+def _alias(walk: Walk, value: object, out: State) -> None:
+    out.append(b"A")
+    walk.put(value.__origin__, out)  # type: ignore[attr-defined]
+    walk.put(value.__args__, out)  # type: ignore[attr-defined]
+
+
+def _module(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, ModuleType)
+    put_module(walk, value, out)
+
+
+def _nothing(walk: Walk, value: object, out: State) -> None:
+    out.append(type(value).__name__.encode() + b";")
+
+
+def _namespace(walk: Walk, value: object, out: State) -> None:
+    out.append(walk.node(value, fill_instance))
+
+
+def _code(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, CodeType)
+    out.append(b"C" + code_digest(value))
+
+
+def fill_instance(walk: Walk, node: Node) -> None:
+    """Fill the node of an instance: its class, attributes, slots and items."""
+    value = node.origin
+    state = node.state
+    state.append(b"I")
+    walk.put(type(value), state)
+    attributes = getattr(value, "__dict__", None)
+    if type(attributes) is dict:
+        walk.guards.view(attributes_view, value)
+        names = list(attributes) if ORDER in walk.modes else sorted(attributes, key=str)
+        for name in names:
+            state.append(b"." + text(str(name)))
+            walk.put(attributes[name], state)
+    else:
+        walk.guards.view(_class_of, value)
+    _put_slots(walk, value, state)
+    _put_content(walk, value, state)
+
+
+def _class_of(value: object) -> tuple[type]:
+    return (type(value),)
+
+
+def _slots_of(value: object) -> list[tuple[str, object]]:
+    found = []
+    for owner in type(value).__mro__:
+        names = owner.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else tuple(names):
+            if name.startswith("__") and not name.endswith("__"):
+                name = f"_{owner.__name__.lstrip('_')}{name}"
+            descriptor = owner.__dict__.get(name)
+            if descriptor is None or name in ("__dict__", "__weakref__"):
+                continue
+            try:
+                found.append((name, descriptor.__get__(value, owner)))
+            except AttributeError:
+                continue
+    return found
+
+
+def _slots_view(value: object) -> tuple[object, ...]:
+    return tuple(chain.from_iterable(_slots_of(value)))
+
+
+def _put_slots(walk: Walk, value: object, out: State) -> None:
+    slots = _slots_of(value)
+    if slots:
+        walk.guards.view(_slots_view, value)
+    for name, content in slots:
+        out.append(b"." + text(name))
+        walk.put(content, out)
+
+
+def _put_content(walk: Walk, value: object, out: State) -> None:
+    """Append the items or the value of an instance whose class derives from a builtin type."""
+    if isinstance(value, dict):
+        walk.guards.view(_dict_view, value)
+        put_items(walk, dict(dict.items(value)), out)
+    elif isinstance(value, (list, deque)):
+        kind = list if isinstance(value, list) else deque
+        walk.guards.view(kind.__iter__, value)
+        walk.put_all(tuple(kind.__iter__(value)), out)
+    elif isinstance(value, tuple):
+        walk.put_all(tuple(tuple.__iter__(value)), out)
+    elif isinstance(value, (set, frozenset)):
+        kind_of_set = set if isinstance(value, set) else frozenset
+        walk.guards.view(kind_of_set.__iter__, value)
+        put_unordered(walk, tuple(kind_of_set.__iter__(value)), out)
+    elif isinstance(value, (bytearray, bytes)):
+        walk.guards.redo(bytes, value, bytes(value))
+        out.append(sized(b"b", bytes(value)))
+    else:
+        for kind_of_atom in (int, float, str, complex):
+            if isinstance(value, kind_of_atom):
+                walk.put(_plain(kind_of_atom, value), out)
+
+
+def _plain(kind: type, value: object) -> object:
+    if kind is str:
+        return str.__str__(value)
+    if kind is complex:
+        return complex(value.real, value.imag)  # type: ignore[attr-defined]
+    return kind.__pos__(value)  # type: ignore[attr-defined]
+
+
+def _dict_view(value: dict[object, object]) -> chain[object]:
+    return chain(dict.keys(value), dict.values(value))
+
+
+def _other(walk: Walk, value: object, out: State) -> None:
+    """Encode whatever has no handler of its own."""
+    kind = type(value)
+    if isinstance(value, type):
+        HANDLERS[type](walk, value, out)
+        return
+    if isinstance(value, ModuleType):
+        put_module(walk, value, out)
+        return
+    special = special_handler(value)
+    if special is not None:
+        special(walk, value, out)
+    elif hasattr(kind, "__fingerprint__"):
+        from memori.fingerprint.opaque import put_declared
+
+        put_declared(walk, value, out)
+    elif origin_of_class(kind).kind == "user":
+        out.append(walk.node(value, fill_instance))
+    else:
+        from memori.fingerprint.opaque import put_foreign
+
+        put_foreign(walk, value, out)
+
+
+def special_handler(value: object) -> object:
+    """Return the handler for a type that is known by name, so that nobody need import it."""
+    from memori.fingerprint.special import SPECIAL
+
+    for kind in type(value).__mro__:
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if name in SPECIAL:
+            return SPECIAL[name]
+    return None
+
+
+FALLBACK.append(_other)
+HANDLERS.update(
+    {
+        list: _sequence,
+        deque: _sequence,
+        tuple: _tuple,
+        dict: _mapping,
+        OrderedDict: _mapping,
+        defaultdict: _mapping,
+        Counter: _mapping,
+        MappingProxyType: _mapping,
+        set: _set,
+        frozenset: _frozenset,
+        bytearray: _bytearray,
+        range: _range,
+        slice: _range,
+        ContextVar: _context_variable,
+        GenericAlias: _alias,
+        ModuleType: _module,
+        SimpleNamespace: _namespace,
+        CodeType: _code,
+        object: _nothing,
+    }
+)

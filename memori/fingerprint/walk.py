@@ -1,0 +1,228 @@
+"""The walk over the live objects that a callable reaches.
+
+It starts from the callable and the objects in `depends_on`, and follows what code names, what
+functions close over and default to, what classes are made of and what values hold, through a queue,
+so that neither depth nor cycles matter. Live objects are walked, not source text: whatever a
+decorator, a metaclass or a line at the end of a module did to them before the call is seen. Nothing
+is executed that belongs to the user but `__fingerprint__` methods.
+
+What the standard library or a distribution defines is not entered: it counts by name, and by the
+version of its distribution. What it holds for the user (the function inside a `partial`, a wrapper's
+closure) is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from types import CellType, FunctionType, ModuleType
+
+from memori.fingerprint.atoms import ATOMS, text
+from memori.fingerprint.distributions import Origin, module_origin, origin_of_namespace
+from memori.digest.files import file_digest
+from memori.fingerprint.graph import Node
+from memori.fingerprint.guards import Guards
+from memori.fingerprint.project import NOWHERE, Anchor, module_label, relative
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memori.fingerprint.graph import State
+
+    Fill = Callable[["Walk", Node], None]
+    Handler = Callable[["Walk", object, State], None]
+
+# what reachable code may read besides values and code; each widens what counts
+DOCS, ANNOTATIONS, ORDER, WRAPPED, SUBCLASSES = "docs annotations order wrapped subclasses".split()
+
+HANDLERS: dict[type, Handler] = {}  # exact type -> how to encode it; filled by the modules above
+FALLBACK: list[Handler] = []  # how to encode everything else
+
+
+class Walk:
+    """One walk: its nodes, the guards of what it saw and what it could not follow."""
+
+    def __init__(self, modes: frozenset[str] = frozenset()) -> None:
+        self.modes = modes
+        self.wanted: set[str] = set(modes)
+        self.guards = Guards()
+        self.nodes: dict[int, Node] = {}
+        self.slots: dict[tuple[int, str], Node] = {}
+        self.shared: dict[str, Node] = {}  # distributions, files: by label
+        self.unresolved: dict[str, None] = {}
+        self.anchor = NOWHERE  # the project folder of the module that holds the current value
+        self.where = ""  # what is being filled, for notes
+        self.module = ""  # label of the module whose function is being filled
+        self.file = ""  # and the file of its code
+        self.kept: list[object] = []
+        self._queue: deque[tuple[Node, Fill, Anchor, str]] = deque()
+
+    def run(self) -> None:
+        """Fill every node that was met, and what those lead to."""
+        queue = self._queue
+        while queue:
+            node, fill, self.anchor, self.where = queue.popleft()
+            if node.label:
+                self.where = node.label
+            fill(self, node)
+
+    def note(self, what: str) -> None:
+        """Remember, once, what could not be followed."""
+        self.unresolved[what] = None
+
+    def node(self, thing: object, fill: Fill, label: str = "") -> Node:
+        """Return the node of a live object, to be filled by `fill` when its turn comes."""
+        node = self.nodes.get(id(thing))
+        if node is None:
+            node = self.nodes[id(thing)] = Node(label, thing)
+            self._queue.append((node, fill, self.anchor, self.where))
+        return node
+
+    def component(self, label: str, state: State, shown: str = "") -> Node:
+        """Return the node of something that is no live object, known by its label."""
+        node = self.shared.get(label)
+        if node is None:
+            node = self.shared[label] = Node(label)
+            node.state, node.shown = state, shown
+        return node
+
+    def slot(self, owner: object, name: str, value: object, label: str = "") -> Node:
+        """Return the node of a place: `name` in `owner` (a namespace, a cell) holding `value`."""
+        node = self.slots.get((id(owner), name))
+        if node is None:
+            node = self.slots[id(owner), name] = Node(label, value)
+            node.owner = (owner, name)
+            where, self.where = self.where, label or self.where
+            self.put(value, node.state)
+            self.where = where
+            if label:
+                node.shown = readable(value)
+        return node
+
+    def put(self, value: object, out: State) -> None:
+        """Append the encoding of any value to `out`."""
+        kind = type(value)
+        encode = ATOMS.get(kind)
+        if encode is not None:
+            if kind is str and self.anchor[0] and value.startswith(self.anchor[0]):  # type: ignore[attr-defined]
+                out.append(relative(value, self.anchor))  # type: ignore[arg-type]
+            else:
+                out.append(encode(value))
+            return
+        handler = HANDLERS.get(kind)
+        if handler is not None:
+            handler(self, value, out)
+        else:
+            FALLBACK[0](self, value, out)
+
+    def put_all(self, values: tuple[object, ...], out: State) -> None:
+        """Append the encoding of several values, in order, between brackets."""
+        out.append(b"(")
+        for value in values:
+            self.put(value, out)
+        out.append(b")")
+
+    def put_cell(self, cell: CellType, name: str, label: str, out: State) -> None:
+        """Append a closure cell as a slot."""
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            self.guards.redo(is_empty, cell, True)
+            out.append(b"empty;")
+            return
+        self.guards.cell(cell, content)
+        out.append(self.slot(cell, name, content, label))
+
+    def external(self, origin: Origin, out: State) -> None:
+        """Append the distribution that something belongs to; the standard library has none."""
+        if origin.kind == "distribution":
+            version = b"D" + text(origin.name) + text(origin.version)
+            out.append(self.component(f"distribution {origin.name}", [version], origin.version))
+
+    def external_module(self, module: object, out: State) -> None:
+        """Append the distribution that a module belongs to, or the file of the user's extension."""
+        space = getattr(module, "__dict__", {})
+        origin = origin_of_namespace(space)
+        path = space.get("__file__")
+        if origin.kind == "user" and type(path) is str:
+            out.append(self.file_component(path, f"extension {module_label(space)}"))
+        else:
+            self.external(origin, out)
+
+    def file_component(self, path: str, label: str) -> Node:
+        """Return the component of a file that counts by its content."""
+        digest = file_identity(path)
+        self.guards.redo(file_identity, path, digest)
+        return self.component(label, [b"f" + text(digest)], digest[:12])
+
+
+def file_identity(path: str) -> str:
+    """Return the digest of what a file means."""
+    return file_digest(path).identity
+
+
+def is_empty(cell: CellType) -> bool:
+    """Return whether a closure cell holds nothing yet."""
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return True
+    return False
+
+
+def readable(value: object) -> str:
+    """Return a short and exact text for `value`, or nothing if there is none.
+
+    >>> readable(-0.0), readable([1, "a"]), readable("x" * 100)
+    ('-0.0', "[1, 'a']", '')
+    """
+    kind = type(value)
+    if kind in (int, float, bool, str, bytes, type(None), complex):
+        shown = repr(value) if kind is not int or abs(value) < 10**60 else ""  # type: ignore[arg-type]
+        return shown if len(shown) <= 72 else ""
+    if kind in (list, tuple) and len(value) <= 12:  # type: ignore[arg-type]
+        inner = [readable(item) for item in value]  # type: ignore[attr-defined]
+    elif kind is dict and len(value) <= 8:  # type: ignore[arg-type]
+        pairs = [(readable(key), readable(item)) for key, item in value.items()]  # type: ignore[attr-defined]
+        inner = [f"{key}: {item}" if key and item else "" for key, item in pairs]
+    else:
+        return ""
+    shown = ", ".join(inner)
+    opening, closing = {list: "[]", dict: "{}"}.get(kind, ("(", ",)" if len(inner) == 1 else ")"))
+    return f"{opening}{shown}{closing}" if all(inner) and len(shown) <= 72 else ""
+
+
+def origin_of_function(function: FunctionType) -> Origin:
+    """Return the origin of the code of a function."""
+    return origin_of_namespace(function.__globals__)
+
+
+def origin_of_class(owner: type) -> Origin:
+    """Return the origin of a class, by the module that it says it comes from."""
+    name = owner.__module__
+    if name == "builtins":
+        return module_origin("builtins", None)
+    module = sys.modules.get(name) if type(name) is str else None
+    if isinstance(module, ModuleType):
+        return origin_of_namespace(module.__dict__)
+    return module_origin(str(name), None)
+
+
+def is_defined(value: object, module: object, path: object) -> bool:
+    """Return whether `path` (dotted) in the loaded module called `module` is `value` itself."""
+    found: object = sys.modules.get(module) if type(module) is str else None
+    if found is None or type(path) is not str:
+        return False
+    for name in path.split("."):
+        space = getattr(found, "__dict__", {})
+        if name not in space:
+            return False
+        found = space[name]
+    return found is value
+
+
+def label_of(kind: str, namespace: dict[str, object], path: str, file: str) -> str:
+    """Return a component label such as `helper mypkg.filters.smooth`."""
+    return f"{kind} {module_label(namespace, file)}.{path}"
+
