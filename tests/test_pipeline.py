@@ -1,0 +1,292 @@
+"""Stages wired as a graph, one case or many."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memori import Failure, Pipeline, Results, Stage, workdir
+
+
+def add(x: int, y: int) -> int:
+    return x + y
+
+
+def times_a(z: int, a: int) -> int:
+    return z * a
+
+
+def times_b(z: int, b: int) -> int:
+    return z * b
+
+
+def both(b: int, c: int, d: int) -> tuple[int, int]:
+    return b + c + d, b * c * d
+
+
+def diamond(root: Path | None = None) -> tuple[Pipeline, list[Stage]]:
+    start = Stage(add, ["z"], root)
+    left = Stage(times_a, ["b"], root, a=2)
+    right = Stage(times_b, ["c"], root)
+    end = Stage(both, ["e", "f"], root, d=2)
+    lines = [("start", start), (start, left), ((start, left), right), ((left, right), end)]
+    return Pipeline(lines), [start, left, right, end]  # type: ignore[arg-type]
+
+
+EXPECTED = {"z": 3, "b": 6, "c": 18, "e": 26, "f": 216}
+
+
+def test_a_pipeline_passes_results_on_by_name(tmp_path: Path) -> None:
+    """Every stage's outputs are in the results, and a second run is all hits."""
+    pipeline, stages = diamond(tmp_path)
+    assert EXPECTED == pipeline.run(1, 2)
+    assert pipeline.state is True
+    assert EXPECTED == pipeline.run(1, y=2)
+    assert pipeline.state is False
+    assert EXPECTED == pipeline.results
+    assert [False] * 4 == [stage.state for stage in stages]
+    assert {"e": 26, "f": 216} == stages[3].results
+
+
+def test_only_what_depends_on_a_change_runs_again(tmp_path: Path) -> None:
+    """A changed static value reruns its stage and those that its result reaches."""
+    diamond(tmp_path)[0].run(1, 2)
+    pipeline, stages = diamond(tmp_path)
+    stages[3] = Stage(both, ["e", "f"], tmp_path, d=3)
+    pipeline = Pipeline(
+        [
+            ("start", stages[0]),
+            (stages[0], stages[1]),
+            ((stages[0], stages[1]), stages[2]),
+            ((stages[1], stages[2]), stages[3]),
+        ]
+    )
+    pipeline.run(1, 2)
+    assert [False, False, False, True] == [stage.state for stage in stages]
+
+
+def test_the_order_of_the_lines_does_not_matter() -> None:
+    """Stages run after what they need, wherever their line stands."""
+    a, b = Stage(lambda x: x + 1, "y", stage_name="a"), Stage(lambda y: y * 2, "z", stage_name="b")
+    assert {"y": 2, "z": 4} == Pipeline([(a, b), ("start", a)]).run(1)
+
+
+def test_the_right_most_of_two_offers_wins() -> None:
+    """Where two inputs offer the same name, the later one in the tuple is taken."""
+    a, b = Stage(lambda: 1, "v", stage_name="a"), Stage(lambda: 2, "v", stage_name="b")
+    end = Stage(lambda v: v, "end", stage_name="end")
+    for sources, expected in (((a, b), 2), ((b, a), 1)):
+        results = Pipeline([("start", a), ("start", b), (sources, end)]).run()
+        assert expected == results["end"]
+
+
+def test_keywords_reach_every_stage_that_no_edge_or_static_value_fills() -> None:
+    """A run-time keyword never overrides an edge or a static value."""
+    a = Stage(lambda k: k, "v", stage_name="a")
+    b = Stage(lambda v, k: [v, k], "w", stage_name="b", k=9)
+    c = Stage(lambda v, k: [v, k], "u", stage_name="c")
+    pipeline = Pipeline([("start", a), (a, b), (a, c)])
+    assert {"v": 5, "w": [5, 9], "u": [5, 5]} == pipeline.run(k=5)
+
+
+def test_aliases_feed_later_stages() -> None:
+    """An output offered under another name fills a parameter of that name."""
+    a = Stage(lambda: 3, "v", aliases={"v": "image"}, stage_name="a")
+    b = Stage(lambda image: image + 1, "w", stage_name="b")
+    assert 4 == Pipeline([("start", a), (a, b)]).run()["w"]
+
+
+def test_a_pipeline_can_stand_where_a_stage_can(tmp_path: Path) -> None:
+    """Nested pipelines take and offer names as stages do, and a Results fills them."""
+    inner, _ = diamond(tmp_path)
+    before = Stage(lambda n: (n, n + 1), ["x", "y"], stage_name="before")
+    after = Stage(lambda f, e: f - e, "g", stage_name="after")
+    outer = Pipeline([("start", before), (before, inner), (inner, after)])
+    assert 216 - 26 == outer.run(1)["g"]
+    assert ["n"] == outer.inputs
+    assert ["x", "y"] == inner.required
+    assert EXPECTED == inner.run(Results(x=1, y=2, unknown=3))
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (lambda a, b: [(a, b), (b, a)], ValueError, "circle"),
+        (lambda a, b: [(a, a)], ValueError, "circle"),
+        (lambda a, b: [(a, b)], ValueError, "stage 'a' feeds stage 'b' and has no line"),
+        (lambda a, b: [("begin", a)], TypeError, "'begin'"),
+        (lambda a, b: [("start", len)], TypeError, "wrap the function in Stage"),
+        (lambda a, b: [(a,)], TypeError, "pairs"),
+        (lambda a, b: [], ValueError, "at least one line"),
+    ],
+)
+def test_wrong_wiring_is_an_error_at_construction(build: Any, error: Any, words: str) -> None:
+    """Circles, foreign objects and loose ends are named."""
+    a = Stage(lambda y=0: 1, "x", stage_name="a")
+    b = Stage(lambda x=0: 1, "y", stage_name="b")
+    with pytest.raises(error, match=words):
+        Pipeline(build(a, b))
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "words"),
+    [
+        ((1,), {}, "stage 'add' needs 'y'"),
+        ((1, 2, 3), {}, "stage 'add' takes 2 positional arguments, got 3"),
+        ((1, 2), {"x": 1}, "'x' by position and by name"),
+        ((1, 2), {"q": 1}, "no stage of the pipeline takes 'q'"),
+        ((1, {2}), {}, "pipeline, argument"),
+        ((1,), {"yy": 2}, "did you mean 'y'"),
+    ],
+)
+def test_a_wrong_call_is_an_error_before_anything_runs(
+    tmp_path: Path, args: Any, kwargs: Any, words: str
+) -> None:
+    """The error names stage and parameter, and nothing was run or written."""
+    pipeline, _ = diamond(tmp_path)
+    with pytest.raises(TypeError, match=words):
+        pipeline.run(*args, **kwargs)
+    assert [] == os.listdir(tmp_path)
+
+
+def test_a_parameter_that_nothing_fills_is_found_before_the_first_stage_runs(
+    tmp_path: Path,
+) -> None:
+    """A hole at the end of a pipeline does not cost the hours before it."""
+    a = Stage(lambda: 1, "x", tmp_path, "a")
+    b = Stage(lambda x, missing: 1, "y", tmp_path, "b")
+    with pytest.raises(TypeError, match=r"stage 'b' needs 'missing'.*edges offer: x"):
+        Pipeline([("start", a), (a, b)]).run()
+    assert [] == os.listdir(tmp_path)
+
+
+def executors() -> list[Any]:
+    return [lambda: ThreadPoolExecutor(2), lambda: ProcessPoolExecutor(2)]
+
+
+@pytest.mark.parametrize("make", executors())
+def test_any_executor_gives_the_same_results(tmp_path: Path, make: Any) -> None:
+    """Threads and processes run what a loop would."""
+    pipeline, stages = diamond(tmp_path)
+    executor: Executor
+    with make() as executor:
+        assert EXPECTED == pipeline.run(1, 2, executor=executor)
+        assert [True] * 4 == [stage.state for stage in stages]
+        assert EXPECTED == pipeline.run(1, 2, executor=executor)
+        assert pipeline.state is False
+    assert EXPECTED == pipeline.run(1, 2)
+    assert pipeline.state is False
+
+
+def test_n_jobs_takes_lambdas_and_closures(tmp_path: Path) -> None:
+    """The local processes take whatever Python can define, and share memory with a loop."""
+    offset = 10
+    a = Stage(lambda x: x + offset, "y", tmp_path, "a")
+    b = Stage(lambda y: [y, os.getpid()], "z", tmp_path, "b")
+    pipeline = Pipeline([("start", a), (a, b)])
+    results = pipeline.run(1, n_jobs=2)
+    assert 11 == results["y"]
+    assert os.getpid() != results["z"][1]
+    assert results == pipeline.run(1)
+    assert pipeline.state is False
+
+
+def test_independent_branches_run_at_the_same_time() -> None:
+    """Two stages that wait for each other both finish."""
+    barrier = threading.Barrier(2, timeout=20)
+    a = Stage(lambda: barrier.wait() >= 0, "x", stage_name="a")
+    b = Stage(lambda: barrier.wait() >= 0, "y", stage_name="b")
+    with ThreadPoolExecutor(2) as executor:
+        assert {"x": True, "y": True} == Pipeline([("start", a), ("start", b)]).run(
+            executor=executor
+        )
+
+
+def test_a_failed_branch_raises_after_the_others_finished(tmp_path: Path) -> None:
+    """The work of a running branch is recorded, and what comes after the failure does not run."""
+
+    def fail() -> int:
+        time.sleep(0.1)  # until the other one runs
+        raise RuntimeError("no")
+
+    def slow() -> int:
+        time.sleep(0.2)
+        return 1
+
+    a, b = Stage(fail, "x"), Stage(slow, "y", tmp_path)
+    c = Stage(lambda x, y: 1, "z", tmp_path, "c")
+    with ThreadPoolExecutor(2) as executor, pytest.raises(RuntimeError, match="no"):
+        Pipeline([("start", a), ("start", b), ((a, b), c)]).run(executor=executor)
+    assert b.explain().hit
+    assert not c.explain(1, 1).hit
+
+
+@pytest.mark.parametrize("n_jobs", [0, -2, 1.5])
+def test_a_wrong_number_of_processes_is_an_error(n_jobs: Any) -> None:
+    """n_jobs is a count, or -1."""
+    with pytest.raises(ValueError, match="n_jobs"):
+        diamond()[0].run(1, 2, n_jobs=n_jobs)
+
+
+def invert(x: float, subject: str = "") -> str:
+    path = workdir() / "out.txt"
+    path.write_text(str(1 / x))
+    return str(path)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_failed_case_never_takes_another_down(tmp_path: Path, n_jobs: int | None) -> None:
+    """Failures come back as values, in their place, and in the summary."""
+    pipeline = Pipeline([("start", Stage(invert, "file", f"{tmp_path}/{{subject}}"))])
+    cases = [{"x": x, "subject": f"sub-{x}"} for x in (1, 0, 2)]
+    results = pipeline.map(cases, n_jobs=n_jobs)
+    assert [1, 0, 2] == [case["x"] for case, _ in results]
+    texts = [Path(result["file"]).read_text() for _, result in results if result]
+    assert ["1.0", "0.5"] == texts
+    (failure,) = results.failures
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, ZeroDivisionError)
+    assert "stage 'invert' with x=0" in failure.traceback
+    with pytest.raises(Exception, match="sub-0"):
+        failure["file"]
+    assert "3 cases: 2 ran, 0 remembered, 1 failed" in results.summary()
+    assert "2 remembered" in pipeline.map(cases, n_jobs=n_jobs).summary()
+    with pytest.raises(ZeroDivisionError):
+        pipeline.map(cases, n_jobs=n_jobs, on_error="raise")
+
+
+class Unpicklable(Exception):
+    """An error that cannot leave the process it was raised in."""
+
+    def __init__(self, a: int, b: int) -> None:
+        super().__init__("cannot travel")
+
+
+def raise_unpicklable(x: int) -> int:
+    if x:
+        raise Unpicklable(1, 2)
+    return 0
+
+
+def test_an_error_that_cannot_be_pickled_still_comes_back() -> None:
+    """A worker's failure is told whatever its type."""
+    results = Pipeline([("start", Stage(raise_unpicklable, "y"))]).map(
+        [{"x": 0}, {"x": 1}], n_jobs=2
+    )
+    assert {"y": 0} == results[0][1]
+    assert "Unpicklable: cannot travel" in str(results.failures[0].error)
+
+
+def test_a_wrong_case_is_an_error_before_any_case_runs(tmp_path: Path) -> None:
+    """A mistake in the last case does not cost the hours of the first."""
+    pipeline, _ = diamond(tmp_path)
+    with pytest.raises(TypeError, match="'y'") as error:
+        pipeline.map([{"x": 1, "y": 2}, {"x": 1}])
+    assert "case 1" in error.value.__notes__[0]
+    assert [] == os.listdir(tmp_path)
