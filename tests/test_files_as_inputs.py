@@ -177,7 +177,7 @@ def test_a_project_folder_moved_as_a_whole_still_hits(tmp_path: Path) -> None:
         stage = Stage(copy, hash_output=project / "work", code_version="1")
         return stage.run(project / "in.txt", str(project / "x"))["output"], stage.state
 
-    first, state = run(project)
+    _, state = run(project)
     assert state is True
     project.rename(tmp_path / "after")
     second, state = run(tmp_path / "after")

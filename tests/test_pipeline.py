@@ -261,7 +261,7 @@ def test_a_failed_case_never_takes_another_down(tmp_path: Path, n_jobs: int | No
         pipeline.map(cases, n_jobs=n_jobs, on_error="raise")
 
 
-class Unpicklable(Exception):
+class UnpicklableError(Exception):
     """An error that cannot leave the process it was raised in."""
 
     def __init__(self, a: int, b: int) -> None:
@@ -270,7 +270,7 @@ class Unpicklable(Exception):
 
 def raise_unpicklable(x: int) -> int:
     if x:
-        raise Unpicklable(1, 2)
+        raise UnpicklableError(1, 2)
     return 0
 
 
@@ -280,7 +280,7 @@ def test_an_error_that_cannot_be_pickled_still_comes_back() -> None:
         [{"x": 0}, {"x": 1}], n_jobs=2
     )
     assert {"y": 0} == results[0][1]
-    assert "Unpicklable: cannot travel" in str(results.failures[0].error)
+    assert "UnpicklableError: cannot travel" in str(results.failures[0].error)
 
 
 def test_a_wrong_case_is_an_error_before_any_case_runs(tmp_path: Path) -> None:

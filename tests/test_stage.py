@@ -309,12 +309,12 @@ def test_explain_says_what_would_change_without_running(tmp_path: Path) -> None:
 
 
 def test_hash_output_can_hold_fields(tmp_path: Path) -> None:
-    """ "work/{subject}" is filled from the inputs, so subjects lie apart."""
+    """A folder such as "work/{subject}" is filled from the inputs, so subjects lie apart."""
     stage = Stage(lambda subject, k=1: subject, hash_output=f"{tmp_path}/{{subject}}/w")
     stage.run("sub-01")
     assert (tmp_path / "sub-01" / "w" / ".memori").is_dir()
     for bad in ("a/b", "", "..", None, ["x"]):
-        with pytest.raises(ValueError, match="field {subject}"):
+        with pytest.raises(ValueError, match=r"field \{subject\}"):
             stage.run(bad)
     with pytest.raises(ValueError, match="no parameter"):
         stage.hash_output = "{session}"
