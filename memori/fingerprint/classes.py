@@ -119,12 +119,13 @@ def _fill_class(walk: Walk, node: Node) -> None:
 
 def _put_namespace(walk: Walk, owner: type, skipped: frozenset[str], out: State) -> None:
     space = owner.__dict__
+    walk.listed.add(id(owner))
     is_enum = "_member_map_" in space
     for name in space if ORDER in walk.modes else sorted(space, key=str):
         value = space[name]
         if name in skipped or (is_enum and name in _ENUM_OWN and not _is_users(value)):
             continue
-        if isinstance(value, FunctionType) and _is_generated(owner, name, value):
+        if _is_generated(owner, name, value):
             continue
         out += (b"." + text(str(name)), walk.slot(owner, str(name), value))
 
@@ -135,8 +136,11 @@ def _is_users(value: object) -> bool:
     return isinstance(value, FunctionType) and origin_of_function(value).kind == "user"
 
 
-def _is_generated(owner: type, name: str, function: FunctionType) -> bool:
+def _is_generated(owner: type, name: str, value: object) -> bool:
     """Return whether `dataclass` or `namedtuple` wrote this method."""
+    function = value.__func__ if isinstance(value, staticmethod) else value
+    if not isinstance(function, FunctionType):
+        return False
     if function.__globals__.get("__name__") == f"namedtuple_{owner.__name__}":
         return True
     if name not in _GENERATED or "__dataclass_fields__" not in owner.__dict__:

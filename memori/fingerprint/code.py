@@ -17,7 +17,7 @@ from memori.fingerprint.atoms import text
 from memori.fingerprint.bytecode import VERSION
 from memori.fingerprint.functions import put_function
 from memori.fingerprint.graph import Node, fast_parts, graph_digest, order, own_digest
-from memori.fingerprint.names import module_node
+from memori.fingerprint.settle import generation, now, overlay_of, settle
 from memori.fingerprint.walk import Walk, file_identity
 
 TYPE_CHECKING = False
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from memori.fingerprint.graph import Overlay, Parts, State
+    from memori.fingerprint.guards import Guards
+
+    Asked = tuple[object, Iterable[object], str | None]
 
 _HEAD = b"memori code 1 bytecode %d.%d" % VERSION
+_CANONICAL_HEAD = b"memori code 1 syntax"
+_UNKNOWN = "not yet known"
 _LIMIT = 256  # callables remembered
 
 
@@ -41,12 +46,27 @@ class Code:
         What could not be followed.
     """
 
-    __slots__ = ("_canonical", "_components", "_overlay", "_root", "_walk", "fast", "unresolved")
+    __slots__ = (
+        "_asked",
+        "_canonical",
+        "_components",
+        "_overlay",
+        "_parts",
+        "_root",
+        "_taken",
+        "_walk",
+        "fast",
+        "unresolved",
+    )
 
-    def __init__(self, walk: Walk, root: Node, overlay: Overlay) -> None:
+    def __init__(self, walk: Walk, root: Node, overlay: Overlay, asked: Asked) -> None:
         self._walk = walk
         self._root = root
         self._overlay = overlay
+        self._asked = asked
+        self._taken = now()
+        self._parts: Parts = fast_parts
+        self._canonical: str | None = _UNKNOWN
         self._components: dict[str, str] | None = None
         _, encodings = order(root, fast_parts, overlay)
         self.fast = graph_digest(encodings, _HEAD)
@@ -54,16 +74,33 @@ class Code:
 
     def canonical(self) -> str | None:
         """Return the digest at the level of syntax, equal across versions, or None."""
-        return None
+        if self._canonical is _UNKNOWN:
+            self._canonical = self._find_canonical()
+        return self._canonical
+
+    def _find_canonical(self) -> str | None:
+        from memori.fingerprint.syntax import Canonical
+
+        reader = Canonical()
+        _, encodings = order(self._root, reader.parts, self._overlay)
+        if not reader.trusted:
+            return None
+        self._parts = reader.parts
+        return graph_digest(encodings, _CANONICAL_HEAD)
 
     def components(self) -> dict[str, str]:
         """Return each component's label and what to compare and show of it."""
         if self._components is None:
-            self._components = _components(self._root, fast_parts, self._overlay)
+            self.canonical()
+            self._components = _components(self._root, self._parts, self._overlay)
         return dict(self._components)
 
     def settle(self) -> None:
         """Take note, right after the callable ran here, of what the run itself has changed."""
+        if self._walk.guards.hold():
+            return
+        after = _walked(*self._asked)[0]
+        settle(self._walk, self._overlay, after, self._taken)
 
 
 def _components(root: Node, parts: Parts, overlay: Overlay) -> dict[str, str]:
@@ -90,13 +127,21 @@ def _components(root: Node, parts: Parts, overlay: Overlay) -> dict[str, str]:
 
 
 class _Memory:
-    __slots__ = ("code", "function", "given", "walk")
+    __slots__ = ("asked", "code", "generation", "guards")
 
-    def __init__(self, function: object, given: tuple[object, ...], code: Code, walk: Walk) -> None:
-        self.function = function
-        self.given = given
+    def __init__(self, asked: Asked, code: Code, guards: Guards, generation: int) -> None:
+        self.asked = asked
         self.code = code
-        self.walk = walk
+        self.guards = guards
+        self.generation = generation
+
+    def answers(self, function: object, depends_on: object, code_version: object) -> bool:
+        asked = self.asked
+        return (
+            asked[0] is function
+            and (asked[1] is depends_on or asked[1] == depends_on)
+            and asked[2] == code_version
+        )
 
 
 _remembered: dict[int, _Memory] = {}
@@ -125,28 +170,34 @@ def fingerprint(
     ValueError
         If a path in `depends_on` does not exist.
     """
-    given = (depends_on, code_version)
     known = _remembered.get(id(function))
-    if known is not None and known.function is function and known.given == given:
-        if known.walk.guards.hold():
-            return known.code
-    code = _look(function, depends_on, code_version)
-    if known is not None and known.function is function and known.code.fast == code.fast:
-        pass
+    if known is not None and not known.answers(function, depends_on, code_version):
+        known = None
+    settled = generation()
+    if known is not None and known.generation == settled and known.guards.hold():
+        return known.code
+    asked = (function, depends_on, code_version)
+    walk, root = _walked(*asked)
+    code = Code(walk, root, overlay_of(walk), asked)
+    if known is not None and known.code.fast == code.fast:
+        code = known.code
+    _remembered.pop(id(function), None)
     if len(_remembered) >= _LIMIT:
         _remembered.pop(next(iter(_remembered)), None)
-    _remembered[id(function)] = _Memory(function, given, code, code._walk)
+    _remembered[id(function)] = _Memory(asked, code, walk.guards, settled)
     return code
 
 
-def _look(function: object, depends_on: Iterable[object], code_version: str | None) -> Code:
+def _walked(
+    function: object, depends_on: Iterable[object], code_version: str | None
+) -> tuple[Walk, Node]:
     modes: frozenset[str] = frozenset()
     while True:
         walk = Walk(modes)
         root = _root(walk, function, depends_on, code_version)
         walk.run()
         if walk.wanted <= modes:
-            return Code(walk, root, {})
+            return walk, root
         modes |= walk.wanted
 
 
@@ -234,5 +285,3 @@ def folder_digest(path: str) -> str:
             digest.update(text(os.path.relpath(file, path)) + text(file_identity(file)))
     return digest.hexdigest()
 
-
-_unused = module_node

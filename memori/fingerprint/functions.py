@@ -93,6 +93,7 @@ def _put_defaults(
 def put_attributes(walk: Walk, function: FunctionType, out: State) -> None:
     """Append what was set as attributes on a function."""
     attributes = function.__dict__
+    walk.listed.add(id(attributes))
     for name in sorted(attributes):
         if name != "__wrapped__" or WRAPPED in walk.modes:
             out += (b"." + text(name), walk.slot(attributes, name, attributes[name]))

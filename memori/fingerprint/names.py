@@ -239,6 +239,7 @@ def _fill_module(walk: Walk, node: Node) -> None:
     space = node.origin
     assert isinstance(space, dict)
     walk.guards.view(list, space)
+    walk.listed.add(id(space))
     names = [name for name in space if type(name) is str and name not in MODULE_OWN]
     if ORDER not in walk.modes:
         names.sort()

@@ -55,7 +55,8 @@ class Walk:
         self.where = ""  # what is being filled, for notes
         self.module = ""  # label of the module whose function is being filled
         self.file = ""  # and the file of its code
-        self.kept: list[object] = []
+        self.kept: list[object] = []  # what was made for the walk, so that no id is used twice
+        self.listed: set[int] = set()  # ids of the namespaces of which every name was seen
         self._queue: deque[tuple[Node, Fill, Anchor, str]] = deque()
 
     def run(self) -> None:

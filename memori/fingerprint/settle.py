@@ -1,0 +1,160 @@
+"""What a run changed of the things it reaches, so that the next call is not a miss for ever.
+
+A callable may fill a memo dictionary, count its calls, import a module. The fingerprint is of the
+state before the run, and in a new process that is the state again. In this process the slots (a
+global, a cell, an attribute, in a namespace or cell) that a run left in another state are
+remembered: a slot found later in exactly the state in which a run left it counts as what it was
+before. A value that is set to anything else is seen.
+
+The memory is shared by all fingerprints of the process, because what one stage changes another may
+read. Runs in several threads may overlap: then the earliest state before any of them stands. A
+fingerprint taken while another thread's run is half way sees the state half way; it costs a rerun.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from itertools import count
+
+from memori.fingerprint.graph import Node, fast_parts, own_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.fingerprint.graph import Overlay, State
+    from memori.fingerprint.walk import Walk
+
+_STATES = 32  # remembered for each slot, the latest ones
+_lock = allocate_lock()
+_clock = count(1)
+
+
+class _Left:
+    """A state before a run, and when the run's fingerprint was taken and the run settled."""
+
+    __slots__ = ("ended", "state", "taken")
+
+    def __init__(self, state: State, taken: int, ended: int) -> None:
+        self.state = state
+        self.taken = taken
+        self.ended = ended
+
+
+_settled: dict[tuple[int, str], tuple[object, dict[bytes, _Left]]] = {}
+_generation = [0]
+
+
+def now() -> int:
+    """Return the next tick of a clock that orders fingerprints and settlements."""
+    return next(_clock)
+
+
+def generation() -> int:
+    """Return a number that changes when something was settled."""
+    return _generation[0]
+
+
+def settle(before: Walk, overlay: Overlay, after: Walk, taken: int) -> None:
+    """Remember for each slot that differs between two walks what it was before."""
+    ended = now()
+    for key, node in after.slots.items():
+        then = before.slots.get(key)
+        if then is None and key[0] not in before.listed:
+            continue  # newly reached, not newly made
+        left = local_digest(node)
+        if then is None:
+            state: State = []
+        elif local_digest(then) == left:
+            continue
+        else:
+            state = overlay.get(then, then.state)
+        assert node.owner is not None
+        remember(key, node.owner[0], left, _Left(state, taken, ended))
+
+
+def remember(key: tuple[int, str], owner: object, left: bytes, entry: _Left) -> None:
+    """Note the state before the run for the state that a slot was left in."""
+    with _lock:
+        _, states = _settled.setdefault(key, (owner, {}))
+        known = states.get(left)
+        if known is not None and entry.taken < known.ended and known.taken < entry.taken:
+            return  # the runs overlapped, and the other one saw the earlier state
+        states.pop(left, None)
+        states[left] = entry
+        while len(states) > _STATES:
+            states.pop(next(iter(states)))
+        _generation[0] += 1
+
+
+def left(state: State, taken: int, ended: int) -> _Left:
+    """Return an entry for `remember`."""
+    return _Left(state, taken, ended)
+
+
+def overlay_of(walk: Walk) -> Overlay:
+    """Return the states that count instead of those found, for slots that runs have changed."""
+    overlay: Overlay = {}
+    if not _settled:
+        return overlay
+    adopt = Adoption(walk)
+    for key, node in list(walk.slots.items()):
+        known = _settled.get(key)
+        if known is None or node.owner is None or known[0] is not node.owner[0]:
+            continue
+        entry = known[1].get(local_digest(node))
+        if entry is not None:
+            overlay[node] = adopt.state(entry.state)
+    adopt.finish()
+    return overlay
+
+
+def local_digest(node: Node) -> bytes:
+    """Return the digest of what a slot holds, other components by identity."""
+    return own_digest(node, fast_parts, {}, _identity)
+
+
+def _identity(node: Node) -> bytes:
+    thing = node.origin
+    return b"#%d;" % id(thing) if thing is not None else b"#%b;" % node.label.encode()
+
+
+class Adoption:
+    """Takes states of an earlier walk over into a new one, which may have met the same objects."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._copies: dict[Node, Node] = {}
+        self._open: list[tuple[Node, Node]] = []
+
+    def state(self, state: State) -> State:
+        """Return an earlier state with its nodes replaced by those of the new walk."""
+        return [part if isinstance(part, bytes) else self._node(part) for part in state]
+
+    def _node(self, old: Node) -> Node:
+        copy = self._copies.get(old)
+        if copy is None:
+            copy = self._copies[old] = self._same(old) or self._copy(old)
+        return copy
+
+    def _same(self, old: Node) -> Node | None:
+        walk = self._walk
+        if old.owner is not None:
+            return walk.slots.get((id(old.owner[0]), old.owner[1]))
+        if old.origin is None:
+            return walk.shared.get(old.label)
+        found = walk.nodes.get(id(old.origin))
+        if found is None or old.label or local_digest(found) == local_digest(old):
+            return found
+        return None
+
+    def _copy(self, old: Node) -> Node:
+        copy = Node(old.label, old.origin)
+        copy.code, copy.shown, copy.owner = old.code, old.shown, old.owner
+        self._open.append((old, copy))
+        return copy
+
+    def finish(self) -> None:
+        """Fill the copies that were made."""
+        while self._open:
+            old, copy = self._open.pop()
+            copy.state = self.state(old.state)
+            copy.edges = [(path, self.state(state)) for path, state in old.edges]
