@@ -154,7 +154,8 @@ class ShellStage(Stage):
 
     def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
         argv = self.command.rehearse(inputs)
-        environment = self.command.environment(inputs)
+        further = self.command.further_environment(inputs)
+        environment = {**os.environ, **further} if further else os.environ
         found: dict[str, JSON] = {}
         container = self.command.options.container
         if container is not None:
@@ -180,7 +181,7 @@ class ShellStage(Stage):
 
     def _check(self, inputs: Mapping[str, JSON]) -> None:
         argv = self.command.rehearse(inputs)
-        environment = self.command.environment(inputs)
+        environment = {**os.environ, **self.command.further_environment(inputs)}
         container = self.command.options.container
         if container is not None:
             container.require(environment)

@@ -190,13 +190,21 @@ class Command:
             For a value that cannot stand where it would.
         """
         values = {**self._defaults, **inputs}
-        places = self.places(values)
-        paths = {name: fills(place, self.outputs[name]) for name, place in places.items()}
-        return self.argv(values, paths, absolute)
+        return self.argv(values, self._paths(self.places(values), os.curdir), absolute)
 
-    def own_environment(self, inputs: Mapping[str, Any]) -> dict[str, str]:
+    def _paths(self, places: Mapping[str, str], folder: str) -> dict[str, str]:
+        """Return what fills the field of each output."""
+        return {
+            name: os.path.join(folder, fills(place, self.outputs[name]))
+            for name, place in places.items()
+        }
+
+    def own_environment(self, inputs: Mapping[str, Any], folder: str = os.curdir) -> dict[str, str]:
         """Return the variables of ``env=``, filled."""
+        if not self.options.env:
+            return {}
         values = {**self._defaults, **inputs}
+        values.update(self._paths(self.places(values), folder))
         return {
             name: "".join(
                 piece if isinstance(piece, str) else absolute(text_of(name, values[piece.name]))
@@ -205,15 +213,13 @@ class Command:
             for name, text in self.options.env.items()
         }
 
-    def environment(self, inputs: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return the whole environment of the command."""
-        further = self._further_environment(inputs)
-        return {**os.environ, **further} if further else os.environ
-
-    def _further_environment(self, inputs: Mapping[str, Any]) -> dict[str, str]:
+    def further_environment(
+        self, inputs: Mapping[str, Any], folder: str = os.curdir
+    ) -> dict[str, str]:
+        """Return the variables that the command gets besides those of this process."""
         number = self.options.threads
         threads = {} if number is None else tools.thread_variables(number)
-        return {**threads, **self.own_environment(inputs)}
+        return {**threads, **self.own_environment(inputs, folder)}
 
     # Running
 
@@ -237,10 +243,7 @@ class Command:
         for name, place in places.items():
             self.outputs[name].prepare(os.path.join(folder, place), values)
         links = _Links(folder) if self.options.link_inputs else None
-        paths = {
-            name: os.path.join(folder, fills(place, self.outputs[name]))
-            for name, place in places.items()
-        }
+        paths = self._paths(places, folder)
         argv = self.argv(values, paths, absolute if links is None else links.link)
         failure = self._execute(argv, folder, inputs)
         ignored = RESERVED if links is None else RESERVED | links.made
@@ -259,7 +262,8 @@ class Command:
         self, argv: list[str], folder: str, inputs: Mapping[str, Any]
     ) -> Callable[[str], CommandError]:
         """Run the command; return what makes an error of a later reason."""
-        environment = self.environment(inputs)
+        variables = self.further_environment(inputs, folder)
+        environment = {**os.environ, **variables}
         stdout, stderr = (os.path.join(folder, name) for name in STREAMS)
         run = current()
         facts: dict[str, Any] = {
@@ -271,7 +275,6 @@ class Command:
         if self.options.container is not None:
             script = script_place(argv)
             reads = input_paths(inputs) + ([] if script is None else [argv[script]])
-            variables = self._further_environment(inputs)
             called, stop = self.options.container.wrap(argv, folder, reads, variables)
         try:
             done = run_process(

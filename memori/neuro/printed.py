@@ -13,7 +13,7 @@ def numbers(text: str) -> list[float]:
 
     Examples
     --------
-    >>> numbers("12.5 3\\n")
+    >>> numbers("12.5 3\n")
     [12.5, 3.0]
     """
     return [float(word) for word in re.split(r"[\s,]+", text.strip()) if word]
@@ -24,7 +24,7 @@ def table(text: str) -> list[list[float | int | str]]:
 
     Examples
     --------
-    >>> table("# index  mean\\n1  0.5\\n2  n/a\\n")
+    >>> table("# index  mean\n1  0.5\n2  n/a\n")
     [[1, 0.5], [2, 'n/a']]
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -39,7 +39,7 @@ def pairs(text: str) -> dict[str, float | int | str]:
 
     Examples
     --------
-    >>> pairs("Type:   Volume\\nNumber of Maps: 2\\n")
+    >>> pairs("Type:   Volume\nNumber of Maps: 2\n")
     {'Type': 'Volume', 'Number of Maps': 2}
     """
     found = (re.fullmatch(r"\s*(.+?)\s*(?::|=)\s*(.*?)\s*", line) for line in text.splitlines())

@@ -44,7 +44,7 @@ from memori.neuro.arguments import (
     parse_field,
 )
 
-_SHELL = re.compile(r"\d?(?:>>?|<<?|>&).*|\|\|?|\|&|&&?|;|.*[;`].*|.*\$[A-Za-z_{(\0].*", re.DOTALL)
+_SHELL = re.compile(r"\d?(?:>>?|<<?|>&).*|\|\|?|\|&|&&?|;|.*[;`].*|.*\$[A-Za-z_(\0\1].*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,8 @@ class _Splitter:
             if quote == '"' and character == "\\" and self.text[self.place + 1 :][:1] in '"\\$':
                 self.take(1)
             elif quote == '"' and character == "$":
-                plain.append("$\0"[: 1 + self.text[self.place + 1 :][:1].isalpha()])
+                follows = self.text[self.place + 1 : self.place + 2]
+                plain.append("$\0" if follows.isalpha() or follows in ("_", "{", "(") else "")
             pieces.append(self.take(1))
             plain.append("\1")
         raise TemplateError(f"{self.text!r}: the quote {quote} is not closed")
