@@ -235,8 +235,9 @@ def _set_zooms(header: Any, image: Any) -> None:
         return
     zooms = image.header.get_zooms()
     header["pixdim"][1:4] = zooms[:3]
-    if isinstance(image, nib.MGHImage) and len(zooms) > 3:
-        _set_tr(header, len(header.get_data_shape()), zooms[3] / 1000)
+    both = min(len(zooms), len(header.get_data_shape()))
+    if isinstance(image, nib.MGHImage) and both > 3:
+        _set_tr(header, both, zooms[3] / 1000)  # ms there, s here
 
 
 def _blank_header(shape: tuple[int, ...], source: object) -> Any:

@@ -436,6 +436,23 @@ def test_freesurfer_images(tmp_path, suffix, bold):
         save_image(data, tmp_path / f"z{suffix}", like=like, dtype="int16", scaling=(2, 1))
 
 
+@pytest.mark.parametrize(
+    "name", ["example4d+orig.HEAD", "tiny.mnc", "phantom_EPI_asc_CLEAR_2_1.PAR", "test.mgz"]
+)
+def test_images_of_other_formats(tmp_path, name):
+    """AFNI, MINC, PAR/REC and MGH become NIfTI with the same values on the same grid."""
+    image = nib.load(PACKAGED / name)
+    values = np.asarray(image.dataobj)
+    whole = nib.load(save_image(image, tmp_path / "x.nii.gz"))
+    volume = values if values.ndim == 3 else values[..., 0]
+    result = nib.load(save_image(volume, tmp_path / "y.nii", like=image))
+
+    np.testing.assert_array_equal(values, np.asarray(whole.dataobj))
+    np.testing.assert_array_equal(volume, np.asarray(result.dataobj))
+    np.testing.assert_allclose(image.affine, whole.affine, atol=1e-5)
+    np.testing.assert_allclose(image.affine, result.affine, atol=1e-5)
+
+
 def test_surfaces_are_no_grids(tmp_path):
     """A file without a grid is named, with the function that saves it."""
     gifti = nib.GiftiImage()

@@ -140,6 +140,20 @@ def test_everything_at_once(tmp_path):
     assert {"image.nii.gz", "image.gii", "cifti.dscalar.nii"} == names
 
 
+def test_freesurfer_volumes_stay_such(tmp_path):
+    """An MGH image is saved as .mgz, the format that it came in."""
+
+    @arrays_to_disk
+    def same(image: nib.MGHImage) -> nib.MGHImage:
+        """Return what came in."""
+        return image
+
+    path = Stage(same, hash_output=tmp_path).run(str(PACKAGED / "test.mgz"))["output"]
+
+    assert "image.mgz" == Path(path).name
+    np.testing.assert_array_equal(nib.load(PACKAGED / "test.mgz").dataobj, nib.load(path).dataobj)
+
+
 def test_several_outputs(tmp_path):
     """A tuple fills the declared outputs, each with a file of its own."""
 
