@@ -59,3 +59,8 @@ def atom(value: object) -> bytes | None:
     """
     encode = ATOMS.get(type(value))
     return None if encode is None else encode(value)
+
+
+def words(listed: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(listed.split())

@@ -206,7 +206,7 @@ def _instructions(code: CodeType, kinds: list[int]) -> Iterator[tuple[int, objec
             continue
         argument = extended | low
         extended = argument << 8 if kind == EXTENDED else 0
-        if kind == 0 or kind == POP or kind == SWAP:
+        if kind in (0, POP, SWAP):
             yield kind, None
         elif kind == CONSTANT:
             yield kind, constants[argument]
@@ -249,7 +249,7 @@ def _chain(pairs: list[tuple[int, object]], start: int) -> tuple[tuple[str, ...]
 
 def _follow_globals(pairs: list[tuple[int, object]], result: Scan) -> None:
     for position, (kind, name) in enumerate(pairs):
-        if kind == GLOBAL or kind == NAME:
+        if kind in (GLOBAL, NAME):
             attributes, only_set = _chain(pairs, position)
             if only_set:
                 attributes += ("",)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from types import FunctionType
 
-from memori.fingerprint.atoms import text
+from memori.fingerprint.atoms import text, words
 from memori.fingerprint.distributions import is_extension
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import class_view, mapping_view
@@ -36,23 +36,24 @@ if TYPE_CHECKING:
 
 _HEAP = 1 << 9
 
-_OWN = frozenset(
-    "__module__ __dict__ __weakref__ __doc__ __annotations__ __firstlineno__ __static_attributes__"
-    " __qualname__ __slotnames__ __abstractmethods__ _abc_impl __parameters__ __type_params__"
-    " __orig_bases__ __annotate__ __annotate_func__ __annotations_cache__ __protocol_attrs__"
-    " __non_callable_proto_members__ __dataclass_fields__ __dataclass_params__ __replace__"
-    " __classdictcell__ __classcell__".split()
+_OWN = words(
+    "__module__ __dict__ __weakref__ __doc__ __annotations__ __firstlineno__ "
+    "__static_attributes__ __qualname__ __slotnames__ __abstractmethods__ _abc_impl "
+    "__parameters__ __type_params__ __orig_bases__ __annotate__ __annotate_func__ "
+    "__annotations_cache__ __protocol_attrs__ __non_callable_proto_members__ "
+    "__dataclass_fields__ __dataclass_params__ __replace__ __classdictcell__ __classcell__"
 )
-_GENERATED = frozenset(
-    "__init__ __repr__ __eq__ __hash__ __lt__ __le__ __gt__ __ge__ __setattr__ __delattr__"
-    " __getstate__ __setstate__ __replace__".split()
+_GENERATED = words(
+    "__init__ __repr__ __eq__ __hash__ __lt__ __le__ __gt__ __ge__ __setattr__ __delattr__ "
+    "__getstate__ __setstate__ __replace__"
 )
-_ENUM_OWN = frozenset(
-    "_generate_next_value_ _member_names_ _member_map_ _value2member_map_ _unhashable_values_"
-    " _unhashable_values_map_ _hashable_values_ _use_args_ _value_repr_ _sort_order_ _boundary_"
-    " _flag_mask_ _all_bits_ _singles_mask_ _inverted_ _member_type_ __new__ __new_member__"
-    " _new_member_ __reduce_ex__ __members__ __set_name__ __dir__ _missing_ __and__ __or__ __xor__"
-    " __invert__ __rand__ __ror__ __rxor__ _add_alias_ _add_value_alias_".split()
+_ENUM_OWN = words(
+    "_generate_next_value_ _member_names_ _member_map_ _value2member_map_ _unhashable_values_ "
+    "_unhashable_values_map_ _hashable_values_ _use_args_ _value_repr_ _sort_order_ "
+    "_boundary_ _flag_mask_ _all_bits_ _singles_mask_ _inverted_ _member_type_ __new__ "
+    "__new_member__ _new_member_ __reduce_ex__ __members__ __set_name__ __dir__ _missing_ "
+    "__and__ __or__ __xor__ __invert__ __rand__ __ror__ __rxor__ _add_alias_ "
+    "_add_value_alias_"
 )
 _FIELD = ("name", "init", "repr", "hash", "compare", "kw_only")
 _PARAMS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
@@ -85,9 +86,8 @@ def _put_patches(walk: Walk, owner: type, out: State) -> None:
             continue
         walk.guards.view(class_view, place)
         for name, value in place.__dict__.items():
-            if isinstance(value, FunctionType) and origin_of_function(value).kind == "user":
-                if value.__code__.co_filename != "<string>":
-                    out += (text(name), walk.slot(place, name, value))
+            if _is_users(value) and value.__code__.co_filename != "<string>":
+                out += (text(name), walk.slot(place, name, value))
 
 
 def _fill_class(walk: Walk, node: Node) -> None:
@@ -184,7 +184,9 @@ def _put_members(walk: Walk, owner: Any, out: State) -> None:
 
 def _may_read_annotations(owner: type) -> bool:
     """Return whether a library is among metaclass and bases: it may act on the annotations."""
-    return any(origin_of_class(kind).kind == "distribution" for kind in (type(owner), *owner.__mro__))
+    return any(
+        origin_of_class(kind).kind == "distribution" for kind in (type(owner), *owner.__mro__)
+    )
 
 
 def _subclasses(owner: type) -> tuple[type, ...]:
@@ -197,7 +199,7 @@ def _subclasses(owner: type) -> tuple[type, ...]:
 def _put_virtual(walk: Walk, owner: type, out: State) -> None:
     """Append the classes that were registered as virtual subclasses of an abstract class."""
     try:
-        from _abc import _get_dump, get_cache_token
+        from _abc import _get_dump, get_cache_token  # type: ignore[import-not-found]
     except ImportError:
         return
     walk.guards.redo(lambda _: get_cache_token(), None, get_cache_token())

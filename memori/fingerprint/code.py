@@ -17,7 +17,7 @@ from memori.fingerprint.atoms import text
 from memori.fingerprint.bytecode import VERSION
 from memori.fingerprint.functions import put_function
 from memori.fingerprint.graph import Node, fast_parts, graph_digest, order, own_digest
-from memori.fingerprint.settle import generation, now, overlay_of, settle
+from memori.fingerprint.settle import generation, now, overlay_of, settle, settle_loaded
 from memori.fingerprint.walk import Walk, file_identity
 
 TYPE_CHECKING = False
@@ -101,6 +101,7 @@ class Code:
             return
         after = _walked(*self._asked)[0]
         settle(self._walk, self._overlay, after, self._taken)
+        settle_loaded(self._walk, self._taken)
 
 
 def _components(root: Node, parts: Parts, overlay: Overlay) -> dict[str, str]:
@@ -284,4 +285,3 @@ def folder_digest(path: str) -> str:
             file = os.path.join(folder, name)
             digest.update(text(os.path.relpath(file, path)) + text(file_identity(file)))
     return digest.hexdigest()
-

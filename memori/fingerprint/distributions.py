@@ -43,7 +43,9 @@ _EXTENSIONS = (".so", ".pyd", ".dylib", ".dll")
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _by_module: dict[tuple[str, str | None], Origin] = {}
-_folders: dict[str, list[tuple[str, str, str]]] = {}  # folder -> (normal name, folder name, version)
+_folders: dict[
+    str, list[tuple[str, str, str]]
+] = {}  # folder -> (normal name, folder name, version)
 
 
 def module_origin(name: str, path: str | None) -> Origin:
@@ -99,7 +101,8 @@ def _own_version() -> str:
     version = getattr(package, "__version__", None)
     if type(version) is str:
         return version
-    from importlib.metadata import PackageNotFoundError, version as installed_version
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed_version
 
     try:
         return installed_version("memori-neuro")

@@ -149,9 +149,7 @@ def _builtin(walk: Walk, value: object, out: State) -> None:
         walk.put(owner, out)
 
 
-def _is_ready_made(
-    walk: Walk, value: MethodType | BuiltinFunctionType, out: State
-) -> bool:
+def _is_ready_made(walk: Walk, value: MethodType | BuiltinFunctionType, out: State) -> bool:
     """Encode by name a bound method that a library offers as a function (`random.random`)."""
     owner = type(value.__self__)
     module = owner.__module__

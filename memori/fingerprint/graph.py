@@ -58,9 +58,23 @@ def through(node: Node, overlay: Overlay) -> Node:
     return node
 
 
+def state_of(node: Node, overlay: Overlay) -> State:
+    """Return the state of a node; slots that were not there before a run go with their names."""
+    state = overlay.get(node, node.state)
+    if not overlay:
+        return state
+    kept: State = []
+    for part in state:
+        if isinstance(part, Node) and part in overlay and not overlay[part]:
+            kept.pop()
+        else:
+            kept.append(part)
+    return kept
+
+
 def fast_parts(node: Node, overlay: Overlay) -> Iterator[bytes | Node]:
     """Yield what `node` is made of at the level of bytecode."""
-    yield from overlay.get(node, node.state)
+    yield from state_of(node, overlay)
     if node.code is not None:
         yield b"C" + code_digest(node.code)
         yield from edge_parts(node.edges)
@@ -84,8 +98,6 @@ def order(root: Node, parts: Parts, overlay: Overlay) -> tuple[list[Node], list[
             if isinstance(part, bytes):
                 chunks.append(part)
                 continue
-            if part in overlay and not overlay[part]:
-                continue  # was not there before the run that set it
             if part.owner is not None:
                 part = through(part, overlay)
             number = numbers.get(part)
@@ -120,8 +132,6 @@ def own_digest(
         for part in parts(inner, overlay):
             if isinstance(part, bytes):
                 digest.update(part)
-                continue
-            if part in overlay and not overlay[part]:
                 continue
             if part.owner is not None:
                 part = through(part, overlay)

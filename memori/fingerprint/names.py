@@ -12,10 +12,11 @@ import re
 import sys
 from types import FunctionType, MethodType, ModuleType
 
+from memori.fingerprint.atoms import words
 from memori.fingerprint.distributions import origin_of_module
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import MISSING
-from memori.fingerprint.lazy import absolute_name, put_unloaded
+from memori.fingerprint.lazy import absolute_name, put_name_of_module, put_unloaded
 from memori.fingerprint.project import anchor_of, module_label
 from memori.fingerprint.walk import (
     ANNOTATIONS,
@@ -61,9 +62,9 @@ _IMPORTERS = frozenset({"import_module", "__import__", "modules", "resolve_name"
 _DYNAMIC = re.compile(r"([A-Za-z_][\w.]*)(?:[.:]\w*)?(?:%s|\{[^{}]*\}|\.|:\w+)?\Z")
 
 # what a module is, and not what it does; `__doc__` counts where it is read
-MODULE_OWN = frozenset(
-    "__name__ __file__ __package__ __spec__ __loader__ __cached__ __path__ __builtins__ __doc__"
-    " __annotations__ __warningregistry__ __annotate__ __conditional_annotations__".split()
+MODULE_OWN = words(
+    "__name__ __file__ __package__ __spec__ __loader__ __cached__ __path__ __builtins__ "
+    "__doc__ __annotations__ __warningregistry__ __annotate__ __conditional_annotations__"
 )
 
 
@@ -79,7 +80,7 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
         if state:
             node.edges.append((".".join(chain), state))
     for found in scan.imports:
-        _follow_import(walk, space, found, node)
+        _follow_import(walk, space, found, scan, node)
     readers = _READERS & scan.attributes
     readers |= _READERS & scan.strings
     for reader in readers:
@@ -93,9 +94,7 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
         _follow_dynamic_import(walk, space, scan, node)
 
 
-def follow_chain(
-    walk: Walk, function: FunctionType, chain: tuple[str, ...], out: State
-) -> None:
+def follow_chain(walk: Walk, function: FunctionType, chain: tuple[str, ...], out: State) -> None:
     """Append what a global name and the attributes after it lead to; nothing for a builtin."""
     space = function.__globals__
     name = chain[0]
@@ -122,7 +121,7 @@ def global_slot(walk: Walk, space: dict[str, object], name: str, value: object) 
 
 
 def _follow_builtin(walk: Walk, function: FunctionType, name: str, out: State) -> None:
-    builtin = function.__builtins__
+    builtin = function.__builtins__  # type: ignore[attr-defined]
     value = builtin.get(name, MISSING)
     if value is MISSING:
         slot = walk.slot(function.__globals__, name, None, f"global {walk.module}.{name}")
@@ -139,9 +138,10 @@ def _follow_builtin(walk: Walk, function: FunctionType, name: str, out: State) -
         walk.note(f"calls {name} in {walk.where}")
 
 
-_PLAIN_BUILTINS = frozenset(
-    "__debug__ __name__ __doc__ __build_class__ __import__ True False None Ellipsis NotImplemented"
-    " copyright credits license exit quit help _ __IPYTHON__ display get_ipython open".split()
+_PLAIN_BUILTINS = words(
+    "__debug__ __name__ __doc__ __build_class__ __import__ True False None Ellipsis "
+    "NotImplemented copyright credits license exit quit help _ __IPYTHON__ display "
+    "get_ipython open"
 )
 
 
@@ -257,23 +257,30 @@ def _fill_module(walk: Walk, node: Node) -> None:
         node.state += [*named, slot]
 
 
-def _follow_import(walk: Walk, space: dict[str, object], found: Import, node: Node) -> None:
+def _follow_import(
+    walk: Walk, space: dict[str, object], found: Import, scan: Scan, node: Node
+) -> None:
+    """Add an edge for each chain read from what an import inside a function binds.
+
+    An import of which nothing is read is there for what importing does: the module counts whole.
+    """
     full = absolute_name(space, found.module, found.level)
     module = sys.modules.get(full, MISSING)
     walk.guards.name(sys.modules, full, module)  # type: ignore[arg-type]
-    for chain in found.chains or {("",): None}:
-        state: State = []
-        if isinstance(module, ModuleType):
-            follow_module(walk, module, chain, state)
-        else:
-            put_unloaded(walk, full, chain, state)
-        if state:
-            node.edges.append((".".join(("import", found.module, *chain)), state))
+    chains = dict(found.chains)
+    if not chains or (set(chains) == {("",)} and not _top_is_read(found, scan)):
+        chains = {(): None}
+    for chain in chains:
+        slot = put_name_of_module(walk, full, chain)
+        node.edges.append((".".join(("import", found.module, *chain)), [slot]))
 
 
-def _follow_dynamic_import(
-    walk: Walk, space: dict[str, object], scan: Scan, node: Node
-) -> None:
+def _top_is_read(found: Import, scan: Scan) -> bool:
+    top = found.module.partition(".")[0]
+    return any(each.module == top and each.chains for each in scan.imports)
+
+
+def _follow_dynamic_import(walk: Walk, space: dict[str, object], scan: Scan, node: Node) -> None:
     """Count whole the user's modules that constants near a dynamic import may name."""
     if "__name__" in scan.attributes:
         node.edges.append(("own module", [module_node(walk, space)]))
@@ -291,7 +298,7 @@ def _follow_dynamic_import(
             if constant != name and hasattr(module, "__path__"):
                 put_unloaded(walk, name, ("*",), state)
         else:
-            put_unloaded(walk, name, ("*",) if constant != name else (), state, quiet=True)
+            put_unloaded(walk, name, ("*",) if constant != name else (), state)
         if state:
             node.edges.append((f"import {constant}", state))
 

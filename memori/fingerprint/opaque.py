@@ -7,9 +7,7 @@ or pickled. What hands over nothing and has no attributes cannot be followed: it
 
 from __future__ import annotations
 
-import sys
-
-from memori.fingerprint.atoms import atom, sized, text
+from memori.fingerprint.atoms import atom, text
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import attributes_view
 from memori.fingerprint.values import fill_instance
@@ -94,18 +92,24 @@ def _fill_foreign(walk: Walk, node: Node) -> None:
         return
     if hasattr(value, "__dict__"):
         walk.guards.view(attributes_view, value)
-    plain = kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
-    plain = plain and kind.__getstate__ is object.__getstate__
-    if not plain and kind.__module__ not in _IMMUTABLE:
+    if not _is_plain(kind) and kind.__module__ not in _IMMUTABLE:
         walk.guards.volatile = True
     walk.kept.append(reduced)
     for part in reduced:
-        if part is None or isinstance(part, (tuple, dict, str, int, float, bytes, list)):
-            walk.put(part, node.state)
-        elif callable(part):
+        if (
+            part is None
+            or isinstance(part, (tuple, dict, str, int, float, bytes, list))
+            or callable(part)
+        ):
             walk.put(part, node.state)
         else:  # the iterators over items of containers
             walk.put_all(tuple(part) if hasattr(part, "__next__") else (part,), node.state)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Return whether instances have no state but their attributes, which can be guarded."""
+    names = ("__reduce_ex__", "__reduce__", "__getstate__")
+    return all(getattr(kind, name) is getattr(object, name) for name in names)
 
 
 def _may_reduce(kind: type) -> bool:
@@ -121,6 +125,3 @@ def _put_attributes(walk: Walk, node: Node) -> None:
         return
     named = f"{kind.__module__}.{kind.__qualname__}"
     walk.note(f"{walk.where}: a {named.removeprefix('builtins.')}, ignored")
-
-
-_unused = (sys, sized)

@@ -13,15 +13,17 @@ fingerprint taken while another thread's run is half way sees the state half way
 
 from __future__ import annotations
 
+import sys
 from _thread import allocate_lock
 from itertools import count
 
 from memori.fingerprint.graph import Node, fast_parts, own_digest
+from memori.fingerprint.lazy import put_name_of_module
+from memori.fingerprint.walk import Walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.fingerprint.graph import Overlay, State
-    from memori.fingerprint.walk import Walk
 
 _STATES = 32  # remembered for each slot, the latest ones
 _lock = allocate_lock()
@@ -71,23 +73,42 @@ def settle(before: Walk, overlay: Overlay, after: Walk, taken: int) -> None:
         remember(key, node.owner[0], left, _Left(state, taken, ended))
 
 
+def settle_loaded(before: Walk, taken: int) -> None:
+    """Remember for every name of a module that a run has loaded what its source says of it.
+
+    Another callable, which reads another name, sees the module loaded here, and in a new process
+    not loaded.
+    """
+    loaded = {name for name in before.unloaded if name in sys.modules}
+    if not loaded:
+        return
+    live, source = Walk(before.modes), Walk(before.modes)
+    source.as_unloaded = frozenset(loaded)
+    ended = now()
+    for name in sorted(loaded):
+        for attribute in list(sys.modules[name].__dict__):
+            put_name_of_module(live, name, (attribute,))
+            put_name_of_module(source, name, (attribute,))
+    live.run()
+    source.run()
+    for key, node in live.slots.items():
+        if key[0] == id(sys.modules) and key in source.slots:
+            entry = _Left(source.slots[key].state, taken, ended)
+            remember(key, sys.modules, local_digest(node), entry)
+
+
 def remember(key: tuple[int, str], owner: object, left: bytes, entry: _Left) -> None:
     """Note the state before the run for the state that a slot was left in."""
     with _lock:
         _, states = _settled.setdefault(key, (owner, {}))
         known = states.get(left)
-        if known is not None and entry.taken < known.ended and known.taken < entry.taken:
+        if known is not None and entry.taken < known.ended and known.taken <= entry.taken:
             return  # the runs overlapped, and the other one saw the earlier state
         states.pop(left, None)
         states[left] = entry
         while len(states) > _STATES:
             states.pop(next(iter(states)))
         _generation[0] += 1
-
-
-def left(state: State, taken: int, ended: int) -> _Left:
-    """Return an entry for `remember`."""
-    return _Left(state, taken, ended)
 
 
 def overlay_of(walk: Walk) -> Overlay:
@@ -123,6 +144,7 @@ class Adoption:
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._copies: dict[Node, Node] = {}
+        self._labelled: dict[str, Node] = {}
         self._open: list[tuple[Node, Node]] = []
 
     def state(self, state: State) -> State:
@@ -131,6 +153,8 @@ class Adoption:
 
     def _node(self, old: Node) -> Node:
         copy = self._copies.get(old)
+        if copy is None and old.origin is None and old.label:
+            copy = self._labelled.get(old.label)  # states of several walks may share it
         if copy is None:
             copy = self._copies[old] = self._same(old) or self._copy(old)
         return copy
@@ -148,6 +172,8 @@ class Adoption:
 
     def _copy(self, old: Node) -> Node:
         copy = Node(old.label, old.origin)
+        if old.origin is None and old.label:
+            self._labelled[old.label] = copy
         copy.code, copy.shown, copy.owner = old.code, old.shown, old.owner
         self._open.append((old, copy))
         return copy

@@ -54,7 +54,9 @@ def _inner_function(walk: Walk, value: Any, out: State) -> None:
 
 
 def _cache(walk: Walk, value: Any, out: State) -> None:
-    out.append(f"L{sorted(value.cache_parameters().items())}".encode())  # what it has cached is no state
+    out.append(
+        f"L{sorted(value.cache_parameters().items())}".encode()
+    )  # what it has cached is no state
     walk.put(value.__wrapped__, out)
 
 

@@ -17,7 +17,7 @@ from hashlib import sha256
 from types import CodeType
 
 from memori.fingerprint.bytecode import VERSION, code_digest, constant
-from memori.fingerprint.graph import Node, edge_parts
+from memori.fingerprint.graph import Node, edge_parts, state_of
 from memori.fingerprint.sources import source_of
 
 TYPE_CHECKING = False
@@ -255,7 +255,7 @@ class Canonical:
 
     def parts(self, node: Node, overlay: Overlay) -> Iterator[bytes | Node]:
         """Yield what `node` is made of at the level of syntax."""
-        yield from overlay.get(node, node.state)
+        yield from state_of(node, overlay)
         if node.code is None:
             return
         namespace = getattr(node.origin, "__globals__", {})

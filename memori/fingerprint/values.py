@@ -24,7 +24,11 @@ from memori.fingerprint.walk import FALLBACK, HANDLERS, ORDER, Walk, origin_of_c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from memori.fingerprint.graph import State
+    from memori.fingerprint.walk import Handler
 
 
 def _sequence(walk: Walk, value: object, out: State) -> None:
@@ -58,7 +62,7 @@ def _fill_mapping(walk: Walk, node: Node) -> None:
     put_items(walk, value, node.state)
 
 
-def put_items(walk: Walk, mapping: dict[object, object], out: State) -> None:
+def put_items(walk: Walk, mapping: Mapping[Any, Any], out: State) -> None:
     """Append the items of a mapping, in its order."""
     out.append(b"{")
     for key, item in mapping.items():
@@ -229,19 +233,19 @@ def _put_slots(walk: Walk, value: object, out: State) -> None:
         walk.put(content, out)
 
 
-def _put_content(walk: Walk, value: object, out: State) -> None:
+def _put_content(walk: Walk, value: Any, out: State) -> None:
     """Append the items or the value of an instance whose class derives from a builtin type."""
     if isinstance(value, dict):
         walk.guards.view(_dict_view, value)
         put_items(walk, dict(dict.items(value)), out)
     elif isinstance(value, (list, deque)):
-        kind = list if isinstance(value, list) else deque
+        kind: Any = list if isinstance(value, list) else deque
         walk.guards.view(kind.__iter__, value)
         walk.put_all(tuple(kind.__iter__(value)), out)
     elif isinstance(value, tuple):
         walk.put_all(tuple(tuple.__iter__(value)), out)
     elif isinstance(value, (set, frozenset)):
-        kind_of_set = set if isinstance(value, set) else frozenset
+        kind_of_set: Any = set if isinstance(value, set) else frozenset
         walk.guards.view(kind_of_set.__iter__, value)
         put_unordered(walk, tuple(kind_of_set.__iter__(value)), out)
     elif isinstance(value, (bytearray, bytes)):
@@ -253,12 +257,12 @@ def _put_content(walk: Walk, value: object, out: State) -> None:
                 walk.put(_plain(kind_of_atom, value), out)
 
 
-def _plain(kind: type, value: object) -> object:
+def _plain(kind: Any, value: Any) -> object:
     if kind is str:
         return str.__str__(value)
     if kind is complex:
-        return complex(value.real, value.imag)  # type: ignore[attr-defined]
-    return kind.__pos__(value)  # type: ignore[attr-defined]
+        return complex(value.real, value.imag)
+    return kind.__pos__(value)
 
 
 def _dict_view(value: dict[object, object]) -> chain[object]:
@@ -289,7 +293,7 @@ def _other(walk: Walk, value: object, out: State) -> None:
         put_foreign(walk, value, out)
 
 
-def special_handler(value: object) -> object:
+def special_handler(value: object) -> Handler | None:
     """Return the handler for a type that is known by name, so that nobody need import it."""
     from memori.fingerprint.special import SPECIAL
 

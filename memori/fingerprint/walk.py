@@ -17,9 +17,9 @@ import sys
 from collections import deque
 from types import CellType, FunctionType, ModuleType
 
+from memori.digest.files import file_digest
 from memori.fingerprint.atoms import ATOMS, text
 from memori.fingerprint.distributions import Origin, module_origin, origin_of_namespace
-from memori.digest.files import file_digest
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import Guards
 from memori.fingerprint.project import NOWHERE, Anchor, module_label, relative
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     Handler = Callable[["Walk", object, State], None]
 
 # what reachable code may read besides values and code; each widens what counts
-DOCS, ANNOTATIONS, ORDER, WRAPPED, SUBCLASSES = "docs annotations order wrapped subclasses".split()
+DOCS, ANNOTATIONS, ORDER = "docs", "annotations", "order"
+WRAPPED, SUBCLASSES = "wrapped", "subclasses"
 
 HANDLERS: dict[type, Handler] = {}  # exact type -> how to encode it; filled by the modules above
 FALLBACK: list[Handler] = []  # how to encode everything else
@@ -56,6 +57,8 @@ class Walk:
         self.module = ""  # label of the module whose function is being filled
         self.file = ""  # and the file of its code
         self.kept: list[object] = []  # what was made for the walk, so that no id is used twice
+        self.unloaded: set[str] = set()  # modules of which only the source was seen
+        self.as_unloaded: frozenset[str] = frozenset()  # modules to look at as if not loaded
         self.listed: set[int] = set()  # ids of the namespaces of which every name was seen
         self._queue: deque[tuple[Node, Fill, Anchor, str]] = deque()
 
@@ -80,6 +83,10 @@ class Walk:
             self._queue.append((node, fill, self.anchor, self.where))
         return node
 
+    def later(self, node: Node, fill: Fill) -> None:
+        """Fill a node when its turn comes."""
+        self._queue.append((node, fill, self.anchor, self.where))
+
     def component(self, label: str, state: State, shown: str = "") -> Node:
         """Return the node of something that is no live object, known by its label."""
         node = self.shared.get(label)
@@ -99,6 +106,14 @@ class Walk:
             self.where = where
             if label:
                 node.shown = readable(value)
+        return node
+
+    def place(self, owner: object, name: str) -> Node:
+        """Return a slot for the caller to fill."""
+        node = self.slots.get((id(owner), name))
+        if node is None:
+            node = self.slots[id(owner), name] = Node()
+            node.owner = (owner, name)
         return node
 
     def put(self, value: object, out: State) -> None:
@@ -190,7 +205,8 @@ def readable(value: object) -> str:
     else:
         return ""
     shown = ", ".join(inner)
-    opening, closing = {list: "[]", dict: "{}"}.get(kind, ("(", ",)" if len(inner) == 1 else ")"))
+    opening, closing = {list: ("[", "]"), dict: ("{", "}")}.get(kind, ("(", ")"))
+    closing = ",)" if kind is tuple and len(inner) == 1 else closing
     return f"{opening}{shown}{closing}" if all(inner) and len(shown) <= 72 else ""
 
 
@@ -226,4 +242,3 @@ def is_defined(value: object, module: object, path: object) -> bool:
 def label_of(kind: str, namespace: dict[str, object], path: str, file: str) -> str:
     """Return a component label such as `helper mypkg.filters.smooth`."""
     return f"{kind} {module_label(namespace, file)}.{path}"
-

@@ -1,0 +1,248 @@
+"""Which statements of a module's source matter to a name, found without running the module.
+
+A statement matters if it binds a name that is needed, or does something (calls, assigns to an item
+or an attribute, decorates, derives a class) with what is needed; the names that it uses are then
+needed too. Statements are compared by their canonical text, so that formatting, comments,
+docstrings and annotations do not count here either.
+"""
+
+from __future__ import annotations
+
+import ast
+from hashlib import sha256
+
+from memori.fingerprint.syntax import Writer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    Chain = tuple[str, ...]
+    Imported = tuple[str, int, Chain]  # module, level, names read from it
+
+_SIMPLE = (ast.Name, ast.Tuple, ast.List, ast.Starred)
+
+
+class Statement:
+    """One top-level statement: what it binds, uses and imports, and whether it acts on things."""
+
+    __slots__ = ("acts", "binds", "imports", "stars", "text", "uses")
+
+    def __init__(self, node: ast.stmt) -> None:
+        writer = Writer()
+        writer.write(node)
+        self.text = b"".join(writer.out)
+        self.binds: set[str] = set()
+        self.uses: dict[str, set[Chain]] = {}
+        self.imports: dict[str, list[Imported]] = {}
+        self.stars: list[tuple[str, int]] = []
+        self._read(node)
+        self.binds.update(_bound(node))
+        self.acts = _acts(node)
+
+    def _use(self, name: str, chain: Chain) -> None:
+        self.uses.setdefault(name, set()).add(chain)
+
+    def _read(self, node: Any) -> None:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._import(node)
+            return
+        chain = _chain(node)
+        if chain is not None:
+            self._use(chain[0], chain[1:])
+            return
+        if isinstance(node, ast.Call) and _is_getattr(node):
+            inner = _chain(node.args[0])
+            name = node.args[1]
+            if inner is not None and isinstance(name, ast.Constant) and type(name.value) is str:
+                self._use(inner[0], (*inner[1:], name.value))
+                for rest in node.args[2:]:
+                    self._read(rest)
+                return
+        if isinstance(node, ast.Global):
+            for name_ in node.names:
+                self._use(name_, ())
+        for each in _children(node):
+            self._read(each)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        for each in node.names:
+            if isinstance(node, ast.Import):
+                if each.asname:
+                    self.imports.setdefault(each.asname, []).append((each.name, 0, ()))
+                else:
+                    top = each.name.partition(".")[0]
+                    self.imports.setdefault(top, []).append((top, 0, ()))
+            elif each.name == "*":
+                self.stars.append((node.module or "", node.level))
+            else:
+                name = each.asname or each.name
+                found = (node.module or "", node.level, (each.name,))
+                self.imports.setdefault(name, []).append(found)
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what a node is made of, without annotations."""
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "type_params"):
+            continue
+        if isinstance(value, ast.AST):
+            yield value
+        elif isinstance(value, list):
+            yield from (each for each in value if isinstance(each, ast.AST))
+
+
+def _chain(node: Any) -> Chain | None:
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    return (node.id, *reversed(names))
+
+
+def _is_getattr(node: ast.Call) -> bool:
+    return (
+        isinstance(node.func, ast.Name)
+        and node.func.id in ("getattr", "hasattr")
+        and len(node.args) >= 2
+    )
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a statement binds in the module."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield node.name
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Global):
+                yield from inner.names
+        return
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        for alias in node.names:
+            yield alias.asname or alias.name.partition(".")[0]
+        return
+    if isinstance(node, ast.Lambda):
+        return
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        yield node.id
+    if isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
+    for each in _children(node):
+        yield from _bound(each)
+
+
+def _acts(node: ast.stmt) -> bool:
+    """Return whether running a statement may change things besides the names that it binds."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return bool(node.decorator_list)
+    if isinstance(node, ast.ClassDef):
+        return bool(node.decorator_list or node.bases or node.keywords)
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return False
+    if isinstance(node, ast.Assign) and all(isinstance(each, _SIMPLE) for each in node.targets):
+        return _calls(node.value)
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return node.value is not None and _calls(node.value)
+    return True
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(each, (ast.Call, ast.Await)) for each in ast.walk(node))
+
+
+class Slices:
+    """A module's source, cut into statements."""
+
+    def __init__(self, content: bytes | str, name: str) -> None:
+        statements = _reached(ast.parse(content, name).body)
+        self.statements = [Statement(node) for node in statements]
+        self.binders: dict[str, list[int]] = {}
+        for position, statement in enumerate(self.statements):
+            for bound in statement.binds:
+                self.binders.setdefault(bound, []).append(position)
+        self.stars = [star for statement in self.statements for star in statement.stars]
+        self.imports: dict[str, list[Imported]] = {}
+        for statement in self.statements:
+            for bound, found in statement.imports.items():
+                self.imports.setdefault(bound, []).extend(found)
+
+    def needed(self, names: Iterable[str] | None) -> list[Statement]:
+        """Return the statements that matter to `names`, in order; all of them for None."""
+        if names is None:
+            return self.statements
+        needed = set(names)
+        included: set[int] = set()
+        before = -1
+        while len(included) != before:
+            before = len(included)
+            for position, statement in enumerate(self.statements):
+                if position in included:
+                    continue
+                acting = statement.acts and self._reach(statement) & needed
+                if statement.binds & needed or acting:
+                    included.add(position)
+                    needed.update(name for name in statement.uses if name in self.binders)
+        return [self.statements[position] for position in sorted(included)]
+
+    def _reach(self, statement: Statement) -> set[str]:
+        """Return the module's names that running a statement may touch."""
+        reached: set[str] = set()
+        waiting = [name for name in statement.uses if name in self.binders]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                for position in self.binders[name]:
+                    uses = self.statements[position].uses
+                    waiting += [each for each in uses if each in self.binders]
+        return reached
+
+    def outside(self, statements: list[Statement]) -> dict[tuple[Imported, Chain], None]:
+        """Return what statements read from other modules: (import, chain read from the name)."""
+        found: dict[tuple[Imported, Chain], None] = {}
+        for statement in statements:
+            for name in sorted(statement.uses):
+                for imported in self.imports.get(name, ()):
+                    for chain in sorted(statement.uses[name]):
+                        found[imported, chain] = None
+        return found
+
+    def unbound(self, statements: list[Statement]) -> list[str]:
+        """Return the names that statements use and the module does not bind."""
+        names = {name for statement in statements for name in statement.uses}
+        return sorted(name for name in names if name not in self.binders)
+
+    def unused_imports(self) -> list[Imported]:
+        """Return imports whose names are never used: they are there for what importing does."""
+        used = {name for statement in self.statements for name in statement.uses}
+        unused = (found for name, found in self.imports.items() if name not in used)
+        return [imported for found in unused for imported in found]
+
+
+def _reached(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that run on import, without those for type checkers and scripts."""
+    for node in statements:
+        if isinstance(node, ast.If) and _is_never(node.test):
+            yield from _reached(node.orelse)
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            yield node
+
+
+def _is_never(test: ast.expr) -> bool:
+    chain = _chain(test)
+    if chain is not None:
+        return chain[-1] == "TYPE_CHECKING"
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id == "__name__"
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value == "__main__"
+    )
+
+
+def text_digest(statements: list[Statement]) -> bytes:
+    """Return the digest of the canonical text of statements."""
+    return sha256(b"\n".join(statement.text for statement in statements)).digest()
