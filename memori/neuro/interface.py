@@ -2,13 +2,16 @@
 
 The inputs are the traits of the interface's input spec, the outputs those of its output spec that
 come back defined. Each run makes a fresh instance and runs it in the run's own folder, without a
-change to the caller's; see `memori.neuro.recipe` and `memori.neuro.isolation`. A trait that was
-set on the interface is a default.
+change to the caller's folder (`memori.neuro.launch`). A trait that was set on the interface is a
+default.
 
 What counts is the class, with the arguments of its constructor; the trait values, exactly; the
 content and the base name of each file, with the files that belong to it; the content of each
-folder that a Directory trait names; the tool. What cannot change a result (`nohash` traits,
-threads, how output is shown) does not count.
+folder that a Directory trait names; the program (`memori.neuro.belongings`). What cannot change a
+result (`nohash` traits, threads, how output is shown) does not count.
+
+An interface that always runs in a workflow (DataGrabber, SelectFiles) always runs here; a DataSink
+is a hit while all that it wrote is as it was.
 
 Traits that name outputs (`out_file`) are filled when they are given by name, but never from the
 results of another stage: `bet.run(flirt.run(...))` would write over flirt's own `out_file`.
@@ -19,21 +22,32 @@ Not promised: files that an interface reads without a trait that names them.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nipype.interfaces.base import Interface
-from nipype.interfaces.base.specs import get_filecopy_info
-from nipype.utils.filemanip import copyfile
+from nipype.interfaces.base import CommandLine, Interface
+from nipype.interfaces.io import DataSink
+from nipype.utils.functions import create_function_from_source
 
-from memori.errors import StageError
+from memori.decision import Change, Decision
+from memori.digest.values import NotJSONError, to_json
+from memori.errors import MemoriError, StageError
+from memori.neuro import tools
+from memori.neuro.belongings import (
+    environment_of,
+    file_facts,
+    packages_of,
+    programs_of,
+    tool_facts,
+)
 from memori.neuro.isolation import run_in
-from memori.neuro.recipe import Recipe, defined_values
+from memori.neuro.launch import run_interface
+from memori.neuro.recipe import Recipe
 from memori.neuro.traits import (
+    THREADS,
     as_folders,
     assign,
     names_output,
-    outputs_of,
     parameters,
     uncounted,
 )
@@ -42,7 +56,18 @@ from memori.running import workdir
 from memori.stage import Stage
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from memori.digest.values import JSON
+    from memori.run import Run
+
+_SHOWN_ONLY = frozenset(
+    {"terminal_output", "write_cmdline", "resource_monitor", "ignore_exception", "ldd"}
+)
+
+
+class InterfaceInputError(MemoriError, ValueError):
+    """An interface cannot run with these inputs; the message names the stage and the trait."""
 
 
 class InterfaceCall:
@@ -56,61 +81,70 @@ class InterfaceCall:
 
     def __init__(self, interface: Interface) -> None:
         self.recipe = Recipe(interface)
-        self.values = self.recipe.values
-        self.__name__ = _name_of(interface, self.values)
+        values = self.recipe.values
+        source = values.get("function_str")
+        function = None if source is None else _compiled(source, interface)
+        self.__name__ = getattr(function, "__name__", None) or _name_of(interface)
         self.__qualname__ = self.recipe.kind.__qualname__
         self.__module__ = self.recipe.kind.__module__
-        self.__signature__ = parameters(interface, self.values)
+        self.__signature__ = parameters(interface, values)
+        ignored = uncounted(interface) | {"function_str"}
+        self._code = (
+            self.recipe.kind,
+            _counted(self.recipe.arguments, values),
+            _counted(self.recipe.attributes, values),
+            {
+                name: value
+                for name, value in values.items()
+                if name not in ignored and not _is_json(value)
+            },
+            function or source,
+            packages_of(interface),
+        )
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
+        """Run a fresh instance and return the outputs that came back defined."""
         folder = os.fspath(workdir())
-        found: dict[str, Any] = run_in(folder, _run, self.recipe, inputs, folder, os.getcwd())
+        found: dict[str, Any] = run_in(
+            folder, run_interface, self.recipe, inputs, folder, os.getcwd()
+        )
         return found
 
     def __fingerprint__(self) -> tuple[object, ...]:
-        """What counts as the code of this call."""
-        return (self.recipe.kind, self.recipe.arguments, self.recipe.attributes, self.values)
+        """Return what counts as the code of this call."""
+        return self._code
 
 
-def _name_of(interface: Interface, values: Mapping[str, Any]) -> str:
-    kind = type(interface).__name__
-    if "function_str" in values:
-        from nipype.utils.functions import create_function_from_source
-
-        imports = getattr(interface, "imports", None)
-        return str(create_function_from_source(values["function_str"], imports).__name__)
-    if kind == "CommandLine":
-        return os.path.basename(interface.cmd.split()[0])
-    return kind
+def _compiled(source: str, interface: Interface) -> Any:
+    """Return the function of a `Function` interface, so that what it reaches can be followed."""
+    try:
+        return create_function_from_source(source, getattr(interface, "imports", None))
+    except Exception:  # an import that fails here and now: the text counts
+        return None
 
 
-def _run(recipe: Recipe, inputs: dict[str, Any], folder: str, origin: str) -> dict[str, Any]:
-    interface = recipe.make()
-    assign(interface, {**recipe.values, **inputs}, origin)
-    _bring_files(interface, folder)
-    result = interface.run(cwd=folder, ignore_exception=False)
-    return outputs_of(result.outputs, folder)
+def _name_of(interface: Interface) -> str:
+    if type(interface) is CommandLine:
+        return os.path.basename(str(interface.cmd).split()[0])
+    return type(interface).__name__
 
 
-def _bring_files(interface: Interface, folder: str) -> None:
-    """Copy or link the files that the interface wants to have beside it."""
-    for wish in get_filecopy_info(interface):
-        value = interface.inputs.trait_get().get(wish["key"])
-        if value:
-            setattr(interface.inputs, wish["key"], _brought(value, folder, wish["copy"]))
+def _counted(state: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what can change a result, of a constructor's arguments or an instance's attributes."""
+    names = {name: name.lstrip("_") for name in state}
+    return {
+        name: value
+        for name, value in state.items()
+        if names[name] not in _SHOWN_ONLY | THREADS and name not in values
+    }
 
 
-def _brought(value: Any, folder: str, copy: bool) -> Any:
-    if isinstance(value, (list, tuple)):
-        return type(value)(_brought(part, folder, copy) for part in value)
-    if isinstance(value, str) and os.path.isfile(value):
-        return copyfile(
-            os.path.abspath(value),
-            os.path.join(folder, os.path.basename(value)),
-            copy=copy,
-            create_new=True,
-        )
-    return value
+def _is_json(value: object) -> bool:
+    """Tell whether a value counts as an input, exactly: JSON has no tuples."""
+    try:
+        return bool(to_json(value) == value)
+    except (NotJSONError, ValueError):
+        return False
 
 
 class NipypeStage(Stage):
@@ -126,6 +160,10 @@ class NipypeStage(Stage):
         By default the name of the interface's class (of a Function, the function's).
     aliases : mapping of str to str, optional
         Further names for outputs: ``{"out_file": "in_file"}`` feeds the next interface.
+    uses : str or iterable of str, optional
+        Further programs that the interface calls; they count like its own.
+    always_run : bool, optional
+        Whether to run at each call; by default what the interface says, and never for a DataSink.
     depends_on, code_version
         As for `memori.Stage`.
     **static
@@ -148,7 +186,9 @@ class NipypeStage(Stage):
         stage_name: str | None = None,
         aliases: Mapping[str, str] | None = None,
         *,
-        depends_on: Sequence[object] = (),
+        uses: str | Iterable[str] = (),
+        always_run: bool | None = None,
+        depends_on: Iterable[object] = (),
         code_version: str | None = None,
         **static: object,
     ) -> None:
@@ -157,40 +197,106 @@ class NipypeStage(Stage):
                 f"NipypeStage needs an instance of a Nipype interface, got {interface!r}; "
                 "such as NipypeStage(fsl.BET(frac=0.5))"
             )
-        self._interface = Recipe(interface).make()
-        assign(self._interface, defined_values(interface.inputs), os.getcwd())
+        call = InterfaceCall(interface)
+        self._recipe = call.recipe
+        self._model = call.recipe.make()  # shows traits and the program; it never runs
+        assign(self._model, call.recipe.values, os.getcwd())
+        self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
+        wants_to_run = interface.always_run and not isinstance(interface, DataSink)
+        self._always_runs = bool(wants_to_run if always_run is None else always_run)
+        self._uncounted = uncounted(interface)  # type: ignore[misc]  # differs by interface
+        self._naming = {
+            name
+            for name in interface.inputs.copyable_trait_names()
+            if names_output(self._model, name)
+        }
         outputs = interface._outputs()
-        self._uncounted = uncounted(interface)
         super().__init__(
-            InterfaceCall(interface),
+            call,
             () if outputs is None else tuple(outputs.copyable_trait_names()),
             hash_output,
             stage_name,
             aliases,
             depends_on=depends_on,
             code_version=code_version,
-            **static,
+            **static,  # type: ignore[arg-type]
         )
+
+    # What may be passed
 
     def takes(self, name: str) -> bool:
         """Tell whether a value of another stage can be passed under this name."""
-        return super().takes(name) and not names_output(self._interface, name)
+        return super().takes(name) and name not in self._naming
 
     def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if len(args) == 1 and isinstance(args[0], Results):
-            args, kwargs = (), {**{k: v for k, v in args[0].items() if self.takes(k)}, **kwargs}
+            args, kwargs = (), {**{k: v for k, v in args[0].items() if self._offers(k)}, **kwargs}
         bound = super()._bind(args, kwargs)
         for name, value in bound.items():
-            trait = self._interface.inputs.trait(name)
-            if trait is not None and not names_output(self._interface, name):
+            trait = self._model.inputs.trait(name)
+            if trait is not None and name not in self._naming:
                 bound[name] = as_folders(trait, value)
         return bound
 
+    def _offers(self, name: str) -> bool:
+        """Tell whether a result of another stage may fill an input (and not just any name)."""
+        return self.takes(name) and name in self._parameters.names
+
+    # When it runs
+
+    def _run(
+        self,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        executor: Executor | None = None,
+        *,
+        forced: bool = False,
+    ) -> Run:
+        return super()._run(args, kwargs, executor, forced=forced or self._always_runs)
+
+    def explain(self, /, *args: object, **kwargs: object) -> Decision:
+        """Return the decision that `run` would take, with its reasons, without running."""
+        found = super().explain(*args, **kwargs)
+        if self._always_runs and found.hit:
+            change = Change("forced", "the interface always runs")
+            return Decision(self.stage_name, (change,), found.entry, found.fingerprint)
+        return found
+
+    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        root = self._root(inputs)
+        memo = None if root is None else os.path.join(root, ".memori", "files")
+        counted = {k: v for k, v in inputs.items() if k not in self._uncounted}
+        return {
+            **dict(tool_facts(self._at(inputs), inputs, self._uses)),
+            **dict(file_facts(self._model, counted, memo)),
+        }
+
+    def _at(self, inputs: Mapping[str, JSON]) -> Interface:
+        """Return an instance that calls the program of these inputs."""
+        if not self._recipe.changes_program:
+            return self._model
+        made = self._recipe.make()
+        try:
+            assign(made, {**self._recipe.values, **inputs}, os.getcwd())
+        except Exception:  # the run will say what is wrong
+            return self._model
+        return made
+
+    def _check(self, inputs: Mapping[str, JSON]) -> None:
+        made = self._recipe.make()
+        try:
+            assign(made, {**self._recipe.values, **inputs}, os.getcwd())
+            made._check_mandatory_inputs()
+            made._check_version_requirements(made.inputs)
+        except Exception as error:
+            raise InterfaceInputError(f"{self._subject}: {error}") from error
+        environment = environment_of(made, inputs)
+        for program in programs_of(made, self._uses):
+            tools.require(program, environment)
+
     def _named(self, value: object) -> dict[str, JSON]:
         """Keep the outputs that came back defined."""
-        from memori.digest.values import NotJSONError, to_json
-
-        assert isinstance(value, dict)
+        assert isinstance(value, dict), "an InterfaceCall returns its outputs by name"
         named: dict[str, JSON] = {}
         for name, each in value.items():
             try:
@@ -201,6 +307,6 @@ class NipypeStage(Stage):
         for output in self._aliases:
             if output not in named:
                 raise StageError(
-                    f"{self._subject}: the output {output!r}, which has an alias, is undefined"
+                    f"{self._subject}: the output {output!r} has an alias and came back undefined"
                 )
         return named

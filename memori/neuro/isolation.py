@@ -13,6 +13,7 @@ which Python sets in the main thread only; and, in a worker process, objects tha
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import sys
@@ -72,7 +73,8 @@ def run_in(folder: str, call: Callable[..., Any], *args: Any) -> Any:
     try:
         raise value
     finally:
-        del value, outcome  # the traceback would keep this frame, and the frame the traceback
+        del value  # the traceback would keep this frame, and the frame the traceback
+        outcome.clear()
 
 
 def can_unshare() -> bool:
@@ -114,6 +116,7 @@ def _run_in_process(folder: str, call: Callable[..., Any], args: tuple[Any, ...]
     with _pool_lock:
         if _pool is None:
             _pool = ProcessPoolExecutor(max_workers=os.cpu_count())
+            atexit.register(_pool.shutdown)
     return _pool.submit(_call_in, folder, wrap_non_picklable_objects(call), args).result()
 
 

@@ -19,7 +19,7 @@ import copy
 import inspect
 from typing import Any
 
-from nipype.interfaces.base import Interface, Undefined, isdefined
+from nipype.interfaces.base import CommandLine, Interface, Undefined, isdefined
 
 _MISSING = object()
 _RUN_STATE = frozenset({"inputs", "_results", "_out", "_environ", "_version", "_runtime"})
@@ -39,6 +39,8 @@ class Recipe:
         What was set on the instance after it was made.
     added : dict of str to object
         Traits that were added to the instance's own inputs.
+    changes_program : bool
+        Whether the program that it calls may depend on trait values.
     values : dict of str to object
         The defined traits; `make` leaves it to its caller to set them.
     """
@@ -46,6 +48,7 @@ class Recipe:
     def __init__(self, interface: Interface) -> None:
         self.kind = type(interface)
         self.values: dict[str, Any] = defined_values(interface.inputs)
+        self.changes_program = _changes_program(self.kind)
         self.attributes: dict[str, Any] = {}
         self.added: dict[str, Any] = {}
         self._original: Interface | None = None
@@ -89,6 +92,19 @@ class Recipe:
         return made
 
 
+def _changes_program(kind: type) -> bool:
+    """Tell whether the program may depend on trait values."""
+    if not issubclass(kind, CommandLine):
+        return False
+    own = kind.__mro__[: kind.__mro__.index(CommandLine)]
+    for owner in own:
+        for value in vars(owner).values():
+            code = getattr(getattr(value, "fget", value), "__code__", None)
+            if code is not None and "_cmd" in code.co_names:
+                return True
+    return getattr(kind, "cmd", None) is not CommandLine.cmd
+
+
 def defined_values(spec: Any) -> dict[str, Any]:
     """Return the defined traits of a spec as a user would read them."""
     values = {name: getattr(spec, name) for name in spec.copyable_trait_names()}
@@ -115,7 +131,7 @@ def _constructor_arguments(interface: Interface) -> dict[str, Any]:
     for owner in type(interface).__mro__:
         if "__init__" not in vars(owner):
             continue
-        parameters = list(inspect.signature(owner.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(vars(owner)["__init__"]).parameters.values())[1:]
         for parameter in parameters:
             name = parameter.name
             if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
@@ -129,6 +145,8 @@ def _constructor_arguments(interface: Interface) -> dict[str, Any]:
                 continue
             for place in (name, f"_{name}", _ELSEWHERE.get(name, name)):
                 if place in state:
+                    if _same(state[place], parameter.default):
+                        break  # a class may not pass on what it does not know
                     found[name] = _copied(state[place])
                     break
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -143,10 +161,20 @@ def _copied(value: Any) -> Any:
         return value
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: Any, other: Any, depth: int = 0) -> bool:
+    """Tell whether two attributes say the same; objects without an `==` do if their states do."""
     if one is other:
         return True
+    if type(one) is not type(other):
+        return False
+    if type(one).__eq__ is object.__eq__:
+        if isinstance(one, Interface):
+            return True  # made by the constructor, like SPM's `mlab`
+        states = getattr(one, "__dict__", None), getattr(other, "__dict__", None)
+        return depth < 3 and states[0] is not None and _same(*states, depth + 1)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[k], other[k], depth) for k in one)
     try:
-        return type(one) is type(other) and bool(one == other)
+        return bool(one == other)
     except Exception:
         return False

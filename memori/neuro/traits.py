@@ -170,7 +170,8 @@ class _Anything(traits.HasTraits):  # type: ignore[misc]
 
 def _choices(trait: Any) -> list[Any]:
     handlers = getattr(trait.handler, "handlers", None) or trait.inner_traits or ()
-    return [each.as_ctrait() if hasattr(each, "as_ctrait") else each for each in handlers]
+    made = [each.as_ctrait() if hasattr(each, "as_ctrait") else each for each in handlers]
+    return [each for each in made if hasattr(each, "trait_type")]
 
 
 # Paths
@@ -186,7 +187,8 @@ def with_paths(trait: Any, value: Any, change: Callable[[str, Any], Any]) -> Any
         return change(value, paths[0].trait_type) if paths else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         inner = _inner(trait, len(value))
-        return type(value)(with_paths(t, v, change) for t, v in zip(inner, value, strict=True))
+        changed = [with_paths(t, v, change) for t, v in zip(inner, value, strict=True)]
+        return tuple(changed) if isinstance(value, tuple) else changed
     if isinstance(value, dict):
         inner = _inner(trait, 2)
         return {key: with_paths(inner[1], part, change) for key, part in value.items()}
@@ -224,7 +226,12 @@ def as_folders(trait: Any, value: Any) -> Any:
 def paths_of(trait: Any, value: Any) -> Iterator[str]:
     """Yield each string of a value that may be a path."""
     found: list[str] = []
-    with_paths(trait, value, lambda path, _: found.append(path) or path)
+
+    def note(path: str, _: Any) -> str:
+        found.append(path)
+        return path
+
+    with_paths(trait, value, note)
     yield from found
 
 
@@ -255,4 +262,4 @@ def outputs_of(outputs: Any, folder: str) -> dict[str, Any]:
 
 def _placed(path: str, kind: Any, folder: str) -> str:
     whole = os.path.join(folder, path)
-    return whole if isinstance(kind, BasePath) or os.path.lexists(whole) and path else path
+    return whole if isinstance(kind, BasePath) or (path and os.path.lexists(whole)) else path
