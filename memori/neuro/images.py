@@ -317,7 +317,7 @@ def _nifti(numbers: Array, pair: Scaling | None, grid: Any, header: Any, source:
 def _mgh(numbers: Array, pair: Scaling | None, grid: Any, header: Any, source: Any) -> Any:
     if pair is not None:
         raise TypeError("save_image: MGH has no slope and intercept: save to .nii.gz")
-    if numbers.dtype not in _MGH_DTYPES or numbers.ndim not in (3, 4):
+    if numbers.dtype.newbyteorder("=") not in _MGH_DTYPES or numbers.ndim not in (3, 4):
         what = f"{numbers.dtype} of shape {numbers.shape}"
         raise TypeError(_NO_DTYPE.format("MGH", what))
     image = nib.MGHImage(numbers, header.get_best_affine() if grid is None else grid)
