@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memori.neuro.arrays import load_array, save_array
+    from memori.neuro.caching import remember
     from memori.neuro.cifti import save_cifti
     from memori.neuro.command import ShellStage
     from memori.neuro.dataset import BIDSFile, Dataset
@@ -29,6 +30,7 @@ __all__ = [
     "ShellStage",
     "arrays_to_disk",
     "load_array",
+    "remember",
     "save_array",
     "save_cifti",
     "save_image",
@@ -46,6 +48,7 @@ _WHERE = {
     "ShellStage": "command",
     "arrays_to_disk": "natural",
     "load_array": "arrays",
+    "remember": "caching",
     "save_array": "arrays",
     "save_cifti": "cifti",
     "save_image": "images",

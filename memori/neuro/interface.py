@@ -169,6 +169,13 @@ class NipypeStage(Stage):
     **static
         Trait values that win over what a run is given.
 
+    Attributes
+    ----------
+    recipe : Recipe
+        How each run makes its instance.
+    model : nipype Interface
+        An instance to look at; it never runs.
+
     Examples
     --------
     >>> from nipype.interfaces.utility import Merge
@@ -198,9 +205,9 @@ class NipypeStage(Stage):
                 "such as NipypeStage(fsl.BET(frac=0.5))"
             )
         call = InterfaceCall(interface)
-        self._recipe = call.recipe
-        self._model = call.recipe.make()  # shows traits and the program; it never runs
-        assign(self._model, call.recipe.values, os.getcwd())
+        self.recipe = call.recipe
+        self.model = call.recipe.make()  # shows traits and the program; it never runs
+        assign(self.model, call.recipe.values, os.getcwd())
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         wants_to_run = interface.always_run and not isinstance(interface, DataSink)
         self._always_runs = bool(wants_to_run if always_run is None else always_run)
@@ -208,7 +215,7 @@ class NipypeStage(Stage):
         self._naming = {
             name
             for name in interface.inputs.copyable_trait_names()
-            if names_output(self._model, name)
+            if names_output(self.model, name)
         }
         outputs = interface._outputs()
         super().__init__(
@@ -229,11 +236,13 @@ class NipypeStage(Stage):
         return super().takes(name) and name not in self._naming
 
     def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
-        if len(args) == 1 and isinstance(args[0], Results):
-            args, kwargs = (), {**{k: v for k, v in args[0].items() if self._offers(k)}, **kwargs}
+        given = args[0] if len(args) == 1 else None
+        if isinstance(given, Results):
+            offered = {name: value for name, value in given.items() if self._offers(name)}
+            args, kwargs = (), {**offered, **kwargs}
         bound = super()._bind(args, kwargs)
         for name, value in bound.items():
-            trait = self._model.inputs.trait(name)
+            trait = self.model.inputs.trait(name)
             if trait is not None and name not in self._naming:
                 bound[name] = as_folders(trait, value)
         return bound
@@ -268,24 +277,24 @@ class NipypeStage(Stage):
         counted = {k: v for k, v in inputs.items() if k not in self._uncounted}
         return {
             **dict(tool_facts(self._at(inputs), inputs, self._uses)),
-            **dict(file_facts(self._model, counted, memo)),
+            **dict(file_facts(self.model, counted, memo)),
         }
 
     def _at(self, inputs: Mapping[str, JSON]) -> Interface:
         """Return an instance that calls the program of these inputs."""
-        if not self._recipe.changes_program:
-            return self._model
-        made = self._recipe.make()
+        if not self.recipe.changes_program:
+            return self.model
+        made = self.recipe.make()
         try:
-            assign(made, {**self._recipe.values, **inputs}, os.getcwd())
+            assign(made, {**self.recipe.values, **inputs}, os.getcwd())
         except Exception:  # the run will say what is wrong
-            return self._model
+            return self.model
         return made
 
     def _check(self, inputs: Mapping[str, JSON]) -> None:
-        made = self._recipe.make()
+        made = self.recipe.make()
         try:
-            assign(made, {**self._recipe.values, **inputs}, os.getcwd())
+            assign(made, {**self.recipe.values, **inputs}, os.getcwd())
             made._check_mandatory_inputs()
             made._check_version_requirements(made.inputs)
         except Exception as error:

@@ -167,7 +167,7 @@ def _same(one: Any, other: Any, depth: int = 0) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    if type(one).__eq__ is object.__eq__:
+    if "__eq__" not in {name for owner in type(one).__mro__[:-1] for name in vars(owner)}:
         if isinstance(one, Interface):
             return True  # made by the constructor, like SPM's `mlab`
         states = getattr(one, "__dict__", None), getattr(other, "__dict__", None)
