@@ -87,8 +87,9 @@ def on_disk(array: Array, dtype: npt.DTypeLike | None, *, caller: str) -> Array:
     if array.dtype.kind == "b":
         return array.view(np.uint8)
     whole = array.dtype.kind in "iu"
-    if array.dtype.itemsize <= {"i": 4, "u": 4, "f": 8, "c": 16}.get(array.dtype.kind, 16):
-        return array
+    widest = {"i": 4, "u": 4, "f": 8, "c": 16}.get(array.dtype.kind)
+    if widest is None or array.dtype.itemsize <= widest:
+        return array  # colours and the like: the format itself says what it can hold
     limits = np.iinfo(np.int32)
     if not whole:
         remedy = f"pass dtype='{'float64' if array.dtype.kind == 'f' else 'complex128'}'"

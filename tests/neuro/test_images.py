@@ -205,7 +205,7 @@ def test_affine_alone(tmp_path):
         (np.array([1], np.uint64), r"uint64: pass dtype='int32'"),
         (np.array([1], np.longdouble), r"pass dtype='float64'"),
         (np.array([1], np.float16), r"NIfTI cannot hold float16: .*dtype='float32'"),
-        (np.array(["a"]), r"NIfTI cannot hold <U1"),
+        (np.array(["a label"]), r"NIfTI cannot hold <U7"),
         (np.array([None]), r"dtype is object"),
         (np.ma.masked_array([1.0], [True]), r"lose its mask"),
     ],
