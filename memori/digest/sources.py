@@ -142,19 +142,37 @@ class Source:
         """Return exactly the next `length` bytes."""
         return b"".join(self.pieces(length))
 
-    def line(self, limit: int) -> bytes:
-        """Return the next line with its newline; more than `limit` bytes are refused."""
-        parts: list[bytes] = []
+    def start_at(self, offset: int) -> None:
+        """Go to a place in a file that is not inflated, before anything is read."""
+        if not 0 <= offset <= self.ceiling:
+            raise BrokenFileError(f"starts at byte {offset} of {self.ceiling}")
+        self._file.seek(offset)
+
+    def skip(self, length: int) -> None:
+        """Pass over the next `length` bytes."""
+        for _ in self.pieces(length):
+            pass
+
+    def blank(self, length: int, between: str) -> None:
+        """Pass over the next `length` bytes, which must all be zero."""
+        for piece in self.pieces(length):
+            if piece.strip(b"\0"):
+                raise BrokenFileError(f"something between {between}")
+
+    def through(self, mark: bytes, limit: int) -> bytes:
+        """Return everything up to and with `mark`, which must come within `limit` bytes."""
+        found = bytearray()
         while piece := self._held or next(self._pieces, b""):
-            cut = piece.find(b"\n") + 1
-            parts.append(piece[:cut] if cut else piece)
-            self._held = piece[cut:] if cut else b""
-            limit -= len(parts[-1])
-            if limit < 0:
-                raise BrokenFileError("a line too long")
-            if cut:
-                return b"".join(parts)
-        raise BrokenFileError("ends inside a line")
+            start = max(0, len(found) - len(mark) + 1)
+            found += piece
+            self._held = b""
+            cut = found.find(mark, start, limit) + len(mark)
+            if cut >= len(mark):
+                self._held = bytes(found[cut:])
+                return bytes(found[:cut])
+            if len(found) > limit:
+                break
+        raise BrokenFileError(f"no {mark!r} within {limit} bytes")
 
     def rest(self) -> Iterator[bytes]:
         """Yield everything that is left."""

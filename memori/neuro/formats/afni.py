@@ -18,13 +18,13 @@ from typing import NamedTuple
 from memori.digest.formats import FieldDigest
 from memori.digest.sources import BrokenFileError, Source
 
-_MOST_HEAD = 1 << 24  # bytes
+_MOST_HEAD = 1 << 21  # bytes; as numbers they take twenty times as much
 _BYTES = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 5: 8, 6: 3, 7: 4}  # by BRICK_TYPES
 
 _ATTRIBUTE = re.compile(
     rb"\s*type\s*=\s*(string|integer|float)-attribute\s+name\s*=\s*(\S+)\s+count\s*=\s*(\d{1,9})\s"
 )
-_NEXT = re.compile(rb"\n\s*type\s*=")
+_NEXT = re.compile(rb"\n[ \t]{0,8}type[ \t]*=")
 
 
 def is_volatile(name: str) -> bool:

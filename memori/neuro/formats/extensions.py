@@ -17,6 +17,8 @@ from memori.neuro.formats.markup import Canonical, Rules, read_xml
 
 MOST = 1 << 24  # bytes of all extensions in the header file of a pair
 
+MOST_EXTENSIONS = 10_000
+
 AFNI, WORKBENCH, CIFTI = 4, 30, 32
 
 _RULES = {

@@ -42,9 +42,9 @@ class _Surface(_OneFile):
         with Source(path, gzipped=False) as source:
             if source.read(3) != b"\xff\xff\xfe":
                 raise BrokenFileError("no triangle surface")
-            if not source.line(4096).startswith(b"created by"):
+            if not source.through(b"\n", 4096).startswith(b"created by"):
                 raise BrokenFileError("nobody created it")
-            fields.field("second line", source.line(4096))
+            fields.field("second line", source.through(b"\n", 4096))
             vertices, faces = counts = struct.unpack(">ii", source.read(8))
             if min(counts) < 0:
                 raise BrokenFileError(f"{vertices} vertices, {faces} faces")

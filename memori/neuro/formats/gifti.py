@@ -133,7 +133,8 @@ class _Values:
         self._rest = b""  # text cut in the middle of a number or of four base64 letters
         self._kept = bytearray()  # column-major values
         self.turns = packing.column_major and packing.length <= MOST_TURNED
-        self._inflater = new_inflater(zlib_format=True)
+        if packing.encoding == "GZipBase64Binary":
+            self._inflater = new_inflater(zlib_format=True)
         self._take = {
             "ASCII": self._ascii,
             "Base64Binary": self._base64,
@@ -152,10 +153,7 @@ class _Values:
         if packing.encoding == "ExternalFileBinary":
             path = os.path.join(self._folder, packing.file)
             with Source(path, gzipped=False) as source:
-                if packing.offset < 0:
-                    raise BrokenFileError("a negative offset")
-                for _ in source.pieces(packing.offset):
-                    pass
+                source.start_at(packing.offset)
                 for piece in source.pieces(packing.length):
                     self._values(piece)
         if self._length != packing.length or self._left:
@@ -227,7 +225,7 @@ class _Document:
     """The callbacks of `read_xml`: values go to `_Values`, all else to `Canonical`."""
 
     def __init__(self, folder: str, *, decode: bool) -> None:
-        self.files: list[str] = []
+        self.files: dict[str, int] = {}  # bytes of each that no array has claimed yet
         self.canonical = Canonical(_RULES)
         self._folder = folder
         self._decode = decode
@@ -247,7 +245,7 @@ class _Document:
                 raise BrokenFileError("a DataArray inside another")
             self._packing, self._has_values = _array(attributes), False
             if self._packing.encoding == "ExternalFileBinary":
-                self._external(self._packing.file)
+                self._external(self._packing)
         self.canonical.start(name, attributes)
         if name == "Data":
             if self._packing is None or self._has_values:
@@ -274,11 +272,14 @@ class _Document:
             self._packing = None
         self.canonical.end(name)
 
-    def _external(self, name: str) -> None:
-        if not os.path.isfile(os.path.join(self._folder, name)):
-            raise BrokenFileError(f"no external file {name!r}")
-        if name not in self.files:
-            self.files.append(name)
+    def _external(self, packing: _Array) -> None:
+        path = os.path.join(self._folder, packing.file)
+        if not os.path.isfile(path):
+            raise BrokenFileError(f"no external file {packing.file!r}")
+        left = self.files.get(packing.file, os.path.getsize(path)) - packing.length
+        if self._decode and left < 0:  # else many arrays could each read one large file
+            raise BrokenFileError(f"{packing.file!r} is too small for its arrays")
+        self.files[packing.file] = left
 
 
 class _Gifti:

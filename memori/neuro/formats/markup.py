@@ -22,6 +22,7 @@ from memori.digest.sources import BrokenFileError
 MOST_PENDING = 1 << 22  # bytes of one tag or comment
 MOST_TEXT = 1 << 24  # bytes of text in one element that is compared as text
 MOST_DEPTH = 64
+MOST_ELEMENTS = 500_000
 
 VOLATILE_METADATA = frozenset(
     {
@@ -100,10 +101,14 @@ class Canonical:
         self._hasher = hashlib.sha256()
         self._text = bytearray()
         self._open: list[_Element] = []
+        self._elements = 0
         self._skipped = 0  # depth below an element that is left out
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """Note the start of an element."""
+        self._elements += 1
+        if self._elements > MOST_ELEMENTS:
+            raise BrokenFileError(f"more than {MOST_ELEMENTS} elements")
         if self._skipped or self._rules.left_out(name, attributes):
             self._skipped += 1
             return

@@ -18,7 +18,8 @@ from typing import NamedTuple
 from memori.digest.formats import FieldDigest
 from memori.digest.sources import BrokenFileError, Source
 
-MOST_HEADER = 1 << 24  # bytes; histories grow with every command
+MOST_HEADER = 1 << 20  # bytes; histories grow with every command
+MOST_LINES = 10_000
 
 _NOT_COUNTED = frozenset({"command_history", "mrtrix_version", "file", "timestamp"})
 
@@ -79,25 +80,18 @@ def read_header(source: Source, first: bytes) -> Header:
     text = source.read(len(first))
     if text != first:
         raise BrokenFileError("no MRtrix header")
-    text += _through_end(source)
+    text += source.through(b"\nEND\n", MOST_HEADER)
+    written = text.split(b"\n")
+    if len(written) > MOST_LINES:
+        raise BrokenFileError(f"{len(written)} lines of header")
     lines = []
-    for number, line in enumerate(text.split(b"\n")):
+    for number, line in enumerate(written):
         key, colon, value = line.partition(b":")
         if number and line.strip() and line.strip() != b"END":
             if not colon:
                 raise BrokenFileError(f"line {number + 1} of the header has no colon")
             lines.append((key.strip().decode("latin-1"), value.strip()))
     return Header(tuple(lines), len(text))
-
-
-def _through_end(source: Source) -> bytes:
-    """Read to the newline after END (or to the end of a file that stops there)."""
-    text = bytearray()
-    while not text.endswith(b"\nEND\n"):
-        if len(text) > MOST_HEADER:
-            raise BrokenFileError("a header without end")
-        text += source.line(1 << 20)
-    return bytes(text)
 
 
 class _Image:
@@ -128,9 +122,7 @@ class _Image:
             if name != b"." or offset < header.read:
                 raise BrokenFileError("voxels elsewhere than after the header")
             header.put(fields)
-            for piece in source.pieces(offset - header.read):
-                if piece.strip(b"\0"):
-                    raise BrokenFileError("something between header and voxels")
+            source.blank(offset - header.read, "header and voxels")
             fields.stream("voxels", source.pieces(_length(header)))
             source.end()
 
@@ -144,8 +136,7 @@ class _Image:
             if not os.path.isfile(path):
                 raise BrokenFileError(f"no file {name!r}")
             with Source(path, gzipped=path.lower().endswith(".gz")) as source:
-                for _ in source.pieces(offset):
-                    pass
+                source.skip(offset)
                 fields.stream("voxels", source.pieces(length))
                 source.end()
 

@@ -182,9 +182,7 @@ class _Nifti:
                 return
             _put_extensions(source, None, header, fields)
         with Source(image_path, gzipped=image_path.lower().endswith(".gz")) as source:
-            for piece in source.pieces(offset):
-                if piece.strip(b"\0"):
-                    raise BrokenFileError("something before the voxels of an .img")
+            source.blank(offset, "the start of an .img and its voxels")
             _put_voxels(source, length, header, fields)
 
     def _pair(self, path: str) -> tuple[str, str]:
@@ -230,7 +228,9 @@ def _put_extensions(source: Source, room: int | None, header: _Header, fields: F
     if room < 4:
         raise BrokenFileError("no room for the extension flag")
     flag, room = source.read(4), room - 4
-    while flag[0] and room >= 8:
+    for _ in range(extensions.MOST_EXTENSIONS):
+        if not flag[0] or room < 8:
+            break
         size, code = struct.unpack(f"{order}ii", source.read(8))
         room -= 8
         if size == 0 and code == 0:
@@ -240,6 +240,4 @@ def _put_extensions(source: Source, room: int | None, header: _Header, fields: F
         fields.field("extension", str(code))
         extensions.put(code, source.pieces(size - 8), fields)
         room -= size - 8
-    for piece in source.pieces(room):
-        if piece.strip(b"\0"):
-            raise BrokenFileError("bytes between extensions and voxels")
+    source.blank(room, "extensions and voxels")

@@ -41,9 +41,7 @@ class _Tck:
             if name != b"." or gap < 0:
                 raise BrokenFileError("points elsewhere than after the header")
             header.put(fields)
-            for piece in source.pieces(gap):
-                if piece.strip(b"\0"):
-                    raise BrokenFileError("something between header and points")
+            source.blank(gap, "header and points")
             close = _INFINITY.get(header.one("datatype"), b"") * 3
             if not close:
                 raise BrokenFileError("points of an unknown data type")
