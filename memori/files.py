@@ -45,15 +45,8 @@ def atomic_write(path: str, content: bytes) -> None:
             os.close(descriptor)
         os.replace(partial, path)
     except BaseException:
-        _remove_if_there(partial)
+        remove_if_there(partial)
         raise
-
-
-def _remove_if_there(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 @contextmanager
@@ -73,7 +66,7 @@ def lock(path: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _remove_if_there(path)
+        remove_if_there(path)
         os.close(descriptor)
 
 
@@ -92,7 +85,8 @@ def _locked(path: str) -> int:
         os.close(descriptor)
 
 
-def _remove_if_there(path: str) -> None:
+def remove_if_there(path: str) -> None:
+    """Remove a file, unless somebody else did."""
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -17,7 +17,7 @@ from memori.digest.values import NotJSONError, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any
 
     from memori.digest.values import JSON
@@ -39,6 +39,8 @@ class Parameters:
         How many of them cannot be passed by name.
     defaults : dict of str to object
         The defaults, as the signature holds them.
+    required : tuple of str
+        The parameters without a default.
     extra_positional : str or None
         The name behind ``*``, where there is one.
     extra_keywords : bool
@@ -53,6 +55,7 @@ class Parameters:
         "names",
         "positional",
         "positional_only",
+        "required",
     )
 
     def __init__(
@@ -68,6 +71,7 @@ class Parameters:
         self.positional = positional
         self.positional_only = positional_only
         self.defaults = defaults
+        self.required = tuple(name for name in names if name not in defaults)
         self.extra_positional = extra_positional
         self.extra_keywords = extra_keywords
         self._json_defaults: dict[str, JSON] = {}
@@ -81,15 +85,12 @@ class Parameters:
         """Tell whether a value can be passed under this name."""
         return self.extra_keywords or name in self.names
 
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The parameters without a default."""
-        return tuple(name for name in self.names if name not in self.defaults)
-
-    def reject_unknown(self, names: Iterable[str], subject: str) -> None:
-        """Raise a TypeError for the first name that the callable does not take."""
+    def reject_unknown(
+        self, names: Iterable[str], subject: str, further: Collection[str] = ()
+    ) -> None:
+        """Raise a TypeError for the first name that neither the callable nor `further` takes."""
         for name in names:
-            if not self.takes(name):
+            if name not in further and not self.takes(name):
                 raise TypeError(f"{subject} takes no {name!r}{self._nearest(name)}")
 
     def _nearest(self, name: str) -> str:
@@ -105,8 +106,9 @@ class Parameters:
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
         static: Mapping[str, JSON],
+        further: Collection[str] = (),
     ) -> dict[str, JSON]:
-        """Return the values that the callable will be given, as JSON, in signature order.
+        """Return what was given, as JSON, in signature order.
 
         Parameters
         ----------
@@ -116,6 +118,8 @@ class Parameters:
             What was passed to the run.
         static : Mapping of str to JSON
             Values that win over what was passed.
+        further : collection of str
+            Names that are needed besides the parameters.
 
         Raises
         ------
@@ -128,34 +132,29 @@ class Parameters:
                 raise TypeError(f"{subject} got {name!r} by position and by name: give it once")
         given.update(kwargs)
         given.update(static)
+        self.reject_unknown(given, subject, further)
+        missing = [name for name in (*self.required, *further) if name not in given]
+        if missing:
+            raise TypeError(
+                f"{subject} needs {', '.join(map(repr, missing))}: got "
+                f"{', '.join(map(repr, given)) or 'no arguments'}; pass it to run() or give the "
+                "stage a static value"
+            )
         bound: dict[str, JSON] = {}
         try:
             for name in self.names:
                 if name in given:
-                    value = given.pop(name)
-                    bound[name] = to_json(value)
-                elif name not in self.defaults:
-                    raise TypeError(self._missing(subject, {**bound, **given}))
+                    bound[name] = to_json(given.pop(name))
             self.check_positional(subject, args)
             if len(args) > self.positional:
                 name = f"*{self.extra_positional}"
                 bound[name] = to_json(args[self.positional :])
-            if given:
-                self.reject_unknown(given, subject)
-                for name, value in given.items():
-                    bound[name] = to_json(value)
+            for name, value in given.items():
+                bound[name] = to_json(value)
         except NotJSONError as error:
             error.subject = f"{subject}, argument {name!r}"
             raise
         return bound
-
-    def _missing(self, subject: str, given: Mapping[str, object]) -> str:
-        missing = [name for name in self.required if name not in given]
-        return (
-            f"{subject} needs {', '.join(map(repr, missing))}: got "
-            f"{', '.join(map(repr, given)) or 'no arguments'}; pass it to run() or give the stage "
-            "a static value"
-        )
 
     def check_positional(self, subject: str, args: tuple[object, ...]) -> None:
         """Raise a TypeError if there are more positional arguments than the callable takes."""

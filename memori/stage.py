@@ -55,7 +55,8 @@ class Stage:
         name the value is taken whole.
     hash_output : str or os.PathLike, optional
         The folder in which runs are remembered. Fields are filled from the inputs:
-        ``"work/{subject}"``. Without it the stage always runs.
+        ``"work/{subject}"``; one that is no parameter becomes an input that says where, and no
+        more. Without a folder the stage always runs.
     stage_name : str, optional
         The name of the records; by default that of the function.
     aliases : mapping of str to str, optional
@@ -112,9 +113,9 @@ class Stage:
                 )
         self._depends_on = tuple(depends_on)
         self._code_version = code_version
-        self._parameters.reject_unknown(static, self._subject)
-        self._static = {name: self._static_json(name, value) for name, value in static.items()}
         self.hash_output = hash_output
+        self._parameters.reject_unknown(static, self._subject, self._places)
+        self._static = {name: self._static_json(name, value) for name, value in static.items()}
         self._last: Run = Run({}, Results(), False)
 
     @property
@@ -136,8 +137,8 @@ class Stage:
 
     @property
     def inputs(self) -> list[str]:
-        """Names of the parameters."""
-        return list(self._parameters.names)
+        """Names of the parameters, and of what only says where to remember."""
+        return [*self._parameters.names, *self._places]
 
     @property
     def outputs(self) -> list[str]:
@@ -162,11 +163,12 @@ class Stage:
     @property
     def required(self) -> list[str]:
         """Names of the parameters that a run must fill."""
-        return [name for name in self._parameters.required if name not in self._static]
+        needed = (*self._parameters.required, *self._places)
+        return [name for name in needed if name not in self._static]
 
     def takes(self, name: str) -> bool:
         """Tell whether a value can be passed under this name."""
-        return self._parameters.takes(name)
+        return self._parameters.takes(name) or name in self._places
 
     def check_positional(self, values: tuple[JSON, ...]) -> None:
         """Raise a TypeError if the callable cannot take so many positional arguments."""
@@ -197,13 +199,14 @@ class Stage:
         text = None if folder is None else os.path.expanduser(os.fspath(folder))
         if text == "":
             raise ValueError(f"{self._subject}: hash_output is empty; give a folder, or None")
-        for match in _FIELD.finditer(text or ""):
-            field = match[1]
-            if field is not None and not self._parameters.takes(field):
+        fields = dict.fromkeys(m[1] for m in _FIELD.finditer(text or "") if m[1] is not None)
+        for field in fields:
+            if not field.isidentifier():
                 raise ValueError(
-                    f"{self._subject}: hash_output {text!r} has the field {field!r}, which is no "
-                    f"parameter (parameters: {', '.join(self.inputs)}); write {{{{ for a brace"
+                    f"{self._subject}: hash_output {text!r} has the field {{{field}}}, which is "
+                    "no name of an input; write {{ for a brace"
                 )
+        self._places = tuple(name for name in fields if not self._parameters.takes(name))
         self._hash_output = text
 
     # Running
@@ -287,9 +290,9 @@ class Stage:
 
     def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if len(args) == 1 and isinstance(args[0], Results):
-            offered = {k: v for k, v in args[0].items() if self._parameters.takes(k)}
+            offered = {name: value for name, value in args[0].items() if self.takes(name)}
             args, kwargs = (), {**offered, **kwargs}
-        return self._parameters.bind(self._subject, args, kwargs, self._static)
+        return self._parameters.bind(self._subject, args, kwargs, self._static, self._places)
 
     def _root(self, inputs: Mapping[str, JSON]) -> str | None:
         if self._hash_output is None:
@@ -324,8 +327,9 @@ class Stage:
     ) -> Fingerprint:
         if surroundings is None:
             surroundings = self._surroundings(inputs)
-        if self._uncounted:
-            inputs = {k: v for k, v in inputs.items() if k not in self._uncounted}
+        if self._uncounted or self._places:
+            left_out = self._uncounted.union(self._places)
+            inputs = {name: value for name, value in inputs.items() if name not in left_out}
         by_name = self._names_files_by == "name"
         values, files = find_inputs(inputs, store.root, store.memo, by_name=by_name)
         return Fingerprint(values, files, code, surroundings, self._outputs)
@@ -405,6 +409,7 @@ class Stage:
         return results
 
     def _execute(self, bound: dict[str, JSON], run: Running) -> dict[str, JSON]:
+        bound = {name: value for name, value in bound.items() if name not in self._places}
         self._check(bound)
         with running(run):
             try:

@@ -26,7 +26,7 @@ from hashlib import sha256
 from memori.digest.values import copy_json, encode, put, text_digest
 from memori.entry import Entry
 from memori.errors import MemoriWarning
-from memori.files import atomic_write, lock
+from memori.files import atomic_write, lock, remove_if_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -226,10 +226,7 @@ class Store:
         if os.path.dirname(folder) == self.name and os.path.isdir(path):
             shutil.rmtree(path, ignore_errors=True)
             claim = f"{self._records}/folders/{os.path.basename(folder)}.json"
-            try:
-                os.unlink(claim)
-            except FileNotFoundError:
-                pass
+            remove_if_there(claim)
 
     # The latest run, for people
 
@@ -274,7 +271,9 @@ class Store:
         """
         inputs, outputs, stage = self._views()
         for path in (stage, inputs, outputs):
-            _unlink(path)  # the first vouches for the others, so it goes first and comes last
+            remove_if_there(
+                path
+            )  # the first vouches for the others, so it goes first and comes last
         atomic_write(inputs, _indented(_with_files(entry.inputs, entry.files)))
         atomic_write(outputs, _indented(_with_files(entry.outputs, entry.artifacts)))
         record = {k: v for k, v in entry.record.items() if k not in _SHOWN_ELSEWHERE}
@@ -290,7 +289,7 @@ class Store:
             os.symlink(folder, partial)
             os.replace(partial, link)
         except (NotImplementedError, OSError):
-            _unlink(partial)  # a file system without links does without the convenience
+            remove_if_there(partial)  # a file system without links does without the convenience
 
 
 _SHOWN_ELSEWHERE = ("inputs", "files", "outputs", "artifacts")
@@ -347,13 +346,6 @@ def _written(path: str) -> int:
         return os.stat(path).st_mtime_ns
     except OSError:
         return 0
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def _warn(path: str, reason: str) -> None:

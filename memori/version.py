@@ -1,3 +1,3 @@
-"""The version of memori, in one place: the build reads it from here, and so does everything else."""
+"""The version of memori, in one place, from which the build reads it too."""
 
 __version__ = "0.1.0"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import memori
-from memori import RecordError, Results, Stage, StageError, workdir
+from memori import Pipeline, RecordError, Results, Stage, StageError, workdir
 
 
 class Calls(list[Any]):
@@ -316,8 +316,25 @@ def test_hash_output_can_hold_fields(tmp_path: Path) -> None:
     for bad in ("a/b", "", "..", None, ["x"]):
         with pytest.raises(ValueError, match=r"field \{subject\}"):
             stage.run(bad)
-    with pytest.raises(ValueError, match="no parameter"):
-        stage.hash_output = "{session}"
+    with pytest.raises(ValueError, match="no name of an input"):
+        stage.hash_output = "{}"
+
+
+def test_a_field_that_is_no_parameter_only_says_where(tmp_path: Path) -> None:
+    """A step that does not take the subject can still remember each subject apart."""
+    stage = Stage(add, hash_output=f"{tmp_path}/{{subject}}", z=0)
+    assert {"output": 3} == stage.run(1, 2, subject="sub-01")
+    assert {"output": 3} == stage.run(1, 2, subject="sub-02")
+    assert stage.state is True
+    assert ["x", "y", "subject"] == stage.required
+    assert ["sub-01", "sub-02"] == sorted(os.listdir(tmp_path))
+    with pytest.raises(TypeError, match="needs 'subject'"):
+        stage.run(1, 2)
+    pipeline = Pipeline([("start", stage), (stage, Stage(lambda output: output, "o"))])
+    assert {"output": 3, "o": 3} == pipeline.run(1, 2, subject="sub-01")
+    static = Stage(add, hash_output=f"{tmp_path}/{{subject}}", subject="sub-02", z=0)
+    static.run(1, 2)
+    assert static.state is False
 
 
 def test_hash_output_can_be_set_later(tmp_path: Path) -> None:

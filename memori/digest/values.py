@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _SAVERS = (
+    ("numpy.ma", "", 'memori.neuro.save_array({"values": value.data, "mask": value.mask})'),
     ("numpy", "ndarray", "memori.neuro.save_array(value)"),
-    ("numpy", "ma.MaskedArray", "memori.neuro.save_array(value)"),
     ("nibabel.gifti", "", "memori.neuro.save_surface, save_metric or save_labels"),
     ("nibabel.cifti2", "", "memori.neuro.save_cifti(data, like=...)"),
+    ("nibabel.streamlines", "", "nibabel.streamlines.save"),
     ("nibabel", "", "memori.neuro.save_image(data, like=...)"),
     ("pandas", "", "memori.neuro.save_table(value)"),
 )
@@ -72,7 +73,10 @@ def _remedy(value: object) -> str:
     for kind in type(value).__mro__:
         for package, name, saver in _SAVERS:
             if f"{kind.__module__}.".startswith(f"{package}.") and name in ("", kind.__name__):
-                return f"Save it to a file and pass the path: {saver}."
+                return (
+                    f"Save it to a file and pass the path: {saver}; or wrap the function in "
+                    "memori.neuro.arrays_to_disk, which does so."
+                )
     return "Save it to a file below memori.workdir() and pass the path."
 
 
