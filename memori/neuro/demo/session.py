@@ -77,10 +77,11 @@ def run_session(out: str, changes: Mapping[str, float], n_jobs: int) -> bool:
     names = [stage.stage_name for each in (raw, pipeline) for stage in _stages(each)]
     ran, hit = _report(names, work, before, began)
     print(f"{ran + hit} stages: {ran} ran, {hit} hit, in {time.time() - began:.1f} s")
-    for failure in outcome.failures:
-        print(f"failed: {failure.case}\n{failure.traceback}", file=sys.stderr)
+    if outcome.failures:
+        print(outcome.summary(), outcome.failures[0].traceback, sep="\n", file=sys.stderr)
+        return False
     _say_where(out, pictures, first=ran > 0 and not changes)
-    return not outcome.failures
+    return True
 
 
 def _find_tools() -> None:
