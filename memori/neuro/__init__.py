@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memori.neuro.images import save_image
     from memori.neuro.interface import NipypeStage
     from memori.neuro.natural import arrays_to_disk
+    from memori.neuro.node import as_interface, as_node
     from memori.neuro.surfaces import save_labels, save_metric, save_surface
     from memori.neuro.tables import save_table
 
@@ -29,6 +30,8 @@ __all__ = [
     "NipypeStage",
     "ShellStage",
     "arrays_to_disk",
+    "as_interface",
+    "as_node",
     "load_array",
     "remember",
     "save_array",
@@ -47,6 +50,8 @@ _WHERE = {
     "NipypeStage": "interface",
     "ShellStage": "command",
     "arrays_to_disk": "natural",
+    "as_interface": "node",
+    "as_node": "node",
     "load_array": "arrays",
     "remember": "caching",
     "save_array": "arrays",

@@ -39,7 +39,7 @@ class RememberedInterface:
     def __repr__(self) -> str:
         return f"<remembered {self.stage!r}>"
 
-    def __call__(self, **inputs: object) -> InterfaceResult:
+    def __call__(self, **inputs: Any) -> InterfaceResult:
         """Return what the interface's `run` returns, running it only if need be."""
         results = self.stage.run(**inputs)
         outputs = self.stage.model._outputs()
