@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from memori.errors import MemoriError
 from memori.results import Results
-from memori.schedule import each_in_order
+from memori.schedule import run_graph
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from concurrent.futures import Executor
+    from concurrent.futures import Future
     from typing import Any, Literal, NoReturn
 
     from memori.digest.values import JSON
     from memori.pipeline import Pipeline
     from memori.run import Run
+    from memori.schedule import Workers
 
     Case = dict[str, object]
 
@@ -87,35 +88,51 @@ class Cases(list["tuple[Case, Results | Failure]"]):
 def run_cases(
     pipeline: Pipeline,
     cases: list[Case],
-    executor: Executor | None,
+    workers: Workers | None,
     on_error: Literal["continue", "raise"],
 ) -> Cases:
-    """Run the cases, on an executor where one is given, and collect what they return."""
-    found = Cases()
-    if executor is None:
-        for case in cases:
-            _collect(found, case, _run_case(pipeline, case), on_error)
-        return found
-    for case, future in each_in_order(cases, lambda c: executor.submit(_run_case, pipeline, c)):
-        error = future.exception()
-        outcome = Failure(case, error, repr(error)) if error is not None else future.result()
-        _collect(found, case, outcome, on_error)
-    return found
+    """Run the cases, on workers where some are given, and collect what they return."""
+    outcomes: dict[int, Run | Failure] = {}
 
-
-def _collect(found: Cases, case: Case, outcome: Run | Failure, on_error: str) -> None:
-    if isinstance(outcome, Failure):
-        if on_error == "raise":
+    def keep(place: int, outcome: Run | Failure) -> None:
+        if isinstance(outcome, Failure) and on_error == "raise":
             raise outcome.error
-        found.append((case, outcome))
+        outcomes[place] = outcome
+
+    def finish(place: int, future: Future[Run | Failure]) -> None:
+        lost = future.exception()  # what kept the worker from answering at all
+        keep(place, future.result() if lost is None else Failure(cases[place], lost, repr(lost)))
+
+    if workers is None:
+        for place, case in enumerate(cases):
+            keep(place, _run_case(pipeline, case))
     else:
-        found.executed += outcome.executed
-        found.append((case, outcome.results))
+        submit = workers.executor.submit
+        run_graph(
+            dict.fromkeys(range(len(cases)), ()),
+            workers,
+            lambda place: submit(_run_case, pipeline, cases[place]),
+            finish,
+            lambda place: pipeline.threads,
+        )
+    return _collected(cases, outcomes)
+
+
+def _collected(cases: list[Case], outcomes: Mapping[int, Run | Failure]) -> Cases:
+    found = Cases()
+    for place, case in enumerate(cases):
+        outcome = outcomes[place]
+        if isinstance(outcome, Failure):
+            found.append((case, outcome))
+        else:
+            found.executed += outcome.executed
+            found.append((case, outcome.results))
+    return found
 
 
 def _run_case(pipeline: Pipeline, case: Mapping[str, JSON]) -> Run | Failure:
     try:
-        return pipeline._run((), case, None)
+        return pipeline._run((), case)
     except Exception as error:
         return _failure(dict(case), error)
 

@@ -16,13 +16,13 @@ from memori.cases import Cases, run_cases
 from memori.digest.values import NotJSONError, to_json
 from memori.results import Results
 from memori.run import Run
-from memori.schedule import check_graph, executor_for, run_graph
+from memori.schedule import Workers, check_graph, run_graph, workers_for
 from memori.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
     from typing import Any, Literal, TypeAlias
 
     from memori.digest.values import JSON
@@ -140,6 +140,11 @@ class Pipeline:
         return self.outputs
 
     @property
+    def threads(self) -> int:
+        """The most threads that one of the stages keeps busy."""
+        return max(stage.threads for stage in self._order)
+
+    @property
     def results(self) -> Results:
         """The results of the last run."""
         return Results(to_json(self._last.results))
@@ -191,8 +196,7 @@ class Pipeline:
             JSON; before anything runs.
         """
         self._last = Run({}, Results(), False)
-        with executor_for(n_jobs, executor) as chosen:
-            self._last = self._run(args, kwargs, chosen)
+        self._last = self._run(args, kwargs, workers_for(n_jobs, executor))
         return self._last.results
 
     def map(
@@ -235,11 +239,10 @@ class Pipeline:
             except TypeError as error:
                 error.add_note(f"memori: in case {place}: {case!r}")
                 raise
-        with executor_for(n_jobs, executor) as chosen:
-            return run_cases(self, listed, chosen, on_error)
+        return run_cases(self, listed, workers_for(n_jobs, executor), on_error)
 
     def _run(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object], executor: Executor | None
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], workers: Workers | None = None
     ) -> Run:
         values, given = self._checked(args, kwargs)
         runs: dict[Node, Run] = {}
@@ -247,17 +250,20 @@ class Pipeline:
         def inputs_of(stage: Node) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
             return self._inputs_of(stage, runs, values, given)
 
-        def finish(stage: Node, run: Run) -> None:
-            runs[stage] = stage._last = run
+        def finish(stage: Node, future: Future[Run]) -> None:
+            runs[stage] = stage._last = future.result()
 
-        if executor is None:
+        if workers is None:
             for stage in self._order:
-                finish(stage, stage._run(*inputs_of(stage), None))
+                runs[stage] = stage._last = stage._run(*inputs_of(stage))
         else:
+            submit = workers.executor.submit
             run_graph(
                 self._sources,
-                lambda stage: executor.submit(_run_node, stage, *inputs_of(stage)),
+                workers,
+                lambda stage: submit(_run_node, stage, *inputs_of(stage)),
                 finish,
+                lambda stage: stage.threads,
             )
         merged = Results()
         for stage in self._order:
@@ -334,7 +340,7 @@ class Pipeline:
 
 def _run_node(stage: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
     """Run a stage in a worker."""
-    return stage._run(args, kwargs, None)
+    return stage._run(args, kwargs)
 
 
 def _json(name: str, value: object) -> JSON:

@@ -3,7 +3,8 @@
 Any executor will do: threads, processes, loky, `dask.distributed`'s ``Client.get_executor()``,
 MPI. ``n_jobs`` picks loky, whose worker processes also take functions of ``__main__``, lambdas
 and closures. Work is submitted as soon as what it needs is there; after a failure nothing new is
-submitted, and what runs already is waited for.
+submitted, and what runs already is waited for. With ``n_jobs``, a stage that says it keeps several
+threads busy takes the place of as many.
 
 Not promised: order among things that do not depend on each other.
 """
@@ -14,12 +15,13 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Hashable, Mapping
     from concurrent.futures import Executor, Future
-    from contextlib import AbstractContextManager
     from typing import Any, TypeVar
 
     Node = TypeVar("Node", bound=Hashable)
+
+_at_interrupt: list[Callable[[], None]] = []
 
 
 def check_graph(predecessors: Mapping[Node, tuple[Node, ...]]) -> list[Node]:
@@ -44,36 +46,49 @@ def check_graph(predecessors: Mapping[Node, tuple[Node, ...]]) -> list[Node]:
     return order
 
 
-def executor_for(
-    n_jobs: int | None, executor: Executor | None
-) -> AbstractContextManager[Executor | None]:
-    """Return the executor to use (None for "one after the other"), as a context manager.
+class Workers:
+    """Where work goes: an executor, and how many threads it may keep busy.
+
+    Attributes
+    ----------
+    executor : concurrent.futures.Executor
+        What takes the work.
+    capacity : int or None
+        The most threads at once; None leaves it to the executor.
+    """
+
+    def __init__(self, executor: Executor, capacity: int | None) -> None:
+        self.executor = executor
+        self.capacity = capacity
+
+
+def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None:
+    """Return where work goes; None for "one after the other, here".
 
     Parameters
     ----------
     n_jobs : int or None
         Worker processes on this machine; None or 1 for none, -1 for one per core.
     executor : concurrent.futures.Executor or None
-        The user's own; it is left running.
+        The user's own.
 
     Raises
     ------
     ValueError
         If both are given, or `n_jobs` is no count.
     """
-    from contextlib import nullcontext
-
     if executor is not None:
         if n_jobs is not None:
             raise ValueError("n_jobs and executor are two ways to say one thing: give one")
-        return nullcontext(executor)
+        return Workers(executor, None)
     if n_jobs is None or n_jobs == 1:
-        return nullcontext(None)
+        return None
     if not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
         raise ValueError(f"n_jobs is a number of processes or -1 for one per core, got {n_jobs!r}")
     from loky import get_reusable_executor
 
-    return nullcontext(get_reusable_executor(max_workers=_cores() if n_jobs == -1 else n_jobs))
+    count = _cores() if n_jobs == -1 else n_jobs
+    return Workers(get_reusable_executor(max_workers=count), count)
 
 
 def _cores() -> int:
@@ -83,74 +98,97 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
+def at_interrupt(call: Callable[[], None]) -> None:
+    """Have something called when the user interrupts while work is going on in threads.
+
+    Only the main thread sees Ctrl-C; whoever waits in other threads for something that can be
+    ended (a command) says here how.
+    """
+    _at_interrupt.append(call)
+
+
 def run_graph(
     predecessors: Mapping[Node, tuple[Node, ...]],
+    workers: Workers,
     submit: Callable[[Node], Future[Any]],
-    finish: Callable[[Node, Any], None],
+    finish: Callable[[Node, Future[Any]], None],
+    threads: Callable[[Node], int] = lambda node: 1,
 ) -> None:
-    """Run the nodes of a graph on an executor, each as soon as its predecessors are finished.
+    """Run the nodes of a graph, each as soon as its predecessors are finished.
 
     Parameters
     ----------
     predecessors : mapping
         For each node those that it needs.
+    workers : Workers
+        How much may run at once.
     submit : callable
         Starts a node.
     finish : callable
-        Takes a node and what it returned.
+        Takes a node and its finished future; what it raises stops the graph.
+    threads : callable, optional
+        How many threads a node keeps busy.
 
     Raises
     ------
     BaseException
-        The first that a node raised, with a note on each further one.
+        The first that `finish` raised, with a note on each further one.
     """
-    from concurrent.futures import FIRST_COMPLETED, wait
     from graphlib import TopologicalSorter
 
     graph = TopologicalSorter(predecessors)
     graph.prepare()
+    ready: list[Node] = []
     going: dict[Future[Any], Node] = {}
-    failure: BaseException | None = None
-    try:
-        while failure is None and graph.is_active():
-            for node in graph.get_ready():
-                going[submit(node)] = node
-            for future in wait(going, return_when=FIRST_COMPLETED).done:
-                node = going.pop(future)
-                failure = _with_note(failure, future.exception())
-                if future.exception() is None:
-                    finish(node, future.result())
-                    graph.done(node)
-    finally:
-        for future in going:
-            future.cancel()
-        for future in wait(going).done:
-            if not future.cancelled():
-                failure = _with_note(failure, future.exception())
-                if future.exception() is None:
-                    finish(going[future], future.result())
-    if failure is not None:
-        raise failure
+    failures: list[Exception] = []
 
-
-def _with_note(first: BaseException | None, further: BaseException | None) -> BaseException | None:
-    if first is None or further is None:
-        return first or further
-    first.add_note(f"memori: another stage failed as well: {further!r}")
-    return first
-
-
-def each_in_order(
-    items: list[Any], submit: Callable[[Any], Future[Any]]
-) -> Iterator[tuple[Any, Future[Any]]]:
-    """Submit every item, then yield each with its finished future, in the order given."""
-    from concurrent.futures import wait
-
-    futures = [submit(item) for item in items]
-    try:
-        for item, future in zip(items, futures, strict=True):
-            wait([future])
-            yield item, future
-    finally:
+    def collect(futures: set[Future[Any]]) -> None:
         for future in futures:
-            future.cancel()
+            node = going.pop(future)
+            try:
+                finish(node, future)
+                graph.done(node)
+            except Exception as failure:
+                failures.append(failure)
+
+    try:
+        while not failures and graph.is_active():
+            ready += graph.get_ready()
+            for node in _that_fit(ready, [threads(n) for n in going.values()], workers, threads):
+                ready.remove(node)
+                going[submit(node)] = node
+            collect(_finished(going))
+    except BaseException:
+        for call in _at_interrupt:
+            call()
+        raise
+    finally:
+        waited_for = {future for future in going if not future.cancel()}
+        while waited_for:
+            collect(finished := _finished(waited_for))
+            waited_for -= finished
+    if failures:
+        for further in failures[1:]:
+            failures[0].add_note(f"memori: another stage failed as well: {further!r}")
+        raise failures[0]
+
+
+def _that_fit(
+    ready: list[Node], busy: list[int], workers: Workers, threads: Callable[[Node], int]
+) -> list[Node]:
+    """Choose what can start now; a node that wants more than there is runs alone."""
+    if workers.capacity is None:
+        return list(ready)
+    chosen: list[Node] = []
+    used = sum(busy)
+    for node in ready:
+        if used == 0 or used + threads(node) <= workers.capacity:
+            chosen.append(node)
+            used += threads(node)
+    return chosen
+
+
+def _finished(futures: Collection[Future[Any]]) -> set[Future[Any]]:
+    from concurrent.futures import FIRST_COMPLETED, wait
+
+    return set(wait(futures, return_when=FIRST_COMPLETED).done)

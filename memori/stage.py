@@ -33,12 +33,12 @@ from memori.store import Store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from concurrent.futures import Executor
     from typing import Any, ClassVar, Literal
 
     from memori.digest.values import JSON
     from memori.entry import Entry
     from memori.fingerprint import Code
+    from memori.schedule import Workers
 
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
@@ -86,6 +86,7 @@ class Stage:
 
     _names_files_by: ClassVar[Literal["path", "name"]] = "path"
     _uncounted: ClassVar[frozenset[str]] = frozenset()
+    threads: int = 1
 
     def __init__(
         self,
@@ -259,11 +260,11 @@ class Stage:
         self,
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
-        executor: Executor | None = None,
+        workers: Workers | None = None,
         *,
         forced: bool = False,
     ) -> Run:
-        """Run as a pipeline asks for it; a stage is one callable, so it needs no executor."""
+        """Run as a pipeline asks for it; a stage is one callable, so it needs no workers."""
         bound = self._bind(args, kwargs)
         inputs = self._parameters.with_defaults(bound)
         root = self._root(inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -290,3 +291,46 @@ def test_a_wrong_case_is_an_error_before_any_case_runs(tmp_path: Path) -> None:
         pipeline.map([{"x": 1, "y": 2}, {"x": 1}])
     assert "case 1" in error.value.__notes__[0]
     assert [] == os.listdir(tmp_path)
+
+
+def together(events: str, name: str) -> str:
+    """Note when a stage begins and ends."""
+    with open(events, "a") as file:
+        file.write(f"+{name}\n")
+    time.sleep(0.2)
+    with open(events, "a") as file:
+        file.write(f"-{name}\n")
+    return name
+
+
+def test_a_stage_that_keeps_several_threads_busy_takes_as_many_places(tmp_path: Path) -> None:
+    """With n_jobs=2 a stage of two threads runs alone, and so does one that wants more."""
+    stages = [Stage(together, n, stage_name=n, name=n) for n in ("a", "b", "c", "d")]
+    stages[0].threads, stages[1].threads = 2, 8
+    pipeline = Pipeline([("start", stage) for stage in stages])
+    pipeline.run(events=str(tmp_path / "events"), n_jobs=2)
+    lines = (tmp_path / "events").read_text().splitlines()
+    going: set[str] = set()
+    beside: dict[str, set[str]] = {stage.stage_name: set() for stage in stages}
+    for line in lines:
+        going = going | {line[1]} if line[0] == "+" else going - {line[1]}
+        for name in going:
+            beside[name] |= going - {name}
+    assert (set(), set()) == (beside["a"], beside["b"])
+    assert ({"d"}, {"c"}) == (beside["c"], beside["d"])
+
+
+def test_a_user_who_interrupts_ends_what_waits_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C reaches only the main thread; whoever can end a waiting thread is called."""
+    from memori import schedule
+
+    released = threading.Event()
+    monkeypatch.setattr(schedule, "_at_interrupt", [released.set])
+
+    def wait() -> bool:
+        signal.raise_signal(signal.SIGINT)
+        return released.wait(20)
+
+    with ThreadPoolExecutor(1) as executor, pytest.raises(KeyboardInterrupt):
+        Pipeline([("start", Stage(wait, "x"))]).run(executor=executor)
+    assert released.is_set()

@@ -73,10 +73,9 @@ def _remedy(value: object) -> str:
     for kind in type(value).__mro__:
         for package, name, saver in _SAVERS:
             if f"{kind.__module__}.".startswith(f"{package}.") and name in ("", kind.__name__):
-                return (
-                    f"Save it to a file and pass the path: {saver}; or wrap the function in "
-                    "memori.neuro.arrays_to_disk, which does so."
-                )
+                wrap = "; or wrap the function in memori.neuro.arrays_to_disk, which does so"
+                remedy = wrap if saver.startswith("memori") else ""
+                return f"Save it to a file and pass the path: {saver}{remedy}."
     return "Save it to a file below memori.workdir() and pass the path."
 
 

@@ -56,10 +56,9 @@ from memori.running import workdir
 from memori.stage import Stage
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from memori.digest.values import JSON
     from memori.run import Run
+    from memori.schedule import Workers
 
 _SHOWN_ONLY = frozenset(
     {"terminal_output", "write_cmdline", "resource_monitor", "ignore_exception", "ldd"}
@@ -257,11 +256,11 @@ class NipypeStage(Stage):
         self,
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
-        executor: Executor | None = None,
+        workers: Workers | None = None,
         *,
         forced: bool = False,
     ) -> Run:
-        return super()._run(args, kwargs, executor, forced=forced or self._always_runs)
+        return super()._run(args, kwargs, workers, forced=forced or self._always_runs)
 
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
         """Return the decision that `run` would take, with its reasons, without running."""
