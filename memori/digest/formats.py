@@ -138,9 +138,9 @@ class FieldDigest:
     >>> fields = FieldDigest("example 1")
     >>> fields.field("size", "64 64")
     >>> fields.stream("voxels", [b"many ", b"bytes"])
-    9
+    10
     >>> fields.hexdigest()[:8]
-    '6d88ea0b'
+    'ef34c69a'
     """
 
     __slots__ = ("_hasher",)

@@ -12,7 +12,6 @@ what its `Rules` leave out. The order of elements counts.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from xml.parsers import expat
@@ -20,7 +19,7 @@ from xml.parsers import expat
 from memori.digest.sources import BrokenFileError
 
 MOST_PENDING = 1 << 22  # bytes of one tag or comment
-MOST_TEXT = 1 << 24  # bytes of text in one element that is compared as text
+MOST_TEXT = 1 << 23  # bytes of text in one element that is compared as text
 MOST_DEPTH = 64
 MOST_ELEMENTS = 500_000
 
@@ -145,7 +144,7 @@ class Canonical:
             text = bytes(self._text)
             self._text.clear()
             if name in self._rules.numbers:
-                text = re.sub(rb"\s+", b" ", text).strip()
+                text = _evenly_spaced(text)
             self.put(b"text", text)
             if name in ("Name", "Value") and self._open:
                 self._open[-1].texts[name] = text
@@ -170,6 +169,18 @@ class Canonical:
         if self._text and (text := bytes(self._text).strip()):
             self.put(b"text", text)
         self._text.clear()
+
+
+def _evenly_spaced(text: bytes) -> bytes:
+    r"""Return words with single spaces; without a list of them, which would be large.
+
+    >>> _evenly_spaced(b" 1 2\n   3 ")
+    b'1 2 3'
+    """
+    text = text.translate(bytes.maketrans(b"\t\n\r", b"   "))
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text.strip()
 
 
 class _Element:

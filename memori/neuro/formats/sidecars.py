@@ -14,7 +14,7 @@ import json
 from memori.digest.formats import FieldDigest
 from memori.digest.sources import BrokenFileError, Source
 
-MOST = 1 << 20  # bytes; parsed, they take up to forty times as much
+MOST = 1 << 19  # bytes; parsed, they take up to sixty times as much
 MOST_DEPTH = 64
 
 

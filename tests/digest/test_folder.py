@@ -1,0 +1,138 @@
+"""Folders: names and contents count, links are not followed, nothing hangs."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memori.digest.folder import Folder, folder_digest
+from memori.digest.streams import sha256_file
+
+NAMES = st.text(st.sampled_from("ab. é\udcff"), min_size=1, max_size=3).filter(
+    lambda name: name not in (".", "..")
+)
+TREES = st.recursive(
+    st.binary(max_size=2), lambda inner: st.dictionaries(NAMES, inner, max_size=3), max_leaves=6
+).filter(lambda tree: isinstance(tree, dict))
+
+
+def build(tree, path):
+    """Write nested dicts of bytes as folders of files."""
+    path.mkdir(exist_ok=True)
+    for name, inner in tree.items():
+        if isinstance(inner, dict):
+            build(inner, path / name)
+        else:
+            (path / name).write_bytes(inner)
+
+
+def digest(path):
+    """The digest of a folder by the bytes of its files."""
+    return folder_digest(os.fspath(path), sha256_file)
+
+
+@given(old=TREES, new=TREES)
+def test_digests_are_equal_if_and_only_if_the_trees_are(tmp_path_factory, old, new):
+    """Names (in any bytes), nesting, empty folders and contents count, and nothing else."""
+    folder = tmp_path_factory.mktemp("trees")
+    build(old, folder / "old")
+    build(new, folder / "elsewhere")
+    assert (old == new) == (digest(folder / "old") == digest(folder / "elsewhere"))
+    shutil.rmtree(folder)
+
+
+def test_times_and_modes_do_not_count(tmp_path):
+    """Touching files or changing permissions leaves the digest as it is."""
+    build({"a": {"b": b"c"}, "d": b"e"}, tmp_path / "x")
+    before = digest(tmp_path / "x")
+    os.utime(tmp_path / "x" / "d", (1, 1))
+    os.chmod(tmp_path / "x" / "d", 0o600)
+    assert before == digest(tmp_path / "x")
+
+
+def test_names_and_contents_cannot_be_confused(tmp_path):
+    """A file in a folder, a file with the folder's content as name: all differ."""
+    trees = [{"a": b"b"}, {"ab": b""}, {"a": {"b": b""}}, {"a": {}, "b": b""}, {"a": b"", "b": b""}]
+    for number, tree in enumerate(trees):
+        build(tree, tmp_path / str(number))
+    assert len(trees) == len({digest(tmp_path / str(number)) for number in range(len(trees))})
+
+
+def test_links_count_by_where_they_point(tmp_path):
+    """A link is not followed: its target's content does not count, its text does."""
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"1")
+    build({"a": b"1"}, tmp_path / "x")
+    link = tmp_path / "x" / "link"
+    digests = {digest(tmp_path / "x")}
+    for target in (outside, "a", "none", "..", "/", "link"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        digests.add(digest(tmp_path / "x"))
+    assert 7 == len(digests)
+    link.unlink()
+    link.symlink_to(outside)
+    before = digest(tmp_path / "x")
+    outside.write_bytes(b"2")
+    assert before == digest(tmp_path / "x")
+
+
+def test_links_into_the_folder_move_with_it(tmp_path):
+    """An absolute link into the folder counts from the folder, so that it can be moved."""
+    digests = set()
+    for name in ("here", "there"):
+        build({"sub": {"a": b"1"}}, tmp_path / name)
+        (tmp_path / name / "link").symlink_to(tmp_path / name / "sub" / "a")
+        digests.add(digest(tmp_path / name))
+    assert 1 == len(digests)
+
+
+def test_cycles_end(tmp_path):
+    """A link to the folder above does not go round."""
+    build({"a": {"b": {}}}, tmp_path / "x")
+    (tmp_path / "x" / "a" / "b" / "up").symlink_to("../..")
+    (tmp_path / "x" / "self").symlink_to(tmp_path / "x")
+    assert 64 == len(digest(tmp_path / "x"))
+
+
+def test_special_files_count_by_kind(tmp_path):
+    """A pipe or a socket is not opened; that it is one counts."""
+    build({"a": b""}, tmp_path / "file")
+    build({}, tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe" / "a")
+    build({}, tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.fspath(tmp_path / "socket" / "a"))
+        digests = {digest(tmp_path / kind) for kind in ("file", "pipe", "socket")}
+    assert 3 == len(digests)
+
+
+def test_deep_folders(tmp_path):
+    """Depth is not limited by recursion."""
+    path = tmp_path / "x"
+    path.mkdir()
+    deepest = path
+    for _ in range(300):
+        deepest = deepest / "d"
+        deepest.mkdir()
+    before = digest(path)
+    (deepest / "a").write_bytes(b"")
+    assert before != digest(path)
+
+
+def test_a_missing_folder_raises(tmp_path):
+    """There is no digest of nothing."""
+    with pytest.raises(FileNotFoundError):
+        digest(tmp_path / "none")
+
+
+def test_folder_is_a_string():
+    """A Folder is its path; it takes a Path too and says what it is."""
+    folder = Folder(Path("a") / "b")
+    assert "a/b" == folder
+    assert isinstance(folder, str)
+    assert "Folder('a/b')" == repr(folder)

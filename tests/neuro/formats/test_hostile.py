@@ -1,0 +1,187 @@
+"""Files made to hurt: bounded memory, bounded time, and their bytes as identity."""
+
+import gzip
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from base64 import b64encode
+
+import nibabel as nib
+import pytest
+
+MEMORY = 64  # MiB over the baseline
+SECONDS = 20  # each takes a second or two on a quiet machine
+
+MEASURE = """
+import json, resource, sys, time
+import numpy
+from memori.digest.formats import content_of
+for path in sys.argv[2:]:
+    content_of(path)  # imports what it needs
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before, began = peak(), time.perf_counter()
+found = content_of(sys.argv[1])
+print(json.dumps([found and found.digest, peak() - before, time.perf_counter() - began]))
+"""
+
+
+def nifti(shape, dtype="u1"):
+    """A NIfTI-1 header of some shape."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape)
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    return header.binaryblock + b"\0\0\0\0"
+
+
+def gifti(text, dims=3, encoding="ASCII", kind="FLOAT32"):
+    """A GIFTI document around the text of one Data element."""
+    return (
+        b'<GIFTI Version="1.0"><DataArray Intent="NIFTI_INTENT_NONE" DataType="NIFTI_TYPE_%s"'
+        b' ArrayIndexingOrder="RowMajorOrder" Dimensionality="1" Dim0="%d" Encoding="%s"'
+        b' Endian="LittleEndian"><Data>%s</Data></DataArray></GIFTI>'
+        % (kind.encode(), dims, encoding.encode(), text)
+    )
+
+
+def zeros(compressor, mebibytes):
+    """Compressed zeros, a thousand times smaller than what they inflate to."""
+    block = bytes(1 << 20)
+    return b"".join(compressor.compress(block) for _ in range(mebibytes)) + compressor.flush()
+
+
+def extension_chain():
+    """A million extensions of eight bytes."""
+    count = 1_000_000
+    raw = nifti((2, 2, 2))
+    offset = struct.pack("<f", 352 + 8 * count)
+    return raw[:108] + offset + raw[112:348] + b"\1\0\0\0" + struct.pack("<ii", 8, 6) * count
+
+
+DECLINED = {
+    "terabytes.nii": lambda: nifti((32767, 32767, 32767, 32767)) + bytes(1000),
+    "terabytes.nii.gz": lambda: gzip.compress(nifti((32767, 32767, 32767, 32767)) + bytes(1000)),
+    "bomb.nii.gz": lambda: gzip.compress(nifti((2, 2, 2))) + zeros(zlib.compressobj(wbits=31), 300),
+    "members.nii.gz": lambda: gzip.compress(nifti((9, 9, 9))) + gzip.compress(b"") * 150_000,
+    "extensions.nii": lambda: extension_chain() + bytes(8),
+    "bomb.mgz": lambda: gzip.compress(bytes(283)) + zeros(zlib.compressobj(wbits=31), 300),
+    "tags.mgz": lambda: gzip.compress(
+        struct.pack(">7i", 1, 1, 1, 1, 1, 0, 0) + bytes(257) + bytes(9_000_000)
+    ),
+    "lines.mif": lambda: b"mrtrix image\n" + b"a:b\n" * 2_000_000,
+    "bomb.mif.gz": lambda: zeros(zlib.compressobj(wbits=31), 300),
+    "newlines.gii": lambda: b"<GIFTI>" + b"\n" * 20_000_000,
+    "laughs.gii": lambda: (
+        b'<!DOCTYPE GIFTI [<!ENTITY a "ha">%s]><GIFTI>&b9;</GIFTI>'
+        % b"".join(
+            b'<!ENTITY b%d "%s">' % (depth, (b"&b%d;" % (depth - 1) if depth else b"&a;") * 10)
+            for depth in range(10)
+        )
+    ),
+    "tag.gii": lambda: b'<GIFTI a="' + b"x" * 50_000_000 + b'"></GIFTI>',
+    "comment.gii": lambda: b"<GIFTI><!--" + b"x" * 50_000_000 + b"--></GIFTI>",
+    "elements.gii": lambda: b"<GIFTI>" + b"<a/>" * 3_000_000 + b"</GIFTI>",
+    "deep.gii": lambda: b"<GIFTI>" + b"<a>" * 3_000_000,
+    "text.gii": lambda: b"<GIFTI><Label>" + b"x" * 50_000_000 + b"</Label></GIFTI>",
+    "number.gii": lambda: gifti(b"1" * 50_000_000),
+    "numbers.gii": lambda: gifti(b"1 " * 5_000_000),
+    "bomb.gii": lambda: gifti(
+        b64encode(zeros(zlib.compressobj(), 300)), encoding="GZipBase64Binary"
+    ),
+    "deep.json": lambda: b"[" * 1_000_000,
+    "long.json": lambda: b"[" + b"0," * 50_000_000 + b"0]",
+    "ends.tck": lambda: b"mrtrix tracks\n" + b"x" * 20_000_000,
+    "huge.annot": lambda: struct.pack(">i", 2**31 - 1) + bytes(1000),
+    "line.lh": lambda: b"\xff\xff\xfecreated by" + b"x" * 20_000_000,
+}
+
+
+@pytest.mark.parametrize("name", DECLINED)
+def test_hostile_files_are_declined_in_bounds(tmp_path, name):
+    """Each is declined, within 64 MiB and some seconds, however much it promises."""
+    path = tmp_path / name.replace("line.lh", "lh.line")
+    path.write_bytes(DECLINED[name]())
+    digest, memory, seconds = measure(path)
+    assert digest is None
+    assert memory < MEMORY
+    assert seconds < SECONDS
+
+
+def measure(path, *warm):
+    """Content, peak memory over the baseline (MiB) and seconds, in a process of its own."""
+    command = [sys.executable, "-c", MEASURE, str(path), *map(str, warm)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(run.stdout)
+
+
+ACCEPTED = {
+    "numbers.json": lambda: b"[" + b"0," * 260_000 + b"0]",
+    "keys.json": lambda: b"[" + b'{"":{}},' * 65_000 + b"0]",
+    "column.gii": lambda: (
+        gifti(b64encode(bytes(1 << 24)), 1 << 11, "Base64Binary")
+        .replace(b"Row", b"Column")
+        .replace(b'Dimensionality="1"', b'Dimensionality="2" Dim1="2048"')
+    ),
+    "text.gii": lambda: b"<GIFTI><Label>" + "\u1234".encode() * 2_700_000 + b"</Label></GIFTI>",
+    "matrix.gii": lambda: b"<GIFTI><MatrixData>" + b"1 " * 4_000_000 + b"</MatrixData></GIFTI>",
+    "lines.mif": lambda: (
+        b"mrtrix image\ndim: 1\ndatatype: UInt8\nfile: . 1000000\n"
+        + (b"a: " + b"b" * 90 + b"\n") * 9_000
+        + b"END\n"
+        + bytes(1_000_000)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_the_largest_that_is_accepted_stays_in_bounds(tmp_path, name):
+    """Below the limits, too, memory stays within 64 MiB."""
+    raw = ACCEPTED[name]()
+    if name == "lines.mif":
+        raw = raw.rstrip(b"\0").ljust(1_000_001, b"\0")
+    (tmp_path / name).write_bytes(raw)
+    digest, memory, _ = measure(tmp_path / name)
+    assert digest is not None
+    assert memory < MEMORY
+
+
+@pytest.mark.parametrize("name", ["large.nii", "large.nii.gz", "large.mif", "x+orig.HEAD"])
+def test_large_images_stream(tmp_path, name):
+    """An image of 200 MB is digested within 64 MiB (the benchmark takes 2 GB)."""
+    path = tmp_path / name
+    size = 100 * 100 * 100 * 200
+    if name == "large.nii.gz":
+        packed = zlib.compressobj(1, wbits=31)
+        start = packed.compress(nifti((100, 100, 100, 200)))
+        block = os.urandom(1000) * 1000
+        path.write_bytes(
+            start + b"".join(packed.compress(block) for _ in range(200)) + packed.flush()
+        )
+    elif name == "large.nii":
+        path.write_bytes(nifti((100, 100, 100, 200)))
+        os.truncate(path, 352 + size)
+    elif name == "large.mif":
+        path.write_bytes(b"mrtrix image\ndim: 100,100,100,200\ndatatype: UInt8\nfile: . 70\nEND\n")
+        os.truncate(path, 70 + size)
+    else:
+        ints = "type = integer-attribute\nname = {}\ncount = {}\n {}\n\n"
+        path.write_text(
+            ints.format("DATASET_RANK", 2, "3 200")
+            + ints.format("DATASET_DIMENSIONS", 3, "100 100 100")
+            + ints.format("BRICK_TYPES", 200, "0 " * 200)
+        )
+        (tmp_path / "x+orig.BRIK").write_bytes(b"")
+        os.truncate(tmp_path / "x+orig.BRIK", size)
+    digest, memory, _ = measure(path)
+    assert digest is not None
+    assert memory < MEMORY
+
+
+def test_a_pipe_is_not_opened(tmp_path, content):
+    """A pipe named as an image would block its reader for ever."""
+    os.mkfifo(tmp_path / "x.nii")
+    assert content(tmp_path / "x.nii") is None
