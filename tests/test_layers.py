@@ -24,8 +24,9 @@ LAYERS = [
     {"fingerprint"},
     {"artifacts", "entry", "store"},
     {"decision"},
+    {"schedule"},
     {"parameters", "recording", "results", "run", "running", "stage"},
-    {"cases", "pipeline", "schedule"},
+    {"cases", "pipeline"},
     {"neuro"},
     {"cli"},
 ]
