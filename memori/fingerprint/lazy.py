@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Chain = tuple[str, ...]
 
+EFFECT = "!"  # in a chain: only what importing the module does
 _WIDE = frozenset({"globals", "eval", "exec", "__import__", "import_module", "__doc__"})
 _cut: dict[str, tuple[object, Slices | None]] = {}
 
@@ -151,6 +152,10 @@ def _put_source(walk: Walk, spec: ModuleSpec, path: str, chain: Chain, out: Stat
     name = chain[0]
     if name == "":
         return
+    if name == EFFECT:
+        if cut.acting() or cut.unused_imports():
+            out.append(_piece(walk, cut, package, spec.name, EFFECT))
+        return
     if name in cut.binders and all(name in cut.statements[i].imports for i in cut.binders[name]):
         for imported in cut.imports[name]:
             _put_imported(walk, package, imported, chain[1:], out)
@@ -176,16 +181,18 @@ def _put_imported(walk: Walk, package: str, imported: Imported, chain: Chain, ou
 
 def _piece(walk: Walk, cut: Slices, package: str, module: str, name: str | None) -> Node:
     """Return the component of what matters to one name of a module, or of all of it."""
-    label = f"module {module}" if name is None else f"helper {module}.{name}"
-    key = f"unloaded {label}"
+    label = f"helper {module}.{name}" if name and name != EFFECT else f"module {module}"
+    key = f"unloaded {name} {label}"
     node = walk.shared.get(key)
     if node is not None:
         return node
     node = walk.shared[key] = Node(label)
-    names = None if name is None else [name]
-    statements = cut.needed(names)
+    if name == EFFECT:
+        statements = cut.acting()
+    else:
+        statements = cut.needed(None if name is None else [name])
     used = {each for statement in statements for each in statement.uses}
-    if names and used & _WIDE:
+    if used & _WIDE:
         statements = cut.needed(None)
     walk.later(node, lambda walk, node: _fill_piece(walk, node, cut, package, statements))
     return node
@@ -201,8 +208,9 @@ def _fill_piece(
     for imported, chain in cut.outside(statements):
         state.append(text(".".join(chain)))
         _put_imported(walk, package, imported, chain, state)
-    for imported in cut.unused_imports():
-        _put_imported(walk, package, imported, (), state)
+    for module, level, _ in cut.unused_imports():
+        full = _relative(package, module, level) if level else module
+        put_module_name(walk, full, (EFFECT,), state)
     for name in cut.unbound(statements):
         for module, level in cut.stars:
             full = _relative(package, module, level) if level else module

@@ -16,7 +16,7 @@ from memori.fingerprint.atoms import words
 from memori.fingerprint.distributions import origin_of_module
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import MISSING
-from memori.fingerprint.lazy import absolute_name, put_name_of_module, put_unloaded
+from memori.fingerprint.lazy import EFFECT, absolute_name, put_name_of_module, put_unloaded
 from memori.fingerprint.project import anchor_of, module_label
 from memori.fingerprint.walk import (
     ANNOTATIONS,
@@ -150,6 +150,8 @@ def follow_module(walk: Walk, module: ModuleType, chain: tuple[str, ...], out: S
     for position, name in enumerate(chain):
         if name == "":  # named, but not used as a value
             return
+        if name == EFFECT:
+            break
         space = module.__dict__
         value = space.get(name, MISSING)
         walk.guards.name(space, name, value)
@@ -262,14 +264,14 @@ def _follow_import(
 ) -> None:
     """Add an edge for each chain read from what an import inside a function binds.
 
-    An import of which nothing is read is there for what importing does: the module counts whole.
+    An import of which nothing is read is there for what importing does.
     """
     full = absolute_name(space, found.module, found.level)
     module = sys.modules.get(full, MISSING)
     walk.guards.name(sys.modules, full, module)  # type: ignore[arg-type]
     chains = dict(found.chains)
     if not chains or (set(chains) == {("",)} and not _top_is_read(found, scan)):
-        chains = {(): None}
+        chains = {(EFFECT,): None}
     for chain in chains:
         slot = put_name_of_module(walk, full, chain)
         node.edges.append((".".join(("import", found.module, *chain)), [slot]))

@@ -168,12 +168,20 @@ class Slices:
             for bound, found in statement.imports.items():
                 self.imports.setdefault(bound, []).extend(found)
 
-    def needed(self, names: Iterable[str] | None) -> list[Statement]:
+    def acting(self) -> list[Statement]:
+        """Return the statements that act on things, and those that they need, in order."""
+        acting = {position for position, each in enumerate(self.statements) if each.acts}
+        uses = {name for position in acting for name in self.statements[position].uses}
+        return self.needed(uses & self.binders.keys(), acting)
+
+    def needed(
+        self, names: Iterable[str] | None, included: Iterable[int] = ()
+    ) -> list[Statement]:
         """Return the statements that matter to `names`, in order; all of them for None."""
         if names is None:
             return self.statements
         needed = set(names)
-        included: set[int] = set()
+        included = set(included)
         before = -1
         while len(included) != before:
             before = len(included)
@@ -215,7 +223,7 @@ class Slices:
         return sorted(name for name in names if name not in self.binders)
 
     def unused_imports(self) -> list[Imported]:
-        """Return imports whose names are never used: they are there for what importing does."""
+        """Return imports whose names are never used: importing may be all that they are for."""
         used = {name for statement in self.statements for name in statement.uses}
         unused = (found for name, found in self.imports.items() if name not in used)
         return [imported for found in unused for imported in found]

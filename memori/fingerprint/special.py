@@ -6,6 +6,7 @@ Immutable values are encoded in place; what can change gets a guard.
 
 from __future__ import annotations
 
+import sys
 from hashlib import sha256
 
 from memori.fingerprint.atoms import sized, text
@@ -117,8 +118,9 @@ def _dtype(dtype: Any) -> str:
 def array_content(value: Any) -> bytes:
     """Return the digest of an array's type, shape and items."""
     digest = sha256(f"{_dtype(value.dtype)}{value.shape}".encode())
-    if value.flags.c_contiguous and value.dtype.kind not in "mM":
-        digest.update(value.view(value.dtype).data.cast("B") if value.size else b"")
+    value = value.view(sys.modules["numpy"].ndarray)
+    if value.flags.c_contiguous and value.size:
+        digest.update(value.reshape(-1).view("u1").data)
     else:
         digest.update(value.tobytes())
     return digest.digest()

@@ -187,20 +187,22 @@ def is_empty(cell: CellType) -> bool:
     return False
 
 
-def readable(value: object) -> str:
+def readable(value: object, depth: int = 3) -> str:
     """Return a short and exact text for `value`, or nothing if there is none.
 
     >>> readable(-0.0), readable([1, "a"]), readable("x" * 100)
     ('-0.0', "[1, 'a']", '')
     """
     kind = type(value)
+    if not depth:
+        return ""
     if kind in (int, float, bool, str, bytes, type(None), complex):
         shown = repr(value) if kind is not int or abs(value) < 10**60 else ""  # type: ignore[arg-type]
         return shown if len(shown) <= 72 else ""
     if kind in (list, tuple) and len(value) <= 12:  # type: ignore[arg-type]
-        inner = [readable(item) for item in value]  # type: ignore[attr-defined]
+        inner = [readable(item, depth - 1) for item in value]  # type: ignore[attr-defined]
     elif kind is dict and len(value) <= 8:  # type: ignore[arg-type]
-        pairs = [(readable(key), readable(item)) for key, item in value.items()]  # type: ignore[attr-defined]
+        pairs = [(readable(key), readable(item, depth - 1)) for key, item in value.items()]  # type: ignore[attr-defined]
         inner = [f"{key}: {item}" if key and item else "" for key, item in pairs]
     else:
         return ""

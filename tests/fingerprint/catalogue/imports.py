@@ -1,0 +1,138 @@
+"""Edits of modules that the function imports when it runs."""
+
+from __future__ import annotations
+
+from tests.fingerprint.catalogue import Edit, keep, rerun
+
+_LAZY = {
+    "main.py": """
+def run(x):
+    import helper
+    import pkg.sub
+    import pkg.deep.leaf as leaf
+    from pkg import other, CONST
+    from pkg.tools import go as g
+    return helper.one(x), pkg.sub.two(x), leaf.three(x), other.K, CONST, g(x)
+""",
+    "helper.py": '''
+"""Documented."""
+import math
+from extra import shift, unrelated_import
+TABLE = {}
+def register(f):
+    TABLE[f.__name__] = f
+    return f
+@register
+def inner(x: int) -> int:
+    """Document."""
+    return shift(x) + LEVEL
+LEVEL = 4
+LEVEL += 1
+def one(x):
+    return TABLE["inner"](x) + math.floor(2.5)
+def unrelated(x):
+    return 1
+SPARE = [1]
+if __name__ == "__main__":
+    print(one(1))
+''',
+    "extra.py": "STEP = 1\ndef shift(x):\n    return x + STEP\ndef unrelated_import():\n    return 5\n",
+    "pkg/__init__.py": "CONST = 8\nfrom .tools import go as exported\n",
+    "pkg/sub.py": "from . import other\nfrom .deep import leaf\ndef two(x):\n    return other.K + leaf.three(x)\n",
+    "pkg/other.py": "K = 3\nL = 4\n",
+    "pkg/tools.py": "class Tool:\n    k = 1\n    def go(self, x):\n        return self.k * x\ndef go(x):\n    return Tool().go(x)\n",
+    "pkg/deep/__init__.py": "",
+    "pkg/deep/leaf.py": "from ..tools import go\ndef three(x):\n    return go(x) + 3\n",
+}
+_NESTED = {
+    "main.py": "def run(x):\n    def inner():\n        from helper import go\n        return go(x)\n    return inner()\n",
+    "helper.py": "def go(x):\n    import far\n    return far.K + x\ndef other():\n    return 1\n",
+    "far.py": "K = 1\nJ = 2\n",
+}
+_TRY = {
+    "main.py": """
+def run(x):
+    try:
+        import missing_thing as m
+    except ImportError:
+        import present as m
+    return m.go(x)
+""",
+    "present.py": "def go(x):\n    return x\n",
+}
+_BY_NAME = {
+    "main.py": """
+import importlib
+from importlib import import_module
+def run(x):
+    a = import_module("plugins.alpha")
+    b = importlib.import_module(f"plugins.{'beta'}")
+    c = __import__("gamma")
+    return a.go(x), b.go(x), c.go(x)
+""",
+    "plugins/__init__.py": "",
+    "plugins/alpha.py": "def go(x):\n    return 1\n",
+    "plugins/beta.py": "def go(x):\n    return 2\n",
+    "gamma.py": "def go(x):\n    return 3\n",
+    "unrelated.py": "def go(x):\n    return 4\n",
+}
+_SIDE = {
+    "main.py": "import registry\ndef run(x):\n    import plugin\n    return registry.TABLE['p'](x)\n",
+    "registry.py": "TABLE = {}\n",
+    "plugin.py": "import registry\ndef p(x):\n    return x + 1\nregistry.TABLE['p'] = p\n",
+}
+_AS_VALUE = {
+    "main.py": "def call(m, x):\n    return m.go(x)\ndef run(x):\n    import tools\n    return call(tools, x)\n",
+    "tools.py": "def go(x):\n    return helper(x)\ndef helper(x):\n    return 1\n",
+}
+_RELATIVE = {
+    "main.py": "from app.core import run\n",
+    "app/__init__.py": "",
+    "app/core.py": "def run(x):\n    from .util import scale\n    from . import consts\n    from .. import nothing\n    return scale(x) * consts.C\n".replace("    from .. import nothing\n", ""),
+    "app/util.py": "from .consts import D\ndef scale(x):\n    return x * D\n",
+    "app/consts.py": "C = 2\nD = 3\n",
+}
+_EXPORT = {
+    "main.py": "def run(x):\n    from pkg import solve\n    return solve(x)\n",
+    "pkg/__init__.py": "from .impl import *\nfrom ._hidden import unused\n",
+    "pkg/impl.py": "def solve(x):\n    return x + 1\n",
+    "pkg/_hidden.py": "def unused():\n    return 1\n",
+}
+
+EDITS: list[Edit] = [
+    rerun("lazy body", _LAZY, "helper.py", "math.floor(2.5)", "math.ceil(2.5)"),
+    rerun("lazy registered", _LAZY, "helper.py", "shift(x) + LEVEL", "shift(x) - LEVEL"),
+    rerun("lazy constant", _LAZY, "helper.py", "LEVEL = 4", "LEVEL = 5"),
+    rerun("lazy increment", _LAZY, "helper.py", "LEVEL += 1", "LEVEL += 2"),
+    rerun("lazy second module", _LAZY, "extra.py", "x + STEP", "x - STEP"),
+    rerun("lazy second module's constant", _LAZY, "extra.py", "STEP = 1", "STEP = 2"),
+    rerun("lazy submodule", _LAZY, "pkg/sub.py", "other.K +", "other.K -"),
+    rerun("lazy submodule's constant", _LAZY, "pkg/other.py", "K = 3", "K = 4"),
+    rerun("lazy package constant", _LAZY, "pkg/__init__.py", "CONST = 8", "CONST = 9"),
+    rerun("lazy class attribute", _LAZY, "pkg/tools.py", "k = 1", "k = 2"),
+    rerun("lazy deep module", _LAZY, "pkg/deep/leaf.py", "+ 3", "+ 4"),
+    rerun("lazy patch", _LAZY, "helper.py", "LEVEL += 1", "LEVEL += 1\nTABLE['inner'] = lambda x: 0"),
+    keep("lazy unrelated function", _LAZY, "helper.py", "return 1", "return 2"),
+    keep("lazy unrelated global", _LAZY, "helper.py", "SPARE = [1]", "SPARE = [2]"),
+    keep("lazy docstring", _LAZY, "helper.py", '"""Document."""', '"""Explain."""'),
+    keep("lazy annotation", _LAZY, "helper.py", "(x: int) -> int", "(x: float)"),
+    keep("lazy comment", _LAZY, "helper.py", "LEVEL = 4", "# four\nLEVEL = 0x4"),
+    keep("lazy script part", _LAZY, "helper.py", "print(one(1))", "print(one(2))"),
+    keep("lazy unread constant", _LAZY, "pkg/other.py", "L = 4", "L = 5"),
+    keep("lazy unread import", _LAZY, "extra.py", "return 5", "return 6"),
+    rerun("import in a nested function", _NESTED, "helper.py", "far.K + x", "far.K - x"),
+    rerun("import in an imported function", _NESTED, "far.py", "K = 1", "K = 2"),
+    keep("unread in a nested import", _NESTED, "far.py", "J = 2", "J = 3"),
+    rerun("import with fallback", _TRY, "present.py", "return x", "return -x"),
+    rerun("import no longer missing", _TRY, {"missing_thing.py": "def go(x):\n    return 99\n"}),
+    rerun("import_module by constant", _BY_NAME, "plugins/alpha.py", "return 1", "return 5"),
+    rerun("import_module by pattern", _BY_NAME, "plugins/beta.py", "return 2", "return 5"),
+    rerun("__import__", _BY_NAME, "gamma.py", "return 3", "return 5"),
+    keep("not imported by name", _BY_NAME, "unrelated.py", "return 4", "return 5"),
+    rerun("import for its effect", _SIDE, "plugin.py", "x + 1", "x + 2"),
+    rerun("imported module passed on", _AS_VALUE, "tools.py", "return 1", "return 2"),
+    rerun("relative lazy import", _RELATIVE, "app/util.py", "x * D", "x + D"),
+    rerun("relative lazy constant", _RELATIVE, "app/consts.py", "C = 2", "C = 3"),
+    rerun("relative lazy import's constant", _RELATIVE, "app/consts.py", "D = 3", "D = 4"),
+    rerun("lazy star export", _EXPORT, "pkg/impl.py", "x + 1", "x + 2"),
+]

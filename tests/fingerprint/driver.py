@@ -1,0 +1,75 @@
+"""Fingerprint and run projects, each in a process forked from one that has only memori loaded.
+
+Reads lines of JSON ``{"folder": ..., "main": "import" or "script"}`` and writes for each a line with
+the digests and what the project's `run` returned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+import traceback
+
+import numpy as np  # loaded once, and not in each of the processes
+
+from memori.fingerprint import fingerprint
+
+
+PRELOADED = np.__name__
+
+
+def judge(folder: str, how: str) -> dict[str, object]:
+    """Return the digests of the project's `run`, and what it returns."""
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    sys.dont_write_bytecode = True
+    if how == "script":
+        run = runpy.run_path(os.path.join(folder, "main.py"), run_name="__main__")["run"]
+    else:
+        import main  # type: ignore[import-not-found]
+
+        run = main.run
+    code = fingerprint(run)
+    found: dict[str, object] = {
+        "fast": code.fast,
+        "canonical": code.canonical(),
+        "components": code.components(),
+        "unresolved": code.unresolved,
+    }
+    try:
+        found["result"] = repr(run(3))
+    except Exception as error:
+        found["result"] = f"{type(error).__name__}: {error}"
+    code.settle()
+    again = fingerprint(run)
+    found["settled"] = again.fast == code.fast
+    return found
+
+
+def main() -> None:
+    """Judge each project that standard input names."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(reading)
+            os.dup2(2, 1)
+            try:
+                found = judge(asked["folder"], asked.get("main", "import"))
+            except BaseException:
+                found = {"error": traceback.format_exc()}
+            with os.fdopen(writing, "w") as stream:
+                json.dump(found, stream)
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as stream:
+            told = stream.read()
+        _, status = os.waitpid(child, 0)
+        print(told or json.dumps({"error": f"died with status {status}"}))
+
+
+if __name__ == "__main__":
+    main()

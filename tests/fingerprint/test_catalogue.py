@@ -1,0 +1,82 @@
+"""The catalogue of edits, judged by running each project in a fresh process before and after."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fingerprint.catalogue import Edit, body, classes, harmless, imports, reach, values
+
+ROOT = Path(__file__).parents[2]
+DRIVER = Path(__file__).with_name("driver.py")
+EDITS = [
+    pytest.param(edit, id=f"{module.__name__.rpartition('.')[2]}: {edit.name}")
+    for module in (body, reach, classes, values, imports, harmless)
+    for edit in module.EDITS
+]
+
+
+def write(files: dict[str, str], folder: Path) -> None:
+    """Write a project."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def drive(requests: list[dict[str, str]], seed: str = "0") -> list[dict[str, object]]:
+    """Fingerprint and run projects, each in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, str(DRIVER)],
+        input="\n".join(map(json.dumps, requests)),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "PATH": ""},
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, object]]]:
+    """What each project gives before and after its edit, with two hash seeds."""
+    root = tmp_path_factory.mktemp("edits")
+    found: list[list[dict[str, object]]] = []
+    for when, seed in (("before", "1"), ("after", "2")):
+        requests = []
+        for number, param in enumerate(EDITS):
+            edit = param.values[0]
+            folder = root / when / str(number)
+            write(getattr(edit, when), folder)
+            requests.append({"folder": str(folder)})
+        found.append(drive(requests, seed))
+    return {
+        param.id: [before, after]  # type: ignore[misc]
+        for param, before, after in zip(EDITS, *found, strict=True)
+    }
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_reruns_if_and_only_if_it_changes_the_result(
+    edit: Edit, judged: dict[str, list[dict[str, object]]], request: pytest.FixtureRequest
+) -> None:
+    """An edit that changes the result changes both digests; another leaves one of them."""
+    name = request.node.callspec.id
+    before, after = judged[name]
+    assert "error" not in before, before["error"]
+    assert "error" not in after, after["error"]
+    assert edit.reruns == (before["result"] != after["result"]), "the catalogue is wrong"
+
+    same = before["fast"] == after["fast"] or (
+        before["canonical"] is not None and before["canonical"] == after["canonical"]
+    )
+
+    assert edit.reruns != same, (before["components"], after["components"])
+    if edit.reruns:
+        assert before["components"] != after["components"]
+    assert before["settled"]
+    assert after["settled"]
