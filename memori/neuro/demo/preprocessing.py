@@ -39,6 +39,7 @@ def preprocessing(work: str, fwhm: float, threshold: float, detrend: int) -> Pip
         "niimath {bold} -moco -1Dfile {motion} {moved}",
         outputs={"moved": "moved.nii.gz", "motion": "motion.1D"},
         stage_name="motion",
+        threads=1,
         hash_output=work,
     )
     mean = ShellStage(
@@ -67,6 +68,7 @@ def preprocessing(work: str, fwhm: float, threshold: float, detrend: int) -> Pip
         "niimath {boldref} -allineate {t1w} -cmass -savemat {to_t1w} {registered}",
         outputs={"to_t1w": "to_t1w.json", "registered": "registered.nii.gz"},
         stage_name="register",
+        threads=1,
         hash_output=work,
     )
     resample = ShellStage(

@@ -19,8 +19,6 @@ from typing import Any
 import nibabel
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import affine_transform
-from scipy.spatial.transform import Rotation
 
 from memori.neuro.images import save_image
 
@@ -48,6 +46,8 @@ def make_subject(subject: str, bids: str) -> tuple[str, str]:
 
 def _head(random: np.random.Generator) -> tuple[npt.NDArray[np.int16], Floats]:
     """Resample the template to 2 mm (x, y, z), up to 6 % larger or smaller along each axis."""
+    from scipy.ndimage import affine_transform  # slow to import, and not needed for a hit
+
     template = _carried_by("nilearn", _TEMPLATE)
     steps = 2 / random.uniform(0.94, 1.06, 3)  # in voxels of the template, which are of 1 mm
     shape = np.array(template.shape) // 2
@@ -92,6 +92,9 @@ def _movement(random: np.random.Generator, volumes: int) -> Floats:
 
 def _moved(brain: Floats, zooms: Floats, pose: Floats) -> Floats:
     """Turn and shift a brain (x, y, z) about the middle of its grid."""
+    from scipy.ndimage import affine_transform
+    from scipy.spatial.transform import Rotation
+
     turn = Rotation.from_euler("xyz", pose[:3], degrees=True).as_matrix()
     matrix = turn * zooms[None, :] / zooms[:, None]
     centre = (np.array(brain.shape) - 1) / 2
