@@ -272,3 +272,22 @@ def _reject_generators(function: object) -> None:
             f"{name} is a {kind} function: it returns before its work is done, so its result "
             "cannot be remembered. Wrap it in a function that returns the finished values."
         )
+
+
+def name_of(function: Any) -> str:
+    """Return the name that the records of a callable bear."""
+    while not hasattr(function, "__name__") and hasattr(function, "func"):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def full_name_of(function: Any) -> str:
+    """Return the name of a callable with its module, for people to read."""
+    owner = function if hasattr(function, "__qualname__") else type(function)
+    return f"{owner.__module__}.{owner.__qualname__}"
+
+
+def shown(inputs: Mapping[str, JSON]) -> str:
+    """Return inputs as a call would spell them, each cut to a readable length."""
+    texts = (f"{name}={value!r}" for name, value in inputs.items())
+    return ", ".join(t if len(t) <= 200 else f"{t[:197]}..." for t in texts) or "no inputs"

@@ -13,7 +13,7 @@ Not promised: an order among stages that do not depend on each other.
 from __future__ import annotations
 
 from memori.cases import Cases, run_cases
-from memori.digest.values import NotJSONError, to_json
+from memori.digest.values import to_json, to_json_as
 from memori.results import Results
 from memori.run import Run
 from memori.schedule import Workers, check_graph, run_graph, workers_for
@@ -296,8 +296,9 @@ class Pipeline:
         if len(args) == 1 and isinstance(args[0], Results):
             offered = {name: value for name, value in args[0].items() if self.takes(name)}
             args, kwargs = (), {**offered, **kwargs}
-        given = {name: _json(name, value) for name, value in kwargs.items()}
-        values = tuple(_json(f"*args[{place}]", value) for place, value in enumerate(args))
+        subject = "pipeline, argument {!r}"
+        given = {name: to_json_as(subject.format(name), each) for name, each in kwargs.items()}
+        values = tuple(to_json_as(subject.format(n), each) for n, each in enumerate(args))
         for name in given:
             if not any(stage.takes(name) for stage in self._order):
                 raise TypeError(f"no stage of the pipeline takes {name!r}{self._nearest(name)}")
@@ -341,14 +342,6 @@ class Pipeline:
 def _run_node(stage: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
     """Run a stage in a worker."""
     return stage._run(args, kwargs)
-
-
-def _json(name: str, value: object) -> JSON:
-    try:
-        return to_json(value)
-    except NotJSONError as error:
-        error.subject = f"pipeline, argument {name!r}"
-        raise
 
 
 def _plain_name(node: Node) -> str:

@@ -13,17 +13,18 @@ callable is given a `Path` as str and a tuple as list, on every run.
 
 from __future__ import annotations
 
-import os
-import re
 import sys
+import warnings
 
 from memori.artifacts import find_inputs, spelled_values
 from memori.decision import Change, Decision, decide, exact_hit
-from memori.digest.values import NotJSONError, copy_json, to_json
+from memori.digest.values import copy_json, to_json_as
 from memori.entry import Fingerprint
 from memori.errors import MemoriWarning, StageError
 from memori.fingerprint import fingerprint
-from memori.parameters import parameters_of
+from memori.outputs import Outputs
+from memori.parameters import full_name_of, name_of, parameters_of, shown
+from memori.place import Place
 from memori.recording import Recording
 from memori.results import Results
 from memori.run import Run
@@ -32,15 +33,15 @@ from memori.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from logging import Logger
     from typing import Any, ClassVar, Literal
 
     from memori.digest.values import JSON
     from memori.entry import Entry
     from memori.fingerprint import Code
     from memori.schedule import Workers
-
-_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
 class Stage:
@@ -102,33 +103,22 @@ class Stage:
         **static: object,
     ) -> None:
         self.function = function
-        self.stage_name = stage_name or _name_of(function)
+        self.stage_name = stage_name or name_of(function)
         self._parameters = parameters_of(function)
-        self._outputs = _output_names(self._subject, stage_outputs, stage_output)
-        self._aliases = dict(aliases or {})
-        for output in self._aliases:
-            if output not in self._outputs:
-                raise ValueError(
-                    f"{self._subject}: the alias of {output!r} names no output "
-                    f"(outputs: {', '.join(self._outputs)})"
-                )
+        self._outputs = Outputs(self._subject, stage_outputs, stage_output, aliases)
         self._depends_on = tuple(depends_on)
         self._code_version = code_version
         self.hash_output = hash_output
         self._parameters.reject_unknown(static, self._subject, self._places)
-        self._static = {name: self._static_json(name, value) for name, value in static.items()}
+        self._static = {
+            name: to_json_as(f"{self._subject}, argument {name!r}", value)
+            for name, value in static.items()
+        }
         self._last: Run = Run({}, Results(), False)
 
     @property
     def _subject(self) -> str:
         return f"stage {self.stage_name!r}"
-
-    def _static_json(self, name: str, value: object) -> JSON:
-        try:
-            return to_json(value)
-        except NotJSONError as error:
-            error.subject = f"{self._subject}, argument {name!r}"
-            raise
 
     def __repr__(self) -> str:
         kind = type(self).__name__
@@ -144,7 +134,7 @@ class Stage:
     @property
     def outputs(self) -> list[str]:
         """Names of the outputs."""
-        return list(self._outputs)
+        return list(self._outputs.names)
 
     @property
     def args(self) -> dict[str, JSON]:
@@ -154,12 +144,12 @@ class Stage:
     @property
     def aliases(self) -> dict[str, str]:
         """The further names under which outputs are offered."""
-        return dict(self._aliases)
+        return dict(self._outputs.aliases)
 
     @property
     def offers(self) -> list[str]:
         """Names under which results can be taken: outputs and aliases."""
-        return [*self._outputs, *self._aliases.values()]
+        return [*self._outputs.names, *self._outputs.aliases.values()]
 
     @property
     def required(self) -> list[str]:
@@ -193,22 +183,13 @@ class Stage:
     @property
     def hash_output(self) -> str | None:
         """The folder in which runs are remembered; it may hold fields."""
-        return self._hash_output
+        return None if self._place is None else self._place.text
 
     @hash_output.setter
     def hash_output(self, folder: str | os.PathLike[str] | None) -> None:
-        text = None if folder is None else os.path.expanduser(os.fspath(folder))
-        if text == "":
-            raise ValueError(f"{self._subject}: hash_output is empty; give a folder, or None")
-        fields = dict.fromkeys(m[1] for m in _FIELD.finditer(text or "") if m[1] is not None)
-        for field in fields:
-            if not field.isidentifier():
-                raise ValueError(
-                    f"{self._subject}: hash_output {text!r} has the field {{{field}}}, which is "
-                    "no name of an input; write {{ for a brace"
-                )
+        self._place = None if folder is None else Place(self._subject, folder)
+        fields = () if self._place is None else self._place.fields
         self._places = tuple(name for name in fields if not self._parameters.takes(name))
-        self._hash_output = text
 
     # Running
 
@@ -271,7 +252,7 @@ class Stage:
         if root is not None:
             return self._remembered(bound, inputs, root, forced=forced)
         values = self._execute(bound, Running(self.stage_name, (), None))
-        return Run(inputs, self._with_aliases(values), True)
+        return Run(inputs, self._outputs.results(values), True)
 
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
         """Return the decision that `run` would take, with its reasons, without running.
@@ -296,26 +277,7 @@ class Stage:
         return self._parameters.bind(self._subject, args, kwargs, self._static, self._places)
 
     def _root(self, inputs: Mapping[str, JSON]) -> str | None:
-        if self._hash_output is None:
-            return None
-        if "{" not in self._hash_output and "}" not in self._hash_output:
-            return os.path.abspath(self._hash_output)
-
-        def fill(match: re.Match[str]) -> str:
-            return match[0][0] if match[1] is None else self._field(match[1], inputs)
-
-        return os.path.abspath(_FIELD.sub(fill, self._hash_output))
-
-    def _field(self, name: str, inputs: Mapping[str, JSON]) -> str:
-        value = inputs.get(name)
-        text = str(value)
-        is_plain = isinstance(value, (str, int, float)) and text not in ("", ".", "..")
-        if not is_plain or os.sep in text or "\0" in text:
-            raise ValueError(
-                f"{self._subject}: the field {{{name}}} of hash_output {self._hash_output!r} is "
-                f"filled with {value!r}; it must be a text or number that can name one folder"
-            )
-        return text
+        return None if self._place is None else self._place.fill(inputs)
 
     def _fingerprint(self, inputs: dict[str, JSON], store: Store) -> Fingerprint:
         code = fingerprint(
@@ -333,7 +295,7 @@ class Stage:
             inputs = {name: value for name, value in inputs.items() if name not in left_out}
         by_name = self._names_files_by == "name"
         values, files = find_inputs(inputs, store.root, store.memo, by_name=by_name)
-        return Fingerprint(values, files, code, surroundings, self._outputs)
+        return Fingerprint(values, files, code, surroundings, self._outputs.names)
 
     def _remembered(
         self, bound: dict[str, JSON], inputs: dict[str, JSON], root: str, *, forced: bool
@@ -341,8 +303,10 @@ class Stage:
         store = Store(root, self.stage_name)
         found = self._fingerprint(inputs, store)
         if not forced:
-            decision = decide(self.stage_name, found, store, against_latest=self._is_heard())
-            self._log_info("%s", decision)
+            logger = _heard_logger()
+            decision = decide(self.stage_name, found, store, against_latest=logger is not None)
+            if logger is not None:
+                logger.info("%s", decision)
             if decision.entry is not None and decision.hit:
                 return self._hit(decision.entry, found, inputs, store)
         place = (root, store.name, found.key)
@@ -363,7 +327,7 @@ class Stage:
         store: Store,
         place: tuple[str, ...],
     ) -> Run:
-        function = _full_name_of(self.function)
+        function = full_name_of(self.function)
         recording = Recording(self._subject, self.stage_name, function, found, store)
         try:
             values = self._execute(bound, Running(self.stage_name, place, recording.new_folder))
@@ -371,18 +335,20 @@ class Stage:
             found.code.settle()
         entry = recording.finish(
             values,
-            self._with_aliases(values),
+            self._outputs.results(values),
             lambda: self._fingerprint_with(found.code, inputs, store, found.surroundings),
         )
-        results = self._with_aliases(values) if entry is None else self._restored(entry, store.root)
-        return Run(inputs, results, True)
+        if entry is None:
+            return Run(inputs, self._outputs.results(values), True)
+        return Run(inputs, self._restored(entry, store.root), True)
 
     def _hit(self, entry: Entry, found: Fingerprint, inputs: dict[str, JSON], store: Store) -> Run:
         if not store.views_show(entry.key):
             try:
                 store.show(entry, found.names)
             except OSError as error:
-                self._warn(f"the files that describe the latest run cannot be written: {error}")
+                message = f"the files that describe the latest run cannot be written: {error}"
+                warnings.warn(f"{self._subject}: {message}", MemoriWarning, stacklevel=4)
         return Run(inputs, self._restored(entry, store.root), False)
 
     def _latest(self, root: str | None) -> Results:
@@ -392,22 +358,16 @@ class Stage:
                 f"{self._subject}: force_skip_stage asks for the latest recorded outputs, and "
                 f"there are none in {root or 'a stage without hash_output'}; run it once"
             )
-        if entry.record["declared"] != list(self._outputs):
+        if entry.record["declared"] != self.outputs:
             raise StageError(
                 f"{self._subject}: the latest recorded outputs in {root} are "
-                f"{', '.join(entry.record['declared'])}, and {', '.join(self._outputs)} are "
+                f"{', '.join(entry.record['declared'])}, and {', '.join(self.outputs)} are "
                 "declared; run it once"
             )
         return self._restored(entry, root)
 
     def _restored(self, entry: Entry, root: str) -> Results:
-        return self._with_aliases(spelled_values(entry.outputs, entry.artifacts, root))
-
-    def _with_aliases(self, values: dict[str, JSON]) -> Results:
-        results = Results(values)
-        for output, alias in self._aliases.items():
-            results[alias] = copy_json(values[output])
-        return results
+        return self._outputs.results(spelled_values(entry.outputs, entry.artifacts, root))
 
     def _execute(self, bound: dict[str, JSON], run: Running) -> dict[str, JSON]:
         bound = {name: value for name, value in bound.items() if name not in self._places}
@@ -416,43 +376,13 @@ class Stage:
             try:
                 value = self._parameters.call(self.function, copy_json(bound))
             except BaseException as error:
-                error.add_note(f"memori: raised in {self._subject} with {_shown(bound)}")
+                error.add_note(f"memori: raised in {self._subject} with {shown(bound)}")
                 raise
         return self._named(value)
 
     def _named(self, value: object) -> dict[str, JSON]:
         """Give each returned value its name, as JSON."""
-        names = self._outputs
-        values: Sequence[object] = (value,)
-        if len(names) != 1:
-            values = () if value is None and not names else value  # type: ignore[assignment]
-            if not isinstance(values, (tuple, list)) or len(values) != len(names):
-                got = f"{len(values)} values" if isinstance(values, (tuple, list)) else repr(value)
-                raise StageError(
-                    f"{self._subject} declares {len(names)} outputs ({', '.join(names)}) and "
-                    f"returned {got[:200]}; return a tuple with one value for each name"
-                )
-        named: dict[str, JSON] = {}
-        for name, each in zip(names, values, strict=True):
-            try:
-                named[name] = to_json(each)
-            except NotJSONError as error:
-                error.subject = f"{self._subject}, output {name!r}"
-                raise
-        return named
-
-    def _is_heard(self) -> bool:
-        logging = sys.modules.get("logging")  # where nobody imported it, nobody listens
-        return logging is not None and logging.getLogger(__name__).isEnabledFor(logging.INFO)
-
-    def _log_info(self, message: str, *args: object) -> None:
-        if self._is_heard():
-            sys.modules["logging"].getLogger(__name__).info(message, *args)
-
-    def _warn(self, message: str) -> None:
-        import warnings
-
-        warnings.warn(f"{self._subject}: {message}", MemoriWarning, stacklevel=5)
+        return self._outputs.named(value)
 
     # What kinds of stages differ in
 
@@ -464,33 +394,7 @@ class Stage:
         """Raise before a run that cannot work."""
 
 
-def _name_of(function: Any) -> str:
-    while not hasattr(function, "__name__") and hasattr(function, "func"):
-        function = function.func
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _full_name_of(function: Any) -> str:
-    owner = function if hasattr(function, "__qualname__") else type(function)
-    return f"{owner.__module__}.{owner.__qualname__}"
-
-
-def _output_names(
-    subject: str, names: str | Sequence[str] | None, other: str | Sequence[str] | None
-) -> tuple[str, ...]:
-    if names is not None and other is not None:
-        raise TypeError(f"{subject}: stage_outputs and stage_output are one thing; give one")
-    chosen = other if names is None else names
-    if chosen is None:
-        return ("output",)
-    listed = (chosen,) if isinstance(chosen, str) else tuple(chosen)
-    if not all(isinstance(name, str) and name for name in listed):
-        raise TypeError(f"{subject}: stage_outputs are names, got {chosen!r}")
-    if len(set(listed)) != len(listed):
-        raise ValueError(f"{subject}: stage_outputs {chosen!r} holds a name twice")
-    return listed
-
-
-def _shown(inputs: Mapping[str, JSON]) -> str:
-    texts = (f"{name}={value!r}" for name, value in inputs.items())
-    return ", ".join(t if len(t) <= 200 else f"{t[:197]}..." for t in texts) or "no inputs"
+def _heard_logger() -> Logger | None:
+    logging = sys.modules.get("logging")  # where nobody imported it, nobody listens
+    logger: Logger | None = None if logging is None else logging.getLogger(__name__)
+    return logger if logger is not None and logger.isEnabledFor(logging.INFO) else None

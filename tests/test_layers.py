@@ -25,7 +25,7 @@ LAYERS = [
     {"artifacts", "entry", "store"},
     {"decision"},
     {"schedule"},
-    {"parameters", "recording", "results", "run", "running", "stage"},
+    {"outputs", "parameters", "place", "recording", "results", "run", "running", "stage"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},

@@ -123,6 +123,15 @@ def to_json(value: object, pointer: Pointer = ()) -> JSON:
     return _scalar(value, pointer)
 
 
+def to_json_as(subject: str, value: object) -> JSON:
+    """Turn a value into JSON as `to_json` does; its error begins with `subject`."""
+    try:
+        return to_json(value)
+    except NotJSONError as error:
+        error.subject = subject
+        raise
+
+
 def _key(key: object, owner: object, pointer: Pointer) -> str:
     if not isinstance(key, str):
         raise NotJSONError(owner, pointer, f"the key {key!r} is not a string")

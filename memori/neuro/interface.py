@@ -30,7 +30,7 @@ from nipype.interfaces.io import DataSink
 from nipype.utils.functions import create_function_from_source
 
 from memori.decision import Change, Decision
-from memori.digest.values import NotJSONError, to_json
+from memori.digest.values import NotJSONError, to_json, to_json_as
 from memori.errors import MemoriError, StageError
 from memori.neuro import tools
 from memori.neuro.belongings import (
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from memori.run import Run
     from memori.schedule import Workers
 
-_SHOWN_ONLY = frozenset(
+SHOWN_ONLY = frozenset(
     {"terminal_output", "write_cmdline", "resource_monitor", "ignore_exception", "ldd"}
 )
 
@@ -82,8 +82,8 @@ class InterfaceCall:
         self.recipe = Recipe(interface)
         values = self.recipe.values
         source = values.get("function_str")
-        function = None if source is None else _compiled(source, interface)
-        self.__name__ = getattr(function, "__name__", None) or _name_of(interface)
+        function = None if source is None else compiled_function(interface)
+        self.__name__ = getattr(function, "__name__", None) or name_of(interface)
         self.__qualname__ = self.recipe.kind.__qualname__
         self.__module__ = self.recipe.kind.__module__
         self.__signature__ = parameters(interface, values)
@@ -114,15 +114,18 @@ class InterfaceCall:
         return self._code
 
 
-def _compiled(source: str, interface: Interface) -> Any:
+def compiled_function(interface: Interface) -> Any:
     """Return the function of a `Function` interface, so that what it reaches can be followed."""
     try:
-        return create_function_from_source(source, getattr(interface, "imports", None))
+        return create_function_from_source(
+            interface.inputs.function_str, getattr(interface, "imports", None)
+        )
     except Exception:  # an import that fails here and now: the text counts
         return None
 
 
-def _name_of(interface: Interface) -> str:
+def name_of(interface: Interface) -> str:
+    """Return what people call an interface."""
     if type(interface) is CommandLine:
         return os.path.basename(str(interface.cmd).split()[0])
     return type(interface).__name__
@@ -134,7 +137,7 @@ def _counted(state: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
     return {
         name: value
         for name, value in state.items()
-        if names[name] not in _SHOWN_ONLY | THREADS and name not in values
+        if names[name] not in SHOWN_ONLY | THREADS and name not in values
     }
 
 
@@ -305,14 +308,11 @@ class NipypeStage(Stage):
     def _named(self, value: object) -> dict[str, JSON]:
         """Keep the outputs that came back defined."""
         assert isinstance(value, dict), "an InterfaceCall returns its outputs by name"
-        named: dict[str, JSON] = {}
-        for name, each in value.items():
-            try:
-                named[name] = to_json(each)
-            except NotJSONError as error:
-                error.subject = f"{self._subject}, output {name!r}"
-                raise
-        for output in self._aliases:
+        named = {
+            name: to_json_as(f"{self._subject}, output {name!r}", each)
+            for name, each in value.items()
+        }
+        for output in self._outputs.aliases:
             if output not in named:
                 raise StageError(
                     f"{self._subject}: the output {output!r} has an alias and came back undefined"

@@ -1,0 +1,99 @@
+"""The outputs of a stage: their names, and the values that a callable returned for them."""
+
+from __future__ import annotations
+
+from memori.digest.values import copy_json, to_json_as
+from memori.errors import StageError
+from memori.results import Results
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from memori.digest.values import JSON
+
+    Names = str | Sequence[str] | None
+
+
+class Outputs:
+    """The declared outputs of a stage.
+
+    Parameters
+    ----------
+    subject : str
+        What errors call the stage.
+    names, other : str or sequence of str, optional
+        The names, under either spelling of the parameter; one output called ``output`` by default.
+    aliases : mapping of str to str, optional
+        Further names under which outputs are offered.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the names are no names, given twice, or an alias stands for none of them.
+    """
+
+    __slots__ = ("_subject", "aliases", "names")
+
+    def __init__(
+        self, subject: str, names: Names, other: Names, aliases: Mapping[str, str] | None
+    ) -> None:
+        self._subject = subject
+        self.names = _checked_names(subject, names, other)
+        self.aliases = dict(aliases or {})
+        for output in self.aliases:
+            if output not in self.names:
+                raise ValueError(
+                    f"{subject}: the alias of {output!r} names no output "
+                    f"(outputs: {', '.join(self.names)})"
+                )
+
+    def named(self, value: object) -> dict[str, JSON]:
+        """Give what a callable returned its names, as JSON.
+
+        Raises
+        ------
+        StageError
+            If there are not exactly as many values as names.
+        NotJSONError
+            If JSON cannot hold one.
+        """
+        values: Sequence[object] = (value,)
+        if len(self.names) != 1:
+            values = self._several(value)
+        return {
+            name: to_json_as(f"{self._subject}, output {name!r}", each)
+            for name, each in zip(self.names, values, strict=True)
+        }
+
+    def _several(self, value: object) -> Sequence[object]:
+        if value is None and not self.names:
+            return ()
+        if isinstance(value, (tuple, list)) and len(value) == len(self.names):
+            return value
+        got = f"{len(value)} values" if isinstance(value, (tuple, list)) else repr(value)[:200]
+        raise StageError(
+            f"{self._subject} declares {len(self.names)} outputs ({', '.join(self.names)}) and "
+            f"returned {got}; return a tuple with one value for each name"
+        )
+
+    def results(self, values: dict[str, JSON]) -> Results:
+        """Return the values, and each alias with its own copy."""
+        results = Results(values)
+        for output, alias in self.aliases.items():
+            results[alias] = copy_json(values[output])
+        return results
+
+
+def _checked_names(subject: str, names: Names, other: Names) -> tuple[str, ...]:
+    if names is not None and other is not None:
+        raise TypeError(f"{subject}: stage_outputs and stage_output are one thing; give one")
+    chosen = other if names is None else names
+    if chosen is None:
+        return ("output",)
+    listed = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    if not all(isinstance(name, str) and name for name in listed):
+        raise TypeError(f"{subject}: stage_outputs are names, got {chosen!r}")
+    if len(set(listed)) != len(listed):
+        raise ValueError(f"{subject}: stage_outputs {chosen!r} holds a name twice")
+    return listed

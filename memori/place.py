@@ -1,0 +1,81 @@
+"""Where a stage remembers: a folder whose name may hold fields filled from the inputs."""
+
+from __future__ import annotations
+
+import os
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from memori.digest.values import JSON
+
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+
+
+class Place:
+    """A `hash_output` with its fields.
+
+    Parameters
+    ----------
+    subject : str
+        What errors call the stage.
+    folder : str or os.PathLike
+        Such as ``"work/{subject}"``; ``{{`` stands for a brace.
+
+    Attributes
+    ----------
+    text : str
+        The folder as it was written.
+    fields : tuple of str
+        The names that it needs.
+
+    Raises
+    ------
+    ValueError
+        If it is empty or a field is no name.
+    """
+
+    __slots__ = ("_subject", "fields", "text")
+
+    def __init__(self, subject: str, folder: str | os.PathLike[str]) -> None:
+        self._subject = subject
+        self.text = os.path.expanduser(os.fspath(folder))
+        if not self.text:
+            raise ValueError(f"{subject}: hash_output is empty; give a folder, or None")
+        found = [match[1] for match in _FIELD.finditer(self.text) if match[1] is not None]
+        self.fields = tuple(dict.fromkeys(found))
+        for field in self.fields:
+            if not field.isidentifier():
+                raise ValueError(
+                    f"{subject}: hash_output {self.text!r} has the field {{{field}}}, which is no "
+                    "name of an input; write {{ for a brace"
+                )
+
+    def fill(self, inputs: Mapping[str, JSON]) -> str:
+        """Return the absolute folder for these inputs.
+
+        Raises
+        ------
+        ValueError
+            If a field is filled with what cannot name one folder.
+        """
+        if "{" not in self.text and "}" not in self.text:
+            return os.path.abspath(self.text)
+
+        def value_of(match: re.Match[str]) -> str:
+            return match[0][0] if match[1] is None else self._plain(match[1], inputs)
+
+        return os.path.abspath(_FIELD.sub(value_of, self.text))
+
+    def _plain(self, field: str, inputs: Mapping[str, JSON]) -> str:
+        value = inputs.get(field)
+        text = str(value)
+        is_plain = isinstance(value, (str, int, float)) and text not in ("", ".", "..")
+        if not is_plain or os.sep in text or "\0" in text:
+            raise ValueError(
+                f"{self._subject}: the field {{{field}}} of hash_output {self.text!r} is filled "
+                f"with {value!r}; it must be a text or number that can name one folder"
+            )
+        return text
