@@ -81,9 +81,10 @@ def read_header(source: Source, first: bytes) -> Header:
     if text != first:
         raise BrokenFileError("no MRtrix header")
     text += source.through(b"\nEND\n", MOST_HEADER)
+    text.decode()  # what is no UTF-8 is no header that every program reads
     written = text.split(b"\n")
-    if len(written) > MOST_LINES:
-        raise BrokenFileError(f"{len(written)} lines of header")
+    if written[0].strip() != first or len(written) > MOST_LINES:
+        raise BrokenFileError(f"{len(written)} lines of header, the first {written[0][:80]!r}")
     lines = []
     for number, line in enumerate(written):
         key, colon, value = line.partition(b":")
