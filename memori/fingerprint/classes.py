@@ -41,6 +41,8 @@ _OWN = words(
     "__static_attributes__ __qualname__ __slotnames__ __abstractmethods__ _abc_impl "
     "__parameters__ __type_params__ __orig_bases__ __annotate__ __annotate_func__ "
     "__annotations_cache__ __protocol_attrs__ __non_callable_proto_members__ "
+    "__readonly_keys__ __mutable_keys__ __closed__ __extra_items__ "
+    "__callable_proto_members_only__ "
     "__dataclass_fields__ __dataclass_params__ __replace__ __classdictcell__ __classcell__"
 )
 _GENERATED = words(
@@ -55,6 +57,7 @@ _ENUM_OWN = words(
     "__and__ __or__ __xor__ __invert__ __rand__ __ror__ __rxor__ _add_alias_ "
     "_add_value_alias_"
 )
+_TUPLE_OWN = words("_make _replace _asdict __replace__ __repr__ __getnewargs__ __getnewargs_ex__")
 _FIELD = ("name", "init", "repr", "hash", "compare", "kw_only")
 _PARAMS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 
@@ -64,7 +67,9 @@ def put_class(walk: Walk, value: object, out: State) -> None:
     assert isinstance(value, type)
     module, path = str(value.__module__), value.__qualname__
     loaded = sys.modules.get(module)
-    if is_extension(getattr(loaded, "__file__", None)) or not value.__flags__ & _HEAP:
+    file = getattr(loaded, "__file__", None)
+    compiled = is_extension(file) or (file is None and origin_of_class(value).kind == "stdlib")
+    if compiled or not value.__flags__ & _HEAP:
         out.append(b"X%b.%b;" % (module.encode(), path.encode()))
         walk.external_module(loaded, out)
         return
@@ -137,11 +142,14 @@ def _is_users(value: object) -> bool:
 
 
 def _is_generated(owner: type, name: str, value: object) -> bool:
-    """Return whether `dataclass` or `namedtuple` wrote this method."""
-    function = value.__func__ if isinstance(value, staticmethod) else value
+    """Return whether the standard library wrote this method for the class."""
+    function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
     if not isinstance(function, FunctionType):
         return False
-    if function.__globals__.get("__name__") == f"namedtuple_{owner.__name__}":
+    module = function.__globals__.get("__name__")
+    if module in ("typing", f"namedtuple_{owner.__name__}"):
+        return True
+    if name in _TUPLE_OWN and "_fields" in owner.__dict__ and module == "collections":
         return True
     if name not in _GENERATED or "__dataclass_fields__" not in owner.__dict__:
         return False

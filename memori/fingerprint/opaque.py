@@ -73,10 +73,9 @@ def put_foreign(walk: Walk, value: Any, out: State) -> None:
 def _fill_foreign(walk: Walk, node: Node) -> None:
     value: Any = node.origin
     kind = type(value)
-    node.state.append(b"I")
-    walk.put(kind, node.state)
     compiled = getattr(value, "py_func", None)
     if compiled is not None:
+        walk.put(kind, node.state)
         walk.put(compiled, node.state)
         walk.put(getattr(value, "targetoptions", None), node.state)
         return
@@ -90,6 +89,8 @@ def _fill_foreign(walk: Walk, node: Node) -> None:
     if reduced is None:
         _put_attributes(walk, node)
         return
+    node.state.append(b"I")
+    walk.put(kind, node.state)
     if hasattr(value, "__dict__"):
         walk.guards.view(attributes_view, value)
     if not _is_plain(kind) and kind.__module__ not in _IMMUTABLE:

@@ -191,6 +191,7 @@ SPECIAL: dict[str, Handler] = {
     "builtins.member_descriptor": _descriptor,
     "builtins.method-wrapper": _descriptor,
     "collections._tuplegetter": _ignored,
+    "_collections._tuplegetter": _ignored,
     "fractions.Fraction": _fraction,
     "uuid.UUID": _uuid,
     "array.array": _machine_array,

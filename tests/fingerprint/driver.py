@@ -12,12 +12,12 @@ import runpy
 import sys
 import traceback
 
-import numpy as np  # loaded once, and not in each of the processes
-
 from memori.fingerprint import fingerprint
 
-
-PRELOADED = np.__name__
+try:
+    import numpy  # noqa: F401 (loaded once, and not in each of the processes)
+except ImportError:  # an interpreter that only the standard library belongs to
+    pass
 
 
 def judge(folder: str, how: str) -> dict[str, object]:

@@ -6,7 +6,10 @@ from tests.fingerprint.catalogue import Edit, keep, rerun
 
 _HEAD = """
 import array, collections, datetime, decimal, enum, fractions, pathlib, re, types, uuid
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    np = None
 class Kind(enum.Enum):
     A = 1
     B = 2
@@ -16,7 +19,7 @@ class Thing:
     def __repr__(self):
         return f"Thing{sorted(self.__dict__.items())}"
 def show(value):
-    if isinstance(value, np.ndarray):
+    if np and isinstance(value, np.ndarray):
         return value.dtype.str, value.dtype.names, value.shape, value.tolist()
     if isinstance(value, (types.MappingProxyType, memoryview)):
         return list(value)
