@@ -23,16 +23,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from memori.digest.files import file_digest, kind_of
+from memori.digest.files import file_digest, is_file
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import strings
 from memori.neuro import tools
-from memori.neuro.commandline import Command, Options, input_paths, script_place
+from memori.neuro.commandline import Command, Options, script_place
 from memori.neuro.containers import Container, container_of
 from memori.neuro.failures import CommandError
 from memori.neuro.outputs import (
@@ -44,6 +42,7 @@ from memori.neuro.outputs import (
     Stdout,
     output_of,
 )
+from memori.neuro.paths import input_paths, is_folder
 from memori.neuro.template import parse, parse_name
 from memori.stage import Stage
 
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
 
 __all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]
-
-_FOLDER_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
 class ShellStage(Stage):
@@ -66,8 +63,7 @@ class ShellStage(Stage):
         What the command writes, by name (`memori.neuro.outputs`); a single one is called
         ``output``. Without it, what the command prints.
     hash_output, stage_name, aliases, depends_on, code_version
-        As for `memori.Stage`. Fields of `hash_output` that the command does not take are inputs
-        all the same.
+        As for `memori.Stage`.
     timeout : float, optional
         Seconds after which the command is ended and has failed.
     env : mapping of str to str, optional
@@ -133,8 +129,7 @@ class ShellStage(Stage):
             exit_codes=tuple(exit_codes),
         )
         source = command if callable(command) else parse(command)
-        further = _FOLDER_FIELD.findall(os.fspath(hash_output or "").replace("{{", ""))
-        self.command = Command(source, _outputs_of(outputs), options, further)
+        self.command = Command(source, _outputs_of(outputs), options)
         self.threads = threads or 1
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         if threads is not None and "threads" in self.command.__signature__.parameters:
@@ -161,23 +156,20 @@ class ShellStage(Stage):
         if container is not None:
             found["container"] = container.identity(environment)
         else:
+            number = self.command.options.threads
+            ignored = () if number is None else tools.thread_variables(number)
             for program in (argv[0], *self._uses):
-                found.update(self._tool(program, environment))
+                found.update(tools.facts(program, environment, ignored=ignored))
         for name, value in self.command.own_environment(inputs).items():
             found.setdefault(f"env {name}", hashlib.sha256(os.fsencode(value)).hexdigest())
         for name, value in inputs.items():
-            if isinstance(value, (str, list, dict)):
+            if (
+                isinstance(value, (str, list, dict))
+                and name in self.command.__signature__.parameters
+            ):
                 found.update(_folders(name, value))
         found.update(_named_files(argv, inputs))
         return found
-
-    def _tool(self, program: str, environment: Mapping[str, str]) -> dict[str, JSON]:
-        path = tools.find(program, environment)
-        asked = None if path is None else tools.identity(program, path)
-        number = self.command.options.threads
-        ignored = () if number is None else tools.thread_variables(number)
-        counted = tools.surroundings(program, environment, ignored=ignored)
-        return {f"tool {program}": asked, **counted}
 
     def _check(self, inputs: Mapping[str, JSON]) -> None:
         argv = self.command.rehearse(inputs)
@@ -202,7 +194,7 @@ def _outputs_of(given: Spec | Mapping[str, Spec] | None) -> dict[str, Output]:
 def _folders(name: str, value: JSON) -> Iterator[tuple[str, JSON]]:
     """Digest each folder among the inputs: a command may read all that it holds."""
     for pointer, text in strings(value, (name,)):
-        if not isinstance(text, Folder) and kind_of(text) == stat.S_IFDIR:
+        if not isinstance(text, Folder) and is_folder(text):
             place = "".join(f"[{part!r}]" for part in pointer[1:])
             yield f"folder {name}{place}", folder_digest(text, _identity)
 
@@ -214,7 +206,7 @@ def _named_files(argv: Sequence[str], inputs: Mapping[str, JSON]) -> Iterator[tu
         path: f"script {os.path.basename(path)}" if place == script else f"file {path}"
         for place, text in enumerate(argv[1:], 1)
         for path in (text, text.partition("=")[2])
-        if path[:1] == os.sep and kind_of(path) == stat.S_IFREG
+        if path[:1] == os.sep and is_file(path)
     }
     for path in input_paths(inputs) if named else ():
         named.pop(path, None)

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from inspect import Parameter, Signature, signature
 from typing import Any
 
-from memori.digest.values import strings
 from memori.neuro import tools
 from memori.neuro.arguments import KINDS, Argument, Field, TemplateError, reject_option, text_of
 from memori.neuro.containers import Container
 from memori.neuro.failures import STREAMS, CommandError, empty, ended, keep_evidence, listing
-from memori.neuro.outputs import RESERVED, MissingOutputError, Output, fills, with_companions
+from memori.neuro.outputs import RESERVED, MissingOutputError, Output, fills
+from memori.neuro.paths import Links, absolute, input_paths
 from memori.neuro.process import run_process
 from memori.neuro.suites import suite_of
 from memori.neuro.template import Template
@@ -59,8 +59,6 @@ class Command:
         What it writes.
     options : Options
         How it is run.
-    further : iterable of str
-        Names of inputs besides those of the source and the outputs.
     """
 
     def __init__(
@@ -68,14 +66,13 @@ class Command:
         source: Source,
         outputs: Mapping[str, Output],
         options: Options,
-        further: Iterable[str] = (),
     ) -> None:
         self.source = source
         self.outputs = dict(outputs)
         self.options = options
         self.__name__ = self.__qualname__ = _name_of(source)
         self._own = {} if isinstance(source, Template) else _parameters_of(source)
-        self.__signature__ = self._make_signature(further)
+        self.__signature__ = self._make_signature()
         self.__doc__ = f"Run {source.text if isinstance(source, Template) else self.__name__}"
         self._defaults = {
             name: each.default
@@ -94,7 +91,7 @@ class Command:
     def __repr__(self) -> str:
         return f"<Command {self.__name__}>"
 
-    def _make_signature(self, further: Iterable[str]) -> Signature:
+    def _make_signature(self) -> Signature:
         """Return what the command takes: those without a default first."""
         named: dict[str, Parameter] = {}
         if isinstance(self.source, Template):
@@ -105,7 +102,7 @@ class Command:
         for output in self.outputs.values():
             for name in output.fields:
                 named.setdefault(name, _parameter(Field(name)))
-        for name in (*self._env_fields(), *further):
+        for name in self._env_fields():
             named.setdefault(name, _parameter(Field(name)))
         taken = [each for name, each in named.items() if name not in self.outputs]
         return Signature(sorted(taken, key=lambda each: (each.kind, each.default is not _EMPTY)))
@@ -242,7 +239,7 @@ class Command:
         places = self.places(values)
         for name, place in places.items():
             self.outputs[name].prepare(os.path.join(folder, place), values)
-        links = _Links(folder) if self.options.link_inputs else None
+        links = Links(folder) if self.options.link_inputs else None
         paths = self._paths(places, folder)
         argv = self.argv(values, paths, absolute if links is None else links.link)
         failure = self._execute(argv, folder, inputs)
@@ -295,57 +292,6 @@ class Command:
             reason = ended(done.code, done.seconds, timed_out=done.timed_out)
             raise CommandError(reason, timed_out=done.timed_out, **facts)
         return lambda reason: CommandError(reason, **facts)
-
-
-class _Links:
-    """Inputs as links in the run's folder, for tools that write beside their input."""
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._links: dict[str, str] = {}
-        self.made: frozenset[str] = frozenset()
-
-    def link(self, text: str) -> str:
-        """Return the link to what a text names, or the text if it names nothing."""
-        path = absolute(text)
-        if not os.path.isabs(path) or not os.path.exists(path):
-            return text
-        if path not in self._links:
-            place = os.path.basename(path)
-            if os.path.lexists(os.path.join(self._folder, place)):  # two inputs of one name
-                place = os.path.join(str(len(self._links) + 1), place)
-                os.mkdir(os.path.dirname(os.path.join(self._folder, place)))
-            self._links[path] = os.path.join(self._folder, place)
-            for each in with_companions(path) if os.path.isfile(path) else [path]:
-                name = os.path.join(os.path.dirname(place), os.path.basename(each))
-                os.symlink(each, os.path.join(self._folder, name))
-                self.made |= {name}
-        return self._links[path]
-
-
-def absolute(text: str) -> str:
-    """Return a text that names an existing file or folder as an absolute path, any other as it is.
-
-    Examples
-    --------
-    >>> absolute("no such file"), absolute("/")
-    ('no such file', '/')
-    """
-    try:
-        return os.path.abspath(text) if text and os.path.exists(text) else text
-    except ValueError:  # it holds a NUL
-        return text
-
-
-def input_paths(inputs: Mapping[str, Any]) -> list[str]:
-    """Return the absolute path of each existing file and folder that the inputs name."""
-    texts = (
-        text
-        for name, value in inputs.items()
-        if isinstance(value, (str, list, dict))
-        for _, text in strings(value, (name,))
-    )
-    return [path for path in map(absolute, texts) if path[:1] == os.sep and os.path.exists(path)]
 
 
 def _with_script(argv: list[str]) -> list[str]:

@@ -82,7 +82,8 @@ class Container:
         call = [*engine, "run", "--rm", "--name", name, "--pull", "never", "--workdir", folder]
         call += _each("--mount", mounts) + _each("--env", given) + self._user()
         call += ["--entrypoint", argv[0], *self.run_options, self.image, *argv[1:]]
-        return call, [*engine, "rm", "--force", name]
+        at_once = ["--time", "0"] if self.engine == "podman" else []
+        return call, [*engine, "rm", "--force", *at_once, name]
 
     def _apptainer(
         self, argv: Sequence[str], folder: str, binds: list[str], given: list[str]

@@ -92,11 +92,11 @@ def main() -> None:
         return
     import subprocess
 
-    groups = [each["group"] for each in running.values()]
-    end(list(running), [group for group in groups if isinstance(group, int)])
     for each in running.values():
         if isinstance(each["begin"], list):
             subprocess.run(each["begin"], stdin=subprocess.DEVNULL, check=False)
+    groups = [each["group"] for each in running.values()]
+    end(list(running), [group for group in groups if isinstance(group, int)])
 
 
 if __name__ == "__main__":

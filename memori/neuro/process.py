@@ -193,6 +193,8 @@ def _end(
     reap: bool = True,
 ) -> None:
     """End a command and all its children, asking first."""
+    if stop is not None:
+        subprocess.run(stop, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if process is not None and process.returncode is None:
         orphans.send(os.killpg, process.pid, signal.SIGTERM)
         try:
@@ -202,8 +204,6 @@ def _end(
             orphans.send(os.killpg, process.pid, signal.SIGKILL)
     for child in orphans.marked([mark]):
         orphans.send(os.kill, child, signal.SIGKILL)
-    if stop is not None:
-        subprocess.run(stop, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if process is not None and reap:
         process.wait()
 

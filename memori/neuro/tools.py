@@ -137,6 +137,25 @@ def identity(command: str, path: str) -> str:
     return fresh.identity
 
 
+def facts(
+    program: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
+) -> dict[str, str | None]:
+    """Return all that counts of a program: what it is, None if it is not there, and of the rest.
+
+    Parameters
+    ----------
+    program : str
+        As the command line names it.
+    environment : Mapping of str to str
+        What it would run in.
+    ignored : iterable of str
+        Variables that do not count.
+    """
+    path = find(program, environment)
+    asked = None if path is None else identity(program, path)
+    return {f"tool {program}": asked, **surroundings(program, environment, ignored=ignored)}
+
+
 def surroundings(
     command: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
 ) -> dict[str, str]:

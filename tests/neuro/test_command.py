@@ -69,7 +69,7 @@ def test_the_signature_is_real() -> None:
     )
     signature = inspect.signature(stage.command)
     assert ["in_file", "z", "subject", "frac", "g", "mask", "R"] == list(signature.parameters)
-    assert ["in_file", "z", "subject", "frac", "g", "mask", "R"] == stage.inputs
+    assert list(signature.parameters) == stage.inputs
     assert 0.5 == signature.parameters["frac"].default
     assert float is signature.parameters["frac"].annotation
     assert int is signature.parameters["g"].annotation
@@ -120,6 +120,14 @@ def test_fields_of_hash_output_are_inputs() -> None:
     stage = ShellStage("echo {x}", hash_output="work/{subject}")
     assert "1" == stage.run(x=1, subject="sub-01")["output"]
     assert Path("work/sub-01/echo.outputs").exists()
+
+
+def test_a_label_is_text_where_a_folder_has_its_name() -> None:
+    """In the root of a BIDS dataset, sub-01 is a subject; ./sub-01 is its folder."""
+    Path("sub-01").mkdir()
+    stage = ShellStage("echo {subject}")
+    assert "sub-01" == stage.run("sub-01")["output"]
+    assert os.path.abspath("sub-01") == stage.run("./sub-01")["output"]
 
 
 # Names that would break a shell

@@ -1,0 +1,208 @@
+"""One command, run where it is called, as a stage: what `memori run` and `memori map` do.
+
+Its inputs are its words and the files and folders that they name. Words that name outputs are
+marked, so that a file that is there the second time is no input.
+
+Not promised: files that the command reads or writes without a word that names them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memori.digest.folder import Folder
+from memori.errors import MemoriError
+from memori.neuro import tools
+from memori.neuro.failures import STREAMS, CommandError, keep_evidence
+from memori.neuro.failures import ended as how_ended
+from memori.neuro.process import Listener, run_process
+from memori.running import workdir
+from memori.stage import Stage
+
+if TYPE_CHECKING:
+    import argparse
+
+    from memori.digest.values import JSON
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as shells tell it
+_MARK = "output "
+
+
+class FailedError(Exception):
+    """The command failed; what it said has been said.
+
+    Attributes
+    ----------
+    code : int
+        Its exit code.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Invocation:
+    """One command in the current folder, as a callable for a stage.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The command.
+    outputs : sequence of str
+        Paths that it writes.
+    listen : callable, optional
+        Gets what it prints, while it runs.
+    """
+
+    __name__ = __qualname__ = "command"
+
+    def __init__(
+        self, words: Sequence[str], outputs: Sequence[str], listen: Listener | None = None
+    ) -> None:
+        self.words = list(words)
+        self.outputs = list(outputs)
+        self._listen = listen
+
+    def __fingerprint__(self) -> str:
+        """Nothing but the inputs counts."""
+        return "memori run"
+
+    def __call__(
+        self, words: list[str], values: list[str], folders: list[str], depends: list[str],
+        place: str,
+    ) -> tuple[str, str, list[str]]:  # fmt: skip
+        """Run the command; return its streams and its outputs."""
+        folder = str(workdir())
+        stdout, stderr = (os.path.join(folder, name) for name in STREAMS)
+        try:
+            ended = run_process(
+                self.words,
+                executable=tools.require(self.words[0], os.environ),
+                folder=os.getcwd(),
+                stdout=stdout,
+                stderr=stderr,
+                environment=os.environ,
+                listen=self._listen,
+            )
+        except OSError as error:
+            raise MemoriError(f"{self.words[0]} could not be started: {error}") from error
+        if ended.code:
+            keep_evidence(
+                CommandError(
+                    how_ended(ended.code, ended.seconds, timed_out=False),
+                    argv=self.words,
+                    code=ended.code,
+                    seconds=ended.seconds,
+                    stage_name=os.path.basename(self.words[0]),
+                    folder=folder,
+                )
+            )
+            raise FailedError(ended.code if ended.code > 0 else 128 - ended.code)
+        missing = [path for path in self.outputs if not os.path.exists(path)]
+        if missing:
+            raise MemoriError(
+                f"{self.words[0]} exited with code 0 and did not write {', '.join(missing)} (-o)"
+            )
+        return stdout, stderr, [_as_artifact(path) for path in self.outputs]
+
+
+class CommandStage(Stage):
+    """Remembers an `Invocation`.
+
+    Parameters
+    ----------
+    invocation : Invocation
+        The command.
+    hash_output : str
+        Where it is remembered.
+    stage_name : str
+        Under which name.
+    depends : sequence of str
+        Further files and folders that count.
+    """
+
+    def __init__(
+        self, invocation: Invocation, hash_output: str, stage_name: str, depends: Sequence[str] = ()
+    ) -> None:
+        for path in depends:
+            if not os.path.exists(path):
+                raise MemoriError(f"-c {path}: there is no such file or folder")
+        self.program = invocation.words[0]
+        outputs = {os.path.abspath(path) for path in invocation.outputs}
+        words = [f"{_MARK}{w}" if os.path.abspath(w) in outputs else w for w in invocation.words]
+        own = [os.path.abspath(hash_output), os.getcwd()]
+        super().__init__(
+            invocation,
+            ["stdout", "stderr", "outputs"],
+            hash_output,
+            stage_name,
+            words=words,
+            values=_values_of_options(invocation.words, outputs),
+            folders=_folders(invocation.words, [*outputs, *own]),
+            depends=[_as_artifact(path) for path in depends],
+            place=os.path.relpath(os.getcwd(), hash_output),
+        )
+
+    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        return dict(tools.facts(self.program, os.environ))
+
+
+def _as_artifact(path: str) -> str:
+    return Folder(path) if os.path.isdir(path) else path
+
+
+def _values_of_options(words: Iterable[str], outputs: set[str]) -> list[str]:
+    """Return the files in words such as ``--in=FILE``, there or not."""
+    values = [word.partition("=")[2] for word in words]
+    return [value for value in values if value and os.path.abspath(value) not in outputs]
+
+
+def _folders(words: Sequence[str], outputs: Iterable[str]) -> list[Folder]:
+    """Return the folders that the words name, without those that hold something of ours."""
+    found = []
+    for word in words[1:]:
+        path = os.path.abspath(word)
+        inside = path.rstrip(os.sep) + os.sep
+        if os.path.isdir(path) and not any(
+            f"{each}{os.sep}".startswith(inside) for each in outputs
+        ):
+            found.append(Folder(word))
+    return found
+
+
+def remember(
+    words: Sequence[str],
+    options: argparse.Namespace,
+    outputs: Sequence[str],
+    listen: Listener,
+) -> int:
+    """Run a command or replay it; return the exit code.
+
+    Parameters
+    ----------
+    words, outputs : sequence of str
+        The command, and what it writes.
+    options : argparse.Namespace
+        As `add_options` declares them.
+    listen : callable
+        Gets what it prints, by ``"stdout"`` or ``"stderr"`` and bytes; on a hit, too.
+    """
+    name = options.name or os.path.basename(words[0])
+    stage = CommandStage(Invocation(words, outputs, listen), options.folder, name, options.depends)
+    try:
+        if options.verbose:
+            listen("stderr", f"memori: {stage.explain()}\n".encode())
+        results = stage.run(force_run_stage=options.force)
+    except FailedError as error:
+        return error.code
+    except tools.ToolError as error:
+        listen("stderr", f"memori: {error}\n".encode())
+        return NOT_EXECUTABLE if os.path.exists(words[0]) and os.sep in words[0] else NOT_FOUND
+    if not stage.state:
+        for stream in ("stdout", "stderr"):
+            listen(stream, Path(results[stream]).read_bytes())
+    return 0

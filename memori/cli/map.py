@@ -1,0 +1,127 @@
+"""`memori map`: one command for each of several arguments, each remembered on its own.
+
+``memori map -j 4 -o '{/.}_brain.nii.gz' -- bet {} {/.}_brain ::: sub-*/anat/*_T1w.nii.gz``
+
+In the command and in `-o` stand, for each argument, as in GNU parallel:
+
+``{}``    the argument; at the end of the command where none of these stands in it
+``{/}``   its last part: the file's name
+``{.}``   the argument without its suffix, the whole of ``.nii.gz``
+``{/.}``  the file's name without its suffix
+
+What a command prints appears at once when it has ended, in the order of the arguments. The exit
+code is the number of commands that failed, 100 at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from memori.cli.run import add_options, command_of, forward
+from memori.errors import MemoriError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_USAGE = "memori map [-j N] [options of run] -- command args... ::: argument..."
+_MOST = 100
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command's arguments."""
+    parser = commands.add_parser(
+        "map",
+        help="run a command for each of several arguments",
+        usage=_USAGE,
+        description="Run a command for each argument after :::, as `memori run` does. {} stands "
+        "for the argument, {/} for its last part, {.} and {/.} for these without suffix, in the "
+        "command and in -o.",
+    )
+    parser.add_argument("-j", metavar="N", dest="jobs", type=int, default=1, help="at once")
+    add_options(parser)
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- command ... ::: argument...")
+    parser.set_defaults(run=run)
+
+
+def filled(text: str, argument: str) -> str:
+    """Return a word of the command for one argument.
+
+    Examples
+    --------
+    >>> filled("{/.}_brain.nii.gz", "sub-01/sub-01_T1w.nii.gz"), filled("{.}", "a/b.nii")
+    ('sub-01_T1w_brain.nii.gz', 'a/b')
+    """
+    from memori.neuro.arguments import suffix
+
+    bare = argument[: len(argument) - len(suffix(argument))]
+    stands_for = {
+        "{}": argument,
+        "{/}": os.path.basename(argument),
+        "{.}": bare,
+        "{/.}": os.path.basename(bare),
+    }
+    for mark, value in stands_for.items():
+        if mark in text:  # one kind at most, so that an argument with braces is left alone
+            return text.replace(mark, value)
+    return text
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the commands and return how many failed."""
+    words = command_of(arguments.words, _USAGE)
+    if ":::" not in words or arguments.jobs < 1:
+        raise MemoriError(
+            f"memori map needs ::: before its arguments, and -j of 1 or more: {_USAGE}"
+        )
+    place = words.index(":::")
+    command, listed = words[:place], words[place + 1 :]
+    if not any(filled(word, "\0") != word for word in command):
+        command = [*command, "{}"]
+    from concurrent.futures import ThreadPoolExecutor
+
+    from memori.neuro.process import end_all
+
+    pool = ThreadPoolExecutor(arguments.jobs)
+    try:
+        going = [pool.submit(_one, command, arguments, each) for each in listed]
+        codes = [_tell(each, future) for each, future in zip(listed, going, strict=True)]
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_all()
+        raise
+    finally:
+        pool.shutdown()
+    return min(_MOST, sum(code != 0 for code in codes))
+
+
+def _one(
+    command: Sequence[str], arguments: argparse.Namespace, argument: str
+) -> tuple[int, list[tuple[str, bytes]]]:
+    """Run one command; return its exit code and what it printed."""
+    from memori.cli.invocation import remember
+
+    printed: list[tuple[str, bytes]] = []
+    code = remember(
+        [filled(word, argument) for word in command],
+        arguments,
+        [filled(word, argument) for word in arguments.outputs],
+        lambda stream, chunk: printed.append((stream, chunk)),
+    )
+    return code, printed
+
+
+def _tell(argument: str, future: Future[tuple[int, list[tuple[str, bytes]]]]) -> int:
+    try:
+        code, printed = future.result()
+    except MemoriError as error:
+        print(f"memori: {argument}: {error}", file=sys.stderr)
+        return 1
+    for stream, chunk in printed:
+        forward(stream, chunk)
+    if code:
+        print(f"memori: {argument}: exit code {code}", file=sys.stderr)
+    return code

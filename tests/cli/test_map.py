@@ -1,0 +1,77 @@
+"""`memori map`: one command for each of several arguments."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from memori.cli import main
+from memori.cli.map import filled
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_each_argument_is_remembered_on_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """A changed file reruns its own command only; the order printed is that of the arguments."""
+    for name in ("a.txt", "b.txt", "c.txt"):
+        Path(name).write_text(name[0])
+    script = 'echo "$0" >> count; cat "$0"; cat "$0" > "$1"'
+    words = ["map", "-j", "2", "-o", "{.}.out", "--", "sh", "-c", script, "{}", "{.}.out"]
+    words += [":::", "a.txt", "b.txt", "c.txt"]
+    assert 0 == main(words)
+    assert "abc" == capfd.readouterr().out
+    Path("b.txt").write_text("B")
+    assert 0 == main(words)
+    assert "aBc" == capfd.readouterr().out
+    assert ["a.txt", "b.txt", "b.txt", "c.txt"] == sorted(Path("count").read_text().split())
+    Path("c.out").unlink()
+    assert 0 == main(words)
+    assert Path("c.out").read_text() == "c"
+
+
+def test_failures_do_not_take_others_down(capfd: pytest.CaptureFixture[str]) -> None:
+    """The exit code counts them, and each is named."""
+    words = ["map", "--", "sh", "-c", 'test "$0" = good && echo ok', ":::", "bad", "good", "worse"]
+    assert 2 == main(words)
+    out, err = capfd.readouterr()
+    assert "ok\n" == out
+    assert "memori: bad: exit code 1" in err
+    assert "memori: worse: exit code 1" in err
+
+
+def test_commands_run_side_by_side() -> None:
+    """As many as -j says."""
+    began = time.monotonic()
+    assert 0 == main(["map", "-j", "4", "--", "sleep", ":::", "0.51", "0.52", "0.53", "0.54"])
+    assert time.monotonic() - began < 1.6
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("{}", "d/x.y.nii.gz"),
+        ("{/}", "x.y.nii.gz"),
+        ("{.}", "d/x.y"),
+        ("{/.}_b.nii", "x.y_b.nii"),
+        ("--in={}", "--in=d/x.y.nii.gz"),
+        ("-f", "-f"),
+        ("{other}", "{other}"),
+    ],
+)
+def test_what_stands_for_the_argument(word: str, expected: str) -> None:
+    """As in GNU parallel, with suffixes as the field has them."""
+    assert expected == filled(word, "d/x.y.nii.gz")
+
+
+def test_wrong_use_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without ::: there is nothing to map."""
+    assert 1 == main(["map", "--", "echo"])
+    assert ":::" in capsys.readouterr().err
+    assert 1 == main(["map", "-j", "0", "--", "echo", ":::", "a"])

@@ -1,0 +1,236 @@
+"""`memori run`: a command of a shell script, remembered."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from memori.cli import main
+
+MEMORI = [sys.executable, "-c", "import sys; from memori.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test in a folder of its own, and find memori from there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = str(Path(__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", root)
+
+
+def memori(*words: str | bytes) -> subprocess.CompletedProcess[str]:
+    """Run memori as a user does."""
+    return subprocess.run([*MEMORI, *words], capture_output=True, text=True, check=False)  # type: ignore[list-item]
+
+
+def ran() -> int:
+    """Return how often the counting command ran."""
+    return len(Path("count").read_text().split()) if Path("count").exists() else 0
+
+
+COUNT = 'echo x >> count; cat "$0" 2>/dev/null; echo told >&2; cat "$0" > "$1"'
+
+
+def copy(*options: str, name: str = "in.txt") -> subprocess.CompletedProcess[str]:
+    """Remember a command that copies, prints and counts."""
+    return memori("run", "-o", "out.txt", *options, "--", "sh", "-c", COUNT, name, "out.txt")
+
+
+def test_a_hit_replays_what_was_printed() -> None:
+    """Both streams, and the exit code of success."""
+    Path("in.txt").write_text("hello\n")
+    for _ in range(2):
+        done = copy()
+        assert (0, "hello\n", "told\n") == (done.returncode, done.stdout, done.stderr)
+    assert 1 == ran()
+
+
+def test_inputs_tool_and_outputs_count() -> None:
+    """A changed input, an edited or deleted output, another word: each runs again."""
+    Path("in.txt").write_text("one")
+    copy()
+    Path("in.txt").write_text("two")
+    copy()
+    assert (2, "two") == (ran(), Path("out.txt").read_text())
+    Path("out.txt").write_text("edited")
+    copy()
+    assert (3, "two") == (ran(), Path("out.txt").read_text())
+    Path("out.txt").unlink()
+    copy()
+    assert 4 == ran()
+    Path("in2.txt").write_text("two")
+    copy(name="in2.txt")
+    assert 5 == ran()
+    copy("--force", name="in2.txt")
+    assert 6 == ran()
+    copy(name="in2.txt")
+    assert 6 == ran()
+
+
+def test_dependents_count() -> None:
+    """-c names what the command reads without saying so."""
+    Path("in.txt").write_text("one")
+    Path("config").write_text("a")
+    copy("-c", "config")
+    copy("-c", "config")
+    assert 1 == ran()
+    Path("config").write_text("b")
+    copy("-c", "config")
+    assert 2 == ran()
+    done = copy("-c", "missing")
+    assert (1, True) == (done.returncode, "no such file" in done.stderr)
+
+
+def test_an_output_that_was_not_declared_is_no_new_input() -> None:
+    """The file that only the command made counts as it left it."""
+    Path("in.txt").write_text("one")
+    for _ in range(3):
+        memori("run", "--", "sh", "-c", COUNT, "in.txt", "out.txt")
+    assert 1 == ran()
+    Path("out.txt").write_text("edited")
+    memori("run", "--", "sh", "-c", COUNT, "in.txt", "out.txt")
+    assert 2 == ran()
+
+
+def test_files_in_options_count() -> None:
+    """--in=FILE names a file, too."""
+    Path("in.txt").write_text("one")
+    command = ["run", "--", "sh", "-c", 'echo x >> count; cat "${0#--in=}"', "--in=in.txt"]
+    assert "one" == memori(*command).stdout
+    memori(*command)
+    assert 1 == ran()
+    Path("in.txt").write_text("two")
+    assert "two" == memori(*command).stdout
+
+
+def test_folders_count_with_all_they_hold() -> None:
+    """One among the inputs, one as an output."""
+    Path("data").mkdir()
+    Path("data/a").write_text("one")
+    command = ["run", "-o", "out", "--", "sh", "-c",
+               'echo x >> count; mkdir -p "$1"; cat "$0"/* > "$1/all"', "data", "out"]  # fmt: skip
+    for _ in range(2):
+        memori(*command)
+    assert 1 == ran()
+    Path("data/b").write_text("two")
+    memori(*command)
+    assert (2, "onetwo") == (ran(), Path("out/all").read_text())
+    Path("out/all").write_text("edited")
+    memori(*command)
+    assert (3, "onetwo") == (ran(), Path("out/all").read_text())
+
+
+def test_a_script_counts_by_content() -> None:
+    """By itself and by its interpreter."""
+    for command in (["sh", "script.sh"], ["./script.sh"]):
+        Path("script.sh").write_text("#!/bin/sh\necho one\n")
+        Path("script.sh").chmod(0o755)
+        assert "one\n" == memori("run", "--", *command).stdout
+        Path("script.sh").write_text("#!/bin/sh\necho two\n")
+        assert "two\n" == memori("run", "--", *command).stdout
+
+
+def test_the_exit_code_is_the_commands() -> None:
+    """A failure is not remembered; its folder is evidence."""
+    for _ in range(2):
+        done = memori("run", "--", "sh", "-c", "echo x >> count; echo bad >&2; exit 42")
+        assert (42, "bad\n") == (done.returncode, done.stderr)
+    assert 2 == ran()
+    assert 1 == len(list(Path(".memori").glob("sh/*/failure.txt")))
+    assert 128 + 15 == memori("run", "--", "sh", "-c", "kill -TERM $$").returncode
+    assert 127 == memori("run", "--", "no-such-program").returncode
+    Path("plain").write_text("x")
+    assert 126 == memori("run", "--", "./plain").returncode
+
+
+def test_a_missing_output_is_an_error() -> None:
+    """A command that ended well without its output is not remembered."""
+    for _ in range(2):
+        done = memori("run", "-o", "none", "--", "sh", "-c", "echo x >> count")
+        assert (1, True) == (done.returncode, "did not write none" in done.stderr)
+    assert 2 == ran()
+
+
+def test_another_current_folder_is_another_run() -> None:
+    """Relative outputs lie elsewhere; a project that moved as a whole still hits."""
+    for folder in ("a", "b"):
+        Path("project", folder).mkdir(parents=True)
+        os.chdir(f"project/{folder}")
+        memori(
+            "run", "-d", "../work", "-o", "o", "--", "sh", "-c", "echo x >> ../../count; echo > o"
+        )
+        assert Path("o").exists()
+        os.chdir("../..")
+    assert 2 == ran()
+    os.rename("project", "moved")
+    os.chdir("moved/a")
+    memori("run", "-d", "../work", "-o", "o", "--", "sh", "-c", "echo x >> ../../count; echo > o")
+    os.chdir("../..")
+    assert 2 == ran()
+
+
+def test_options_of_the_command_are_its_own() -> None:
+    """Also those that memori has, and a second --."""
+    done = memori("run", "-n", "say", "--", "printf", "%s ", "-o", "--force", "--", "-d")
+    assert "-o --force -- -d " == done.stdout
+    assert Path(".memori/say.inputs").exists()
+
+
+def test_names_that_a_shell_would_split(tmp_path: Path) -> None:
+    """Blanks, quotes, line breaks and bytes that are no text reach the command whole."""
+    for name in ["a b", "$(touch pwned)", "new\nline", os.fsdecode(b"\xff\xfe")]:
+        Path(name).write_text("x")
+        assert "x" == memori("run", "--", "cat", name).stdout
+        assert "x" == memori("run", "--", "cat", name).stdout
+    assert not Path("pwned").exists()
+
+
+def test_no_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the usage."""
+    assert 1 == main(["run", "-o", "x"])
+    assert "usage: memori run" in capsys.readouterr().err
+
+
+def test_what_a_command_prints_comes_at_once() -> None:
+    """Not only when it has ended."""
+    running = subprocess.Popen(
+        [*MEMORI, "run", "--", "sh", "-c", "echo first; sleep 3; echo second"],
+        stdout=subprocess.PIPE,
+    )
+    assert running.stdout is not None
+    began = time.monotonic()
+    assert b"first\n" == running.stdout.readline()
+    assert time.monotonic() - began < 2.5
+    running.kill()
+    running.wait()
+
+
+def test_a_ctrl_c_ends_the_command() -> None:
+    """And its children; nothing is remembered."""
+    running = subprocess.Popen(
+        [*MEMORI, "run", "--", "sh", "-c", "sleep 300.91 & touch began; sleep 300.91"]
+    )
+    until = time.monotonic() + 10
+    while not Path("began").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    assert 130 == running.wait(10)
+    lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert "sleep 300.91" not in lines.splitlines()
+
+
+def test_why_is_told_on_request() -> None:
+    """The same reasons as of any stage."""
+    Path("in.txt").write_text("one")
+    copy()
+    Path("in.txt").write_text("two")
+    done = copy("-v")
+    assert "in.txt (words[3]) edited" in done.stderr
+    assert "hit" in copy("-v").stderr
