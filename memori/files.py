@@ -50,39 +50,51 @@ def atomic_write(path: str, content: bytes) -> None:
 
 
 @contextmanager
-def lock(path: str) -> Iterator[None]:
-    """Hold the lock file at `path`, waiting for whoever holds it; the lock dies with its holder.
+def lock(path: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file at `path`, and tell that nobody else does; it dies with its holder.
 
     The file is removed by its holder, so whoever waited for a file that is gone asks again.
     Where the lock file cannot be made (a folder that is read-only, a disk that is full, a file
     system without locks) the work goes on without it: it is the record that will fail, and say so.
+
+    Parameters
+    ----------
+    path : str
+        The lock file.
+    wait : bool, optional
+        Whether to wait for whoever holds it, rather than go on without.
     """
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = _locked(path)
+        descriptor = _locked(path, wait)
     except OSError:
-        yield
+        yield True
+        return
+    if descriptor is None:
+        yield False
         return
     try:
-        yield
+        yield True
     finally:
         remove_if_there(path)
         os.close(descriptor)
 
 
-def _locked(path: str) -> int:
+def _locked(path: str, wait: bool) -> int | None:
     from filelock import lock_descriptor
 
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            lock_descriptor(descriptor, poll_interval=0.02)
-            if os.fstat(descriptor).st_nlink:
+            held = lock_descriptor(descriptor, blocking=wait, poll_interval=0.02)
+            if held and os.fstat(descriptor).st_nlink:
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+        if not held:
+            return None
 
 
 def remove_if_there(path: str) -> None:

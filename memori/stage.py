@@ -397,4 +397,4 @@ class Stage:
 def _heard_logger() -> Logger | None:
     logging = sys.modules.get("logging")  # where nobody imported it, nobody listens
     logger: Logger | None = None if logging is None else logging.getLogger(__name__)
-    return logger if logger is not None and logger.isEnabledFor(logging.INFO) else None
+    return logger if logger is not None and logger.isEnabledFor(20) else None  # INFO

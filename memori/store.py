@@ -6,6 +6,7 @@ Below a stage's `hash_output`::
     NAME/KEY8/                               a run's own folder; NAME/latest links to the latest
     .memori/stages/NAME/NAMES16/KEY32.json   one entry per (code, inputs)
     .memori/stages/NAME/folders/KEY8.json    which entry a run's folder belongs to
+    .memori/stages/NAME/NAMES16/unfinished   the folder of a run that goes on, or failed
     .memori/stages/NAME/made/                marks of files that a run wrote where an input said
     .memori/files/                           digests of files, remembered by stat
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     Stats = tuple[tuple[int, int, int], ...]
 
 _MOST_PARSED = 4096
+_KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
 _parsed: dict[str, tuple[bytes, Entry]] = {}
 _flat = json.JSONEncoder(check_circular=False).encode
 _views_seen: dict[str, tuple[Stats, str]] = {}
@@ -134,9 +136,9 @@ class Store:
 
     # Writing
 
-    def lock(self, names: str, key: str) -> AbstractContextManager[None]:
+    def lock(self, names: str, key: str, *, wait: bool = True) -> AbstractContextManager[bool]:
         """Hold the lock of a key, waiting for whoever runs the same."""
-        return lock(f"{self._path(names, key)[:-5]}.lock")
+        return lock(f"{self._path(names, key)[:-5]}.lock", wait=wait)
 
     def write(self, entry: Entry, names: str) -> None:
         """Write an entry, replacing the one under its key.
@@ -152,6 +154,7 @@ class Store:
         if entry.folder is not None:
             claim = f"{self._records}/folders/{os.path.basename(entry.folder)}.json"
             atomic_write(claim, json.dumps({"entry": os.path.relpath(path, self.root)}).encode())
+            remove_if_there(f"{self._records}/{names[:16]}/unfinished")
 
     def mark_made(self, files: list[Artifact]) -> None:
         """Note which files, named by inputs, a run of the stage wrote itself."""
@@ -171,8 +174,10 @@ class Store:
     def new_folder(self, names: str, key: str) -> str:
         """Make the empty folder of a run and return it, relative to the root.
 
-        The folder of a run that failed is emptied and used again; that of an entry is left alone.
+        The folder of a run that failed is emptied and used again, and one that failed with other
+        code is removed; that of an entry is left alone.
         """
+        self._drop_unfinished(names, key)
         claims = f"{self._records}/folders"
         os.makedirs(claims, exist_ok=True)
         owner = os.path.relpath(self._path(names, key), self.root)
@@ -183,8 +188,24 @@ class Store:
             folder = os.path.join(self.name, name)
             if self._claim(claim, owner) or self._is_abandoned(claim, owner, folder):
                 self._make_empty(folder)
+                unfinished = json.dumps({"key": key, "folder": folder}).encode()
+                atomic_write(f"{self._records}/{names[:16]}/unfinished", unfinished)
                 return folder
             attempt += 1
+
+    def _drop_unfinished(self, names: str, key: str) -> None:
+        """Remove what a failed run with the same inputs and other code left behind."""
+        os.makedirs(f"{self._records}/{names[:16]}", exist_ok=True)
+        try:
+            told = json.loads(_content(f"{self._records}/{names[:16]}/unfinished"))
+            other, folder = str(told["key"]), str(told["folder"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if other != key:
+            with self.lock(names, other, wait=False) as is_dead:
+                entry = self._read(self._path(names, other))
+                if is_dead and (entry is None or entry.folder != folder):
+                    self.drop_folder(folder)
 
     def _claim(self, claim: str, owner: str) -> bool:
         try:
@@ -219,11 +240,12 @@ class Store:
         os.makedirs(path)
 
     def drop_folder(self, folder: str) -> None:
-        """Remove the folder of an entry that was replaced."""
+        """Remove the folder of a run that failed or was replaced."""
         import shutil
 
         path = os.path.join(self.root, folder)
-        if os.path.dirname(folder) == self.name and os.path.isdir(path):
+        is_own = os.path.dirname(folder) == self.name and _KEY8.fullmatch(os.path.basename(folder))
+        if is_own and os.path.isdir(path):
             shutil.rmtree(path, ignore_errors=True)
             claim = f"{self._records}/folders/{os.path.basename(folder)}.json"
             remove_if_there(claim)
@@ -269,6 +291,11 @@ class Store:
         OSError
             If one cannot be written; the entries are not touched.
         """
+        with lock(f"{self._records}/shown.lock", wait=False) as is_mine:
+            if is_mine:  # else another run is just being shown, and is the latest as well
+                self._show(entry, names)
+
+    def _show(self, entry: Entry, names: str) -> None:
         inputs, outputs, stage = self._views()
         for path in (stage, inputs, outputs):
             remove_if_there(
@@ -326,9 +353,8 @@ def _content(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         content = os.read(descriptor, 65536)
-        if len(content) == 65536:
-            while more := os.read(descriptor, 1 << 20):
-                content += more
+        while more := os.read(descriptor, 1 << 20):
+            content += more
         return content
     finally:
         os.close(descriptor)

@@ -409,3 +409,35 @@ def test_the_latest_entry_is_found_without_the_three_files(tmp_path: Path) -> No
     (tmp_path / "double.stage").unlink()
     assert {"output": 6} == stage.run(9, force_skip_stage=True)
     assert Store(str(tmp_path), "double").latest() is not None
+
+
+def test_a_failed_try_with_other_code_is_not_kept_beside_the_next(tmp_path: Path) -> None:
+    """However often a step fails and is edited, one folder of it is kept as evidence."""
+
+    def fail() -> None:
+        (workdir() / "evidence").write_text("x" * 1000)
+        raise RuntimeError("no")
+
+    for version in "abc":
+        with pytest.raises(RuntimeError):
+            Stage(fail, hash_output=tmp_path, code_version=version).run()
+    assert 1 == len(list((tmp_path / "fail").glob("*/evidence")))
+    assert 1 == len(list((tmp_path / ".memori" / "stages" / "fail" / "folders").iterdir()))
+
+
+def test_parallel_runs_leave_files_that_describe_one_of_them(tmp_path: Path) -> None:
+    """NAME.inputs, NAME.outputs and NAME.stage always belong together."""
+
+    def run(n: int) -> None:
+        for k in range(20):
+            Stage(double, hash_output=tmp_path).run(100 * n + k)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    shown = json.loads((tmp_path / "double.inputs").read_text())["n"]
+    assert {"output": 2 * shown} == json.loads((tmp_path / "double.outputs").read_text())
+    record = json.loads((tmp_path / "double.stage").read_text())
+    assert shown == json.loads((tmp_path / record["entry"]).read_text())["entry"]["inputs"]["n"]
