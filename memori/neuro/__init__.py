@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from memori.neuro.node import as_interface, as_node
     from memori.neuro.surfaces import save_labels, save_metric, save_surface
     from memori.neuro.tables import save_table
+    from memori.neuro.workflow import remember_workflow
 
 __all__ = [
     "BIDSFile",
@@ -34,6 +35,7 @@ __all__ = [
     "as_node",
     "load_array",
     "remember",
+    "remember_workflow",
     "save_array",
     "save_cifti",
     "save_image",
@@ -54,6 +56,7 @@ _WHERE = {
     "as_node": "node",
     "load_array": "arrays",
     "remember": "caching",
+    "remember_workflow": "workflow",
     "save_array": "arrays",
     "save_cifti": "cifti",
     "save_image": "images",

@@ -99,7 +99,7 @@ def file_facts(
     ).__module__.startswith("nipype.")
     for name, value in inputs.items():
         trait = interface.inputs.trait(name)
-        if trait is None or not isinstance(value, (str, list, dict)):
+        if trait is None or not isinstance(value, (str, list, tuple, dict)):
             continue
         if isinstance(value, str) and not isinstance(trait.trait_type, BasePath):
             yield from _named_in_text(name, value, memo)
@@ -131,13 +131,13 @@ def _companions(path: str, *, sidecars: bool) -> list[str]:
 def _sink_facts(name: str, value: JSON) -> Iterator[tuple[str, JSON]]:
     """Yield the folders of iterables in a path: DataSink makes folders of them."""
     texts = [value] if isinstance(value, str) else []
-    stack = [value] if isinstance(value, (list, dict)) else []
+    stack = [value] if isinstance(value, (list, tuple, dict)) else []
     while stack:
         each = stack.pop()
         for part in each.values() if isinstance(each, dict) else each:
             if isinstance(part, str):
                 texts.append(part)
-            elif isinstance(part, (list, dict)):
+            elif isinstance(part, (list, tuple, dict)):
                 stack.append(part)
     for text in texts:
         folders = [part for part in text.split(os.sep)[:-1] if part.startswith("_")]
