@@ -171,7 +171,7 @@ class _Values:
         text = self._rest + characters
         cut = len(text) if last else max(text.rfind(space) for space in b" \t\r\n") + 1
         text, self._rest = text[:cut], text[cut:]
-        if len(self._rest) > 1000 or not self._packing.code:
+        if len(self._rest) > 1000 or b"_" in text or not self._packing.code:
             raise BrokenFileError("no numbers")
         read = float if self._packing.code in "fd" else int
         items = array(self._packing.code, [read(number) for number in text.split()])

@@ -212,6 +212,13 @@ def test_what_is_declined(digest_of, old, new):
     assert digest_of((text.replace(old, new, 1), raw)) is None
 
 
+def test_numbers_are_numbers(digest_of):
+    """What Python reads as a number and other programs do not is declined."""
+    text, raw = document(VALUES)
+    assert digest_of((text.replace("<Data>-5", "<Data>-0_5"), raw)) is None
+    assert digest_of((text.replace("<Data>-5", "<Data>-5.0"), raw)) is None
+
+
 @pytest.mark.parametrize("cut", [10, -1, -5])
 def test_compressed_values_must_be_whole(digest_of, cut):
     """A stream that ends early, or with bytes behind it, is declined."""

@@ -2,8 +2,11 @@
 
 import bz2
 import gzip
+import json
+import os
 import struct
 import sys
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -293,3 +296,16 @@ def test_real_images_have_content(real, content):
         voxels[-100] ^= 1
         path.write_bytes(voxels)
         assert before != content(path) is not None
+
+
+@pytest.mark.skipif("MEMORI_TEST_BIDS" not in os.environ, reason="MEMORI_TEST_BIDS is not set")
+def test_a_real_dataset(tmp_path, content):
+    """Every image and sidecar of a real BIDS dataset has content, however it is packed again."""
+    files = [*Path(os.environ["MEMORI_TEST_BIDS"]).rglob("sub-*.nii.gz")]
+    assert files
+    for path in files:
+        (tmp_path / "x.nii").write_bytes(gzip.decompress(path.read_bytes()))
+        assert content(path) == content(tmp_path / "x.nii") is not None
+    for path in Path(os.environ["MEMORI_TEST_BIDS"]).rglob("*.json"):
+        (tmp_path / "x.json").write_text(json.dumps(json.loads(path.read_text()), indent=7))
+        assert content(path) == content(tmp_path / "x.json") is not None
