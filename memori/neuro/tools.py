@@ -18,6 +18,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -69,12 +70,14 @@ def find(command: str, environment: Mapping[str, str]) -> str | None:
     """Return the absolute path of a program, or None if there is none.
 
     Folders of PATH that are not absolute are passed over: a command runs in a folder of its own,
-    and what lies there is not a program.
+    and what lies there is not a program. After PATH comes the folder of this Python, where pip
+    puts programs (niimath), so that a virtual environment need not be activated.
     """
     if os.sep in command:
         path = os.path.abspath(command)
         return path if _is_program(path) else None
-    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+    folders = environment.get("PATH", os.defpath).split(os.pathsep)
+    for folder in (*folders, os.path.dirname(sys.executable or "")):
         if folder[:1] == os.sep and _is_program(f"{folder}/{command}"):
             return f"{folder}/{command}"
     return None

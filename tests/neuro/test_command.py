@@ -285,6 +285,7 @@ def test_a_full_hit_needs_no_tool() -> None:
 def test_a_missing_tool_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package or module is named, before anything runs."""
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
     for command, where in {
         "mrconvert": "apt-get install mrtrix3",
         "wb_command": "connectome-workbench",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -36,9 +35,7 @@ def program(path: Path, text: str, *, old: bool = True) -> str:
 
 def needs(command: str) -> str:
     """Return the path of an installed tool, or skip with the command that installs it."""
-    path = tools.find(command, os.environ) or shutil.which(
-        command, path=os.path.dirname(sys.executable)
-    )
+    path = tools.find(command, os.environ)
     if path is None:
         how = f"apt-get install {APT[command]}" if command in APT else f"pip install {command}"
         pytest.skip(f"{command} is not installed: {how}")
@@ -196,6 +193,7 @@ def test_programs_are_looked_for_in_absolute_folders_only(tmp_path: Path) -> Non
     assert path == tools.find("tool", search)
     assert tools.find("tool", {"PATH": "bin::."}) is None
     assert tools.find("bin", {"PATH": str(tmp_path)}) is None
+    assert sys.executable == tools.find(os.path.basename(sys.executable), {"PATH": "/nowhere"})
 
 
 def test_the_cache_of_versions_may_be_lost_or_broken(tmp_path: Path) -> None:
