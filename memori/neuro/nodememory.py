@@ -42,21 +42,17 @@ if TYPE_CHECKING:
 _OF_NIPYPE = ("_0x*.json", "result_*.pklz", "_inputs.pklz", "_node.pklz", ".proc-*", "provenance.*")
 _FOLDERS_OF_NIPYPE = ("_report", "_nipype", "mapflow")
 _RUNTIME = ".runtime.json"
-_KEPT_OF_RUNTIME = (
-    "cmdline",
-    "command_path",
+_OF_EVERY_RUN = (
     "duration",
     "endTime",
     "hostname",
     "interface",
-    "merged",
     "platform",
     "returncode",
     "startTime",
-    "stderr",
-    "stdout",
     "version",
 )
+_KEPT_OF_RUNTIME = (*_OF_EVERY_RUN, "cmdline", "command_path", "merged", "stderr", "stdout")
 
 
 class NodeStore(Store):
@@ -92,7 +88,7 @@ class Place:
         name = sha256(os.fsencode(folder)).hexdigest()[:32]
         self._note = os.path.join(root, ".memori", "nodes", f"{name}.json")
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[bool]:
         """Hold the folder, so that two processes do not work in it at once."""
         return lock(f"{self._note[:-5]}.lock")
 
@@ -254,7 +250,7 @@ def recall_runtime(kept: str, folder: str) -> Bunch:
         told = {}
     facts = {k: v.replace("\0", folder) if isinstance(v, str) else v for k, v in told.items()}
     here = {"cwd": folder, "prevcwd": folder, "hostname": socket.gethostname()}
-    known = {**dict.fromkeys(_KEPT_OF_RUNTIME), **here, "environ": dict(os.environ), **facts}
+    known = {**dict.fromkeys(_OF_EVERY_RUN), **here, "environ": dict(os.environ), **facts}
     return Bunch(**known)
 
 

@@ -1,6 +1,7 @@
-"""Run Nipype's own tests with every workflow remembered.
+r"""Run Nipype's own tests with every workflow remembered.
 
-    python -m pytest -p tests.nipype_engine.remember_everything --pyargs nipype.pipeline.engine.tests
+    python -m pytest -c /dev/null -p tests.nipype_engine.remember_everything \
+        --pyargs nipype.pipeline.engine.tests
 
 A pytest plugin: each workflow, and each node that is run by itself, gets a memory of its own just
 before it runs. What passes without memori must pass with it.
