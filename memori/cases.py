@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from memori.errors import MemoriError
 from memori.results import Results
-from memori.schedule import run_graph
+from memori.schedule import finished, run_graph
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,14 +107,15 @@ def run_cases(
         for place, case in enumerate(cases):
             keep(place, _run_case(pipeline, case))
     else:
-        submit = workers.executor.submit
-        run_graph(
-            dict.fromkeys(range(len(cases)), ()),
-            workers,
-            lambda place: submit(_run_case, pipeline, cases[place]),
-            finish,
-            lambda place: pipeline.threads,
-        )
+
+        def submit(place: int) -> Future[Run | Failure]:
+            recalled = _recalled(pipeline, cases[place])
+            if recalled is not None:
+                return finished(recalled)
+            return workers.executor.submit(_run_case, pipeline, cases[place])
+
+        graph: dict[int, tuple[int, ...]] = dict.fromkeys(range(len(cases)), ())
+        run_graph(graph, workers, submit, finish, lambda place: pipeline.threads)
     return _collected(cases, outcomes)
 
 
@@ -128,6 +129,14 @@ def _collected(cases: list[Case], outcomes: Mapping[int, Run | Failure]) -> Case
             found.executed += outcome.executed
             found.append((case, outcome.results))
     return found
+
+
+def _recalled(pipeline: Pipeline, case: Case) -> Run | Failure | None:
+    """Return what a case gives if all of it is remembered, so that no worker is started for it."""
+    try:
+        return pipeline._recalled((), case)
+    except Exception:
+        return None  # the run meets the same, and reports it as the case's failure
 
 
 def _run_case(pipeline: Pipeline, case: Mapping[str, JSON]) -> Run | Failure:

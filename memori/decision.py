@@ -117,6 +117,11 @@ class Decision:
         return not self.changes
 
     @property
+    def hit_entry(self) -> Entry | None:
+        """The entry whose outputs stand, if there is one."""
+        return self.entry if self.hit else None
+
+    @property
     def unresolved(self) -> tuple[str, ...]:
         """What the code reaches that could not be followed."""
         return () if self.fingerprint is None else self.fingerprint.code.unresolved

@@ -16,7 +16,7 @@ from memori.cases import Cases, run_cases
 from memori.digest.values import to_json, to_json_as
 from memori.results import Results
 from memori.run import Run
-from memori.schedule import Workers, check_graph, run_graph, workers_for
+from memori.schedule import Workers, check_graph, finished, run_graph, workers_for
 from memori.stage import Stage
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ class Pipeline:
                         f"('start', {_plain_name(source)}) or say what it takes its inputs from"
                     )
         self._order = self._ordered()
-        self._last = Run({}, Results(), False)
+        self._last = Run({}, Results())
 
     def _add(self, line: object) -> None:
         if not isinstance(line, (tuple, list)) or len(line) != 2:
@@ -195,7 +195,7 @@ class Pipeline:
             For names that no stage takes, parameters that nothing fills, values that are not
             JSON; before anything runs.
         """
-        self._last = Run({}, Results(), False)
+        self._last = Run({}, Results())
         self._last = self._run(args, kwargs, workers_for(n_jobs, executor))
         return self._last.results
 
@@ -257,18 +257,33 @@ class Pipeline:
             for stage in self._order:
                 runs[stage] = stage._last = stage._run(*inputs_of(stage))
         else:
-            submit = workers.executor.submit
-            run_graph(
-                self._sources,
-                workers,
-                lambda stage: submit(_run_node, stage, *inputs_of(stage)),
-                finish,
-                lambda stage: stage.threads,
-            )
+
+            def submit(stage: Node) -> Future[Run]:
+                recalled = stage._recalled(*inputs_of(stage))
+                if recalled is not None:
+                    return finished(recalled)
+                return workers.executor.submit(_run_node, stage, *inputs_of(stage))
+
+            run_graph(self._sources, workers, submit, finish, lambda stage: stage.threads)
+        return self._merged(given, runs)
+
+    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
+        """Return the run if every stage is remembered, else None."""
+        values, given = self._checked(args, kwargs)
+        runs: dict[Node, Run] = {}
+        for stage in self._order:
+            run = stage._recalled(*self._inputs_of(stage, runs, values, given))
+            if run is None:
+                return None
+            runs[stage] = run
+        return self._merged(given, runs)
+
+    def _merged(self, given: dict[str, JSON], runs: Mapping[Node, Run]) -> Run:
         merged = Results()
         for stage in self._order:
             merged.update(runs[stage].results)
-        return Run(given, merged, any(run.executed for run in runs.values()))
+        ran = tuple(name for stage in self._order for name in runs[stage].results.ran)
+        return Run(given, merged, ran)
 
     def _inputs_of(
         self,

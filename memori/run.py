@@ -17,13 +17,18 @@ class Run:
         What it was given, defaults included.
     results : Results
         What it returned.
-    executed : bool
-        Whether a callable was executed, rather than remembered.
     """
 
-    __slots__ = ("executed", "inputs", "results")
+    __slots__ = ("inputs", "results")
 
-    def __init__(self, inputs: dict[str, JSON], results: Results, executed: bool) -> None:
+    def __init__(
+        self, inputs: dict[str, JSON], results: Results, ran: tuple[str, ...] = ()
+    ) -> None:
         self.inputs = inputs
         self.results = results
-        self.executed = executed
+        self.results.ran = ran
+
+    @property
+    def executed(self) -> bool:
+        """Whether a callable was executed, rather than remembered."""
+        return bool(self.results.ran)

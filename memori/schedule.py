@@ -47,19 +47,29 @@ def check_graph(predecessors: Mapping[Node, tuple[Node, ...]]) -> list[Node]:
 
 
 class Workers:
-    """Where work goes: an executor, and how many threads it may keep busy.
+    """Where work goes.
 
-    Attributes
+    Parameters
     ----------
-    executor : concurrent.futures.Executor
-        What takes the work.
+    executor : concurrent.futures.Executor or None
+        What takes the work; None for local processes, started when the first work comes.
     capacity : int or None
-        The most threads at once; None leaves it to the executor.
+        The most threads to keep busy at once; None leaves it to the executor.
     """
 
-    def __init__(self, executor: Executor, capacity: int | None) -> None:
-        self.executor = executor
+    def __init__(self, executor: Executor | None, capacity: int | None) -> None:
+        self._executor = executor
         self.capacity = capacity
+
+    @property
+    def executor(self) -> Executor:
+        """What takes the work."""
+        if self._executor is not None:
+            return self._executor
+        from loky import get_reusable_executor
+
+        executor: Executor = get_reusable_executor(max_workers=self.capacity)
+        return executor
 
 
 def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None:
@@ -85,10 +95,16 @@ def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None
         return None
     if not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
         raise ValueError(f"n_jobs is a number of processes or -1 for one per core, got {n_jobs!r}")
-    from loky import get_reusable_executor
+    return Workers(None, _cores() if n_jobs == -1 else n_jobs)
 
-    count = _cores() if n_jobs == -1 else n_jobs
-    return Workers(get_reusable_executor(max_workers=count), count)
+
+def finished(value: Any) -> Future[Any]:
+    """Return a future that is done."""
+    from concurrent.futures import Future
+
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
 
 
 def _cores() -> int:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from memori.digest.values import JSON
     from memori.entry import Entry
-    from memori.fingerprint import Code
     from memori.schedule import Workers
 
 
@@ -87,6 +86,7 @@ class Stage:
 
     _names_files_by: ClassVar[Literal["path", "name"]] = "path"
     _uncounted: ClassVar[frozenset[str]] = frozenset()
+    _always_runs: bool = False
     threads: int = 1
 
     def __init__(
@@ -104,6 +104,7 @@ class Stage:
     ) -> None:
         self.function = function
         self.stage_name = stage_name or name_of(function)
+        self._subject = f"stage {self.stage_name!r}"
         self._parameters = parameters_of(function)
         self._outputs = Outputs(self._subject, stage_outputs, stage_output, aliases)
         self._depends_on = tuple(depends_on)
@@ -114,11 +115,7 @@ class Stage:
             name: to_json_as(f"{self._subject}, argument {name!r}", value)
             for name, value in static.items()
         }
-        self._last: Run = Run({}, Results(), False)
-
-    @property
-    def _subject(self) -> str:
-        return f"stage {self.stage_name!r}"
+        self._last: Run = Run({}, Results())
 
     def __repr__(self) -> str:
         kind = type(self).__name__
@@ -140,11 +137,6 @@ class Stage:
     def args(self) -> dict[str, JSON]:
         """The static values."""
         return copy_json(self._static)  # type: ignore[no-any-return]
-
-    @property
-    def aliases(self) -> dict[str, str]:
-        """The further names under which outputs are offered."""
-        return dict(self._outputs.aliases)
 
     @property
     def offers(self) -> list[str]:
@@ -229,10 +221,10 @@ class Stage:
         """
         if force_run_stage and force_skip_stage:
             raise ValueError(f"{self._subject}: force_run_stage or force_skip_stage, not both")
-        self._last = Run({}, Results(), False)
+        self._last = Run({}, Results())
         if force_skip_stage:
             inputs = self._parameters.with_defaults(self._bind(args, kwargs))
-            self._last = Run(inputs, self._latest(self._root(inputs)), False)
+            self._last = Run(inputs, self._latest(self._store(inputs)))
         else:
             self._last = self._run(args, kwargs, forced=force_run_stage)
         return self._last.results
@@ -248,11 +240,21 @@ class Stage:
         """Run as a pipeline asks for it; a stage is one callable, so it needs no workers."""
         bound = self._bind(args, kwargs)
         inputs = self._parameters.with_defaults(bound)
-        root = self._root(inputs)
-        if root is not None:
-            return self._remembered(bound, inputs, root, forced=forced)
+        store = self._store(inputs)
+        if store is not None:
+            return self._remembered(bound, inputs, store, forced=forced or self._always_runs)
         values = self._execute(bound, Running(self.stage_name, (), None))
-        return Run(inputs, self._outputs.results(values), True)
+        return Run(inputs, self._outputs.results(values), (self.stage_name,))
+
+    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
+        """Return the run if it is remembered, else None; for who would rather not start workers."""
+        inputs = self._parameters.with_defaults(self._bind(args, kwargs))
+        store = self._store(inputs)
+        if store is None or not store.has_records():
+            return None
+        found, decision = self._decide(inputs, store, forced=self._always_runs, explained=False)
+        entry = decision.hit_entry
+        return None if entry is None else self._hit(entry, found, inputs, store)
 
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
         """Return the decision that `run` would take, with its reasons, without running.
@@ -263,12 +265,11 @@ class Stage:
             As `run` does.
         """
         inputs = self._parameters.with_defaults(self._bind(args, kwargs))
-        root = self._root(inputs)
-        if root is None:
+        store = self._store(inputs)
+        if store is None:
             change = Change("no store", "the stage has no hash_output, so it always runs")
             return Decision(self.stage_name, (change,), None, None)
-        store = Store(root, self.stage_name)
-        return decide(self.stage_name, self._fingerprint(inputs, store), store)
+        return self._decide(inputs, store, forced=self._always_runs)[1]
 
     def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if len(args) == 1 and isinstance(args[0], Results):
@@ -276,40 +277,44 @@ class Stage:
             args, kwargs = (), {**offered, **kwargs}
         return self._parameters.bind(self._subject, args, kwargs, self._static, self._places)
 
-    def _root(self, inputs: Mapping[str, JSON]) -> str | None:
-        return None if self._place is None else self._place.fill(inputs)
+    def _store(self, inputs: Mapping[str, JSON]) -> Store | None:
+        return None if self._place is None else Store(self._place.fill(inputs), self.stage_name)
 
-    def _fingerprint(self, inputs: dict[str, JSON], store: Store) -> Fingerprint:
-        code = fingerprint(
-            self.function, depends_on=self._depends_on, code_version=self._code_version
-        )
-        return self._fingerprint_with(code, inputs, store)
+    def _decide(
+        self, inputs: dict[str, JSON], store: Store, *, forced: bool, explained: bool = True
+    ) -> tuple[Fingerprint, Decision]:
+        found = self._fingerprint(inputs, store)
+        if forced:
+            change = Change("forced", "the run is forced")
+            return found, Decision(self.stage_name, (change,), None, found)
+        return found, decide(self.stage_name, found, store, against_latest=explained)
 
-    def _fingerprint_with(
-        self, code: Code, inputs: dict[str, JSON], store: Store, surroundings: JSON = None
+    def _fingerprint(
+        self, inputs: dict[str, JSON], store: Store, before: Fingerprint | None = None
     ) -> Fingerprint:
-        if surroundings is None:
-            surroundings = self._surroundings(inputs)
-        if self._uncounted or self._places:
-            left_out = self._uncounted.union(self._places)
-            inputs = {name: value for name, value in inputs.items() if name not in left_out}
+        """Fingerprint what there is now; code and surroundings as before a run, if it is given."""
+        code = (
+            fingerprint(self.function, depends_on=self._depends_on, code_version=self._code_version)
+            if before is None
+            else before.code
+        )
+        surroundings = self._surroundings(inputs) if before is None else before.surroundings
+        left_out = self._uncounted.union(self._places)
+        counted = {name: value for name, value in inputs.items() if name not in left_out}
         by_name = self._names_files_by == "name"
-        values, files = find_inputs(inputs, store.root, store.memo, by_name=by_name)
+        values, files = find_inputs(counted, store.root, store.memo, by_name=by_name)
         return Fingerprint(values, files, code, surroundings, self._outputs.names)
 
     def _remembered(
-        self, bound: dict[str, JSON], inputs: dict[str, JSON], root: str, *, forced: bool
+        self, bound: dict[str, JSON], inputs: dict[str, JSON], store: Store, *, forced: bool
     ) -> Run:
-        store = Store(root, self.stage_name)
-        found = self._fingerprint(inputs, store)
-        if not forced:
-            logger = _heard_logger()
-            decision = decide(self.stage_name, found, store, against_latest=logger is not None)
-            if logger is not None:
-                logger.info("%s", decision)
-            if decision.entry is not None and decision.hit:
-                return self._hit(decision.entry, found, inputs, store)
-        place = (root, store.name, found.key)
+        logger = _heard_logger()
+        found, decision = self._decide(inputs, store, forced=forced, explained=logger is not None)
+        if logger is not None:
+            logger.info("%s", decision)
+        if decision.hit_entry is not None:
+            return self._hit(decision.hit_entry, found, inputs, store)
+        place = (store.root, store.name, found.key)
         reject_recursion(self.stage_name, place)
         with store.lock(found.names, found.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
@@ -336,11 +341,11 @@ class Stage:
         entry = recording.finish(
             values,
             self._outputs.results(values),
-            lambda: self._fingerprint_with(found.code, inputs, store, found.surroundings),
+            lambda: self._fingerprint(inputs, store, found),
         )
         if entry is None:
-            return Run(inputs, self._outputs.results(values), True)
-        return Run(inputs, self._restored(entry, store.root), True)
+            return Run(inputs, self._outputs.results(values), (self.stage_name,))
+        return Run(inputs, self._restored(entry, store.root), (self.stage_name,))
 
     def _hit(self, entry: Entry, found: Fingerprint, inputs: dict[str, JSON], store: Store) -> Run:
         if not store.views_show(entry.key):
@@ -349,22 +354,17 @@ class Stage:
             except OSError as error:
                 message = f"the files that describe the latest run cannot be written: {error}"
                 warnings.warn(f"{self._subject}: {message}", MemoriWarning, stacklevel=4)
-        return Run(inputs, self._restored(entry, store.root), False)
+        return Run(inputs, self._restored(entry, store.root))
 
-    def _latest(self, root: str | None) -> Results:
-        entry = None if root is None else Store(root, self.stage_name).latest()
-        if entry is None or root is None:
+    def _latest(self, store: Store | None) -> Results:
+        entry = None if store is None else store.latest()
+        if entry is None or store is None or entry.record["declared"] != self.outputs:
+            where = "a stage without hash_output" if store is None else store.root
             raise StageError(
-                f"{self._subject}: force_skip_stage asks for the latest recorded outputs, and "
-                f"there are none in {root or 'a stage without hash_output'}; run it once"
+                f"{self._subject}: force_skip_stage asks for the latest recorded "
+                f"{', '.join(self.outputs)}, and there are none in {where}; run it once"
             )
-        if entry.record["declared"] != self.outputs:
-            raise StageError(
-                f"{self._subject}: the latest recorded outputs in {root} are "
-                f"{', '.join(entry.record['declared'])}, and {', '.join(self.outputs)} are "
-                "declared; run it once"
-            )
-        return self._restored(entry, root)
+        return self._restored(entry, store.root)
 
     def _restored(self, entry: Entry, root: str) -> Results:
         return self._outputs.results(spelled_values(entry.outputs, entry.artifacts, root))

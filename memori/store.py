@@ -84,6 +84,10 @@ class Store:
 
     # Reading
 
+    def has_records(self) -> bool:
+        """Tell whether the stage ever recorded anything here."""
+        return os.path.isdir(self._records)
+
     def entry(self, names: str, key: str) -> Entry | None:
         """Return the entry of exactly this key, if there is a sound one."""
         found = self._read(self._path(names, key))

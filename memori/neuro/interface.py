@@ -29,7 +29,6 @@ from nipype.interfaces.base import CommandLine, Interface
 from nipype.interfaces.io import DataSink
 from nipype.utils.functions import create_function_from_source
 
-from memori.decision import Change, Decision
 from memori.digest.values import NotJSONError, to_json, to_json_as
 from memori.errors import MemoriError, StageError
 from memori.neuro import tools
@@ -57,8 +56,6 @@ from memori.stage import Stage
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
-    from memori.run import Run
-    from memori.schedule import Workers
 
 SHOWN_ONLY = frozenset(
     {"terminal_output", "write_cmdline", "resource_monitor", "ignore_exception", "ldd"}
@@ -255,27 +252,9 @@ class NipypeStage(Stage):
 
     # When it runs
 
-    def _run(
-        self,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-        workers: Workers | None = None,
-        *,
-        forced: bool = False,
-    ) -> Run:
-        return super()._run(args, kwargs, workers, forced=forced or self._always_runs)
-
-    def explain(self, /, *args: object, **kwargs: object) -> Decision:
-        """Return the decision that `run` would take, with its reasons, without running."""
-        found = super().explain(*args, **kwargs)
-        if self._always_runs and found.hit:
-            change = Change("forced", "the interface always runs")
-            return Decision(self.stage_name, (change,), found.entry, found.fingerprint)
-        return found
-
     def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
-        root = self._root(inputs)
-        memo = None if root is None else os.path.join(root, ".memori", "files")
+        store = self._store(inputs)
+        memo = None if store is None else store.memo
         counted = {k: v for k, v in inputs.items() if k not in self._uncounted}
         return {
             **dict(tool_facts(self._at(inputs), inputs, self._uses)),
