@@ -177,6 +177,7 @@ def _scan_into(code: CodeType, result: Scan, bound: dict[str, list[Import]]) -> 
     if _KINDS is None:
         for name in code.co_names:
             result.chains[(name,)] = None
+        result.imports += _possible_imports(code)
     else:
         pairs = list(_instructions(code, _KINDS))
         _follow_globals(pairs, result)
@@ -295,6 +296,18 @@ def _bind_chosen(
     while target + 1 < len(pairs) and pairs[target][0] == IMPORTED:
         _bind(pairs[target + 1], _Within(found, str(pairs[target][1])), bound)
         target += 2
+
+
+def _possible_imports(code: CodeType) -> list[Import]:
+    """Return, for an unknown version, every module that the code may import, each whole."""
+    import dis
+
+    if not any("IMPORT" in each.opname for each in dis.get_instructions(code)):
+        return []
+    found = [Import(name, level) for name in ("", *code.co_names) for level in range(4)]
+    for each in found:
+        each.chains[()] = None
+    return [each for each in found if each.module or each.level]
 
 
 class _Within(Import):

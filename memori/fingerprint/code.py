@@ -243,7 +243,10 @@ def put_root(walk: Walk, function: object, out: State) -> None:
 def _items(depends_on: Iterable[object]) -> list[object]:
     if isinstance(depends_on, (str, os.PathLike, ModuleType)) or callable(depends_on):
         return [depends_on]
-    return list(depends_on)
+    try:
+        return list(depends_on)
+    except TypeError:
+        return [depends_on]  # to be refused with what it is
 
 
 def put_dependency(walk: Walk, item: object, out: State) -> None:

@@ -193,8 +193,10 @@ def _piece(walk: Walk, cut: Slices, package: str, module: str, name: str | None)
         statements = cut.needed(None if name is None else [name])
     used = {each for statement in statements for each in statement.uses}
     if used & _WIDE:
-        statements = cut.needed(None)
+        statements, name = cut.needed(None), None
     walk.later(node, lambda walk, node: _fill_piece(walk, node, cut, package, statements))
+    if name is None:
+        walk.later(node, lambda walk, node: _fill_exports(walk, node, cut, package))
     return node
 
 
@@ -215,6 +217,16 @@ def _fill_piece(
         for module, level in cut.stars:
             full = _relative(package, module, level) if level else module
             put_module_name(walk, full, (name,), state)
+
+
+def _fill_exports(walk: Walk, node: Node, cut: Slices, package: str) -> None:
+    """Add what a whole module has imported: it can be read from there."""
+    for name in sorted(cut.imports):
+        for imported in cut.imports[name]:
+            _put_imported(walk, package, imported, (), node.state)
+    for module, level in cut.stars:
+        full = _relative(package, module, level) if level else module
+        put_module_name(walk, full, (), node.state)
 
 
 def _stamp(path: str) -> object:

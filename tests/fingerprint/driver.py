@@ -12,7 +12,7 @@ import runpy
 import sys
 import traceback
 
-from memori.fingerprint import fingerprint
+from memori.fingerprint import bytecode, fingerprint
 
 try:
     import numpy  # noqa: F401 (loaded once, and not in each of the processes)
@@ -58,6 +58,8 @@ def main() -> None:
             os.close(reading)
             os.dup2(2, 1)
             try:
+                if asked.get("version") == "unknown":
+                    bytecode._KINDS = None
                 found = judge(asked["folder"], asked.get("main", "import"))
             except BaseException:
                 found = {"error": traceback.format_exc()}
