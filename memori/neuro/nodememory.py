@@ -184,10 +184,13 @@ def paths_in(inputs: Any) -> dict[str, list[str | int]]:
         elif isinstance(value, (list, tuple)):
             for place, part in enumerate(value):
                 walk(part, [*at, place])
+        elif isinstance(value, dict):  # a DataSink's inputs
+            for key, part in value.items():
+                walk(part, [*at, key])
 
     for name in inputs.copyable_trait_names():
         value = getattr(inputs, name)
-        if isdefined(value) and isinstance(value, (str, list, tuple)):
+        if isdefined(value):
             walk(value, [name])
     return dict(reversed(found))
 

@@ -1,0 +1,572 @@
+"""A remembered workflow: the same results, fewer runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nipype import config
+from nipype.interfaces import utility as niu
+from nipype.interfaces.base import isdefined
+from nipype.interfaces.io import DataSink
+from nipype.pipeline.engine import JoinNode, MapNode, Node, Workflow
+
+from memori.errors import MemoriWarning
+from memori.neuro import remember_workflow
+
+
+@pytest.fixture(autouse=True)
+def _quick():
+    """MultiProc looks every two seconds for what has ended; a test need not wait so long."""
+    before = config.get("execution", "poll_sleep_duration")
+    config.set("execution", "poll_sleep_duration", "0.05")
+    yield
+    config.set("execution", "poll_sleep_duration", before)
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """What ran, as a counter that starts anew at each look."""
+    path = tmp_path / "ran.txt"
+    monkeypatch.setenv("RAN", str(path))
+
+    def ran():
+        found = path.read_text().split() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return dict(Counter(found))
+
+    return ran
+
+
+def write(text, name="a.txt"):
+    import os
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("write\n")
+    with open(name, "w") as file:
+        file.write(str(text))
+    return os.path.abspath(name)
+
+
+def double(in_file):
+    import os
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("double\n")
+    with open(in_file) as file:
+        content = file.read()
+    with open("double.txt", "w") as file:
+        file.write(content * 2)
+    return os.path.abspath("double.txt"), len(content)
+
+
+def join(in_files):
+    import os
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("join\n")
+    return "".join(open(each).read() for each in in_files)
+
+
+def shape(x):
+    import os
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("shape\n")
+    return (x, [x]), {1: {x}}, None, b"x"
+
+
+def chain(folder, text="x"):
+    """Two nodes, one after the other."""
+    first = Node(niu.Function(["text"], ["out_file"], write), "first")
+    first.inputs.text = text
+    second = Node(niu.Function(["in_file"], ["out_file", "length"], double), "second")
+    workflow = Workflow("chain", base_dir=str(folder))
+    workflow.connect(first, "out_file", second, "in_file")
+    return workflow
+
+
+def result_of(graph, name):
+    (node,) = [each for each in graph.nodes() if each.fullname.endswith(name)]
+    return node.result.outputs
+
+
+BOTH = {"write": 1, "double": 1}
+
+
+def test_same_workflow_runs_once(tmp_path, log):
+    """A second run, in place, runs nothing and gives the same."""
+    memory = tmp_path / "memory"
+    first = result_of(remember_workflow(chain(tmp_path / "base"), memory).run(), "second")
+    assert BOTH == log()
+    second = result_of(remember_workflow(chain(tmp_path / "base"), memory).run(), "second")
+    assert {} == log()
+    assert (first.out_file, first.length) == (second.out_file, second.length)
+    assert str(tmp_path / "base" / "chain" / "second" / "double.txt") == second.out_file
+
+
+@pytest.mark.parametrize("how", ["moved", "copied", "other", "deleted"])
+def test_base_folder_does_not_matter(tmp_path, log, how):
+    """Nothing runs after the base folder was moved, copied, replaced by another or deleted."""
+    memory = tmp_path / "memory"
+    remember_workflow(chain(tmp_path / "base"), memory).run()
+    log()
+    folder = tmp_path / ("base" if how == "deleted" else "new")
+    if how == "moved":
+        shutil.move(tmp_path / "base", folder)
+    elif how == "copied":
+        shutil.copytree(tmp_path / "base", folder)
+    elif how == "deleted":
+        shutil.rmtree(folder)
+    found = result_of(remember_workflow(chain(folder), memory).run(), "second")
+    assert {} == log()
+    assert found.out_file.startswith(str(folder))
+    assert Path(found.out_file).read_text() == "xx"
+    node = folder / "chain" / "second"
+    assert (node / "result_second.pklz").exists()
+    assert (node / "_report" / "report.rst").exists()
+
+
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
+def test_missing_output_is_put_back(tmp_path, log, plugin):
+    """An output or a result file that was deleted, emptied or broken is made good."""
+    memory, base = tmp_path / "memory", tmp_path / "base"
+    remember_workflow(chain(base), memory).run()
+    log()
+    node = base / "chain" / "first"
+    for damage in (
+        lambda: (node / "a.txt").unlink(),
+        lambda: (node / "result_first.pklz").unlink(),
+        lambda: (node / "result_first.pklz").write_bytes(b""),
+        lambda: (node / "result_first.pklz").write_bytes(b"broken"),
+        lambda: (base / "chain" / "second" / "result_second.pklz").write_bytes(b""),
+    ):
+        damage()
+        graph = remember_workflow(chain(base), memory).run(plugin=plugin)
+        assert Path(result_of(graph, "second").out_file).read_text() == "xx"
+        assert Path(result_of(graph, "first").out_file).read_text() == "x"
+    assert {} == log()
+
+
+def test_edited_output_runs_again(tmp_path, log):
+    """An output that was edited, in place or by a new file, is made again."""
+    memory, base = tmp_path / "memory", tmp_path / "base"
+    remember_workflow(chain(base), memory).run()
+    path = base / "chain" / "second" / "double.txt"
+    for edit in (lambda: path.write_text("zz"), lambda: (path.unlink(), path.write_text("zz"))):
+        log()
+        edit()
+        remember_workflow(chain(base), memory).run()
+        assert {"double": 1} == log()
+        assert path.read_text() == "xx"
+
+
+def test_earlier_parameters_and_other_names(tmp_path, log):
+    """Going back to earlier values, and the same node in another workflow, run nothing."""
+    memory, base = tmp_path / "memory", tmp_path / "base"
+    for text in ("x", "y", "x"):
+        graph = remember_workflow(chain(base, text), memory).run()
+        assert Path(result_of(graph, "second").out_file).read_text() == text * 2
+    assert {"write": 2, "double": 2} == log()
+    other = Node(niu.Function(["text"], ["out_file"], write), "another_name")
+    other.inputs.text = "y"
+    outer, inner = Workflow("outer", base_dir=str(tmp_path / "other")), Workflow("inner")
+    inner.add_nodes([other])
+    outer.add_nodes([inner])
+    graph = remember_workflow(outer, memory).run()
+    assert {} == log()
+    assert Path(result_of(graph, "another_name").out_file).read_text() == "y"
+
+
+def test_other_plugin_hits(tmp_path, log):
+    """What ran under one plugin is a hit under another."""
+    memory = tmp_path / "memory"
+    arguments = {"n_procs": 2}
+    workflow = remember_workflow(chain(tmp_path / "a"), memory)
+    workflow.run(plugin="MultiProc", plugin_args=arguments)
+    assert BOTH == log()
+    remember_workflow(chain(tmp_path / "b"), memory).run()
+    workflow = remember_workflow(chain(tmp_path / "c"), memory)
+    workflow.run(plugin="MultiProc", plugin_args=arguments)
+    assert {} == log()
+
+
+def _reading(folder, path):
+    node = Node(niu.Function(["in_file"], ["out_file", "length"], double), "reader")
+    node.inputs.in_file = str(path)
+    workflow = Workflow("reading", base_dir=str(folder))
+    workflow.add_nodes([node])
+    return workflow
+
+
+def test_inputs_count_by_content(tmp_path, log):
+    """A touched or copied input hits; one changed at the same size and mtime does not."""
+    memory = tmp_path / "memory"
+    path = tmp_path / "in.txt"
+    path.write_text("abc")
+    remember_workflow(_reading(tmp_path / "base", path), memory).run()
+    os.utime(path, (1, 1))
+    remember_workflow(_reading(tmp_path / "base", path), memory).run()
+    copy = tmp_path / "copy" / "in.txt"
+    copy.parent.mkdir()
+    shutil.copy(path, copy)
+    remember_workflow(_reading(tmp_path / "base", copy), memory).run()
+    assert {"double": 1} == log()
+    path.write_text("xyz")
+    os.utime(path, (1, 1))
+    graph = remember_workflow(_reading(tmp_path / "base", path), memory).run()
+    assert {"double": 1} == log()
+    assert Path(result_of(graph, "reader").out_file).read_text() == "xyzxyz"
+
+
+def test_class_source_and_imports_count(tmp_path, log):
+    """Another function, its source or its imports run again, even with equal inputs."""
+    memory = tmp_path / "memory"
+
+    def run(source, imports=None):
+        node = Node(niu.Function(["x"], ["y"], source, imports=imports), "node")
+        node.inputs.x = 1
+        workflow = Workflow("wf", base_dir=str(tmp_path / "base"))
+        workflow.add_nodes([node])
+        return result_of(remember_workflow(workflow, memory).run(), "node").y
+
+    source = "def f(x):\n    return floor(x + 0.5)\n"
+    assert run(source, ["from math import floor"]) == 1
+    assert run(source, ["from math import ceil as floor"]) == 2
+    assert run(source.replace("0.5", "3.5"), ["from math import floor"]) == 4
+
+
+def mapped(folder, texts):
+    node = MapNode(niu.Function(["text"], ["out_file"], write), "text", "mapped")
+    node.inputs.text = texts
+    last = Node(niu.Function(["in_files"], ["text"], join), "last")
+    workflow = Workflow("mapping", base_dir=str(folder))
+    workflow.connect(node, "out_file", last, "in_files")
+    return workflow
+
+
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
+def test_elements_of_a_map_are_remembered_each(tmp_path, log, plugin):
+    """A list that was reordered or extended runs only what is new in it."""
+    memory, base = tmp_path / "memory", tmp_path / "base"
+
+    def run(texts):
+        graph = remember_workflow(mapped(base, texts), memory).run(plugin=plugin)
+        return result_of(graph, "last").text, log()
+
+    assert run(list("abc")) == ("abc", {"write": 3, "join": 1})
+    assert run(list("abc")) == ("abc", {})
+    assert run(list("cab")) == ("cab", {"join": 1})
+    assert run(list("cabd")) == ("cabd", {"write": 1, "join": 1})
+    assert run(list("d")) == ("d", {"join": 1})
+
+
+def iterated(folder, values):
+    """Iterables, a JoinNode over them, and a connect function in between."""
+    source = Node(niu.IdentityInterface(["text"]), "source", iterables=("text", values))
+    first = Node(niu.Function(["text"], ["out_file"], write), "first")
+    joined = JoinNode(
+        niu.Function(["in_files"], ["text"], join),
+        "joined",
+        joinsource="source",
+        joinfield="in_files",
+    )
+    workflow = Workflow("iterating", base_dir=str(folder))
+    workflow.connect(source, ("text", upper), first, "text")
+    workflow.connect(first, "out_file", joined, "in_files")
+    return workflow
+
+
+def upper(text):
+    return text.upper()
+
+
+def test_iterables_and_joins(tmp_path, log):
+    """Iterables add only what is new; a JoinNode sees the collected values."""
+    memory, base = tmp_path / "memory", tmp_path / "base"
+    graph = remember_workflow(iterated(base, ["a", "b"]), memory).run()
+    assert result_of(graph, "joined").text == "AB"
+    assert {"write": 2, "join": 1} == log()
+    remember_workflow(iterated(base, ["a", "b"]), memory).run()
+    assert {} == log()
+    graph = remember_workflow(iterated(base, ["b", "a", "c"]), memory).run()
+    assert result_of(graph, "joined").text == "BAC"
+    assert {"write": 1, "join": 1} == log()
+
+
+def test_values_keep_their_types(tmp_path, log):
+    """Tuples, dicts, sets, None and bytes come back as they were, on a run as on a hit."""
+    for _ in range(2):
+        node = Node(niu.Function(["x"], ["pair", "dict", "none", "bytes"], shape), "node")
+        node.inputs.x = 1.5
+        workflow = Workflow("types", base_dir=str(tmp_path / "base"))
+        workflow.add_nodes([node])
+        found = result_of(remember_workflow(workflow, tmp_path / "memory").run(), "node")
+        shutil.rmtree(tmp_path / "base")
+        assert found.pair == (1.5, [1.5])
+        assert found.dict == {1: {1.5}}
+        assert found.none is None
+        assert found.bytes == b"x"
+    assert {"shape": 1} == log()
+
+
+def test_exact_arrays_as_inputs(tmp_path, log):
+    """Two long arrays that differ in the middle are two inputs."""
+    found = []
+    for middle in (0.0, 1.0):
+        node = Node(niu.Function(["x"], ["y"], "def f(x):\n    return float(x.sum())"), "node")
+        node.inputs.x = np.zeros(5000)
+        node.inputs.x[2500] = middle
+        workflow = Workflow("arrays", base_dir=str(tmp_path / "base"))
+        workflow.add_nodes([node])
+        found.append(result_of(remember_workflow(workflow, tmp_path / "memory").run(), "node").y)
+    assert found == [0.0, 1.0]
+
+
+def test_what_cannot_be_written_down_runs_each_time(tmp_path):
+    """An output that is an object gives a warning, the right result, and no memory."""
+    source = "def f(x):\n    import nipype\n    return nipype.interfaces.base.Bunch(x=x)"
+    for _ in range(2):
+        node = Node(niu.Function(["x"], ["y"], source), "node")
+        node.inputs.x = 3
+        workflow = Workflow("objects", base_dir=str(tmp_path / "base"))
+        workflow.add_nodes([node])
+        with pytest.warns(MemoriWarning, match="not remembered"):
+            graph = remember_workflow(workflow, tmp_path / "memory").run()
+        assert result_of(graph, "node").y.x == 3
+
+
+def sinking(base, out):
+    sink = Node(DataSink(base_directory=str(out)), "sink")
+    sink.inputs.substitutions = [("double", "twice")]
+    workflow = chain(base)
+    workflow.connect(workflow.get_node("second"), "out_file", sink, "results.@file")
+    return workflow
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_sink_shares_nothing_with_the_memory(tmp_path, log, verify):
+    """An edit of what a DataSink wrote leaves memori's copy; the sink is made good."""
+    memory, base, out = (tmp_path / name for name in ("memory", "base", "out"))
+    for _ in range(2):
+        wf = remember_workflow(sinking(base, out), memory, verify_always_run=verify)
+        wf.run()
+        sunk = out / "results" / "twice.txt"
+        assert sunk.read_text() == "xx"
+        with sunk.open("r+") as file:
+            file.write("yy")
+        assert (base / "chain" / "second" / "double.txt").read_text() == "xx"
+    assert BOTH == log()
+    assert result_of(wf.run(), "second").length == 1
+    assert {} == log()
+
+
+def test_needed_outputs_and_unneeded_files(tmp_path, log):
+    """Unneeded outputs are removed as Nipype does, and come back where they are needed."""
+    memory = tmp_path / "memory"
+    wf = remember_workflow(chain(tmp_path / "base"), memory)
+    wf.config["execution"]["remove_unnecessary_outputs"] = "true"
+    graph = wf.run()
+    log()
+    last = Node(niu.Function(["x"], ["y"], "def f(x):\n    return x"), "last")
+    wf = chain(tmp_path / "base")
+    wf.connect(wf.get_node("second"), "length", last, "x")
+    graph = remember_workflow(wf, memory).run()
+    assert {} == log()
+    assert result_of(graph, "last").y == 1
+    assert not isdefined(result_of(graph, "second").out_file)
+    assert not (tmp_path / "base" / "chain" / "second" / "double.txt").exists()
+    graph = remember_workflow(chain(tmp_path / "base"), memory).run()
+    assert Path(result_of(graph, "second").out_file).read_text() == "xx"
+    assert {} == log()
+
+
+def test_passed_on_inputs_follow_the_base_folder(tmp_path, log):
+    """An output that is an input (Merge, Select) is found in the new base folder."""
+    memory = tmp_path / "memory"
+    for name in ("one", "two"):
+        wf = chain(tmp_path / name)
+        merge = Node(niu.Merge(2), "merge")
+        wf.connect(wf.get_node("first"), "out_file", merge, "in1")
+        wf.connect(wf.get_node("second"), "out_file", merge, "in2")
+        found = result_of(remember_workflow(wf, memory).run(), "merge").out
+        assert all(path.startswith(str(tmp_path / name)) for path in found)
+        if name == "one":
+            shutil.rmtree(tmp_path / "one")
+    assert BOTH == log()
+
+
+def test_updatehash_adopts_what_is_there(tmp_path, log):
+    """With updatehash a stale result is taken for good, as Nipype does."""
+    memory, base = tmp_path / "memory", tmp_path / "base"
+    chain(base, "x").run()
+    log()
+    wf = remember_workflow(chain(base, "y"), memory)
+    wf.run(updatehash=True)
+    assert {} == log()
+    assert Path(result_of(wf.run(), "first").out_file).read_text() == "x"
+    assert {} == log()
+
+
+def test_overwrite_runs(tmp_path, log):
+    """A node with overwrite=True runs each time."""
+    for _ in range(2):
+        wf = chain(tmp_path / "base")
+        wf.get_node("first").overwrite = True
+        remember_workflow(wf, tmp_path / "memory").run()
+    assert {"write": 2, "double": 1} == log()
+
+
+def fail(x):
+    raise ValueError("this fails")
+
+
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
+def test_failure_is_nipypes_own(tmp_path, log, plugin):
+    """A node that fails leaves a crash file, stops what depends on it and nothing else."""
+    wf = chain(tmp_path / "base")
+    wf.config["execution"]["crashdump_dir"] = str(tmp_path / "crash")
+    bad = Node(niu.Function(["x"], ["out_file"], fail), "bad")
+    bad.inputs.x = 1
+    after = Node(niu.Function(["in_file"], ["a", "b"], double), "after")
+    wf.connect(bad, "out_file", after, "in_file")
+    with pytest.raises(RuntimeError, match="this fails"):
+        remember_workflow(wf, tmp_path / "memory").run(plugin=plugin)
+    assert BOTH == log()
+    assert len(list((tmp_path / "crash").glob("crash-*bad*"))) == 1
+
+
+HANGS = """
+import sys
+from nipype import config
+from nipype.interfaces import utility as niu
+from nipype.pipeline.engine import Node, Workflow, MapNode
+from memori.neuro import remember_workflow
+config.set("execution", "poll_sleep_duration", "0.05")
+base, how, plugin = sys.argv[1:]
+def raises(x):
+    raise ValueError("connect function")
+if __name__ == "__main__":
+    a = Node(niu.Function(["x"], ["y"], "def f(x):\\n    return x"), "a")
+    a.inputs.x = 1
+    b = Node(niu.Function(["x"], ["y"], "def f(x):\\n    return x"), "b")
+    wf = Workflow("wf", base_dir=base)
+    wf.config["execution"]["crashdump_dir"] = base
+    wf.config["execution"]["create_report"] = "false"
+    if how == "connect":
+        wf.connect(a, ("y", raises), b, "x")
+    else:
+        wf.connect(a, "y", b, "x")
+        import os
+        os.makedirs(f"{base}/wf")
+        open(f"{base}/wf/b", "w").close()
+    remember_workflow(wf, f"{base}/memory").run(plugin=plugin, plugin_args={"n_procs": 2})
+"""
+
+
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
+@pytest.mark.parametrize("how", ["connect", "folder"])
+def test_nothing_hangs(tmp_path, how, plugin):
+    """A connect function that raises, and a folder that cannot be made, end the workflow."""
+    script = tmp_path / "script.py"
+    script.write_text(HANGS)
+    command = [sys.executable, str(script), str(tmp_path / "base"), how, plugin]
+    (tmp_path / "base").mkdir()
+    ended = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ("connect function" if how == "connect" else "should be a directory") in ended.stderr
+
+
+TWICE = """
+import os, sys, time
+from nipype.interfaces import utility as niu
+from nipype.interfaces.io import DataSink
+from nipype.pipeline.engine import Node, Workflow, MapNode
+from memori.neuro import remember_workflow
+def slow(x):
+    import os, time
+    with open(os.environ["RAN"], "a") as file:
+        file.write("slow\\n")
+    time.sleep(0.4)
+    with open("out.txt", "w") as file:
+        file.write(str(x))
+    return os.path.abspath("out.txt")
+if __name__ == "__main__":
+    base = sys.argv[1]
+    first = MapNode(niu.Function(["x"], ["y"], slow), "x", "first")
+    first.inputs.x = [1, 2, 3]
+    second = MapNode(niu.Function(["x"], ["y"], slow), "x", "second")
+    sink = Node(DataSink(base_directory=base + "/out"), "sink")
+    wf = Workflow("wf", base_dir=base)
+    wf.config["execution"]["crashdump_dir"] = base
+    wf.connect(first, "y", second, "x")
+    wf.connect(second, "y", sink, "out")
+    remember_workflow(wf, base + "/memory").run()
+"""
+
+
+def test_two_processes_at_once(tmp_path, log):
+    """Two processes in one base folder run each node once, and both succeed."""
+    script = tmp_path / "script.py"
+    script.write_text(TWICE)
+    command = [sys.executable, str(script), str(tmp_path / "base")]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        _, printed = process.communicate(timeout=60)
+        assert process.returncode == 0, printed
+    assert {"slow": 6} == log()
+
+
+def test_killed_and_resumed(tmp_path, log):
+    """After kill -9 in the middle, what had ended is not run again."""
+    script = tmp_path / "script.py"
+    script.write_text(TWICE)
+    command = [sys.executable, str(script), str(tmp_path / "base")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    ran = Path(os.environ["RAN"])
+    until = time.monotonic() + 30
+    while time.monotonic() < until and not (ran.exists() and ran.read_text().count("slow") == 4):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert {"slow": 4} == log()
+    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    assert {"slow": 3} == log()
+
+
+def test_nodes_added_later_and_copies_are_remembered(tmp_path, log):
+    """What is added to a remembered workflow, and a clone of it, are remembered too."""
+    memory = tmp_path / "memory"
+    wf = remember_workflow(Workflow("later", base_dir=str(tmp_path / "base")), memory)
+    node = Node(niu.Function(["text"], ["out_file"], write), "node")
+    node.inputs.text = "t"
+    wf.add_nodes([node])
+    wf.run()
+    clone = wf.clone("clone")
+    clone.base_dir = str(tmp_path / "base")
+    clone.run()
+    assert {"write": 1} == log()
+    assert type(clone.get_node("node")).__name__ == "Node"
+    assert isinstance(clone.get_node("node"), Node)
+
+
+def test_only_workflows():
+    """Anything else is an error that names what is there for it."""
+    with pytest.raises(TypeError, match="NipypeStage"):
+        remember_workflow(niu.Merge(2), "memory")
+
+
+def test_records_hold_no_environment(tmp_path, log, monkeypatch):
+    """Memori's own records hold nothing of the environment."""
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    remember_workflow(chain(tmp_path / "base"), tmp_path / "memory").run()
+    for path in (tmp_path / "memory").rglob("*"):
+        assert path.is_dir() or b"hunter2" not in path.read_bytes()
