@@ -1,8 +1,7 @@
 """One session of the demo: make the dataset, preprocess it, and say what ran and what hit.
 
 Everything lies in one folder: `bids` (the raw dataset), `work` (what memori remembers) and
-`derivatives/demo` (the results, as BIDS has them). Stages are asked for what happened the way a
-person would: by the record of the latest run that each leaves, `NAME.stage`.
+`derivatives/demo` (the results, as BIDS has them).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from memori import Cases, Pipeline, Stage
+from memori import Cases, Pipeline, Results, Stage
 from memori.errors import MemoriError
 from memori.neuro import Dataset, Derivatives
 from memori.version import __version__
@@ -30,7 +29,6 @@ _SAVED: dict[str, dict[str, str]] = {
     "tsnr_t1w": {"space": "T1w", "desc": "tsnr", "suffix": "boldref"},
     "picture": {"desc": "tsnr", "datatype": "figures"},
 }
-_Records = dict[str, dict[str, object]]
 
 
 def changed(wish: str) -> tuple[str, float]:
@@ -64,9 +62,9 @@ def run_session(out: str, changes: Mapping[str, float], n_jobs: int) -> bool:
             f"  {name:9} {value:g}" + (f"  (changed from {default:g})" if name in changes else "")
         )
     work = os.path.join(out, "work", "sub-{subject}")
-    before = {subject: _records(work.format(subject=subject)) for subject in SUBJECTS}
     raw = _dataset(out, work)
-    for failure in raw.map([{"subject": s} for s in SUBJECTS], n_jobs=n_jobs).failures:
+    made = raw.map([{"subject": s} for s in SUBJECTS], n_jobs=n_jobs)
+    for failure in made.failures:
         raise MemoriError(f"the demo's dataset cannot be made: {failure!r}") from failure.error
     from memori.neuro.demo.preprocessing import preprocessing
 
@@ -74,8 +72,7 @@ def run_session(out: str, changes: Mapping[str, float], n_jobs: int) -> bool:
     bids = Dataset(os.path.join(out, "bids"))
     outcome = pipeline.map(_cases(bids), n_jobs=n_jobs)
     pictures = _save(outcome, Derivatives(os.path.join(out, "derivatives", "demo")))
-    names = [stage.stage_name for each in (raw, pipeline) for stage in _stages(each)]
-    ran, hit = _report(names, work, before, began)
+    ran, hit = _report([(raw, made), (pipeline, outcome)])
     print(f"{ran + hit} stages: {ran} ran, {hit} hit, in {time.time() - began:.1f} s")
     if outcome.failures:
         print(outcome.summary(), outcome.failures[0].traceback, sep="\n", file=sys.stderr)
@@ -130,35 +127,21 @@ def _stages(pipeline: Pipeline) -> list[Stage]:
     return [stage for stage in pipeline.stages if isinstance(stage, Stage)]
 
 
-def _records(folder: str) -> _Records:
-    """Return for each stage the record of its latest run in a folder."""
-    records: _Records = {}
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        if name.endswith(".stage"):
-            with open(os.path.join(folder, name), encoding="utf-8") as stream:
-                record = json.load(stream)
-            records[record["stage"]] = record["ran"]
-    return records
-
-
-def _report(
-    names: list[str], work: str, before: Mapping[str, _Records], began: float
-) -> tuple[int, int]:
+def _report(outcomes: list[tuple[Pipeline, Cases]]) -> tuple[int, int]:
     """Print what ran and what hit for each subject; return how many of each."""
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
     counts = {"ran": 0, "hit": 0}
-    for subject, earlier in before.items():
-        now = _records(work.format(subject=subject))
+    for subject in SUBJECTS:
         listed: dict[str, list[str]] = {"ran": [], "hit": []}
-        for name in names:
-            if name in now:
-                # A hit on an older run is shown with that run's own time.
-                ran = now[name] != earlier.get(name) and str(now[name]["at"]) >= since
-                listed["ran" if ran else "hit"].append(name)
-        for verb, some in listed.items():
-            counts[verb] += len(some)
-            if some:
-                print(f"  sub-{subject}  {verb}: {' '.join(some)}")
+        for pipeline, cases in outcomes:
+            for case, result in cases:
+                if case["subject"] == subject and isinstance(result, Results):
+                    for stage in _stages(pipeline):
+                        verb = "ran" if stage.stage_name in result.ran else "hit"
+                        listed[verb].append(stage.stage_name)
+        for verb, names in listed.items():
+            counts[verb] += len(names)
+            if names:
+                print(f"  sub-{subject}  {verb}: {' '.join(names)}")
     return counts["ran"], counts["hit"]
 
 
