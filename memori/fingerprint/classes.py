@@ -80,6 +80,8 @@ def put_class(walk: Walk, value: object, out: State) -> None:
         _put_patches(walk, value, out)
         return
     space = getattr(loaded, "__dict__", {"__name__": module})
+    if walk.space.get("__name__") == module:
+        space = walk.space  # a worker's own `__main__` is not the one that the class comes from
     label = label_of("class", space, path, walk.file)
     out.append(walk.node(value, _fill_class, label))
 

@@ -61,7 +61,7 @@ def _fill_function(walk: Walk, node: Node) -> None:
     code = node.code = function.__code__
     space = function.__globals__
     walk.anchor = anchor_of(space)
-    walk.file = code.co_filename
+    walk.space, walk.file = space, code.co_filename
     walk.module = module_label(space, walk.file)
     path = f"{walk.module}.{function.__qualname__}"
     state = node.state

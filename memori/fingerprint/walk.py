@@ -54,7 +54,8 @@ class Walk:
         self.unresolved: dict[str, None] = {}
         self.anchor = NOWHERE  # the project folder of the module that holds the current value
         self.where = ""  # what is being filled, for notes
-        self.module = ""  # label of the module whose function is being filled
+        self.space: dict[str, object] = {}  # globals of the function that is being filled
+        self.module = ""  # label of its module
         self.file = ""  # and the file of its code
         self.kept: list[object] = []  # what was made for the walk, so that no id is used twice
         self.unloaded: set[str] = set()  # modules of which only the source was seen
@@ -105,7 +106,7 @@ class Walk:
             self.put(value, node.state)
             self.where = where
             if label:
-                node.shown = readable(value)
+                node.shown = self.shown(value)
         return node
 
     def place(self, owner: object, name: str) -> Node:
@@ -131,6 +132,17 @@ class Walk:
             handler(self, value, out)
         else:
             FALLBACK[0](self, value, out)
+
+    def shown(self, value: object) -> str:
+        """Return a short and exact text for a value; paths are shown relative to the project."""
+        project = self.anchor[0]
+        if project and type(value) is str and value.startswith(project):
+            where = relative(value, self.anchor)
+            if where[:1] == b"p":
+                path = where.partition(b":")[2].decode("utf-8", "surrogatepass")
+                return f"(project){path}" if len(path) <= 72 else ""
+        text = readable(value)
+        return "" if project and project in text else text
 
     def put_all(self, values: tuple[object, ...], out: State) -> None:
         """Append the encoding of several values, in order, between brackets."""

@@ -28,10 +28,12 @@ def write(files: dict[str, str], folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def drive(requests: list[dict[str, str]], seed: str = "0") -> list[dict[str, object]]:
+def drive(
+    requests: list[dict[str, str]], seed: str = "0", python: str = sys.executable
+) -> list[dict[str, object]]:
     """Fingerprint and run projects, each in a process of its own."""
     done = subprocess.run(
-        [sys.executable, str(DRIVER)],
+        [python, str(DRIVER)],
         input="\n".join(map(json.dumps, requests)),
         capture_output=True,
         text=True,
