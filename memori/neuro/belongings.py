@@ -40,8 +40,9 @@ def tool_facts(
     interface: Interface, inputs: Mapping[str, Any], uses: tuple[str, ...]
 ) -> Iterator[tuple[str, JSON]]:
     """Yield what the program of an interface is, and the environment that it listens to."""
-    environment = environment_of(interface, inputs)
-    for program in programs_of(interface, uses):
+    programs = programs_of(interface, uses)
+    environment = environment_of(interface, inputs) if programs else {}
+    for program in programs:
         path = tools.find(program, environment)
         yield f"tool {program}", None if path is None else tools.identity(program, path)
         yield from tools.surroundings(program, environment, ignored=_THREADS).items()

@@ -76,9 +76,11 @@ def names_output(interface: Interface, name: str) -> bool:
         return True
     if trait.exists or getattr(trait.trait_type, "exists", False):
         return name.startswith(("out_", "output_")) and trait.is_trait_type(Directory)
+    if not trait.is_trait_type(BasePath):
+        return False
     outputs = interface._outputs()
-    declared = set() if outputs is None else set(outputs.copyable_trait_names())
-    return trait.is_trait_type(BasePath) and (name in declared or name.startswith("out"))
+    declared = [] if outputs is None else outputs.copyable_trait_names()
+    return name.startswith("out") or name in declared
 
 
 # From JSON to traits
