@@ -33,6 +33,7 @@ from nipype.interfaces.base import (
 )
 from nipype.pipeline.engine import JoinNode, MapNode, Node
 
+from memori.neuro import plugin  # noqa: F401  so that run(plugin="Memori") finds it
 from memori.neuro.interface import NipypeStage
 from memori.pipeline import Pipeline
 from memori.stage import Stage

@@ -15,7 +15,8 @@ from typing import Any
 
 from nipype.pipeline.engine import Node, Workflow
 
-from memori.neuro.remembered import remember_node, remembered
+from memori.neuro import plugin  # noqa: F401  so that run(plugin="Memori") finds it
+from memori.neuro.remembered import remember_node
 
 _kinds: dict[type, type] = {}
 
@@ -98,6 +99,3 @@ class _Remembered(_WORKFLOW):  # type: ignore[misc]
         """Remember also what was added since."""
         _remember(self, self._memori)
         return super()._create_flat_graph()
-
-
-__all__ = ["remember_workflow", "remembered"]

@@ -107,7 +107,9 @@ def _workflow(tmp_path):
     return outer
 
 
-@pytest.mark.parametrize(("plugin", "arguments"), [("Linear", {}), ("MultiProc", {"n_procs": 2})])
+@pytest.mark.parametrize(
+    ("plugin", "arguments"), [("Linear", {}), ("MultiProc", {"n_procs": 2}), ("Memori", {})]
+)
 def test_in_workflows(tmp_path, plugin, arguments):
     """Mapped, nested, iterated and joined stages work under each plugin."""
     graph = _workflow(tmp_path).run(plugin=plugin, plugin_args=arguments)

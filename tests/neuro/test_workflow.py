@@ -135,7 +135,7 @@ def test_base_folder_does_not_matter(tmp_path, log, how):
     assert (node / "_report" / "report.rst").exists()
 
 
-@pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc", "Memori"])
 def test_missing_output_is_put_back(tmp_path, log, plugin):
     """An output or a result file that was deleted, emptied or broken is made good."""
     memory, base = tmp_path / "memory", tmp_path / "base"
@@ -253,7 +253,7 @@ def mapped(folder, texts):
     return workflow
 
 
-@pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc", "Memori"])
 def test_elements_of_a_map_are_remembered_each(tmp_path, log, plugin):
     """A list that was reordered or extended runs only what is new in it."""
     memory, base = tmp_path / "memory", tmp_path / "base"
@@ -430,7 +430,7 @@ def fail(x):
     raise ValueError("this fails")
 
 
-@pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc", "Memori"])
 def test_failure_is_nipypes_own(tmp_path, log, plugin):
     """A node that fails leaves a crash file, stops what depends on it and nothing else."""
     wf = chain(tmp_path / "base")
@@ -473,7 +473,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc", "Memori"])
 @pytest.mark.parametrize("how", ["connect", "folder"])
 def test_nothing_hangs(tmp_path, how, plugin):
     """A connect function that raises, and a folder that cannot be made, end the workflow."""
