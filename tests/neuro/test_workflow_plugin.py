@@ -99,9 +99,10 @@ def test_worker_that_dies_takes_nobody_down(tmp_path):
 def test_node_that_kills_its_worker_fails(tmp_path):
     """A node that kills each worker is a failure, not a loop."""
     began = time.monotonic()
+    nodes = [function(die, "dies", x=1), function(nap, "naps", ["x", "span", "pid"], x=1)]
+    wf = workflow(tmp_path, *nodes)
     with pytest.raises(RuntimeError, match="terminated abruptly"):
-        nodes = [function(die, "dies", x=1), function(nap, "naps", ["x", "span", "pid"], x=1)]
-        workflow(tmp_path, *nodes).run(plugin="Memori", plugin_args={"n_procs": 2})
+        wf.run(plugin="Memori", plugin_args={"n_procs": 2})
     assert time.monotonic() - began < 20
     assert 1 == len(list((tmp_path / "crash").iterdir()))
 
