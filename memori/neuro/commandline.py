@@ -226,7 +226,7 @@ class Command:
             try:
                 return self._run(inputs)
             except CommandError as error:
-                if not left:
+                if not left or error.interrupted:
                     keep_evidence(error)
                     raise
                 log.warning("tried again, %d more times at most: %s", left, error)
@@ -290,7 +290,9 @@ class Command:
         facts.update(code=done.code, seconds=done.seconds)
         if done.timed_out or done.code not in self.options.exit_codes:
             reason = ended(done.code, done.seconds, timed_out=done.timed_out)
-            raise CommandError(reason, timed_out=done.timed_out, **facts)
+            raise CommandError(
+                reason, timed_out=done.timed_out, interrupted=done.interrupted, **facts
+            )
         return lambda reason: CommandError(reason, **facts)
 
 

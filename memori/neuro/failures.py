@@ -48,6 +48,8 @@ class CommandError(MemoriError):
         Path of the file with all of them.
     timed_out : bool
         Whether it was ended because its time was over.
+    interrupted : bool
+        Whether it was ended because the user interrupted memori.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class CommandError(MemoriError):
         stage_name: str,
         folder: str,
         timed_out: bool = False,
+        interrupted: bool = False,
     ) -> None:
+        self.interrupted = interrupted
         self.reason = reason
         self.argv = list(argv)
         self.code = code

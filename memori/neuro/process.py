@@ -4,7 +4,8 @@ A command gets a session of its own (so that a terminal's Ctrl-C reaches memori 
 children can be ended together), nothing on its standard input, and two files for what it prints:
 no thread has to read along, and nothing is lost when memori is killed. When it ends, whichever
 way, what is left of its process group is ended too. If memori itself is killed,
-`memori.neuro.orphans`, one small process per process that runs commands, ends the commands.
+`memori.neuro.orphans`, one small process per process that runs commands, ends the commands. A
+worker process (loky, multiprocessing) ends its command, and itself, when its parent is gone.
 
 What a command prints can be followed while it runs; DEBUG of the logger ``memori.neuro.process``
 shows it line by line.
@@ -26,12 +27,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from memori.neuro import orphans
+from memori.schedule import at_interrupt
 
 log = logging.getLogger(__name__)
 GRACE = 2.0  # seconds between asking a command to end and killing it
 TICK = 0.05  # seconds between two looks at what a command has printed
+PULSE = 1.0  # seconds between two looks of a worker at whether its parent lives
 
 Listener = Callable[[str, bytes], object]
 
@@ -48,11 +52,14 @@ class Ended:
         How long it ran.
     timed_out : bool
         Whether it was ended because its time was over.
+    interrupted : bool
+        Whether `end_all` ended it.
     """
 
     code: int
     seconds: float
     timed_out: bool
+    interrupted: bool = False
 
 
 def run_process(
@@ -109,7 +116,7 @@ def run_process(
                 stderr=err,
                 start_new_session=True,
             )
-        _running[mark] = process
+        _running[mark] = process, stop
         _tell(mark, "group", process.pid)
         followers = _followers(listen, stdout, stderr)
         in_time = _wait(process, timeout, followers)
@@ -118,19 +125,24 @@ def run_process(
         orphans.send(os.killpg, process.pid, signal.SIGKILL)
         code = process.wait()
         _read_on(followers, last=True)
-        return Ended(code, time.monotonic() - began, not in_time)
+        return Ended(code, time.monotonic() - began, not in_time, mark in _interrupted)
     except BaseException:
         _end(process, mark, stop)
         raise
     finally:
         _running.pop(mark, None)
+        _interrupted.discard(mark)
         _tell(mark, "end")
 
 
 def end_all() -> None:
     """End every command of this process; those who wait for one see it killed."""
-    for mark, process in list(_running.items()):
-        _end(process, mark, None, reap=False)
+    running = list(_running.items())
+    for mark, (process, _) in running:  # all are asked before the first is waited for
+        _interrupted.add(mark)
+        orphans.send(os.killpg, process.pid, signal.SIGTERM)
+    for mark, (process, stop) in running:
+        _end(process, mark, stop, reap=False)
 
 
 # Waiting and ending
@@ -141,15 +153,37 @@ def _wait(
 ) -> bool:
     """Wait for the end of a process, passing on what it prints; False if time is over."""
     until = None if timeout is None else time.monotonic() + timeout
+    pulse = TICK if followers else PULSE if _parent_of_worker() is not None else None
     with _Exit(process) as is_over:
         while True:
             left = None if until is None else max(0.0, until - time.monotonic())
-            patience = min(TICK, TICK if left is None else left) if followers else left
+            patience = min((each for each in (left, pulse) if each is not None), default=None)
             if is_over(patience):
                 return True
+            if _is_orphaned():  # nobody will hear of it, and the pool would start the next
+                end_all()
+                os._exit(1)
             _read_on(followers)
             if until is not None and time.monotonic() >= until:
                 return False
+
+
+def _parent_of_worker() -> Any:
+    """Return the parent of a worker process, as multiprocessing knows it; None in a main one."""
+    loaded = sys.modules.get("multiprocessing.process")
+    return None if loaded is None else loaded.parent_process()
+
+
+def _is_orphaned() -> bool:
+    """Tell whether this is a worker whose parent is gone."""
+    parent = _parent_of_worker()
+    if parent is None or os.getppid() == parent.pid:
+        return False
+    try:  # the child of a fork server, or of nobody
+        os.kill(parent.pid, 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False
 
 
 class _Exit:
@@ -258,7 +292,8 @@ class _LineLog:
 # The process that ends what a killed memori leaves
 
 _serial = count()
-_running: dict[str, subprocess.Popen[bytes]] = {}
+_running: dict[str, tuple[subprocess.Popen[bytes], Sequence[str] | None]] = {}
+_interrupted: set[str] = set()
 _told: dict[str, list[bytes]] = {}
 _lock = threading.Lock()
 _pipe: int | None = None
@@ -282,8 +317,8 @@ def _tell(mark: str, kind: str, *fact: object) -> None:
             _pipe = None
         if _told:
             _pipe = _start_watching()
-            for lines in _told.values() if _pipe is not None else ():
-                os.write(_pipe, b"".join(lines))
+            if _pipe is not None:
+                os.write(_pipe, b"".join(line for lines in _told.values() for line in lines))
 
 
 def _start_watching() -> int | None:
@@ -321,3 +356,4 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
+at_interrupt(end_all)

@@ -31,10 +31,10 @@ from typing import Any, Protocol
 
 from memori.digest.folder import Folder
 from memori.neuro.command import ShellStage
-from memori.neuro.commandline import absolute
 from memori.neuro.containers import Container
 from memori.neuro.failures import STREAMS
 from memori.neuro.outputs import with_companions
+from memori.neuro.paths import absolute
 from memori.store import file_name
 
 _OPEN, _CLOSE = "\N{LEFT DOUBLE ANGLE BRACKET}", "\N{RIGHT DOUBLE ANGLE BRACKET}"

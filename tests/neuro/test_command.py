@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from memori.neuro.arguments import TemplateError
 from memori.neuro.command import CommandError, Copy, Glob, Optional, ShellStage, Stdout
 from memori.neuro.failures import KEPT
 from memori.neuro.printed import numbers, pairs, table
+from memori.neuro.process import end_all
 from memori.neuro.tools import ToolError
 
 
@@ -604,6 +606,26 @@ def test_retries_begin_in_an_empty_folder(caplog: pytest.LogCaptureFixture) -> N
     counter.unlink()
     with pytest.raises(CommandError, match="exited with code 1"):
         ShellStage("flaky", outputs={"half": "half"}, retries=1).run()
+
+
+def test_an_interrupt_is_not_tried_again() -> None:
+    """What the user ended stays ended."""
+    stage = ShellStage("sh -c 'touch began; sleep 60'", retries=5, hash_output="work")
+    errors: list[CommandError] = []
+
+    def run() -> None:
+        try:
+            stage.run()
+        except CommandError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not list(Path("work").glob("sh/*/began")):
+        time.sleep(0.02)
+    end_all()
+    thread.join(10)
+    assert [True] == [error.interrupted for error in errors]
 
 
 def test_a_failure_leaves_no_entry_and_is_replaced_by_the_next_try() -> None:

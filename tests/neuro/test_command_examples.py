@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from memori.neuro.command import Glob, ShellStage
+
 ROOT = Path(__file__).parents[2]
 FAKE_AFNI = """#!/bin/sh
 # what AFNI's programs do to a name: PREFIX becomes PREFIX+orig.HEAD and PREFIX+orig.BRIK
@@ -79,3 +81,33 @@ def test_the_example_of_afni_finds_its_datasets(tmp_path: Path) -> None:
         "sub-01_task-rest_bold_mean_smooth_mask+orig.BRIK",
         "sub-01_task-rest_bold_mean_smooth_mask+orig.HEAD",
     ] == names
+
+
+def test_dcm2niix_converts_a_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of DICOMs counts with all it holds; what the program names itself is found."""
+    if shutil.which("dcm2niix") is None:
+        pytest.skip("dcm2niix is not installed: apt-get install dcm2niix")
+    import nibabel
+
+    source = Path(nibabel.__file__).parent / "nicom/tests/data/0.dcm"
+    if not source.exists():
+        pytest.skip("nibabel is installed without its test data: pip install nibabel")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Path("dicoms").mkdir()
+    shutil.copy(source, "dicoms/0.dcm")
+    convert = ShellStage(
+        "dcm2niix -z y -f %p_%s -o {folder} {dicoms}",
+        outputs={"folder": "nii/", "images": Glob("nii/*.nii.gz"), "sidecars": "nii/*.json"},
+        hash_output="work",
+    )
+    results = convert.run("dicoms")
+    assert 3 == len(nibabel.load(results["images"][0]).shape)
+    assert [Path(results["images"][0]).name.replace(".nii.gz", ".json")] == [
+        Path(path).name for path in results["sidecars"]
+    ]
+    convert.run("dicoms")
+    assert not convert.state
+    (tmp_path / "dicoms/readme.txt").write_text("another file")
+    convert.run("dicoms")
+    assert convert.state

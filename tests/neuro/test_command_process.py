@@ -119,6 +119,43 @@ run_process([{sys.executable!r}, "-c", {TREE.format(mark)!r}], executable={sys.e
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
+@pytest.mark.parametrize(("kind", "mark"), [("loky", 6), ("fork", 7), ("spawn", 8)])
+def test_a_kill_of_the_main_process_ends_what_workers_run(
+    tmp_path: Path, kind: str, mark: int
+) -> None:
+    """Worker processes, which outlive it otherwise, end with their commands."""
+    if kind == "loky":
+        pytest.importorskip("loky", reason="loky is not installed: pip install loky")
+    (tmp_path / "main.py").write_text(f"""
+import multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+
+def work(number):
+    from memori.neuro.process import run_process
+    run_process(["sleep", "300.{mark}"], executable="/bin/sleep", folder=".", stdout=f"o{{number}}",
+                stderr=f"e{{number}}", environment=os.environ)
+
+if __name__ == "__main__":
+    if {kind!r} == "loky":
+        from loky import get_reusable_executor
+        pool = get_reusable_executor(2)
+    else:
+        pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context({kind!r}))
+    list(pool.map(work, range(2)))
+""")
+    root = str(Path(__file__).parents[2])
+    main = subprocess.Popen(
+        [sys.executable, "main.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert wait_until(lambda: len(sleepers(mark)) == 2)
+    main.kill()
+    main.wait()
+    assert wait_until(lambda: not sleepers(mark))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
 def test_the_watching_process_can_be_killed_and_comes_back(tmp_path: Path) -> None:
     """The next command starts another; the pipe that broke does no harm."""
     assert 0 == run(tmp_path, "true").code
@@ -143,6 +180,7 @@ def _parent_of(entry: str) -> int:
         return 0
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_child_runs_commands_of_its_own(tmp_path: Path) -> None:
     """After a fork (multiprocessing) the child starts its own watching process."""
     assert 0 == run(tmp_path, "true").code
@@ -196,3 +234,25 @@ def test_a_program_that_is_none_is_an_oserror(tmp_path: Path) -> None:
             environment={},
         )
     assert not process._running
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
+@pytest.mark.parametrize(("executor", "mark"), [("ThreadPoolExecutor(2)", 9), ("None", 10)])
+def test_a_ctrl_c_ends_what_a_pipeline_runs(tmp_path: Path, executor: str, mark: int) -> None:
+    """In threads, too, of which only the main one hears of it."""
+    (tmp_path / "main.py").write_text(f"""
+from concurrent.futures import ThreadPoolExecutor
+from memori import Pipeline
+from memori.neuro import ShellStage
+stage = ShellStage("sleep 300.{mark} {{x}}", hash_output="work")
+Pipeline([("start", stage)]).map([{{"x": x}} for x in (0, 1)], executor={executor})
+""")
+    root = str(Path(__file__).parents[2])
+    main = subprocess.Popen(
+        [sys.executable, "main.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert wait_until(lambda: len(sleepers(mark)) == (2 if "Thread" in executor else 1))
+    main.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in main.communicate(timeout=20)[1]
+    assert not sleepers(mark)
