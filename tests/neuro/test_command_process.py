@@ -16,6 +16,7 @@ import pytest
 from memori.neuro import process
 from memori.neuro.process import Ended, end_all, run_process
 
+PYTHONPATH = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
 TREE = """
 import os, subprocess, sys, time
 subprocess.Popen(["sleep", "300.{0}"])
@@ -143,11 +144,10 @@ if __name__ == "__main__":
         pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context({kind!r}))
     list(pool.map(work, range(2)))
 """)
-    root = str(Path(__file__).parents[2])
     main = subprocess.Popen(
         [sys.executable, "main.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
     )
     assert wait_until(lambda: len(sleepers(mark)) == 2)
     main.kill()
@@ -247,9 +247,8 @@ from memori.neuro import ShellStage
 stage = ShellStage("sleep 300.{mark} {{x}}", hash_output="work")
 Pipeline([("start", stage)]).map([{{"x": x}} for x in (0, 1)], executor={executor})
 """)
-    root = str(Path(__file__).parents[2])
     main = subprocess.Popen(
-        [sys.executable, "main.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root},
+        [sys.executable, "main.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stderr=subprocess.PIPE,
     )  # fmt: skip
     assert wait_until(lambda: len(sleepers(mark)) == (2 if "Thread" in executor else 1))
