@@ -79,6 +79,9 @@ def _is_there(group: int) -> bool:
 
 def main() -> None:
     """Read until the owner is gone, then end what it left."""
+    os.closerange(
+        3, os.sysconf("SC_OPEN_MAX")
+    )  # what the owner's children inherit keeps pipes open
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     running: dict[str, dict[str, object]] = {}

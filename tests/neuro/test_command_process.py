@@ -180,6 +180,29 @@ def _parent_of(entry: str) -> int:
         return 0
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to see descriptors")
+def test_the_watching_process_keeps_nothing_open(tmp_path: Path) -> None:
+    """A descriptor that children inherit would keep a pipe from ending while it lives."""
+    program = f"""
+import os, subprocess, sys
+from memori.neuro.process import run_process
+os.set_inheritable(os.open("/dev/zero", os.O_RDONLY), True)
+run_process(["true"], executable="/bin/true", folder={str(tmp_path)!r}, stdout="o", stderr="e",
+            environment=os.environ)
+[child] = open(f"/proc/{{os.getpid()}}/task/{{os.getpid()}}/children").read().split()
+for _ in range(100):
+    listed = subprocess.run(["ls", "-l", f"/proc/{{child}}/fd"], capture_output=True, text=True)
+    if "/dev/zero" not in listed.stdout:
+        break
+print("pipe:" in listed.stdout, "/dev/zero" in listed.stdout)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert ("True False\n", "") == (done.stdout, done.stderr)
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_child_runs_commands_of_its_own(tmp_path: Path) -> None:
     """After a fork (multiprocessing) the child starts its own watching process."""
