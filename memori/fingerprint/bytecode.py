@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GLOBAL, NAME, ATTRIBUTE, STORE_ATTRIBUTE, IMPORT, IMPORTED, CONSTANT = range(1, 8)
 LOCAL, CELL, STORE_LOCAL, STORE_CELL, STORE_NAME, SKIP, EXTENDED = range(8, 15)
-TWO_LOCALS, STORE_AND_LOCAL, TWO_STORES, SWAP, POP = range(15, 20)
+TWO_LOCALS, STORE_AND_LOCAL, TWO_STORES, SWAP, POP, CALL = range(15, 21)
 
 # instruction number -> what it means to the scan, for each minor version; checked by a test
 NUMBERS: dict[tuple[int, int], dict[int, int]] = {
@@ -34,20 +34,22 @@ NUMBERS: dict[tuple[int, int], dict[int, int]] = {
         116: GLOBAL, 101: NAME, 148: CELL, 106: ATTRIBUTE, 160: ATTRIBUTE, 95: STORE_ATTRIBUTE,
         96: STORE_ATTRIBUTE, 108: IMPORT, 109: IMPORTED, 100: CONSTANT, 124: LOCAL, 137: CELL,
         125: STORE_LOCAL, 138: STORE_CELL, 97: STORE_NAME, 90: STORE_NAME, 99: SWAP, 1: POP,
-        0: SKIP, 2: SKIP, 9: SKIP, 151: SKIP, 144: EXTENDED,
+        0: SKIP, 2: SKIP, 9: SKIP, 120: SKIP, 151: SKIP, 144: EXTENDED, 166: CALL,
+        171: CALL,
     },
     (3, 12): {
         116: GLOBAL, 101: NAME, 175: NAME, 176: CELL, 106: ATTRIBUTE, 95: STORE_ATTRIBUTE,
         96: STORE_ATTRIBUTE, 108: IMPORT, 109: IMPORTED, 100: CONSTANT, 121: CONSTANT, 124: LOCAL,
         127: LOCAL, 137: CELL, 125: STORE_LOCAL, 138: STORE_CELL, 97: STORE_NAME, 90: STORE_NAME,
-        99: SWAP, 1: POP, 0: SKIP, 2: SKIP, 9: SKIP, 151: SKIP, 144: EXTENDED,
+        99: SWAP, 1: POP, 0: SKIP, 2: SKIP, 9: SKIP, 120: SKIP, 151: SKIP, 144: EXTENDED,
+        171: CALL,
     },
     (3, 13): {
         91: GLOBAL, 92: NAME, 90: NAME, 89: CELL, 82: ATTRIBUTE, 108: STORE_ATTRIBUTE,
         63: STORE_ATTRIBUTE, 75: IMPORT, 74: IMPORTED, 83: CONSTANT, 103: CONSTANT, 85: LOCAL,
         87: LOCAL, 84: CELL, 110: STORE_LOCAL, 109: STORE_CELL, 113: STORE_NAME, 114: STORE_NAME,
         88: TWO_LOCALS, 111: STORE_AND_LOCAL, 112: TWO_STORES, 115: SWAP, 32: POP, 0: SKIP,
-        34: SKIP, 30: SKIP, 149: SKIP, 71: EXTENDED,
+        34: SKIP, 30: SKIP, 61: SKIP, 149: SKIP, 71: EXTENDED, 53: CALL,
     },
 }  # fmt: skip
 
@@ -207,7 +209,7 @@ def _instructions(code: CodeType, kinds: list[int]) -> Iterator[tuple[int, objec
             continue
         argument = extended | low
         extended = argument << 8 if kind == EXTENDED else 0
-        if kind in (0, POP, SWAP):
+        if kind in (0, POP, SWAP, CALL):
             yield kind, None
         elif kind == CONSTANT:
             yield kind, constants[argument]
@@ -243,7 +245,9 @@ def _chain(pairs: list[tuple[int, object]], start: int) -> tuple[tuple[str, ...]
     following = pairs[position] if position < len(pairs) else (0, None)
     if following[0] == CONSTANT and type(following[1]) is str:
         before = pairs[start - 1] if start else (0, None)
-        if before[0] == GLOBAL and before[1] in ("getattr", "hasattr"):
+        after = [kind for kind, _ in pairs[position + 1 : position + 3]]
+        called = after[:1] == [CALL] or after == [CONSTANT, CALL]
+        if called and before[0] == GLOBAL and before[1] in ("getattr", "hasattr"):
             attributes.append(following[1])
     return tuple(attributes), following[0] == STORE_ATTRIBUTE
 

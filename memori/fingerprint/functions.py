@@ -21,6 +21,9 @@ from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
     HANDLERS,
+    LINES,
+    NAMES,
+    SOURCE,
     WRAPPED,
     Walk,
     is_defined,
@@ -59,13 +62,10 @@ def _fill_function(walk: Walk, node: Node) -> None:
     assert isinstance(function, FunctionType)
     walk.guards.function(function)
     code = node.code = function.__code__
-    space = function.__globals__
-    walk.anchor = anchor_of(space)
-    walk.space, walk.file = space, code.co_filename
-    walk.module = module_label(space, walk.file)
+    _enter(walk, function)
     path = f"{walk.module}.{function.__qualname__}"
     state = node.state
-    state.append(b"F" + text(function.__name__))
+    state.append(b"F" + text(function.__name__) + text(function.__qualname__))
     _put_defaults(walk, function, code, path, state)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         walk.put_cell(cell, name, f"closure {path}.{name}", state)
@@ -74,7 +74,36 @@ def _fill_function(walk: Walk, node: Node) -> None:
         walk.put(function.__doc__, state)
     if ANNOTATIONS in walk.modes:
         walk.put(function.__annotations__, state)
+    if NAMES in walk.modes:
+        walk.put_all((code.co_varnames, code.co_cellvars, code.co_freevars), state)
+    if LINES in walk.modes:
+        walk.put_all((code.co_firstlineno, code.co_linetable), state)
+    if SOURCE in walk.modes:
+        walk.put(source_text(function), state)
     follow(walk, function, scan(code), node)
+
+
+def _enter(walk: Walk, function: FunctionType) -> None:
+    """Let the walk know whose names it is about to follow."""
+    walk.space, walk.file = function.__globals__, function.__code__.co_filename
+    walk.anchor = anchor_of(walk.space)
+    walk.module = module_label(walk.space, walk.file)
+
+
+def follow_code(walk: Walk, function: FunctionType, node: Node) -> None:
+    """Add to `node` what the names in the code of `function` lead to."""
+    _enter(walk, function)
+    follow(walk, function, scan(function.__code__), node)
+
+
+def source_text(function: FunctionType) -> str | None:
+    """Return the text that `inspect.getsource` would, as code may that calls it."""
+    from inspect import getsource
+
+    try:
+        return getsource(function)
+    except (OSError, TypeError):
+        return None
 
 
 def _put_defaults(

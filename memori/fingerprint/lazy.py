@@ -187,10 +187,8 @@ def _piece(walk: Walk, cut: Slices, package: str, module: str, name: str | None)
     if node is not None:
         return node
     node = walk.shared[key] = Node(label)
-    if name == EFFECT:
-        statements = cut.acting()
-    else:
-        statements = cut.needed(None if name is None else [name])
+    names = None if name is None else [name]
+    statements = cut.acting() if name == EFFECT else cut.needed(names)
     used = {each for statement in statements for each in statement.uses}
     if used & _WIDE:
         statements, name = cut.needed(None), None

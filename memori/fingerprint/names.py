@@ -8,8 +8,10 @@ followed by name; they widen what counts (`WIDENING`, `READING`) or are listed a
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from functools import partial
 from types import FunctionType, MethodType, ModuleType
 
 from memori.fingerprint.atoms import words
@@ -21,7 +23,10 @@ from memori.fingerprint.project import anchor_of, module_label
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
+    LINES,
+    NAMES,
     ORDER,
+    SOURCE,
     SUBCLASSES,
     WRAPPED,
     Walk,
@@ -48,7 +53,15 @@ READING: dict[str, tuple[str, ...]] = {
     "__signature__": (ANNOTATIONS, WRAPPED),
     "__wrapped__": (WRAPPED,),
     "unwrap": (WRAPPED,),
-    "getsource": (DOCS, ANNOTATIONS, WRAPPED),
+    "getsource": (SOURCE, WRAPPED),
+    "getsourcelines": (SOURCE, LINES, WRAPPED),
+    "__code__": (NAMES,),
+    "co_firstlineno": (LINES,),
+    "co_lines": (LINES,),
+    "co_positions": (LINES,),
+    "f_lineno": (LINES,),
+    "tb_lineno": (LINES,),
+    "__dataclass_fields__": (ANNOTATIONS,),
     "__subclasses__": (SUBCLASSES,),
     "__dict__": (ORDER,),
     "vars": (ORDER,),
@@ -57,9 +70,10 @@ READING: dict[str, tuple[str, ...]] = {
 }
 _READERS = frozenset(READING)
 WIDENING = frozenset({"globals", "eval", "exec"})
-UNFOLLOWED = frozenset({"eval", "exec", "compile", "run_path", "run_module"})
-_IMPORTERS = frozenset({"import_module", "__import__", "modules", "resolve_name", "find_spec"})
-_DYNAMIC = re.compile(r"([A-Za-z_][\w.]*)(?:[.:]\w*)?(?:%s|\{[^{}]*\}|\.|:\w+)?\Z")
+UNFOLLOWED = frozenset({"eval", "exec"})
+_IMPORTERS = words("import_module __import__ modules resolve_name find_spec run_module")
+_RUNNERS = frozenset({"run_path", "exec", "spec_from_file_location", "SourceFileLoader"})
+_DYNAMIC = re.compile(r"(\.*)([A-Za-z_][\w.]*)(?::\w+)?(?:%s|\{[^{}]*\})?\Z")
 
 # what a module is, and not what it does; `__doc__` counts where it is read
 MODULE_OWN = words(
@@ -85,13 +99,17 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
     readers |= _READERS & scan.strings
     for reader in readers:
         walk.wanted.update(READING[reader])
+    if {"fields", "type"} <= scan.attributes:  # dataclasses.fields(...)[...].type
+        walk.wanted.add(ANNOTATIONS)
     if "__doc__" in space and "__doc__" in scan.attributes:
         state = []
         walk.put(space["__doc__"], state)
         walk.guards.name(space, "__doc__", space["__doc__"])
         node.edges.append(("__doc__", state))
     if _IMPORTERS & scan.attributes:
-        _follow_dynamic_import(walk, space, scan, node)
+        _follow_dynamic_import(walk, function, scan, node)
+    if _RUNNERS & scan.attributes:
+        _follow_scripts(walk, space, scan, node)
 
 
 def follow_chain(walk: Walk, function: FunctionType, chain: tuple[str, ...], out: State) -> None:
@@ -125,7 +143,7 @@ def _follow_builtin(walk: Walk, function: FunctionType, name: str, out: State) -
     value = builtin.get(name, MISSING)
     if value is MISSING:
         slot = walk.slot(function.__globals__, name, None, f"global {walk.module}.{name}")
-        slot.state, slot.shown = [b"missing;"], "not defined"
+        slot.state, slot.shown = [b"missing " + name.encode() + b";"], "not defined"
         out.append(slot)
         return
     if getattr(value, "__module__", None) != "builtins" and name not in _PLAIN_BUILTINS:
@@ -147,6 +165,8 @@ _PLAIN_BUILTINS = words(
 
 def follow_module(walk: Walk, module: ModuleType, chain: tuple[str, ...], out: State) -> None:
     """Append what `chain`, read from `module`, leads to."""
+    if type(module) is not ModuleType and is_users(module):
+        walk.put(type(module), out)
     for position, name in enumerate(chain):
         if name == "":  # named, but not used as a value
             return
@@ -183,7 +203,7 @@ def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out
         out.append(b"=%b;" % own.encode())
     if type(value) is float or (type(value) in (int, bool) and origin.kind == "distribution"):
         walk.put(value, out)
-    if name in _IMPORTERS or name in UNFOLLOWED:
+    if name in ("import_module", "run_path", "run_module") and origin.kind == "stdlib":
         walk.note(f"calls {module.__name__}.{name} in {walk.where}")
     walk.external(origin, out)
 
@@ -206,9 +226,8 @@ def is_users(value: object) -> bool:
         return origin_of_function(value).kind == "user"
     if isinstance(value, type):
         return origin_of_class(value).kind == "user"
-    inner = getattr(value, "func", None)
-    if isinstance(inner, FunctionType) and origin_of_function(inner).kind == "user":
-        return True
+    if isinstance(value, partial):
+        return is_users(value.func)
     return origin_of_class(type(value)).kind == "user"
 
 
@@ -218,6 +237,9 @@ def _follow_missing(walk: Walk, module: ModuleType, chain: tuple[str, ...], out:
     if origin.kind != "user":
         out.append(b"X%b;" % module.__name__.encode())
         walk.external(origin, out)
+        return
+    if hasattr(ModuleType, chain[0]):  # `module.__dict__`
+        _put_module(walk, module, out)
         return
     computed = module.__dict__.get("__getattr__")
     if computed is not None:
@@ -250,13 +272,13 @@ def _fill_module(walk: Walk, node: Node) -> None:
     for name in names:
         value = space[name]
         walk.guards.name(space, name, value)
-        named: State = [b"@%b=" % name.encode("utf-8", "surrogatepass")]
         if isinstance(value, ModuleType):
-            _put_module(walk, value, named)
-            node.state += named
-            continue
-        slot = global_slot(walk, space, name, value)
-        node.state += [*named, slot]
+            slot = walk.place(space, name)
+            if not slot.state:
+                _put_module(walk, value, slot.state)
+        else:
+            slot = global_slot(walk, space, name, value)
+        node.state += (b"@%b=" % name.encode("utf-8", "surrogatepass"), slot)
 
 
 def _follow_import(
@@ -282,27 +304,65 @@ def _top_is_read(found: Import, scan: Scan) -> bool:
     return any(each.module == top and each.chains for each in scan.imports)
 
 
-def _follow_dynamic_import(walk: Walk, space: dict[str, object], scan: Scan, node: Node) -> None:
-    """Count whole the user's modules that constants near a dynamic import may name."""
+def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
+    """Count whole the user's modules that text near a dynamic import may name.
+
+    Near is what the code holds as constants, the function's defaults and the globals it reads.
+    """
+    space = function.__globals__
     if "__name__" in scan.attributes:
         node.edges.append(("own module", [module_node(walk, space)]))
-    for constant in sorted(scan.strings):
+    near = set(scan.strings)
+    _gather(function.__defaults__, near, 3)
+    _gather(function.__kwdefaults__, near, 3)
+    for chain in scan.chains:
+        if chain[0] not in MODULE_OWN:
+            _gather(space.get(chain[0]), near, 3)
+    for constant in sorted(near):
         match = _DYNAMIC.match(constant) if len(constant) < 200 else None
         if match is None:
             continue
-        name = match[1].rstrip(".")
-        state: State = []
-        module = sys.modules.get(name)
-        if isinstance(module, ModuleType):
+        name = absolute_name(space, match[2].rstrip("."), len(match[1]))
+        slot = walk.place(sys.modules, f"{name}|by name")
+        state = slot.state
+        module = sys.modules.get(name, MISSING)
+        walk.guards.name(sys.modules, name, module)  # type: ignore[arg-type]
+        if state:
+            pass  # another function names it too
+        elif isinstance(module, ModuleType):
             if origin_of_module(module).kind != "user":
                 continue
             _put_module(walk, module, state)
-            if constant != name and hasattr(module, "__path__"):
+            if hasattr(module, "__path__"):
                 put_unloaded(walk, name, ("*",), state)
         else:
-            put_unloaded(walk, name, ("*",) if constant != name else (), state)
+            put_unloaded(walk, name, ("*",), state)
         if state:
-            node.edges.append((f"import {constant}", state))
+            node.edges.append((f"import {constant}", [slot]))
+
+
+def _gather(value: object, texts: set[str], depth: int) -> None:
+    """Add the strings in a value, and in containers in it, to `texts`."""
+    if type(value) is str:
+        texts.add(value)
+    elif depth and isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            _gather(item, texts, depth - 1)
+    elif depth and isinstance(value, dict):
+        _gather([*value.keys(), *value.values()], texts, depth)
+
+
+def _follow_scripts(walk: Walk, space: dict[str, object], scan: Scan, node: Node) -> None:
+    """Count the scripts that code names by constants and runs."""
+    folder = os.path.dirname(str(space.get("__file__") or ""))
+    for constant in sorted(scan.strings):
+        if not constant.endswith(".py"):
+            continue
+        for path in (constant, os.path.join(folder, constant)):
+            if os.path.isfile(path):
+                component = walk.file_component(path, f"script {os.path.basename(path)}")
+                node.edges.append((f"script {constant}", [component]))
+                break
 
 
 def _every_chain(

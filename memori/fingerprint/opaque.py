@@ -73,11 +73,9 @@ def put_foreign(walk: Walk, value: Any, out: State) -> None:
 def _fill_foreign(walk: Walk, node: Node) -> None:
     value: Any = node.origin
     kind = type(value)
-    compiled = getattr(value, "py_func", None)
-    if compiled is not None:
-        walk.put(kind, node.state)
-        walk.put(compiled, node.state)
-        walk.put(getattr(value, "targetoptions", None), node.state)
+    compiled = getattr(value, "__dict__", {}).get("py_func")
+    if compiled is not None:  # a function that numba compiles
+        walk.put_all((kind, compiled, getattr(value, "targetoptions", None)), node.state)
         return
     try:
         reduced = value.__reduce_ex__(4) if _may_reduce(kind) else None
@@ -115,7 +113,7 @@ def _is_plain(kind: Any) -> bool:
 
 def _may_reduce(kind: type) -> bool:
     """Return whether asking is safe: a generator or iterator must not be drawn from."""
-    return kind.__module__ not in ("itertools", "_thread", "io", "_io")
+    return kind.__module__ != "_thread"
 
 
 def _put_attributes(walk: Walk, node: Node) -> None:

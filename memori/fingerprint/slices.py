@@ -174,9 +174,7 @@ class Slices:
         uses = {name for position in acting for name in self.statements[position].uses}
         return self.needed(uses & self.binders.keys(), acting)
 
-    def needed(
-        self, names: Iterable[str] | None, included: Iterable[int] = ()
-    ) -> list[Statement]:
+    def needed(self, names: Iterable[str] | None, included: Iterable[int] = ()) -> list[Statement]:
         """Return the statements that matter to `names`, in order; all of them for None."""
         if names is None:
             return self.statements

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from hashlib import sha256
+from types import CellType, FunctionType
 
-from memori.fingerprint.atoms import sized, text
+from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.project import relative
 from memori.fingerprint.values import fill_instance, put_unordered
@@ -101,7 +102,9 @@ def _fill_array(walk: Walk, node: Node) -> None:
     state = node.state
     if type(value).__name__ not in ("ndarray", "memmap"):
         fill_instance(walk, node)
+    flags = value.flags
     state.append(b"a" + text(_dtype(value.dtype)) + repr(value.shape).encode())
+    state.append(b"F" if flags.fnc else b"C" if flags.writeable else b"R")
     if value.dtype.hasobject:
         walk.guards.volatile = True
         walk.put_all(tuple(value.ravel().tolist()), state)
@@ -118,6 +121,7 @@ def _dtype(dtype: Any) -> str:
 def array_content(value: Any) -> bytes:
     """Return the digest of an array's type, shape and items."""
     digest = sha256(f"{_dtype(value.dtype)}{value.shape}".encode())
+    digest.update(b"F" if value.flags.fnc else b"C" if value.flags.writeable else b"R")
     value = value.view(sys.modules["numpy"].ndarray)
     if value.flags.c_contiguous and value.size:
         digest.update(value.reshape(-1).view("u1").data)
@@ -167,6 +171,84 @@ def _generic(walk: Walk, value: Any, out: State) -> None:
     walk.put(value.__args__, out)
 
 
+def _view(walk: Walk, value: Any, out: State) -> None:
+    out.append(text(type(value).__name__))
+    walk.put(value.mapping, out)
+    walk.guards.volatile = True
+
+
+def _struct(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"Z" + text(value.format))
+
+
+def _hash(walk: Walk, value: Any, out: State) -> None:
+    walk.guards.redo(_hash_state, value, _hash_state(value))
+    out.append(text(_hash_state(value)))
+
+
+def _hash_state(value: Any) -> str:
+    return f"{value.name} {value.copy().hexdigest(*[32] * (value.digest_size == 0))}"
+
+
+def _generator(walk: Walk, value: object, out: State) -> None:
+    out.append(walk.node(value, _fill_generator))
+
+
+def _fill_generator(walk: Walk, node: Node) -> None:
+    """Fill the node of a suspended generator: its code, where it stands, and its variables."""
+    from memori.fingerprint.functions import follow_code
+
+    value: Any = node.origin
+    walk.guards.volatile = True
+    prefix = {"generator": "gi", "coroutine": "cr", "async_generator": "ag"}[type(value).__name__]
+    code, frame = getattr(value, f"{prefix}_code"), getattr(value, f"{prefix}_frame")
+    node.state.append(text(type(value).__name__))
+    if frame is None:  # it has ended
+        return
+    walk.put(frame.f_lasti, node.state)
+    names = frame.f_locals
+    for name in code.co_varnames + code.co_cellvars + code.co_freevars:
+        if name in names:
+            node.state.append(text(name))
+            walk.put(names[name], node.state)
+    node.code = code
+    cells = tuple(CellType() for _ in code.co_freevars)
+    follow_code(walk, FunctionType(code, frame.f_globals, closure=cells), node)
+
+
+def _iterator(walk: Walk, value: Any, out: State) -> None:
+    """Append an iterator of itertools by what it would hand to `copy`, else by what it holds."""
+    import gc
+    import warnings
+
+    walk.guards.volatile = True
+    out.append(text(type(value).__name__))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            held = value.__reduce__()
+    except TypeError:  # from Python 3.14
+        held = tuple(gc.get_referents(value))
+    walk.kept.append(held)
+    walk.put(held, out)
+
+
+def _ufunc(walk: Walk, value: Any, out: State) -> None:
+    """Append a universal function of numpy, or of the user's (`frompyfunc`)."""
+    import gc
+
+    out.append(b"X" + text(value.__name__) + b"%d,%d;" % (value.nin, value.nout))
+    for held in gc.get_referents(value):
+        if callable(held):
+            walk.put(held, out)
+
+
+def _simple_namespace(walk: Walk, value: Any, out: State) -> None:
+    """Append a namespace; its order shows when it is printed."""
+    out.append(b"n")
+    walk.put(value.__dict__, out)
+
+
 def _shown(walk: Walk, value: object, out: State) -> None:
     walk.guards.redo(repr, value, repr(value))
     out.append(text(repr(value)))
@@ -207,6 +289,18 @@ SPECIAL: dict[str, Handler] = {
     "typing.Union": _generic,
     "typing._GenericAlias": _generic,
     "itertools.count": _shown,
+    "types.SimpleNamespace": _simple_namespace,
+    "builtins.dict_keys": _view,
+    "builtins.dict_values": _view,
+    "builtins.dict_items": _view,
+    "_struct.Struct": _struct,
+    "_hashlib.HASH": _hash,
+    "_blake2.blake2b": _hash,
+    "_blake2.blake2s": _hash,
+    "builtins.generator": _generator,
+    "builtins.coroutine": _generator,
+    "builtins.async_generator": _generator,
+    "numpy.ufunc": _ufunc,
     "logging.Logger": _ignored,
     "logging.LoggerAdapter": _ignored,
     "typing.TypeVar": _ignored,
@@ -215,3 +309,10 @@ SPECIAL: dict[str, Handler] = {
     "typing.NewType": _ignored,
     "typing.TypeAliasType": _ignored,
 }
+
+for _name in words(
+    "accumulate batched chain combinations combinations_with_replacement compress cycle dropwhile"
+    " filterfalse groupby islice pairwise permutations product repeat starmap takewhile"
+    " zip_longest _tee"
+):
+    SPECIAL[f"itertools.{_name}"] = _iterator

@@ -1,11 +1,11 @@
-"""What the syntax of a function says, whatever it looks like and whichever Python parses it.
+r"""What the syntax of a function says, whatever it looks like and whichever Python parses it.
 
 The canonical text of a syntax tree leaves out positions, docstrings, annotations, statements that
 do nothing and what differs between versions of Python for the same source. What a function's
 decorators and defaults come to is seen in the live objects, so only parameters and body count here.
 
->>> canonical_text("def f(a: int = 1_000) -> str:\\n    'doc'\\n    return (a)")[0] == (
-...     canonical_text("def f(a=5):  # comment\\n  return a")[0])
+>>> canonical_text("def f(a: int = 1_000) -> str:\n    'doc'\n    return (a)")[0] == (
+...     canonical_text("def f(a=5):  # comment\n  return a")[0])
 True
 """
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from memori.fingerprint.graph import Overlay
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_BLOCKS = ("orelse", "finalbody")
 _UNSEEN = frozenset({"type_comment", "type_ignores", "kind", "type_params", "ctx"})
 
 
@@ -120,6 +121,8 @@ class Writer:
         self.out.append(f"{type(node).__name__}(".encode())
         for name in node._fields:
             value = getattr(node, name, None)
+            if isinstance(value, list) and name in _BLOCKS:
+                value = [each for each in value if not _does_nothing(each)]
             if value is None or value == [] or name in _UNSEEN:
                 continue
             self.out.append(f"{name}=".encode())

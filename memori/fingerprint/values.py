@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, defaultdict, deque
 from contextvars import ContextVar
 from itertools import chain
-from types import CodeType, GenericAlias, MappingProxyType, ModuleType, SimpleNamespace
+from types import CodeType, GenericAlias, MappingProxyType, ModuleType
 
 from memori.fingerprint.atoms import sized, text
 from memori.fingerprint.bytecode import code_digest
@@ -171,10 +171,6 @@ def _nothing(walk: Walk, value: object, out: State) -> None:
     out.append(type(value).__name__.encode() + b";")
 
 
-def _namespace(walk: Walk, value: object, out: State) -> None:
-    out.append(walk.node(value, fill_instance))
-
-
 def _code(walk: Walk, value: object, out: State) -> None:
     assert isinstance(value, CodeType)
     out.append(b"C" + code_digest(value))
@@ -238,8 +234,12 @@ def _put_content(walk: Walk, value: Any, out: State) -> None:
     if isinstance(value, dict):
         walk.guards.view(_dict_view, value)
         put_items(walk, dict(dict.items(value)), out)
+        if isinstance(value, defaultdict):
+            walk.guards.redo(_factory, value, _factory(value))
+            walk.put(value.default_factory, out)
     elif isinstance(value, (list, deque)):
         kind: Any = list if isinstance(value, list) else deque
+        out.append(b"" if isinstance(value, list) else f"q{value.maxlen};".encode())
         walk.guards.view(kind.__iter__, value)
         walk.put_all(tuple(kind.__iter__(value)), out)
     elif isinstance(value, tuple):
@@ -252,9 +252,32 @@ def _put_content(walk: Walk, value: Any, out: State) -> None:
         walk.guards.redo(bytes, value, bytes(value))
         out.append(sized(b"b", bytes(value)))
     else:
+        _put_foreign_content(walk, value, out)
         for kind_of_atom in (int, float, str, complex):
             if isinstance(value, kind_of_atom):
                 walk.put(_plain(kind_of_atom, value), out)
+
+
+def _factory(value: Any) -> int:
+    return id(value.default_factory)
+
+
+def _put_foreign_content(walk: Walk, value: Any, out: State) -> None:
+    """Append what an instance has from a library's class that it derives from."""
+    for base in type(value).__mro__[1:-1]:
+        if origin_of_class(base).kind == "user":
+            continue
+        for name in ("__reduce_ex__", "__reduce__"):
+            if getattr(base, name) is getattr(object, name):
+                continue
+            walk.guards.volatile = True
+            try:
+                reduced = getattr(base, name)(value, *([4] if name == "__reduce_ex__" else []))
+            except Exception:  # whatever a foreign method raises, it gave nothing
+                continue
+            walk.kept.append(reduced)
+            walk.put(reduced, out)
+            return
 
 
 def _plain(kind: Any, value: Any) -> object:
@@ -323,7 +346,6 @@ HANDLERS.update(
         ContextVar: _context_variable,
         GenericAlias: _alias,
         ModuleType: _module,
-        SimpleNamespace: _namespace,
         CodeType: _code,
         object: _nothing,
     }

@@ -1,14 +1,14 @@
 """The walk over the live objects that a callable reaches.
 
 It starts from the callable and the objects in `depends_on`, and follows what code names, what
-functions close over and default to, what classes are made of and what values hold, through a queue,
-so that neither depth nor cycles matter. Live objects are walked, not source text: whatever a
+functions close over and default to, what classes are made of and what values hold, through a
+queue, so that neither depth nor cycles matter. Live objects are walked, not source text: whatever a
 decorator, a metaclass or a line at the end of a module did to them before the call is seen. Nothing
 is executed that belongs to the user but `__fingerprint__` methods.
 
 What the standard library or a distribution defines is not entered: it counts by name, and by the
-version of its distribution. What it holds for the user (the function inside a `partial`, a wrapper's
-closure) is.
+version of its distribution. What it holds for the user (the function inside a `partial`, the
+closure of a wrapper) is.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # what reachable code may read besides values and code; each widens what counts
 DOCS, ANNOTATIONS, ORDER = "docs", "annotations", "order"
 WRAPPED, SUBCLASSES = "wrapped", "subclasses"
+NAMES, LINES, SOURCE = "names", "lines", "source"
 
 HANDLERS: dict[type, Handler] = {}  # exact type -> how to encode it; filled by the modules above
 FALLBACK: list[Handler] = []  # how to encode everything else

@@ -31,7 +31,8 @@ MEANINGS = {
     bytecode.TWO_STORES: {"STORE_FAST_STORE_FAST"},
     bytecode.SWAP: {"SWAP"},
     bytecode.POP: {"POP_TOP"},
-    bytecode.SKIP: {"CACHE", "PUSH_NULL", "NOP", "RESUME"},
+    bytecode.CALL: {"PRECALL", "CALL"},
+    bytecode.SKIP: {"CACHE", "PUSH_NULL", "NOP", "RESUME", "COPY"},
     bytecode.EXTENDED: {"EXTENDED_ARG"},
 }
 
@@ -57,7 +58,9 @@ def function(source: str) -> CodeType:
 
 def test_chains_are_followed_as_far_as_they_are_spelled() -> None:
     """A global is followed with the attributes after it; what is set is told apart."""
-    found = scan(function("def f(x):\n    a.b.c(x).d\n    g\n    m.n = 1\n    return getattr(k, 'l')"))
+    found = scan(
+        function("def f(x):\n    a.b.c(x).d\n    g\n    m.n = 1\n    return getattr(k, 'l')")
+    )
 
     assert {("a", "b", "c"), ("g",), ("m", ""), ("k", "l"), ("getattr",)} == set(found.chains)
 

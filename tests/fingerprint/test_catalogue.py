@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.fingerprint.catalogue import Edit, body, classes, harmless, imports, reach, values
+from tests.fingerprint.catalogue import (
+    Edit,
+    body,
+    classes,
+    harmless,
+    imports,
+    reach,
+    unlisted,
+    values,
+)
+
+LIBRARIES = ("attr", "joblib", "nibabel", "nipype", "numpy", "pandas", "scipy", "sklearn", "traits")
+
+
+def libraries(edit: Edit) -> list[str]:
+    """Return the libraries that a project imports."""
+    text = "\n".join(edit.before.values())
+    return [name for name in LIBRARIES if re.search(rf"\n?(import|from) {name}\b", text)]
+
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
 EDITS = [
     pytest.param(edit, id=f"{module.__name__.rpartition('.')[2]}: {edit.name}")
-    for module in (body, reach, classes, values, imports, harmless)
+    for module in (body, reach, classes, values, imports, harmless, unlisted)
     for edit in module.EDITS
+    if not any(find_spec(name) is None for name in libraries(edit))
 ]
 
 

@@ -82,9 +82,15 @@ CHANGES: dict[str, Any] = {
     "class attribute added": lambda m: setattr(m.Config, "extra", 2),
     "class attribute deleted": lambda m: delattr(m.Config, "level"),
     "method replaced": lambda m: setattr(m.Config, "area", lambda self: 3),
-    "class of an instance": lambda m: setattr(m.CONFIG, "__class__", type("D", (m.Config,), {"__slots__": ()})),
-    "code swapped": lambda m: setattr(m.helper, "__code__", (lambda x, items, *, table: 3).__code__),
-    "method's code swapped": lambda m: setattr(m.Config.area, "__code__", (lambda self: 3).__code__),
+    "class of an instance": lambda m: setattr(
+        m.CONFIG, "__class__", type("D", (m.Config,), {"__slots__": ()})
+    ),
+    "code swapped": lambda m: setattr(
+        m.helper, "__code__", (lambda x, items, *, table: 3).__code__
+    ),
+    "method's code swapped": lambda m: setattr(
+        m.Config.area, "__code__", (lambda self: 3).__code__
+    ),
     "defaults replaced": lambda m: setattr(m.helper, "__defaults__", ([2],)),
     "default mutated": lambda m: m.helper.__defaults__[0].append(2),
     "keyword default mutated": lambda m: m.helper.__kwdefaults__["table"].update(k=2),
@@ -92,7 +98,9 @@ CHANGES: dict[str, Any] = {
     "function attribute": lambda m: setattr(m.helper, "note", 1),
     "cell replaced": lambda m: setattr(m.counter.__closure__[0], "cell_contents", [1]),
     "cell's content mutated": lambda m: m.counter.__closure__[0].cell_contents.append(1),
-    "cached function's code": lambda m: setattr(m.decorated.__wrapped__, "__code__", (lambda x: 9).__code__),
+    "cached function's code": lambda m: setattr(
+        m.decorated.__wrapped__, "__code__", (lambda x: 9).__code__
+    ),
     "own code swapped": lambda m: setattr(m.run, "__code__", (lambda x: 1).__code__),
 }
 
@@ -135,7 +143,9 @@ def test_an_equal_value_in_place_of_another_changes_nothing() -> None:
     assert fingerprint(module.run) is before
 
 
-@pytest.mark.parametrize("value", [1, True, 1.0, "1", b"1", (1,), [1], {1}, {1: 1}, None, 0.0, -0.0, 1j])
+@pytest.mark.parametrize(
+    "value", [1, True, 1.0, "1", b"1", (1,), [1], {1}, {1: 1}, None, 0.0, -0.0, 1j]
+)
 def test_no_two_values_share_a_fingerprint(value: object) -> None:
     """Values that compare equal, or print equal, are told apart."""
     others = [1, True, 1.0, "1", b"1", (1,), [1], {1}, {1: 1}, None, 0.0, -0.0, 1j, frozenset({1})]

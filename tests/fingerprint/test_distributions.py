@@ -18,7 +18,9 @@ def run(x):
 """
 
 
-def install(site: Path, name: str, version: str, files: dict[str, str], record: bool = True) -> None:
+def install(
+    site: Path, name: str, version: str, files: dict[str, str], record: bool = True
+) -> None:
     """Put a distribution into a folder as an installer would."""
     for path, text in files.items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +37,9 @@ def project(root: Path, version: str = "1.0", **changes: str) -> Path:
     site = root / ".venv" / "lib" / "site-packages"
     body = changes.get("lib", "def go(x):\n    return inner(x)\ndef inner(x):\n    return 1\n")
     install(site, "lib", version, {"lib/__init__.py": body})
-    install(site, "Other_Name", changes.get("other", "2.0"), {"single.py": "def go(x):\n    return 1\n"})
+    install(
+        site, "Other_Name", changes.get("other", "2.0"), {"single.py": "def go(x):\n    return 1\n"}
+    )
     install(site, "spaced_part", "3.0", {"spaced/part/__init__.py": "def go(x):\n    return 1\n"})
     (root / "main.py").write_text(changes.get("main", MAIN))
     return site
@@ -54,7 +58,10 @@ def look(root: Path, *paths: Path, call: str = "main.run") -> tuple[str, dict[st
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True, text=True, check=True, cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
     )
     import json
 
@@ -116,7 +123,9 @@ def test_an_editable_install_is_walked(tmp_path: Path) -> None:
     before, components = look(tmp_path, site, source)
     assert "helper lib.inner" in components
 
-    (source / "lib" / "__init__.py").write_text("def go(x):\n    return inner(x)\ndef inner(x):\n    return 2\n")
+    (source / "lib" / "__init__.py").write_text(
+        "def go(x):\n    return inner(x)\ndef inner(x):\n    return 2\n"
+    )
 
     assert before != look(tmp_path, site, source)[0]
 

@@ -81,8 +81,10 @@ def test_a_distribution_is_shown_by_its_version() -> None:
 
 def test_helpers_of_one_name_keep_apart() -> None:
     """Two closures made by one function have two labels."""
-    module = build("def make(k):\n    return lambda x: x + k\nfs = [make(1), make(2)]\n"
-                   "def run(x):\n    return fs\n")
+    module = build(
+        "def make(k):\n    return lambda x: x + k\nfs = [make(1), make(2)]\n"
+        "def run(x):\n    return fs\n"
+    )
 
     labels = fingerprint(module.run).components()
 
@@ -142,7 +144,10 @@ def test_a_file_counts_by_content(tmp_path: Path) -> None:
     after = fingerprint(kernel, [str(path)])
 
     assert before.fast != after.fast
-    assert before.components()["depends_on params.json"] != after.components()["depends_on params.json"]
+    assert (
+        before.components()["depends_on params.json"]
+        != after.components()["depends_on params.json"]
+    )
 
 
 def test_a_folder_counts_by_names_and_contents(tmp_path: Path) -> None:
@@ -224,7 +229,7 @@ def test_an_object_says_what_counts_of_it() -> None:
 
 
 def test_memori_counts_as_a_distribution() -> None:
-    """memori's own code is not walked, even in a checkout; what its objects hold is."""
+    """Memori's own code is not walked, even in a checkout; what its objects hold is."""
     one, two = partial(Stage, kernel), partial(Stage, smooth)
 
     components = fingerprint(one).components()
@@ -245,7 +250,9 @@ def test_a_class_can_be_the_callable() -> None:
     assert before.fast != fingerprint(module.Run).fast
 
 
-@pytest.mark.parametrize("function", [len, max, str, dict.get, "abc".upper, __import__("math").sqrt])
+@pytest.mark.parametrize(
+    "function", [len, max, str, dict.get, "abc".upper, __import__("math").sqrt]
+)
 def test_builtins_can_be_the_callable(function: Any) -> None:
     """Builtins count by name."""
     assert fingerprint(function).fast == fingerprint(function).fast
@@ -290,7 +297,7 @@ def test_a_file_that_no_longer_compiles_to_the_loaded_code_has_none(
 
 def test_lambdas_on_one_line_are_told_apart() -> None:
     """Each lambda is matched with its own syntax."""
-    one, two, three = lambda x: x + 1, lambda x: x + 2, lambda x: (lambda: x + 1)  # noqa: E731
+    one, two, three = lambda x: x + 1, lambda x: x + 2, lambda x: lambda: x + 1
     found = [fingerprint(each).canonical() for each in (one, two, three, three(1))]
 
     assert None not in found

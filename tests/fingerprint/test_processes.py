@@ -21,7 +21,10 @@ PROJECTS = {
     for module in (body, reach, classes, values, imports, harmless)
     for edit in module.EDITS
 }
-BY_VERSION = {"exec-made function", "eval-made lambda"}  # code without source is compared as bytecode
+BY_VERSION = {
+    "exec-made function",
+    "eval-made lambda",
+}  # code without source is compared as bytecode
 
 
 def interpreters() -> dict[str, str]:
@@ -50,8 +53,10 @@ def test_the_canonical_digest_is_equal_in_every_version(tmp_path: Path) -> None:
     for number, (name, files) in enumerate(PROJECTS.values()):
         if "np." in "".join(files.values()).replace("np.ndarray", ""):
             continue  # another interpreter may not have numpy
-        plain = {path: text.replace("    import numpy as np", "    raise ImportError")
-                 for path, text in files.items()}
+        plain = {
+            path: text.replace("    import numpy as np", "    raise ImportError")
+            for path, text in files.items()
+        }
         write(plain, tmp_path / str(number))
         requests.append({"folder": str(tmp_path / str(number))})
         names.append(name)
@@ -108,7 +113,11 @@ def python(*arguments: str, cwd: Path, **environment: str) -> list[object]:
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, *arguments],
-        capture_output=True, text=True, cwd=cwd, env={**variables, **environment}, check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**variables, **environment},
+        check=False,
     )
     assert 0 == done.returncode, done.stderr
     found: list[object] = json.loads(done.stdout.splitlines()[-1])

@@ -73,11 +73,13 @@ number = st.sampled_from(NUMBERS)
 leaf = st.one_of(number, st.just("x"))
 expression = st.recursive(
     leaf,
-    lambda inner: st.builds("({} {} {})".format, inner, st.sampled_from(OPERATORS), inner)
-    | st.builds("(lambda z: {})({})".format, inner, inner)
-    | st.builds("({} if {} else {})".format, inner, inner, inner)
-    | st.builds("sum(w * {} for w in range(3))".format, inner)
-    | st.builds("len(f'{{{}}}')".format, leaf),
+    lambda inner: (
+        st.builds("({} {} {})".format, inner, st.sampled_from(OPERATORS), inner)
+        | st.builds("(lambda z: {})({})".format, inner, inner)
+        | st.builds("({} if {} else {})".format, inner, inner, inner)
+        | st.builds("sum(w * {} for w in range(3))".format, inner)
+        | st.builds("len(f'{{{}}}')".format, leaf)
+    ),
     max_leaves=5,
 )
 
@@ -205,11 +207,18 @@ def test_equal_components_are_equal_fingerprints(edit: tuple[str, str]) -> None:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3)
     | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner)
-    | st.dictionaries(st.text(max_size=2) | st.integers(0, 2), inner, max_size=3)
-    | st.frozensets(st.integers(0, 4) | st.text(max_size=1), max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=2) | st.integers(0, 2), inner, max_size=3)
+        | st.frozensets(st.integers(0, 4) | st.text(max_size=1), max_size=3)
+    ),
     max_leaves=6,
 )
 

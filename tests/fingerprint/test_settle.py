@@ -99,7 +99,9 @@ def test_a_value_that_the_user_sets_is_seen_after_a_run() -> None:
 
 def test_an_edit_after_a_run_is_seen() -> None:
     """A helper defined again counts, whatever a run left elsewhere."""
-    module = build("MEMO = {}\ndef helper(x):\n    return 1\ndef run(x):\n    MEMO[x] = helper(x)\n")
+    module = build(
+        "MEMO = {}\ndef helper(x):\n    return 1\ndef run(x):\n    MEMO[x] = helper(x)\n"
+    )
     code = fingerprint(module.run)
     module.run(1)
     code.settle()

@@ -1,4 +1,5 @@
 """Edits of the function itself: its body, nested code, defaults and decorators."""
+# ruff: noqa: E501 (a project in one line is easier to compare with its edit)
 
 from __future__ import annotations
 
@@ -157,10 +158,18 @@ EDITS: list[Edit] = [
     rerun("comprehension condition", _BODY, "if j > 0", "if j > 1"),
     rerun("dictionary comprehension", _BODY, "{k: v for k", "{v: k for k"),
     rerun("builtin swapped", _BODY, "range(x):", "reversed(range(x + 1)):"),
-    rerun("order of statements", _LOOPS, "x -= 1\n        if x < 0:\n            break",
-          "if x < 0:\n            break\n        x -= 1"),
-    rerun("break to continue", _LOOPS, "if x == 1:\n            continue",
-          "if x == 1:\n            break"),
+    rerun(
+        "order of statements",
+        _LOOPS,
+        "x -= 1\n        if x < 0:\n            break",
+        "if x < 0:\n            break\n        x -= 1",
+    ),
+    rerun(
+        "break to continue",
+        _LOOPS,
+        "if x == 1:\n            continue",
+        "if x == 1:\n            break",
+    ),
     rerun("loop else", _LOOPS, 'found.append("done")', 'found.append("over")'),
     rerun("statement removed", _LOOPS, "        found.append(x)\n", ""),
     rerun("match pattern", _MATCH, "[first, *rest]", "[_, first, *rest]"),
@@ -169,10 +178,14 @@ EDITS: list[Edit] = [
     rerun("match return", _MATCH, "return first, rest", "return rest, first"),
     rerun("handler type", _HANDLERS, "except IndexError as error", "except TypeError as error"),
     rerun("handler result", _HANDLERS, '"index"', '"position"'),
-    rerun("handler order", _HANDLERS, "except IndexError as error:\n        return \"index\"",
-          "except LookupError:\n        return \"lookup\""),
+    rerun(
+        "handler order",
+        _HANDLERS,
+        'except IndexError as error:\n        return "index"',
+        'except LookupError:\n        return "lookup"',
+    ),
     rerun("return in finally", _HANDLERS, "x = 0", "return 0"),
-    rerun("else of try", _FINALLY, 'raise KeyError(x)', 'KeyError(x)'),
+    rerun("else of try", _FINALLY, "raise KeyError(x)", "KeyError(x)"),
     rerun("handler body", _FINALLY, 'LOG.append("lookup")', 'LOG.append("look")'),
     rerun("handler moved outside", _FINALLY, "except LookupError", "except KeyboardInterrupt"),
     rerun("positional default", _DEFAULTS, "scale=2", "scale=3"),
@@ -215,22 +228,47 @@ EDITS: list[Edit] = [
     rerun("exponent", _CONSTANTS, "1e3", "1e4"),
     rerun("big integers", "def run(x):\n    return 10 ** 30 + x, 2 ** 70\n", "** 30", "** 31"),
     rerun("context manager value", _WITH, "return 5", "return 6"),
-    rerun("context manager exit", _WITH.replace("return m * x", "raise KeyError(m)"),
-          "return True", "return False"),
+    rerun(
+        "context manager exit",
+        _WITH.replace("return m * x", "raise KeyError(m)"),
+        "return True",
+        "return False",
+    ),
     rerun("star arguments", _STAR, "*rest, d=5", "*rest[:1], d=5"),
     rerun("helper keyword default", _STAR.replace(", d=5", ""), "d=4", "d=6"),
     rerun("parameter order", _STAR, "return pair(first", "return pair(x + 1"),
-    rerun("assert message",
-          "def run(x):\n    try:\n        assert x > 5, 'small'\n    except AssertionError as e:\n"
-          "        return str(e)\n", "'small'", "'little'"),
-    rerun("debug", "def run(x):\n    if __debug__:\n        return 1\n    return 2\n",
-          "return 1", "return 3"),
-    rerun("global statement", "N = 1\ndef run(x):\n    global N\n    N += x\n    return N\n",
-          "N += x", "N -= x"),
-    rerun("global start", "N = 1\ndef run(x):\n    global N\n    N += x\n    return N\n",
-          "N = 1", "N = 2"),
-    rerun("deleted name", "def run(x):\n    y = x\n    try:\n        return y\n"
-          "    except NameError:\n        return 0\n", "y = x\n", "y = x\n    del y\n"),
+    rerun(
+        "assert message",
+        "def run(x):\n    try:\n        assert x > 5, 'small'\n    except AssertionError as e:\n"
+        "        return str(e)\n",
+        "'small'",
+        "'little'",
+    ),
+    rerun(
+        "debug",
+        "def run(x):\n    if __debug__:\n        return 1\n    return 2\n",
+        "return 1",
+        "return 3",
+    ),
+    rerun(
+        "global statement",
+        "N = 1\ndef run(x):\n    global N\n    N += x\n    return N\n",
+        "N += x",
+        "N -= x",
+    ),
+    rerun(
+        "global start",
+        "N = 1\ndef run(x):\n    global N\n    N += x\n    return N\n",
+        "N = 1",
+        "N = 2",
+    ),
+    rerun(
+        "deleted name",
+        "def run(x):\n    y = x\n    try:\n        return y\n"
+        "    except NameError:\n        return 0\n",
+        "y = x\n",
+        "y = x\n    del y\n",
+    ),
     rerun("slice", "def run(x):\n    return 'abcdef'[1:4:2]\n", "1:4:2", "1:6:2"),
     rerun("chained comparison", "def run(x):\n    return 1 < x < 4\n", "< 4", "< 3"),
     rerun("boolean operator", "def run(x):\n    return x and 5\n", "and", "or"),
@@ -241,14 +279,27 @@ EDITS: list[Edit] = [
     rerun("keyword argument name", "def run(x):\n    return dict(a=x)\n", "a=x", "b=x"),
     rerun("augmented assignment", "def run(x):\n    x **= 2\n    return x\n", "**=", "*="),
     rerun("star expression", "def run(x):\n    return [*range(x), 1]\n", "1]", "2]"),
-    rerun("set display", "def run(x):\n    return sorted({'a', 'b', x > 1 and 'c'})\n", "'b'", "'d'"),
+    rerun(
+        "set display", "def run(x):\n    return sorted({'a', 'b', x > 1 and 'c'})\n", "'b'", "'d'"
+    ),
     rerun("frozen set constant", "def run(x):\n    return 'k' in {'k', 'l', 'm'}\n", "{'k', ", "{"),
-    rerun("generator in call", "def run(x):\n    return sum(i * i for i in range(x))\n", "i * i", "i"),
+    rerun(
+        "generator in call", "def run(x):\n    return sum(i * i for i in range(x))\n", "i * i", "i"
+    ),
     rerun("unpacking", "def run(x):\n    a, b = 1, 2\n    return a\n", "return a", "return b"),
     rerun("raise type", "def run(x):\n    raise ValueError(x)\n", "ValueError", "KeyError"),
     rerun("future floor division", "def run(x):\n    return 7 // 2\n", "//", "/"),
-    rerun("own attribute", "def run(x):\n    return run.level\nrun.level = 1\n",
-          "run.level = 1", "run.level = 2"),
-    rerun("own name", "def run(x):\n    return inner(x).__name__\n"
-          "def inner(x):\n    def one():\n        pass\n    return one\n", "one", "two"),
+    rerun(
+        "own attribute",
+        "def run(x):\n    return run.level\nrun.level = 1\n",
+        "run.level = 1",
+        "run.level = 2",
+    ),
+    rerun(
+        "own name",
+        "def run(x):\n    return inner(x).__name__\n"
+        "def inner(x):\n    def one():\n        pass\n    return one\n",
+        "one",
+        "two",
+    ),
 ]

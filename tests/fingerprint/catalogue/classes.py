@@ -1,4 +1,5 @@
 """Edits of classes that the function reaches."""
+# ruff: noqa: E501 (a project in one line is easier to compare with its edit)
 
 from __future__ import annotations
 
@@ -283,17 +284,28 @@ EDITS: list[Edit] = [
     rerun("class method", _BASIC, "cls(v + 1)", "cls(v + 2)"),
     rerun("class attribute", _BASIC, "limit = 10", "limit = 11"),
     rerun("init", _BASIC, "self.v = v\n    def value", "self.v = -v\n    def value"),
-    rerun("override added", _BASIC, "limit = 10", "limit = 10\n    def value(self):\n        return 0"),
-    rerun("override removed", _BASIC, "    def value(self):\n        return super().value() + 1\n", ""),
-    rerun("base changed", _BASIC, "class Leaf(Middle)",
-          "class Leaf(type('X', (Middle,), {'unit': 9}))"),
+    rerun(
+        "override added", _BASIC, "limit = 10", "limit = 10\n    def value(self):\n        return 0"
+    ),
+    rerun(
+        "override removed", _BASIC, "    def value(self):\n        return super().value() + 1\n", ""
+    ),
+    rerun(
+        "base changed",
+        _BASIC,
+        "class Leaf(Middle)",
+        "class Leaf(type('X', (Middle,), {'unit': 9}))",
+    ),
     keep("class docstring", _BASIC, '"A leaf."', '"Another leaf."'),
     keep("class docstring removed", _BASIC, '    "A leaf."\n', ""),
-    keep("methods reordered", _BASIC,
-         "    @staticmethod\n    def fixed():\n        return 7\n    @classmethod\n"
-         "    def made(cls, v):\n        return cls(v + 1)\n",
-         "    @classmethod\n    def made(cls, v):\n        return cls(v + 1)\n"
-         "    @staticmethod\n    def fixed():\n        return 7\n"),
+    keep(
+        "methods reordered",
+        _BASIC,
+        "    @staticmethod\n    def fixed():\n        return 7\n    @classmethod\n"
+        "    def made(cls, v):\n        return cls(v + 1)\n",
+        "    @classmethod\n    def made(cls, v):\n        return cls(v + 1)\n"
+        "    @staticmethod\n    def fixed():\n        return 7\n",
+    ),
     keep("unrelated class", _BASIC, "def run", "class Unrelated:\n    k = 1\ndef run"),
     *[
         rerun(f"operator {name}", _OPERATORS, old, new)
@@ -326,20 +338,28 @@ EDITS: list[Edit] = [
     rerun("dataclass default", _DATA, "y: float = 2.0", "y: float = 3.0"),
     rerun("dataclass factory", _DATA, '["t"]', '["u"]'),
     rerun("dataclass repr flag", _DATA, "repr=False", "repr=True"),
-    rerun("dataclass order", _DATA, "    x: int = 1\n    y: float = 2.0\n", "    y: float = 2.0\n    x: int = 1\n"),
+    rerun(
+        "dataclass order",
+        _DATA,
+        "    x: int = 1\n    y: float = 2.0\n",
+        "    y: float = 2.0\n    x: int = 1\n",
+    ),
     rerun("dataclass class variable", _DATA, "ClassVar[int] = 3", "ClassVar[int] = 4"),
     rerun("dataclass class variable becomes field", _DATA, "ClassVar[int] = 3", "int = 3"),
     rerun("dataclass method", _DATA, "self.x * self.scale", "self.x - self.scale"),
     rerun("dataclass post init", _DATA, "self.x + 1", "self.x + 2"),
-    rerun("dataclass parameter", _DATA, "@dataclass(order=True)",
-          "@dataclass(order=True, repr=False)"),
+    rerun(
+        "dataclass parameter", _DATA, "@dataclass(order=True)", "@dataclass(order=True, repr=False)"
+    ),
     rerun("dataclass field added", _DATA, "    scale:", "    extra: int = 0\n    scale:"),
     keep("dataclass annotation", _DATA, "x: int = 1", "x: object = 1"),
     rerun("enum value", _ENUM, "GREEN = 2", "GREEN = 3"),
     rerun("enum order", _ENUM, "RED = 1\n    GREEN = 2", "GREEN = 2\n    RED = 1"),
     rerun("enum method", _ENUM, "lower()", "upper()"),
     rerun("enum missing", _ENUM, "return cls.RED", "return cls.GREEN"),
-    rerun("enum auto", _ENUM, "    R = enum.auto()\n", "    X = enum.auto()\n    R = enum.auto()\n"),
+    rerun(
+        "enum auto", _ENUM, "    R = enum.auto()\n", "    X = enum.auto()\n    R = enum.auto()\n"
+    ),
     rerun("enum combination", _ENUM, "RW = R | W", "RW = W"),
     rerun("int enum", _ENUM, "HIGH = 5", "HIGH = 6"),
     rerun("text enum", _ENUM, '"a"', '"b"'),
@@ -353,7 +373,12 @@ EDITS: list[Edit] = [
     rerun("slot value", _SLOTS, "ITEM.a, ITEM.c = 1, 2", "ITEM.a, ITEM.c = 1, 3"),
     rerun("slot of the base", _SLOTS, "ITEM.a, ITEM.c = 1, 2", "ITEM.a, ITEM.c = 9, 2"),
     rerun("order of bases", _MIXINS, "C(A, B)", "C(B, A)"),
-    rerun("base method removed", _MIXINS, 'class A:\n    def who(self):\n        return "a"', "class A:\n    pass"),
+    rerun(
+        "base method removed",
+        _MIXINS,
+        'class A:\n    def who(self):\n        return "a"',
+        "class A:\n    pass",
+    ),
     rerun("total ordering", _TOOLS, "self.v < o.v", "self.v > o.v"),
     rerun("cached property", _TOOLS, "self.v * 100", "self.v * 200"),
     rerun("single dispatch method", _TOOLS, '"int"', '"whole"'),
@@ -376,21 +401,53 @@ EDITS: list[Edit] = [
     rerun("list subclass method", _CONTAINERS, "sum(self)", "-sum(self)"),
     rerun("dict subclass hook", _CONTAINERS, "key * 2", "key * 3"),
     rerun("dict subclass items", _CONTAINERS, "Named(a=1)", "Named(a=2)"),
-    rerun("init subclass in a base",
-          "class B:\n    def __init_subclass__(cls):\n        cls.k = 1\nclass C(B):\n    pass\n"
-          "def run(x):\n    return C.k\n", "cls.k = 1", "cls.k = 2"),
-    rerun("class attribute set later", "class C:\n    k = 1\nC.k = 2\ndef run(x):\n    return C.k\n",
-          "C.k = 2", "C.k = 3"),
-    rerun("generic base", "from typing import Generic, TypeVar\nT = TypeVar('T')\n"
-          "class G(Generic[T]):\n    k = 1\ndef run(x):\n    return G[int]().k\n", "k = 1", "k = 2"),
-    rerun("protocol", "from typing import Protocol, runtime_checkable\n@runtime_checkable\n"
-          "class P(Protocol):\n    def go(self): ...\nclass A:\n    def go(self): ...\n"
-          "def run(x):\n    return isinstance(A(), P)\n", "class A:\n    def go", "class A:\n    def went"),
-    rerun("exception class", "class E(Exception):\n    def __str__(self):\n        return 'e'\n"
-          "def run(x):\n    try:\n        raise E(x)\n    except E as e:\n        return str(e)\n",
-          "'e'", "'f'"),
-    rerun("subclasses", "class B:\n    pass\nclass C(B):\n    k = 1\n"
-          "def run(x):\n    return [c.k for c in B.__subclasses__()]\n", "k = 1", "k = 2"),
-    rerun("namespace order read", "class C:\n    a = 1\n    b = 2\n"
-          "def run(x):\n    return [k for k in vars(C) if k in 'ab']\n", "a = 1\n    b = 2", "b = 2\n    a = 1"),
+    rerun(
+        "init subclass in a base",
+        "class B:\n    def __init_subclass__(cls):\n        cls.k = 1\nclass C(B):\n    pass\n"
+        "def run(x):\n    return C.k\n",
+        "cls.k = 1",
+        "cls.k = 2",
+    ),
+    rerun(
+        "class attribute set later",
+        "class C:\n    k = 1\nC.k = 2\ndef run(x):\n    return C.k\n",
+        "C.k = 2",
+        "C.k = 3",
+    ),
+    rerun(
+        "generic base",
+        "from typing import Generic, TypeVar\nT = TypeVar('T')\n"
+        "class G(Generic[T]):\n    k = 1\ndef run(x):\n    return G[int]().k\n",
+        "k = 1",
+        "k = 2",
+    ),
+    rerun(
+        "protocol",
+        "from typing import Protocol, runtime_checkable\n@runtime_checkable\n"
+        "class P(Protocol):\n    def go(self): ...\nclass A:\n    def go(self): ...\n"
+        "def run(x):\n    return isinstance(A(), P)\n",
+        "class A:\n    def go",
+        "class A:\n    def went",
+    ),
+    rerun(
+        "exception class",
+        "class E(Exception):\n    def __str__(self):\n        return 'e'\n"
+        "def run(x):\n    try:\n        raise E(x)\n    except E as e:\n        return str(e)\n",
+        "'e'",
+        "'f'",
+    ),
+    rerun(
+        "subclasses",
+        "class B:\n    pass\nclass C(B):\n    k = 1\n"
+        "def run(x):\n    return [c.k for c in B.__subclasses__()]\n",
+        "k = 1",
+        "k = 2",
+    ),
+    rerun(
+        "namespace order read",
+        "class C:\n    a = 1\n    b = 2\n"
+        "def run(x):\n    return [k for k in vars(C) if k in 'ab']\n",
+        "a = 1\n    b = 2",
+        "b = 2\n    a = 1",
+    ),
 ]

@@ -1,4 +1,5 @@
 """Edits that cannot change a result."""
+# ruff: noqa: E501 (a project in one line is easier to compare with its edit)
 
 from __future__ import annotations
 
@@ -132,8 +133,14 @@ EDITS: list[Edit] = [
     keep("pass removed", _FILE, "        pass\n", "        ...\n"),
     keep("pass added", _FILE, "    return math.floor(y)", "    pass\n    return math.floor(y)"),
     keep("line moved", _FILE, "def run", "\n\n\n\ndef run"),
-    keep("function moved to the end", _FILE, {"main.py": _FILE.replace(
-        "def other(y):\n    return math.floor(y)\n\n", "") + "def other(y):\n    return math.floor(y)\n"}),
+    keep(
+        "function moved to the end",
+        _FILE,
+        {
+            "main.py": _FILE.replace("def other(y):\n    return math.floor(y)\n\n", "")
+            + "def other(y):\n    return math.floor(y)\n"
+        },
+    ),
     keep("unrelated function", _FILE, "def other", "def extra():\n    return 1\ndef other"),
     keep("unrelated global", _FILE, "RATE = 1000\n", "RATE = 1000\nSPARE = [1]\n"),
     keep("unrelated import", _FILE, "import math\n", "import math\nimport string\n"),
@@ -150,23 +157,42 @@ EDITS: list[Edit] = [
     keep("nested annotation", _FILE, "n: int) -> int", "n: float) -> object"),
     keep("unused import renamed", _FILE, "Optional", "Optional as Opt"),
     keep("type-only import", _TYPES, "Sequence", "Mapping, Sequence"),
-    keep("future import", _FILE, "import math\n", "from __future__ import annotations\nimport math\n"),
+    keep(
+        "future import", _FILE, "import math\n", "from __future__ import annotations\nimport math\n"
+    ),
     keep("helper not reached", _SPLIT, "tools.py", "return 0", "return 1"),
     keep("another module", _SPLIT, {"others.py": "X = 1\n"}),
     keep("local variable renamed", _FILE, "values", "numbers"),
-    keep("helper moved to another module", _SPLIT,
-         {"main.py": "from others import helper\ndef run(x):\n    return helper(x)\n",
-          "others.py": "def helper(x):\n    return x + 1\n"}),
+    keep(
+        "helper moved to another module",
+        _SPLIT,
+        {
+            "main.py": "from others import helper\ndef run(x):\n    return helper(x)\n",
+            "others.py": "def helper(x):\n    return x + 1\n",
+        },
+    ),
     keep("type alias", _FILE, "RATE = 1000\n", "RATE = 1000\nVector = list[float]\n"),
-    keep("type variable", _FILE, "RATE = 1000\n",
-         "from typing import TypeVar\nT = TypeVar('T')\nRATE = 1000\n"),
+    keep(
+        "type variable",
+        _FILE,
+        "RATE = 1000\n",
+        "from typing import TypeVar\nT = TypeVar('T')\nRATE = 1000\n",
+    ),
     keep("semicolon", _FILE, "label = 'it' \"s\"\n", "label = 'it' \"s\";\n"),
     keep("backslash", _FILE, "a + b\n", "a + \\\n        b\n"),
     keep("trailing comma", _FILE, "range(x)]", "range(x,)]"),
     keep("class parentheses", _FILE, "class Thing:", "class Thing():"),
     keep("global annotation", _FILE, "RATE = 1000", "RATE: int = 1000"),
-    keep("overload", _FILE, "def other(y):",
-         "from typing import overload\n@overload\ndef other(y: int) -> int: ...\n"
-         "@overload\ndef other(y: float) -> int: ...\ndef other(y):"),
-    keep("main block", _FILE, {"main.py": _FILE + '\nif __name__ == "__main__":\n    print(run(3))\n'}),
+    keep(
+        "overload",
+        _FILE,
+        "def other(y):",
+        "from typing import overload\n@overload\ndef other(y: int) -> int: ...\n"
+        "@overload\ndef other(y: float) -> int: ...\ndef other(y):",
+    ),
+    keep(
+        "main block",
+        _FILE,
+        {"main.py": _FILE + '\nif __name__ == "__main__":\n    print(run(3))\n'},
+    ),
 ]

@@ -1,4 +1,5 @@
 """Edits of modules that the function imports when it runs."""
+# ruff: noqa: E501 (a project in one line is easier to compare with its edit)
 
 from __future__ import annotations
 
@@ -88,7 +89,9 @@ _AS_VALUE = {
 _RELATIVE = {
     "main.py": "from app.core import run\n",
     "app/__init__.py": "",
-    "app/core.py": "def run(x):\n    from .util import scale\n    from . import consts\n    from .. import nothing\n    return scale(x) * consts.C\n".replace("    from .. import nothing\n", ""),
+    "app/core.py": "def run(x):\n    from .util import scale\n    from . import consts\n    from .. import nothing\n    return scale(x) * consts.C\n".replace(
+        "    from .. import nothing\n", ""
+    ),
     "app/util.py": "from .consts import D\ndef scale(x):\n    return x * D\n",
     "app/consts.py": "C = 2\nD = 3\n",
 }
@@ -111,7 +114,9 @@ EDITS: list[Edit] = [
     rerun("lazy package constant", _LAZY, "pkg/__init__.py", "CONST = 8", "CONST = 9"),
     rerun("lazy class attribute", _LAZY, "pkg/tools.py", "k = 1", "k = 2"),
     rerun("lazy deep module", _LAZY, "pkg/deep/leaf.py", "+ 3", "+ 4"),
-    rerun("lazy patch", _LAZY, "helper.py", "LEVEL += 1", "LEVEL += 1\nTABLE['inner'] = lambda x: 0"),
+    rerun(
+        "lazy patch", _LAZY, "helper.py", "LEVEL += 1", "LEVEL += 1\nTABLE['inner'] = lambda x: 0"
+    ),
     keep("lazy unrelated function", _LAZY, "helper.py", "return 1", "return 2"),
     keep("lazy unrelated global", _LAZY, "helper.py", "SPARE = [1]", "SPARE = [2]"),
     keep("lazy docstring", _LAZY, "helper.py", '"""Document."""', '"""Explain."""'),

@@ -1,4 +1,5 @@
 """Edits of what the function reaches: helpers, modules, registries, closures, partials."""
+# ruff: noqa: E501 (a project in one line is easier to compare with its edit)
 
 from __future__ import annotations
 
@@ -265,8 +266,13 @@ EDITS: list[Edit] = [
     keep("unreached helper", _PACKAGE, "pkg/filters.py", "return 0", "return 1"),
     keep("unreached global", _PACKAGE, "pkg/tools.py", "def half", "SPARE = 1\ndef half"),
     rerun("registered by decorator", _REGISTRY, "plugins.py", "x * 2", "x * 3"),
-    rerun("registered again", _REGISTRY, "plugins.py", "def _hidden",
-          "@register\ndef mean(x):\n    return 5\ndef _hidden"),
+    rerun(
+        "registered again",
+        _REGISTRY,
+        "plugins.py",
+        "def _hidden",
+        "@register\ndef mean(x):\n    return 5\ndef _hidden",
+    ),
     keep("not registered", _REGISTRY, "plugins.py", "return 1", "return 2"),
     rerun("dispatch implementation", _DISPATCH, "kinds.py", '"int"', '"integer"'),
     rerun("dispatch in another module", _DISPATCH, "more.py", '"text"', '"string"'),
@@ -278,10 +284,20 @@ EDITS: list[Edit] = [
     rerun("closure function's body", _CLOSURE, "x + 1", "x + 2"),
     rerun("closure maker", _CLOSURE, "k * 2", "k * 3"),
     rerun("closure body", _CLOSURE, "f(x) * scale", "f(x) + scale"),
-    rerun("loop closures", "fs = [lambda x, i=i: x + i for i in range(3)]\n"
-          "def run(x):\n    return [f(x) for f in fs]\n", "range(3)", "range(1, 4)"),
-    rerun("late closures", "def make():\n    return [lambda x: x + i for i in range(3)]\nfs = make()\n"
-          "def run(x):\n    return [f(x) for f in fs]\n", "range(3)", "range(4)"),
+    rerun(
+        "loop closures",
+        "fs = [lambda x, i=i: x + i for i in range(3)]\n"
+        "def run(x):\n    return [f(x) for f in fs]\n",
+        "range(3)",
+        "range(1, 4)",
+    ),
+    rerun(
+        "late closures",
+        "def make():\n    return [lambda x: x + i for i in range(3)]\nfs = make()\n"
+        "def run(x):\n    return [f(x) for f in fs]\n",
+        "range(3)",
+        "range(4)",
+    ),
     rerun("partial argument", _PARTIAL, "exponent=2", "exponent=3"),
     rerun("outer partial argument", _PARTIAL, "shift=1", "shift=2"),
     rerun("partial's function", _PARTIAL, "base ** exponent", "base * exponent"),
@@ -295,26 +311,55 @@ EDITS: list[Edit] = [
     rerun("module in a list", _MODULES, "one.py", "x + K", "x * K"),
     rerun("module's global in a list", _MODULES, "one.py", "K = 1", "K = 2"),
     rerun("module as class attribute", _MODULES, "two.py", "x - 1", "x - 2"),
-    rerun("patched method", _PATCHED, "patches.py", "def dumps", "lib.Model.predict = predict\ndef dumps"),
+    rerun(
+        "patched method",
+        _PATCHED,
+        "patches.py",
+        "def dumps",
+        "lib.Model.predict = predict\ndef dumps",
+    ),
     rerun("patched function", _PATCHED, {"patches.py": _PATCH_MODULE + "lib.scale = scale\n"}),
     rerun("patched value", _PATCHED, {"patches.py": _PATCH_MODULE + "lib.LEVEL = 5\n"}),
-    rerun("patched class attribute", _PATCHED, {"patches.py": _PATCH_MODULE + "lib.Model.factor = 5\n"}),
-    rerun("patched standard library", _PATCHED, {"patches.py": _PATCH_MODULE + "json.dumps = dumps\n"}),
-    rerun("patched by another library function", _PATCHED,
-          {"patches.py": _PATCH_MODULE + "json.dumps = ascii\n"}),
-    rerun("patch body",
-          {**_PATCHED, "patches.py": _PATCH_MODULE + "json.dumps = dumps\n"},
-          "patches.py", '"patched"', '"other"'),
-    rerun("patched builtin", {"main.py": "import p\ndef run(x):\n    return abs(x)\n", "p.py": ""},
-          {"p.py": "import builtins\nbuiltins.abs = lambda x: 99\n"}),
-    rerun("shadowed builtin", "def run(x):\n    return len([x])\n", "def run",
-          "def len(x):\n    return 9\ndef run"),
+    rerun(
+        "patched class attribute",
+        _PATCHED,
+        {"patches.py": _PATCH_MODULE + "lib.Model.factor = 5\n"},
+    ),
+    rerun(
+        "patched standard library", _PATCHED, {"patches.py": _PATCH_MODULE + "json.dumps = dumps\n"}
+    ),
+    rerun(
+        "patched by another library function",
+        _PATCHED,
+        {"patches.py": _PATCH_MODULE + "json.dumps = ascii\n"},
+    ),
+    rerun(
+        "patch body",
+        {**_PATCHED, "patches.py": _PATCH_MODULE + "json.dumps = dumps\n"},
+        "patches.py",
+        '"patched"',
+        '"other"',
+    ),
+    rerun(
+        "patched builtin",
+        {"main.py": "import p\ndef run(x):\n    return abs(x)\n", "p.py": ""},
+        {"p.py": "import builtins\nbuiltins.abs = lambda x: 99\n"},
+    ),
+    rerun(
+        "shadowed builtin",
+        "def run(x):\n    return len([x])\n",
+        "def run",
+        "def len(x):\n    return 9\ndef run",
+    ),
     rerun("module getattr", _GETATTR, "lazy.py", '"default"', '"none"'),
     rerun("module getattr's table", _GETATTR, "lazy.py", "42", "43"),
     rerun("fallback module", _CONDITIONAL, "fallback.py", "return x", "return -x"),
     rerun("condition of import", _CONDITIONAL, "fallback.py", "FAST = True", "FAST = False"),
-    rerun("missing module appears", _CONDITIONAL,
-          {"missing_module.py": "FAST = True\ndef go(x):\n    return 77\n"}),
+    rerun(
+        "missing module appears",
+        _CONDITIONAL,
+        {"missing_module.py": "FAST = True\ndef go(x):\n    return 77\n"},
+    ),
     keep("other branch", _CONDITIONAL, "slow.py", "x + 2", "x + 3"),
     rerun("star import", _STAR, "tools.py", "return 1", "return 2"),
     rerun("configured by a call", _CONFIGURED, "setup_all.py", "configure(2)", "configure(3)"),
@@ -333,35 +378,93 @@ EDITS: list[Edit] = [
     rerun("context manager function", _CONTEXT, "yield x + 1", "yield x + 2"),
     rerun("context variable", _CONTEXT, "level.set(5)", "level.set(6)"),
     rerun("lambda global", "f = lambda x: x + 1\ndef run(x):\n    return f(x)\n", "x + 1", "x + 2"),
-    rerun("lambdas on one line", "f, g = lambda x: x + 1, lambda x: x + 2\n"
-          "def run(x):\n    return f(x) * 10 + g(x)\n", "f, g =", "g, f ="),
+    rerun(
+        "lambdas on one line",
+        "f, g = lambda x: x + 1, lambda x: x + 2\ndef run(x):\n    return f(x) * 10 + g(x)\n",
+        "f, g =",
+        "g, f =",
+    ),
     rerun("run is a lambda", "run = lambda x: x + 1\n", "x + 1", "x + 2"),
-    rerun("run is an instance",
-          "class C:\n    def __init__(self, k):\n        self.k = k\n"
-          "    def __call__(self, x):\n        return x + self.k\nrun = C(1)\n", "C(1)", "C(2)"),
-    rerun("run is an instance: body",
-          "class C:\n    def __init__(self, k):\n        self.k = k\n"
-          "    def __call__(self, x):\n        return x + self.k\nrun = C(1)\n", "x + ", "x - "),
-    rerun("run is a bound method",
-          "class C:\n    k = 1\n    def go(self, x):\n        return x + self.k\nrun = C().go\n",
-          "k = 1", "k = 2"),
-    rerun("run is a class method",
-          "class C:\n    k = 1\n    @classmethod\n    def go(cls, x):\n        return x + cls.k\n"
-          "run = C.go\n", "k = 1", "k = 2"),
-    rerun("attribute of a helper", "def h():\n    return h.k\nh.k = 1\ndef run(x):\n    return h()\n",
-          "h.k = 1", "h.k = 2"),
-    rerun("function held by attribute", "def g():\n    return 1\ndef h():\n    return h.f()\nh.f = g\n"
-          "def run(x):\n    return h()\n", "return 1", "return 2"),
-    rerun("recursive helper", "def fact(n):\n    return 1 if n < 2 else n * fact(n - 1)\n"
-          "def run(x):\n    return fact(x)\n", "n < 2", "n < 3"),
-    rerun("helper via local alias", {"main.py": "import tools\ndef run(x):\n    t = tools\n    return t.go(x)\n",
-               "tools.py": "def go(x):\n    return 1\n"}, "tools.py", "return 1", "return 2"),
-    rerun("helper passed on", "def h(x):\n    return x + 1\ndef run(x):\n    return list(map(h, [x]))\n",
-          "x + 1", "x + 2"),
-    rerun("sys.modules", {"main.py": "import sys, tools\ndef run(x):\n"
-          "    return sys.modules['tools'].go(x)\n", "tools.py": "def go(x):\n    return 1\n"},
-          "tools.py", "return 1", "return 2"),
-    rerun("weak reference", "import weakref\nclass A:\n    k = 1\nR = weakref.ref(A)\n"
-          "def run(x):\n    return R().k\n", "k = 1", "k = 2"),
-    rerun("module generator", "g = [i * 2 for i in (1, 2)]\ndef run(x):\n    return g\n", "i * 2", "i"),
+    rerun(
+        "run is an instance",
+        "class C:\n    def __init__(self, k):\n        self.k = k\n"
+        "    def __call__(self, x):\n        return x + self.k\nrun = C(1)\n",
+        "C(1)",
+        "C(2)",
+    ),
+    rerun(
+        "run is an instance: body",
+        "class C:\n    def __init__(self, k):\n        self.k = k\n"
+        "    def __call__(self, x):\n        return x + self.k\nrun = C(1)\n",
+        "x + ",
+        "x - ",
+    ),
+    rerun(
+        "run is a bound method",
+        "class C:\n    k = 1\n    def go(self, x):\n        return x + self.k\nrun = C().go\n",
+        "k = 1",
+        "k = 2",
+    ),
+    rerun(
+        "run is a class method",
+        "class C:\n    k = 1\n    @classmethod\n    def go(cls, x):\n        return x + cls.k\n"
+        "run = C.go\n",
+        "k = 1",
+        "k = 2",
+    ),
+    rerun(
+        "attribute of a helper",
+        "def h():\n    return h.k\nh.k = 1\ndef run(x):\n    return h()\n",
+        "h.k = 1",
+        "h.k = 2",
+    ),
+    rerun(
+        "function held by attribute",
+        "def g():\n    return 1\ndef h():\n    return h.f()\nh.f = g\n"
+        "def run(x):\n    return h()\n",
+        "return 1",
+        "return 2",
+    ),
+    rerun(
+        "recursive helper",
+        "def fact(n):\n    return 1 if n < 2 else n * fact(n - 1)\n"
+        "def run(x):\n    return fact(x)\n",
+        "n < 2",
+        "n < 3",
+    ),
+    rerun(
+        "helper via local alias",
+        {
+            "main.py": "import tools\ndef run(x):\n    t = tools\n    return t.go(x)\n",
+            "tools.py": "def go(x):\n    return 1\n",
+        },
+        "tools.py",
+        "return 1",
+        "return 2",
+    ),
+    rerun(
+        "helper passed on",
+        "def h(x):\n    return x + 1\ndef run(x):\n    return list(map(h, [x]))\n",
+        "x + 1",
+        "x + 2",
+    ),
+    rerun(
+        "sys.modules",
+        {
+            "main.py": "import sys, tools\ndef run(x):\n    return sys.modules['tools'].go(x)\n",
+            "tools.py": "def go(x):\n    return 1\n",
+        },
+        "tools.py",
+        "return 1",
+        "return 2",
+    ),
+    rerun(
+        "weak reference",
+        "import weakref\nclass A:\n    k = 1\nR = weakref.ref(A)\ndef run(x):\n    return R().k\n",
+        "k = 1",
+        "k = 2",
+    ),
+    rerun(
+        "module generator", "g = [i * 2 for i in (1, 2)]\ndef run(x):\n    return g\n", "i * 2", "i"
+    ),
 ]

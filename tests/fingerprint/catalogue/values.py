@@ -1,4 +1,5 @@
 """Edits of values that the function reads: globals of every kind."""
+# ruff: noqa: E501 (a project in one line is easier to compare with its edit)
 
 from __future__ import annotations
 
@@ -103,8 +104,11 @@ EDITS: list[Edit] = [
     _value("proxy", "types.MappingProxyType({'a': 1})", "types.MappingProxyType({'b': 1})"),
     _value("namespace", "types.SimpleNamespace(a=1)", "types.SimpleNamespace(a=2)"),
     _value("date", "datetime.date(2020, 1, 1)", "datetime.date(2020, 1, 2)"),
-    _value("time", "datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)",
-           "datetime.datetime(2020, 1, 1)"),
+    _value(
+        "time",
+        "datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)",
+        "datetime.datetime(2020, 1, 1)",
+    ),
     _value("interval", "datetime.timedelta(1)", "datetime.timedelta(2)"),
     _value("decimal", "decimal.Decimal('1.0')", "decimal.Decimal('1.00')"),
     _value("fraction", "fractions.Fraction(1, 3)", "fractions.Fraction(2, 3)"),
@@ -132,27 +136,58 @@ EDITS: list[Edit] = [
     _value("numpy dates", "np.array(['2020'], 'M8[Y]')", "np.array(['2021'], 'M8[Y]')"),
     _value("numpy masked", "np.ma.array([1, 2], mask=[0, 1])", "np.ma.array([1, 2], mask=[1, 0])"),
     _value("numpy dtype", "np.dtype('f4')", "np.dtype('f8')"),
-    rerun("numpy generator seed",
-          "import numpy as np\nRNG = np.random.default_rng(0)\ndef run(x):\n    return RNG.random()\n",
-          "default_rng(0)", "default_rng(1)"),
-    rerun("random seed", "import random\nR = random.Random(0)\ndef run(x):\n    return R.random()\n",
-          "Random(0)", "Random(1)"),
-    rerun("vectorised function",
-          "import numpy as np\ndef f(v):\n    return v + 1\nF = np.vectorize(f)\n"
-          "def run(x):\n    return F([x]).tolist()\n", "v + 1", "v + 2"),
-    rerun("vectorised types",
-          "import numpy as np\ndef f(v):\n    return v + 1\nF = np.vectorize(f, otypes='i')\n"
-          "def run(x):\n    return F([x]).dtype.str\n", "otypes='i'", "otypes='f'"),
-    rerun("numpy patched",
-          "import numpy as np\ndef mine(v):\n    return 1\nnp.mean = mine\n"
-          "def run(x):\n    return np.mean([x])\n", "return 1", "return 2"),
-    rerun("numpy constant patched",
-          "import numpy as np\nnp.pi = 3.0\ndef run(x):\n    return np.pi\n", "3.0", "4.0"),
-    rerun("standard constant patched",
-          "import math\nmath.pi = 3.0\ndef run(x):\n    return math.pi\n", "3.0", "4.0"),
+    rerun(
+        "numpy generator seed",
+        "import numpy as np\nRNG = np.random.default_rng(0)\ndef run(x):\n    return RNG.random()\n",
+        "default_rng(0)",
+        "default_rng(1)",
+    ),
+    rerun(
+        "random seed",
+        "import random\nR = random.Random(0)\ndef run(x):\n    return R.random()\n",
+        "Random(0)",
+        "Random(1)",
+    ),
+    rerun(
+        "vectorised function",
+        "import numpy as np\ndef f(v):\n    return v + 1\nF = np.vectorize(f)\n"
+        "def run(x):\n    return F([x]).tolist()\n",
+        "v + 1",
+        "v + 2",
+    ),
+    rerun(
+        "vectorised types",
+        "import numpy as np\ndef f(v):\n    return v + 1\nF = np.vectorize(f, otypes='i')\n"
+        "def run(x):\n    return F([x]).dtype.str\n",
+        "otypes='i'",
+        "otypes='f'",
+    ),
+    rerun(
+        "numpy patched",
+        "import numpy as np\ndef mine(v):\n    return 1\nnp.mean = mine\n"
+        "def run(x):\n    return np.mean([x])\n",
+        "return 1",
+        "return 2",
+    ),
+    rerun(
+        "numpy constant patched",
+        "import numpy as np\nnp.pi = 3.0\ndef run(x):\n    return np.pi\n",
+        "3.0",
+        "4.0",
+    ),
+    rerun(
+        "standard constant patched",
+        "import math\nmath.pi = 3.0\ndef run(x):\n    return math.pi\n",
+        "3.0",
+        "4.0",
+    ),
     rerun("computed constant", "A = 2\nB = A * 3\ndef run(x):\n    return B\n", "A = 2", "A = 3"),
-    rerun("computed by a helper", "def make():\n    return [1, 2]\nB = make()\ndef run(x):\n    return B\n",
-          "[1, 2]", "[1, 3]"),
+    rerun(
+        "computed by a helper",
+        "def make():\n    return [1, 2]\nB = make()\ndef run(x):\n    return B\n",
+        "[1, 2]",
+        "[1, 3]",
+    ),
     rerun("data read on import", _DATA, "params.json", "2", "3"),
     rerun("text read on import", _DATA, "words.txt", "two", "three"),
     rerun("dataclass instance", _CONFIG, "rate=0.25", "rate=0.75"),
@@ -160,31 +195,81 @@ EDITS: list[Edit] = [
     keep("unread instance", _CONFIG, "OTHER = Config()", "OTHER = Config(rate=3)"),
     keep("logger name", _CONFIG, 'getLogger("x")', 'getLogger("y")'),
     keep("equal value", "A = 1 + 1\ndef run(x):\n    return A\n", "1 + 1", "4 - 2"),
-    keep("equal value by a helper", "def make():\n    return [1, 2]\nB = make()\n"
-         "def run(x):\n    return B\n", "return [1, 2]", "return [*range(1, 3)]"),
-    keep("set order", "S = {'a', 'b', 'c'}\ndef run(x):\n    return sorted(S)\n",
-         "{'a', 'b', 'c'}", "{'c', 'b', 'a'}"),
-    rerun("set of functions", "def a(x):\n    return 1\ndef b(x):\n    return 2\nS = {a, b}\n"
-          "def run(x):\n    return sorted(f(x) for f in S)\n", "return 2", "return 3"),
+    keep(
+        "equal value by a helper",
+        "def make():\n    return [1, 2]\nB = make()\ndef run(x):\n    return B\n",
+        "return [1, 2]",
+        "return [*range(1, 3)]",
+    ),
+    keep(
+        "set order",
+        "S = {'a', 'b', 'c'}\ndef run(x):\n    return sorted(S)\n",
+        "{'a', 'b', 'c'}",
+        "{'c', 'b', 'a'}",
+    ),
+    rerun(
+        "set of functions",
+        "def a(x):\n    return 1\ndef b(x):\n    return 2\nS = {a, b}\n"
+        "def run(x):\n    return sorted(f(x) for f in S)\n",
+        "return 2",
+        "return 3",
+    ),
     rerun("cyclic value", "L = [1]\nL.append(L)\ndef run(x):\n    return L[0]\n", "[1]", "[2]"),
-    rerun("deeply nested", "L = []\nfor i in range(5000):\n    L = [L]\nL = {'k': 1, 'l': L}\n"
-          "def run(x):\n    return L['k']\n", "'k': 1", "'k': 2"),
+    rerun(
+        "deeply nested",
+        "L = []\nfor i in range(5000):\n    L = [L]\nL = {'k': 1, 'l': L}\n"
+        "def run(x):\n    return L['k']\n",
+        "'k': 1",
+        "'k': 2",
+    ),
     rerun("module docstring read", '"one"\ndef run(x):\n    return __doc__\n', '"one"', '"two"'),
-    rerun("docstring read", 'def h():\n    "one"\ndef run(x):\n    return h.__doc__\n', '"one"', '"two"'),
-    rerun("docstring read by name",
-          'def h():\n    "one"\ndef run(x):\n    return getattr(h, "__doc__")\n', '"one"', '"two"'),
-    rerun("class docstring read",
-          'class C:\n    "one"\ndef run(x):\n    return C().__doc__\n', '"one"', '"two"'),
-    rerun("getdoc", 'import inspect\ndef h():\n    "one"\ndef run(x):\n    return inspect.getdoc(h)\n',
-          '"one"', '"two"'),
-    rerun("annotations read",
-          "def h(a: int): ...\ndef run(x):\n    return str(h.__annotations__)\n", "a: int", "a: str"),
-    rerun("signature read",
-          "import inspect\ndef h(a: int): ...\ndef run(x):\n    return str(inspect.signature(h))\n",
-          "a: int", "a: str"),
-    rerun("type hints read",
-          "from typing import get_type_hints\nclass C:\n    a: int\ndef run(x):\n"
-          "    return str(get_type_hints(C))\n", "a: int", "a: str"),
-    rerun("class annotations read",
-          "class C:\n    a: int = 1\ndef run(x):\n    return str(C.__annotations__)\n", "int", "float"),
+    rerun(
+        "docstring read",
+        'def h():\n    "one"\ndef run(x):\n    return h.__doc__\n',
+        '"one"',
+        '"two"',
+    ),
+    rerun(
+        "docstring read by name",
+        'def h():\n    "one"\ndef run(x):\n    return getattr(h, "__doc__")\n',
+        '"one"',
+        '"two"',
+    ),
+    rerun(
+        "class docstring read",
+        'class C:\n    "one"\ndef run(x):\n    return C().__doc__\n',
+        '"one"',
+        '"two"',
+    ),
+    rerun(
+        "getdoc",
+        'import inspect\ndef h():\n    "one"\ndef run(x):\n    return inspect.getdoc(h)\n',
+        '"one"',
+        '"two"',
+    ),
+    rerun(
+        "annotations read",
+        "def h(a: int): ...\ndef run(x):\n    return str(h.__annotations__)\n",
+        "a: int",
+        "a: str",
+    ),
+    rerun(
+        "signature read",
+        "import inspect\ndef h(a: int): ...\ndef run(x):\n    return str(inspect.signature(h))\n",
+        "a: int",
+        "a: str",
+    ),
+    rerun(
+        "type hints read",
+        "from typing import get_type_hints\nclass C:\n    a: int\ndef run(x):\n"
+        "    return str(get_type_hints(C))\n",
+        "a: int",
+        "a: str",
+    ),
+    rerun(
+        "class annotations read",
+        "class C:\n    a: int = 1\ndef run(x):\n    return str(C.__annotations__)\n",
+        "int",
+        "float",
+    ),
 ]
