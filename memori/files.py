@@ -50,23 +50,23 @@ def atomic_write(path: str, content: bytes) -> None:
 
 
 @contextmanager
-def lock(path: str, *, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock file at `path`, and tell that nobody else does; it dies with its holder.
+def lock(folder: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a folder, and tell that nobody else does; it dies with its holder.
 
-    The file is removed by its holder, so whoever waited for a file that is gone asks again.
-    Where the lock file cannot be made (a folder that is read-only, a disk that is full, a file
-    system without locks) the work goes on without it: it is the record that will fail, and say so.
+    The folder itself is locked, which leaves no file behind; on a network file system that locks
+    only files, a file in it is. Where neither can be had (a folder that is read-only, a disk that
+    is full) the work goes on without: it is the record that will fail, and say so.
 
     Parameters
     ----------
-    path : str
-        The lock file.
+    folder : str
+        It is made if it is not there.
     wait : bool, optional
         Whether to wait for whoever holds it, rather than go on without.
     """
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = _locked(path, wait)
+        os.makedirs(folder, exist_ok=True)
+        descriptor = _locked(folder, wait)
     except OSError:
         yield True
         return
@@ -76,25 +76,28 @@ def lock(path: str, *, wait: bool = True) -> Iterator[bool]:
     try:
         yield True
     finally:
-        remove_if_there(path)
         os.close(descriptor)
 
 
-def _locked(path: str, wait: bool) -> int | None:
+def _locked(folder: str, wait: bool) -> int | None:
+    try:
+        return _locked_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, wait)
+    except OSError:
+        return _locked_descriptor(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT, wait)
+
+
+def _locked_descriptor(path: str, flags: int, wait: bool) -> int | None:
     from filelock import lock_descriptor
 
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            held = lock_descriptor(descriptor, blocking=wait, poll_interval=0.02)
-            if held and os.fstat(descriptor).st_nlink:
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    try:
+        if lock_descriptor(descriptor, blocking=wait, poll_interval=0.02):
+            return descriptor
+    except BaseException:
         os.close(descriptor)
-        if not held:
-            return None
+        raise
+    os.close(descriptor)
+    return None
 
 
 def remove_if_there(path: str) -> None:

@@ -2,7 +2,7 @@
 
 A run binds its arguments, fingerprints them together with the code, and asks for a decision. On a
 hit the recorded outputs come back and nothing is called or written. On a miss the callable runs,
-under the lock of its key, and what it returned becomes an entry before the results are returned.
+under the lock of its inputs, and what it returned becomes an entry before the results are returned.
 
 A stage object keeps of a run only what its read-only properties show. Nothing of it enters the
 next run, so one stage can run in several threads at once.
@@ -314,9 +314,9 @@ class Stage:
             logger.info("%s", decision)
         if decision.hit_entry is not None:
             return self._hit(decision.hit_entry, found, inputs, store)
-        place = (store.root, store.name, found.key)
+        place = (store.root, store.name, found.names)
         reject_recursion(self.stage_name, place)
-        with store.lock(found.names, found.key):
+        with store.lock(found.names):
             # Whoever held the lock may have run this very stage, and may have written its files.
             found = self._fingerprint(inputs, store)
             entry = None if forced else exact_hit(found, store)

@@ -11,8 +11,8 @@ Below a stage's `hash_output`::
     .memori/files/                           digests of files, remembered by stat
 
 An entry is written whole under its final name or not at all, so a kill leaves none or one. A
-reader never writes. Whoever is about to run a stage holds the lock of its key; the lock dies with
-its holder. Only rename and lock are asked of the file system.
+reader never writes. Whoever is about to run a stage holds the lock of its inputs; the lock dies
+with its holder. Only rename and lock are asked of the file system.
 
 Not promised: one run at a time on a file system that has no locks, or for a stage that is forced.
 """
@@ -140,9 +140,9 @@ class Store:
 
     # Writing
 
-    def lock(self, names: str, key: str, *, wait: bool = True) -> AbstractContextManager[bool]:
-        """Hold the lock of a key, waiting for whoever runs the same."""
-        return lock(f"{self._path(names, key)[:-5]}.lock", wait=wait)
+    def lock(self, names: str) -> AbstractContextManager[bool]:
+        """Hold the lock of a set of inputs, waiting for whoever runs with the same."""
+        return lock(f"{self._records}/{names[:16]}")
 
     def write(self, entry: Entry, names: str) -> None:
         """Write an entry, replacing the one under its key.
@@ -198,18 +198,18 @@ class Store:
             attempt += 1
 
     def _drop_unfinished(self, names: str, key: str) -> None:
-        """Remove what a failed run with the same inputs and other code left behind."""
-        os.makedirs(f"{self._records}/{names[:16]}", exist_ok=True)
+        """Remove what a failed run with the same inputs and other code left behind.
+
+        Whoever asks for a folder holds the lock of the inputs, so that run is over.
+        """
         try:
             told = json.loads(_content(f"{self._records}/{names[:16]}/unfinished"))
             other, folder = str(told["key"]), str(told["folder"])
         except (OSError, ValueError, KeyError, TypeError):
             return
-        if other != key:
-            with self.lock(names, other, wait=False) as is_dead:
-                entry = self._read(self._path(names, other))
-                if is_dead and (entry is None or entry.folder != folder):
-                    self.drop_folder(folder)
+        entry = self._read(self._path(names, other))
+        if other != key and (entry is None or entry.folder != folder):
+            self.drop_folder(folder)
 
     def _claim(self, claim: str, owner: str) -> bool:
         try:
@@ -295,7 +295,7 @@ class Store:
         OSError
             If one cannot be written; the entries are not touched.
         """
-        with lock(f"{self._records}/shown.lock", wait=False) as is_mine:
+        with lock(self._records, wait=False) as is_mine:
             if is_mine:  # else another run is just being shown, and is the latest as well
                 self._show(entry, names)
 
