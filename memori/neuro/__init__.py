@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from memori.neuro.surfaces import save_labels, save_metric, save_surface
     from memori.neuro.tables import save_table
     from memori.neuro.workflow import remember_workflow
+    from memori.neuro.workflowstage import as_stage
 
 __all__ = [
     "BIDSFile",
@@ -33,6 +34,7 @@ __all__ = [
     "arrays_to_disk",
     "as_interface",
     "as_node",
+    "as_stage",
     "load_array",
     "remember",
     "remember_workflow",
@@ -54,6 +56,7 @@ _WHERE = {
     "arrays_to_disk": "natural",
     "as_interface": "node",
     "as_node": "node",
+    "as_stage": "workflowstage",
     "load_array": "arrays",
     "remember": "caching",
     "remember_workflow": "workflow",

@@ -16,7 +16,7 @@ from typing import Any
 from nipype.interfaces.base import Interface, isdefined
 
 from memori.artifacts import find_inputs
-from memori.digest.values import encode
+from memori.digest.values import encode, text_digest
 from memori.entry import Fingerprint
 from memori.fingerprint import fingerprint
 from memori.neuro.belongings import file_facts, packages_of, tool_facts
@@ -135,7 +135,11 @@ class Identity:
     def fingerprint(self) -> Fingerprint:
         """Look at the files as they are now."""
         inputs, files = find_inputs(self._counted, self._root, self._memo, by_name=True)
-        return Fingerprint(inputs, files, self._code, self._surroundings, ())
+        found = Fingerprint(inputs, files, self._code, self._surroundings, ())
+        # Nodes of many subjects read files of one name; they must not wait for each other.
+        contents = [(file.pointer, file.kind, file.identity) for file in files]
+        found.names = text_digest(encode([found.names, contents]))
+        return found
 
 
 def _as_it_is(text: str) -> str:

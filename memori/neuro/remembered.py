@@ -75,6 +75,12 @@ def remembered(kind: type) -> type:
     return _kinds[kind]
 
 
+def original_kind(kind: type) -> type:
+    """Return the class of nodes that a class of nodes with a memory stands for."""
+    own: type = vars(kind).get("_memori_kind", kind)
+    return own
+
+
 def _blank(kind: type) -> Any:
     """Begin to make a node again from its pickle."""
     return object.__new__(remembered(kind))
@@ -209,7 +215,7 @@ class _Remembered(_NODE):  # type: ignore[misc]
         found = identity.fingerprint()
         entry = self._hit_on(decide(self.fullname, found, store))
         if entry is None:
-            with store.lock(found.names, found.key):
+            with store.lock(found.names):
                 # Whoever held the lock may have run this very node.
                 found = identity.fingerprint()
                 entry = self._hit_on(decide(self.fullname, found, store))
