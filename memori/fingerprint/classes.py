@@ -15,6 +15,7 @@ from memori.fingerprint.atoms import text, words
 from memori.fingerprint.distributions import is_extension
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import class_view, mapping_view
+from memori.fingerprint.project import place_of
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
@@ -82,7 +83,7 @@ def put_class(walk: Walk, value: object, out: State) -> None:
     space = getattr(loaded, "__dict__", {"__name__": module})
     if walk.space.get("__name__") == module:
         space = walk.space  # a worker's own `__main__` is not the one that the class comes from
-    label = label_of("class", space, path, walk.file)
+    label = label_of("class", space, place_of(value), walk.file)
     out.append(walk.node(value, _fill_class, label))
 
 
@@ -102,7 +103,7 @@ def _fill_class(walk: Walk, node: Node) -> None:
     assert isinstance(owner, type)
     walk.guards.view(class_view, owner)
     state = node.state
-    state.append(b"K" + text(owner.__qualname__))
+    state.append(b"K" + text(place_of(owner)))
     walk.put(type(owner), state)
     walk.put_all(owner.__bases__, state)
     space = owner.__dict__

@@ -16,7 +16,7 @@ from memori.fingerprint.bytecode import scan
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import attributes_view, mapping_view
 from memori.fingerprint.names import follow
-from memori.fingerprint.project import anchor_of, module_label
+from memori.fingerprint.project import anchor_of, module_label, place_of
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def function_label(kind: str, function: FunctionType) -> str:
     """Return the label of a function, such as `helper mypkg.filters.smooth`."""
     module = module_label(function.__globals__, function.__code__.co_filename)
-    return f"{kind} {module}.{function.__qualname__}"
+    return f"{kind} {module}.{place_of(function)}"
 
 
 def put_function(walk: Walk, function: FunctionType, out: State, kind: str = "helper") -> None:
@@ -63,9 +63,10 @@ def _fill_function(walk: Walk, node: Node) -> None:
     walk.guards.function(function)
     code = node.code = function.__code__
     _enter(walk, function)
-    path = f"{walk.module}.{function.__qualname__}"
+    place = place_of(function)
+    path = f"{walk.module}.{place}"
     state = node.state
-    state.append(b"F" + text(function.__name__) + text(function.__qualname__))
+    state.append(b"F" + text(function.__name__) + text(place))
     _put_defaults(walk, function, code, path, state)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         walk.put_cell(cell, name, f"closure {path}.{name}", state)

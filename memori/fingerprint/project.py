@@ -8,6 +8,7 @@ folder counts relative to it.
 from __future__ import annotations
 
 import os
+from types import FunctionType
 
 from memori.fingerprint.atoms import sized, text
 
@@ -38,6 +39,18 @@ def module_label(namespace: dict[str, object], file: str = "") -> str:
     path = namespace.get("__file__")
     stem = os.path.basename(path if type(path) is str else file)
     return os.path.splitext(stem)[0] if stem and not stem.startswith("<") else "__main__"
+
+
+def place_of(thing: FunctionType | type) -> str:
+    """Return the qualified name of a function or class, as every version of Python gives it.
+
+    Until Python 3.11 a comprehension is a function of its own, and in the names of those in it.
+    """
+    name = thing.__qualname__
+    if "comp>." in name:
+        for inlined in ("<listcomp>.", "<setcomp>.", "<dictcomp>."):
+            name = name.replace(inlined, "")
+    return name
 
 
 def anchor_of(namespace: dict[str, object]) -> Anchor:

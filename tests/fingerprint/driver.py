@@ -1,7 +1,7 @@
 """Fingerprint and run projects, each in a process forked from one that has only memori loaded.
 
-Reads lines of JSON ``{"folder": ..., "main": "import" or "script"}`` and writes for each a line with
-the digests and what the project's `run` returned.
+Reads lines of JSON ``{"folder": ..., "main": "import" or "script"}`` and writes for each a line
+with the digests and what the project's `run` returned.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whose code is it: installed distributions, editable installs, extensions, the standard library."""
+"""Whose code is it: installed distributions, editable installs, extensions, Python itself."""
 
 from __future__ import annotations
 

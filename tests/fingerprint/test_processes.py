@@ -94,7 +94,12 @@ def run(x):
     return helper(x), pkg.part.go(x), Scale()(x), TABLE, (HERE / "table.txt").read_text()
 """,
     "pkg/__init__.py": "",
-    "pkg/part.py": "import os\nFOLDER = os.path.dirname(__file__)\ndef go(x):\n    return x, bool(FOLDER)\n",
+    "pkg/part.py": """
+import os
+FOLDER = os.path.dirname(__file__)
+def go(x):
+    return x, bool(FOLDER)
+""",
     "table.txt": "1 2 3",
 }
 ASK = """

@@ -110,7 +110,7 @@ def edits(draw: st.DrawFn) -> tuple[str, str]:
     if site.string in OPERATORS:
         new = draw(st.sampled_from(OPERATORS))
     elif site.string in words:
-        new = draw(st.sampled_from(sorted(words - {"floor"}) + ["ceil", "trunc"]))
+        new = draw(st.sampled_from([*sorted(words - {"floor"}), "ceil", "trunc"]))
     else:
         new = draw(number)
     lines = source.splitlines(keepends=True)

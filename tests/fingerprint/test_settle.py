@@ -33,7 +33,8 @@ RUNS = {
     "keyword default": "def run(x, *, seen={}):\n    seen[x] = 1\n    return seen\n",
     "closure": "def make():\n    n = 0\n    def run(x):\n        nonlocal n\n        n += 1\n"
     "    return run\nrun = make()\n",
-    "closure's list": "def make():\n    n = []\n    def run(x):\n        n.append(x)\n    return run\n"
+    "closure's list": "def make():\n    n = []\n    def run(x):\n        n.append(x)\n"
+    "    return run\n"
     "run = make()\n",
     "registry of functions": "TABLE = {}\ndef other(x):\n    return x\n"
     "def run(x):\n    TABLE[x] = other\n    return TABLE[x](x)\n",
@@ -46,11 +47,13 @@ RUNS = {
     "random state": "import random\nRNG = random.Random(0)\ndef run(x):\n    return RNG.random()\n",
     "numpy state": "import numpy as np\nRNG = np.random.default_rng(0)\n"
     "def run(x):\n    return RNG.random()\n",
-    "array": "import numpy as np\nDATA = np.zeros(3)\ndef run(x):\n    DATA[x % 3] += 1\n    return DATA\n",
+    "array": "import numpy as np\nDATA = np.zeros(3)\n"
+    "def run(x):\n    DATA[x % 3] += 1\n    return DATA\n",
     "whole module": "N = 0\ndef run(x):\n    globals()['N'] += 1\n    globals()['made'] = x\n",
     "cached property": "import functools\nclass C:\n    @functools.cached_property\n"
     "    def p(self):\n        return 1\nITEM = C()\ndef run(x):\n    return ITEM.p\n",
-    "several": "A, B = [], {}\nclass C:\n    n = 0\ndef run(x):\n    A.append(B)\n    B[x] = A\n    C.n += 1\n",
+    "several": "A, B = [], {}\nclass C:\n    n = 0\n"
+    "def run(x):\n    A.append(B)\n    B[x] = A\n    C.n += 1\n",
 }
 
 
