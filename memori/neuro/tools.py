@@ -2,7 +2,8 @@
 
 The identity of a command is the version that its suite reports (`memori.neuro.suites`), else that
 of the Python distribution which installed it (for the launchers that pip writes, whose content
-never changes), else the SHA-256 of its executable or script. Asking takes up to half a second, so
+never changes), else the SHA-256 of its executable or script (its size and time where it may not
+be read). Asking takes up to half a second, so
 the answer is kept, in memory and below ``~/.cache/memori/tools`` (``XDG_CACHE_HOME``), as long
 as the stat of the files that it depends on stays the same. Losing that cache costs time only;
 ``MEMORI_VERIFY=content`` turns it off.
@@ -16,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -27,6 +27,7 @@ from typing import NamedTuple
 from memori.digest.files import file_digest, reads_always, stat_of
 from memori.errors import MemoriError
 from memori.files import atomic_write
+from memori.neuro.launchers import distribution_behind
 from memori.neuro.suites import Suite, suite_of
 
 Stats = list[list[int] | None]
@@ -44,9 +45,6 @@ class _Known(NamedTuple):
 
 
 _known: dict[str, _Known] = {}
-_LAUNCHER = re.compile(  # what pip, uv and conda write for an entry point of a distribution
-    rb"\A#!.*python.*\n(?:'''exec' .*\n' '''\n)?(?:#.*\n)*(?:import (?:re|sys)\n)+from [\w.]+ im"
-)
 
 
 class ToolError(MemoriError):
@@ -133,7 +131,10 @@ def identity(command: str, path: str) -> str:
             return known.identity
     evidence = _evidence(command, path)
     before = _stats(evidence)
-    fresh = _Known(evidence, before, _ask(command, path))
+    answer, further = _ask(command, path)
+    evidence = [*evidence, *further]
+    before += _stats(further)
+    fresh = _Known(evidence, before, answer)
     if _are_settled(before) and _stats(evidence) == before:
         _known[path] = fresh
         _keep(path, fresh)
@@ -216,15 +217,19 @@ def _source(suite: Suite, path: str) -> str | None:
     return None
 
 
-def _ask(command: str, path: str) -> str:
+def _ask(command: str, path: str) -> tuple[str, list[str]]:
+    """Return what a program is, and further files on which that depends."""
     suite = suite_of(os.path.basename(command))
     source = None if suite is None else _source(suite, path)
     if suite is not None and source is not None:
         version = _read_version(suite, source)
         if version is not None:
-            return f"{suite.name} {version}"
-    installed = _distribution(path)
-    return installed or f"sha256 {file_digest(path, cache_folder('files')).hash}"
+            return f"{suite.name} {version}", []
+    if not os.access(path, os.R_OK):  # clusters have programs that may be run and not read
+        size, mtime, *_ = stat_of(os.stat(path))
+        return f"unreadable, {size} bytes of {mtime}", []
+    behind = distribution_behind(path)
+    return behind or (f"sha256 {file_digest(path, cache_folder('files')).hash}", [])
 
 
 def _read_version(suite: Suite, source: str) -> str | None:
@@ -245,23 +250,6 @@ def _read_version(suite: Suite, source: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return suite.version_in(text.decode("utf-8", "replace"))
-
-
-def _distribution(path: str) -> str | None:
-    """Name the distribution whose launcher this is, with its version."""
-    with open(path, "rb") as file:
-        if _LAUNCHER.match(file.read(4096)) is None:
-            return None
-    from importlib.metadata import distributions
-
-    prefix = os.path.dirname(os.path.dirname(path))
-    libraries = os.path.join(prefix, "lib")
-    for version in sorted(os.listdir(libraries)) if os.path.isdir(libraries) else ():
-        for found in distributions(path=[os.path.join(libraries, version, "site-packages")]):
-            scripts = found.entry_points.select(group="console_scripts")
-            if os.path.basename(path) in scripts.names:
-                return f"{found.metadata['Name']} {found.version}"
-    return None
 
 
 # Remembering

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,9 +32,7 @@ def run(folder: Path, *argv: str, **more: object) -> Ended:
     """Run a program found on the PATH in a folder."""
     return run_process(
         argv,
-        executable=subprocess.run(
-            ["which", argv[0]], capture_output=True, text=True, check=True
-        ).stdout.strip(),
+        executable=shutil.which(argv[0]) or "",
         folder=str(folder),
         stdout=str(folder / "out"),
         stderr=str(folder / "err"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -222,8 +223,13 @@ ShellStage("sh -c 'touch ready; sleep 300.8'", container={podman!r}, hash_output
 def _ended(mark: str) -> bool:
     until = time.monotonic() + 15
     while time.monotonic() < until:
-        lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-        if not any(mark in line for line in lines.splitlines()):
+        if not any(mark.encode() in line for line in _command_lines()):
             return True
         time.sleep(0.1)
     return False
+
+
+def _command_lines() -> Iterator[bytes]:
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            yield Path(f"/proc/{entry}/cmdline").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -145,6 +146,18 @@ def test_a_tool_that_tells_no_version_is_known_by_its_content(tmp_path: Path) ->
     assert tools.identity("niimath", path).startswith("sha256 ")
 
 
+def test_a_program_that_may_be_run_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its size and time must do."""
+    path = program(tmp_path / "bin/tool", "echo one")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)  # root may read all
+    first = tools.identity("tool", path)
+    assert first.startswith("unreadable, ")
+    program(Path(path), "echo other")
+    assert first != tools.identity("tool", path)
+
+
 def test_a_launcher_that_pip_wrote_is_known_by_its_distribution() -> None:
     """Its text stays the same when the distribution is upgraded."""
     path = os.path.join(os.path.dirname(sys.executable), "nib-ls")
@@ -153,6 +166,32 @@ def test_a_launcher_that_pip_wrote_is_known_by_its_distribution() -> None:
     import nibabel
 
     assert f"nibabel {nibabel.__version__}" == tools.identity("nib-ls", path)
+
+
+def test_a_launcher_of_an_editable_install_counts_by_its_sources(tmp_path: Path) -> None:
+    """Its version stays the same while its code is edited."""
+    project, libraries = tmp_path / "my project", tmp_path / "env/lib/python3.11/site-packages"
+    installed = libraries / "mytool-1.0.dist-info"
+    for folder in (project / "mytool", project / ".git", installed):
+        folder.mkdir(parents=True)
+    (project / "mytool/__init__.py").write_text("def main(): pass\n")
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mytool\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[console_scripts]\nmytool = mytool:main\n")
+    program(tmp_path / "env/bin/mytool", "")
+    path = tmp_path / "env/bin/mytool"
+    path.write_text("#!/env/bin/python\nimport sys\nfrom mytool import main\nmain()\n")
+    assert "mytool 1.0" == tools.identity("mytool", str(path))
+    url = json.dumps({"url": project.as_uri(), "dir_info": {"editable": True}})
+    (installed / "direct_url.json").write_text(url)
+    seen = [tools.identity("mytool", str(path))]
+    (project / "mytool/__init__.py").write_text("def main(): return 1\n")
+    seen.append(tools.identity("mytool", str(path)))
+    (project / "mytool/more.py").write_text("")
+    seen.append(tools.identity("mytool", str(path)))
+    (project / ".git/x.py").write_text("")
+    assert 3 == len(set(seen))
+    assert seen[-1] == tools.identity("mytool", str(path))
+    assert all(each.startswith("mytool 1.0, sources ") for each in seen)
 
 
 def test_what_counts_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
