@@ -124,7 +124,9 @@ class _Remembered(_NODE):  # type: ignore[misc]
     _needed_outputs: list[str]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _blank, (self._memori_kind,), self.__getstate__()
+        # Nobody reads the arguments of the plugin here, and a callback cannot be pickled.
+        state = {name: part for name, part in self.__getstate__().items() if name != "use_plugin"}
+        return _blank, (self._memori_kind,), state
 
     # What Nipype asks of a node
 
