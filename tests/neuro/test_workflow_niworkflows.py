@@ -47,13 +47,11 @@ def preprocessing(bold, base, out):
     )
     from niworkflows.interfaces.utility import KeySelect
 
-    class Sink(DerivativesDataSink):
-        out_path_base = ""
-
     sidecar = ReadSidecarJSON(fields=["RepetitionTime"], bids_validate=False, in_file=bold)
     select = KeySelect(fields=["f"], keys=["a", "b"], key="b")
     select.inputs.f = [1, 2]
-    sink = Sink(base_directory=out, desc="preproc", source_file=bold, compress=True)
+    sink = DerivativesDataSink(out_path_base="", base_directory=out, source_file=bold)
+    sink.inputs.trait_set(desc="preproc", compress=True)
     sink.inputs.dismiss_entities = ()
     nodes = {
         "validate": ValidateImage(in_file=bold),
