@@ -144,8 +144,9 @@ def launched(kind: type) -> type:
     if kind not in _kinds:
         made = kind
         if issubclass(kind, CommandLine):
+            parents = (_Launched,) if kind is CommandLine else (kind, _Launched)
             try:
-                made = type(kind.__name__, (kind, _Launched), {"__module__": kind.__module__})
+                made = type(kind.__name__, parents, {"__module__": kind.__module__})
             except TypeError:  # an order of bases that leaves no room
                 made = kind
         _kinds[kind] = made
