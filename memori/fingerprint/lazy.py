@@ -13,7 +13,12 @@ import sys
 from types import ModuleType
 
 from memori.fingerprint.atoms import text
-from memori.fingerprint.distributions import is_extension, module_origin
+from memori.fingerprint.distributions import (
+    Origin,
+    is_extension,
+    module_origin,
+    origin_of_module,
+)
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import MISSING
 
@@ -56,7 +61,11 @@ def put_module_name(walk: Walk, name: str, chain: Chain, out: State) -> None:
     module = sys.modules.get(name, MISSING)
     walk.guards.name(sys.modules, name, module)  # type: ignore[arg-type]
     if isinstance(module, ModuleType) and name not in walk.as_unloaded:
-        follow_module(walk, module, chain, out)
+        if origin_of_module(module).kind != "user":
+            _put_foreign_name(walk, origin_of_module(module), name, chain, out)
+            _put_replaced(walk, module, chain, out)
+        else:
+            follow_module(walk, module, chain, out)
     elif not put_unloaded(walk, name, chain, out):
         parent, _, last = name.rpartition(".")
         if parent in sys.modules and not chain:  # `from package import name`
@@ -73,8 +82,7 @@ def put_unloaded(walk: Walk, name: str, chain: Chain, out: State) -> bool:
     path = spec.origin if spec.has_location else None
     origin = module_origin(name, path)
     if origin.kind != "user":
-        out.append(b"X%b;" % name.encode())
-        walk.external(origin, out)
+        _put_foreign_name(walk, origin, name, chain, out)
         return True
     walk.unloaded.add(name)
     if chain[:1] == ("*",):
@@ -87,6 +95,28 @@ def put_unloaded(walk: Walk, name: str, chain: Chain, out: State) -> bool:
     else:
         _put_source(walk, spec, path, chain, out)
     return True
+
+
+def _put_foreign_name(walk: Walk, origin: Origin, name: str, chain: Chain, out: State) -> None:
+    """Append a library's name, which is the same whether the library is loaded or not."""
+    spelled = ".".join([name, *(each for each in chain if each not in ("", EFFECT, "*"))])
+    out.append(b"X%b;" % spelled.encode())
+    walk.external(origin, out)
+
+
+def _put_replaced(walk: Walk, module: ModuleType, chain: Chain, out: State) -> None:
+    """Append what the user has put in the place of what a loaded library defines."""
+    from memori.fingerprint.names import global_slot, is_users
+
+    for name in chain:
+        value = module.__dict__.get(name, MISSING)
+        walk.guards.name(module.__dict__, name, value)
+        if isinstance(value, ModuleType):
+            module = value
+            continue
+        if value is not MISSING and is_users(value):
+            out.append(global_slot(walk, module.__dict__, name, value))
+        return
 
 
 def _put_package(walk: Walk, spec: ModuleSpec, out: State) -> None:

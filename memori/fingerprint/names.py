@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
 
-from memori.fingerprint.atoms import words
+from memori.fingerprint.atoms import text, words
 from memori.fingerprint.distributions import origin_of_module
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import MISSING
@@ -75,6 +75,9 @@ _IMPORTERS = words("import_module __import__ modules resolve_name find_spec run_
 _RUNNERS = frozenset({"run_path", "exec", "spec_from_file_location", "SourceFileLoader"})
 _DYNAMIC = re.compile(r"(\.*)([A-Za-z_][\w.]*)(?::\w+)?(?:%s|\{[^{}]*\})?\Z")
 
+# before the path of an edge that is no chain of names as the syntax spells it
+APART = "~"
+
 # what a module is, and not what it does; `__doc__` counts where it is read
 MODULE_OWN = words(
     "__name__ __file__ __package__ __spec__ __loader__ __cached__ __path__ __builtins__ "
@@ -88,11 +91,14 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
     chains = list(scan.chains)
     if not scan.exact:
         chains = _every_chain(walk, chains, scan, space)
+    seen: set[str] = set()
     for chain in chains:
         state: State = []
-        follow_chain(walk, function, chain, state)
-        if state:
-            node.edges.append((".".join(chain), state))
+        consumed = follow_chain(walk, function, chain, state)
+        path = ".".join(chain[:consumed]) if consumed else f"{APART}{'.'.join(chain)}"
+        if state and path not in seen:
+            seen.add(path)
+            node.edges.append((path, state))
     for found in scan.imports:
         _follow_import(walk, space, found, scan, node)
     readers = _READERS & scan.attributes
@@ -105,28 +111,32 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
         state = []
         walk.put(space["__doc__"], state)
         walk.guards.name(space, "__doc__", space["__doc__"])
-        node.edges.append(("__doc__", state))
+        node.edges.append((f"{APART}__doc__", state))
     if _IMPORTERS & scan.attributes:
         _follow_dynamic_import(walk, function, scan, node)
     if _RUNNERS & scan.attributes:
         _follow_scripts(walk, space, scan, node)
 
 
-def follow_chain(walk: Walk, function: FunctionType, chain: tuple[str, ...], out: State) -> None:
-    """Append what a global name and the attributes after it lead to; nothing for a builtin."""
+def follow_chain(walk: Walk, function: FunctionType, chain: tuple[str, ...], out: State) -> int:
+    """Append what a global name and the attributes after it lead to; nothing for a builtin.
+
+    Returns how many of the names `out` stands for, 0 if that cannot be said.
+    """
     space = function.__globals__
     name = chain[0]
     if name in MODULE_OWN:
-        return
+        return 1
     value = space.get(name, MISSING)
     walk.guards.name(space, name, value)
     if value is MISSING:
         _follow_builtin(walk, function, name, out)
-        return
+        return 1
     if isinstance(value, ModuleType):
-        follow_module(walk, value, chain[1:], out)
-    else:
-        out.append(global_slot(walk, space, name, value))
+        followed = follow_module(walk, value, chain[1:], out)
+        return followed + 1 if followed >= 0 else 0
+    out.append(global_slot(walk, space, name, value))
+    return 1
 
 
 def global_slot(walk: Walk, space: dict[str, object], name: str, value: object) -> Node:
@@ -151,6 +161,7 @@ def _follow_builtin(walk: Walk, function: FunctionType, name: str, out: State) -
         out.append(walk.slot(builtin, name, value, f"global builtins.{name}"))
         return
     if name in WIDENING:
+        out.append(text(name))
         out.append(module_node(walk, function.__globals__))
     if name in UNFOLLOWED:
         walk.note(f"calls {name} in {walk.where}")
@@ -163,13 +174,16 @@ _PLAIN_BUILTINS = words(
 )
 
 
-def follow_module(walk: Walk, module: ModuleType, chain: tuple[str, ...], out: State) -> None:
-    """Append what `chain`, read from `module`, leads to."""
+def follow_module(walk: Walk, module: ModuleType, chain: tuple[str, ...], out: State) -> int:
+    """Append what `chain`, read from `module`, leads to.
+
+    Returns how many of the names `out` stands for, -1 if that cannot be said.
+    """
     if type(module) is not ModuleType and is_users(module):
         walk.put(type(module), out)
     for position, name in enumerate(chain):
         if name == "":  # named, but not used as a value
-            return
+            return position
         if name == EFFECT:
             break
         space = module.__dict__
@@ -177,12 +191,13 @@ def follow_module(walk: Walk, module: ModuleType, chain: tuple[str, ...], out: S
         walk.guards.name(space, name, value)
         if value is MISSING:
             _follow_missing(walk, module, chain[position:], out)
-            return
+            return -1
         if not isinstance(value, ModuleType):
             _put_attribute(walk, module, name, value, out)
-            return
+            return position + 1
         module = value
     _put_module(walk, module, out)
+    return len(chain)
 
 
 def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out: State) -> None:
@@ -191,13 +206,14 @@ def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out
         if name not in MODULE_OWN:
             out.append(global_slot(walk, module.__dict__, name, value))
         elif name == "__doc__":
+            out.append(text(name))
             walk.put(value, out)
         return
     # what a library defines counts by name; what the user put there in its place counts itself
     if is_users(value):
         out.append(global_slot(walk, module.__dict__, name, value))
         return
-    out.append(b"X%b;" % str(module.__name__).encode())
+    out.append(b"X%b.%b;" % (str(module.__name__).encode(), name.encode()))
     own = getattr(value, "__name__", name)
     if own != name and type(own) is str:
         out.append(b"=%b;" % own.encode())
@@ -296,7 +312,8 @@ def _follow_import(
         chains = {(EFFECT,): None}
     for chain in chains:
         slot = put_name_of_module(walk, full, chain)
-        node.edges.append((".".join(("import", found.module, *chain)), [slot]))
+        path = ".".join((f"{APART}import {found.module}", *chain))
+        node.edges.append((path, [slot]))
 
 
 def _top_is_read(found: Import, scan: Scan) -> bool:
@@ -311,7 +328,7 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
     """
     space = function.__globals__
     if "__name__" in scan.attributes:
-        node.edges.append(("own module", [module_node(walk, space)]))
+        node.edges.append((f"{APART}own module", [module_node(walk, space)]))
     near = set(scan.strings)
     _gather(function.__defaults__, near, 3)
     _gather(function.__kwdefaults__, near, 3)
@@ -338,7 +355,7 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
         else:
             put_unloaded(walk, name, ("*",), state)
         if state:
-            node.edges.append((f"import {constant}", [slot]))
+            node.edges.append((f"{APART}import {constant}", [slot]))
 
 
 def _gather(value: object, texts: set[str], depth: int) -> None:
@@ -361,7 +378,7 @@ def _follow_scripts(walk: Walk, space: dict[str, object], scan: Scan, node: Node
         for path in (constant, os.path.join(folder, constant)):
             if os.path.isfile(path):
                 component = walk.file_component(path, f"script {os.path.basename(path)}")
-                node.edges.append((f"script {constant}", [component]))
+                node.edges.append((f"{APART}script {constant}", [component]))
                 break
 
 

@@ -32,7 +32,7 @@ class Statement:
     def __init__(self, node: ast.stmt) -> None:
         writer = Writer()
         writer.write(node)
-        self.text = b"".join(writer.out)
+        self.text = writer.text()
         self.binds: set[str] = set()
         self.uses: dict[str, set[Chain]] = {}
         self.imports: dict[str, list[Imported]] = {}

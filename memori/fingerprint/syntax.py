@@ -4,8 +4,8 @@ The canonical text of a syntax tree leaves out positions, docstrings, annotation
 do nothing and what differs between versions of Python for the same source. What a function's
 decorators and defaults come to is seen in the live objects, so only parameters and body count here.
 
->>> canonical_text("def f(a: int = 1_000) -> str:\n    'doc'\n    return (a)")[0] == (
-...     canonical_text("def f(a=5):  # comment\n  return a")[0])
+>>> canonical_text("def f(a: int = 1_000) -> str:\n    'doc'\n    return (a)") == (
+...     canonical_text("def f(a=5):  # comment\n  return a"))
 True
 """
 
@@ -18,14 +18,17 @@ from types import CodeType
 
 from memori.fingerprint.bytecode import VERSION, code_digest, constant
 from memori.fingerprint.graph import Node, edge_parts, state_of
+from memori.fingerprint.names import APART
 from memori.fingerprint.sources import source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from typing import Any
 
-    from memori.fingerprint.graph import Overlay
+    from memori.fingerprint.graph import Overlay, State
+
+    Edge = tuple[str, State]
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _BLOCKS = ("orelse", "finalbody")
@@ -33,13 +36,25 @@ _UNSEEN = frozenset({"type_comment", "type_ignores", "kind", "type_params", "ctx
 
 
 class Syntax:
-    """The digest of a function's syntax and the names that its canonical text mentions."""
+    """The canonical text of a function, with holes where it names something outside itself.
 
-    __slots__ = ("digest", "names")
+    `parts` holds digests of text and, for the holes, chains of names. What a chain leads to takes
+    the place of its spelling, so that an import may be spelled in any way.
+    """
 
-    def __init__(self, digest: bytes, names: frozenset[str]) -> None:
-        self.digest = digest
-        self.names = names
+    __slots__ = ("names", "parts")
+
+    def __init__(self, writer: Writer) -> None:
+        self.names = frozenset(writer.names)
+        self.parts: list[bytes | tuple[str, ...]] = []
+        run: list[bytes] = []
+        for piece in writer.out:
+            if isinstance(piece, bytes):
+                run.append(piece)
+            else:
+                self.parts += (sha256(b"".join(run)).digest(), piece)
+                run = []
+        self.parts.append(sha256(b"".join(run)).digest())
 
 
 _known: dict[int, tuple[CodeType, Any, Syntax]] = {}
@@ -56,30 +71,56 @@ def syntax_of(code: CodeType, namespace: dict[str, object]) -> Syntax | None:
     function = source.function(code)
     if function is None:
         return None
-    content, names = _text(function)
-    syntax = Syntax(sha256(content).digest(), names)
+    writer = Writer(_bound(function))
+    writer.function(function)
+    syntax = Syntax(writer)
     _known[id(code)] = (code, source, syntax)
     return syntax
 
 
-def canonical_text(source: str) -> tuple[bytes, frozenset[str]]:
-    """Return the canonical text of the first function in `source`, and the names in it."""
+def canonical_text(source: str) -> bytes:
+    """Return the canonical text of the first function in `source`."""
     tree = ast.parse(source)
-    return _text(next(node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)))
-
-
-def _text(function: ast.AST) -> tuple[bytes, frozenset[str]]:
     writer = Writer()
-    writer.function(function)
-    return b"".join(writer.out), frozenset(writer.names)
+    writer.function(next(node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)))
+    return writer.text()
+
+
+def _bound(function: ast.AST) -> frozenset[str]:
+    """Return the names that are bound anywhere in a function: they are not only global names."""
+    bound: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            bound.update(node.names)
+        elif isinstance(node, ast.alias):
+            bound.add(node.asname or node.name.partition(".")[0])
+        elif node is not function:
+            for field in ("name", "rest"):  # definitions, handlers, patterns
+                name = getattr(node, field, None)
+                if isinstance(name, str):
+                    bound.add(name)
+    return frozenset(bound)
 
 
 class Writer:
-    """Writes the canonical text of a syntax tree."""
+    """Writes the canonical text of a syntax tree.
 
-    def __init__(self) -> None:
-        self.out: list[bytes] = []
+    Given the names that are `bound` in it, chains of names that start from another are left as
+    holes; without, all of it is text.
+    """
+
+    def __init__(self, bound: frozenset[str] | None = None) -> None:
+        self.out: list[bytes | tuple[str, ...]] = []
         self.names: set[str] = set()
+        self._bound = bound
+
+    def text(self) -> bytes:
+        """Return all of the text, where there are no holes."""
+        return b"".join(piece for piece in self.out if isinstance(piece, bytes))
 
     def function(self, node: Any) -> None:
         """Write parameters and body of the outermost function."""
@@ -149,8 +190,26 @@ class Writer:
 
     def _Name(self, node: ast.Name) -> None:
         self.names.add(node.id)
+        if self._is_free(node):
+            self.out.append((node.id,))
+            return
         kind = b"" if isinstance(node.ctx, ast.Load) else type(node.ctx).__name__.encode()
         self.out.append(kind + constant(node.id))
+
+    def _is_free(self, node: ast.Name) -> bool:
+        return self._bound is not None and node.id not in self._bound
+
+    def _Attribute(self, node: ast.Attribute) -> None:
+        names = [node.attr]
+        inner = node.value
+        while isinstance(inner, ast.Attribute):
+            names.append(inner.attr)
+            inner = inner.value
+        if isinstance(inner, ast.Name) and self._is_free(inner) and _is_loaded(node):
+            self.names.add(inner.id)
+            self.out.append((inner.id, *reversed(names)))
+        else:
+            self.plain(node)
 
     def _Constant(self, node: ast.Constant) -> None:
         self.out.append(b"=" + constant(node.value))
@@ -236,6 +295,10 @@ class Writer:
         self.out.append(b")")
 
 
+def _is_loaded(node: ast.Attribute) -> bool:
+    return isinstance(node.ctx, ast.Load)
+
+
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
@@ -269,12 +332,35 @@ class Canonical:
             self.trusted = self.trusted and made
             yield b"C%d.%d" % VERSION + code_digest(node.code)
         else:
-            yield b"S" + syntax.digest
-            edges = [edge for edge in edges if _is_named(edge[0], syntax.names)]
+            edges = yield from _filled(syntax, edges)
         yield from edge_parts(edges)
+
+
+def _filled(syntax: Syntax, edges: list[Edge]) -> Generator[bytes | Node, None, list[Edge]]:
+    """Yield the text with its holes filled, and return the edges that filled none."""
+    states = dict(edges)
+    filled: set[str] = set()
+    for part in syntax.parts:
+        if isinstance(part, bytes):
+            yield part
+            continue
+        for end in range(len(part), 0, -1):
+            path = ".".join(part[:end])
+            if path in states:
+                filled.add(path)
+                yield b"<"
+                yield from states[path]
+                yield b">" + constant(part[end:])
+                break
+        else:
+            yield constant(part)
+    return [edge for edge in edges if edge[0] not in filled and _is_named(edge[0], syntax.names)]
 
 
 def _is_named(path: str, names: frozenset[str]) -> bool:
     """Return whether the canonical text names what an edge starts from."""
-    first = path.partition(".")[0]
-    return first in names or first in ("import", "import ", "own module") or " " in first
+    first = path.lstrip(APART).partition(".")[0]
+    if first in names or " " in first:
+        return True
+    # a name with two leading underscores is spelled otherwise in the bytecode of a class
+    return any(first.endswith(name) for name in names if name.startswith("__"))

@@ -70,13 +70,15 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str,
     root = tmp_path_factory.mktemp("edits")
     found: list[list[dict[str, object]]] = []
     for when, seed in (("before", "1"), ("after", "2")):
+        projects = [getattr(param.values[0], when) for param in EDITS]
+        once = {json.dumps(files): files for files in projects}
         requests = []
-        for number, param in enumerate(EDITS):
-            edit = param.values[0]
+        for number, files in enumerate(once.values()):
             folder = root / when / str(number)
-            write(getattr(edit, when), folder)
+            write(files, folder)
             requests.append({"folder": str(folder)})
-        found.append(drive(requests, seed))
+        told = dict(zip(once, drive(requests, seed), strict=True))
+        found.append([told[json.dumps(files)] for files in projects])
     return {
         param.id: [before, after]  # type: ignore[misc]
         for param, before, after in zip(EDITS, *found, strict=True)

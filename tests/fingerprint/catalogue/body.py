@@ -1,5 +1,4 @@
 """Edits of the function itself: its body, nested code, defaults and decorators."""
-# ruff: noqa: E501 (a project in one line is easier to compare with its edit)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Edits of classes that the function reaches."""
-# ruff: noqa: E501 (a project in one line is easier to compare with its edit)
 
 from __future__ import annotations
 

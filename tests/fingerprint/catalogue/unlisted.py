@@ -1285,4 +1285,16 @@ EDITS: list[Edit] = [
         "ones(3)",
         "ones(4)",
     ),
+    keep(
+        "equivalent import",
+        {"main.py": "import t\ndef run(x): return t.a(x)\n", "t.py": "def a(x): return 1\n"},
+        ("main.py", "import t\n", "from t import a\n"),
+        ("main.py", "t.a(x)", "a(x)"),
+    ),
+    keep(
+        "alias renamed",
+        {"main.py": "import t as u\ndef run(x): return u.a(x)\n", "t.py": "def a(x): return 1\n"},
+        ("main.py", "as u", "as v"),
+        ("main.py", "u.a(x)", "v.a(x)"),
+    ),
 ]
