@@ -2,13 +2,14 @@
 
 A string among the inputs or outputs that names an existing file stands for the file's content; a
 `Folder` stands for the contents of a folder. The path itself counts too, relative to the stage's
-`hash_output`, so that a project moved as a whole keeps its memory. Any other absolute path is
-also taken relative to it, and nothing more.
+`hash_output`, so that a project moved as a whole keeps its memory. The path of a folder, or of
+nothing yet, counts in the same way, by its name alone.
 
 A path inside a run's own folder (``NAME/KEY8/brain.nii.gz``) counts without the key: whether
 the file came from this run or from an equal one of a changed stage makes no difference.
 
-Not promised: the contents of a folder that is passed as a plain string. Wrap it in `Folder`.
+Not promised: the contents of a folder that is passed as a plain string (wrap it in `Folder`), and
+the files that the keys of a dict name.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 
     Kind = Literal["file", "folder", "path"]
 
-_RUN_FOLDER = re.compile(r"(?:(?P<above>.+)/)?(?P<name>[^/]+)/[0-9a-f]{8}(?:-\d+)?/(?P<inside>.+)")
+_RUN_FOLDER = re.compile(
+    r"(?:(?P<above>.+)/)?(?P<name>[^/]+)/(?P<key>[0-9a-f]{8}(?:-\d+)?)(?:/(?P<inside>.+))?"
+)
 
 
 class Artifact:
@@ -125,6 +128,8 @@ class Artifact:
             raise ValueError(f"{kind!r} is no kind of artifact")
         file = from_record(record) if kind == "file" else None
         pointer = tuple(record["at"])
+        if not pointer or not isinstance(record["path"], str):
+            raise ValueError("an artifact has a place and a path")
         return cls(pointer, kind, record["path"], "relative" in record, file, record.get("folder"))
 
 
@@ -219,8 +224,16 @@ def find_outputs(
         if artifact is not None:
             if artifact.kind == "path" and os.path.isdir(text):
                 artifact.folder = "exists"
-            artifacts.append(artifact)
+            if artifact.kind != "path" or _is_path_of_ours(text, artifact, root):
+                artifacts.append(artifact)
     return artifacts
+
+
+def _is_path_of_ours(text: str, artifact: Artifact, root: str) -> bool:
+    """Tell a path that moves with the project from a text such as "/anat" or "sub-01"."""
+    if text.startswith(root + os.sep):
+        return True
+    return artifact.folder is not None and not (artifact.relative and os.sep not in text)
 
 
 def _wait_until_settled(paths: list[str]) -> None:
@@ -236,34 +249,47 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _find(pointer: Pointer, text: str, root: str, memo: str | None) -> Artifact | None:
-    if not text or len(text) > 4096 * 4:
+    if not text or len(text) > 16384 or "\0" in text:
         return None
-    absolute = text[0] == "/" or os.path.isabs(text)
     kind: Kind = "folder" if isinstance(text, Folder) else "file"
-    path = text if absolute else os.path.abspath(text)
+    relative = not os.path.isabs(text)
+    path = _absolute(text)
     found = _identify(kind, path, memo)
     if isinstance(found, FileDigest):
-        return Artifact(pointer, kind, relative_path(path, root), not absolute, file=found)
+        return Artifact(pointer, kind, relative_path(path, root), relative, file=found)
     if found is not None:
-        return Artifact(pointer, kind, relative_path(path, root), not absolute, folder=found)
-    if absolute and "\0" not in text:
-        return Artifact(pointer, "path", relative_path(path, root), False)
+        return Artifact(pointer, kind, relative_path(path, root), relative, folder=found)
+    is_plain = (
+        os.path.normpath(text) == text and text[:2] != "//"
+    )  # else what it says is not what would come back
+    if is_plain and (not relative or os.path.isdir(path)):
+        return Artifact(pointer, "path", relative_path(path, root), relative)
     return None
+
+
+def _absolute(text: str) -> str:
+    """Return an absolute path to the same thing: behind a link, ``..`` is the target's parent."""
+    path = os.path.join(os.getcwd(), text)
+    if os.pardir not in text.split(os.sep):
+        return os.path.normpath(path)
+    folder, name = os.path.split(path)
+    if name in ("", os.curdir, os.pardir):
+        return os.path.realpath(path)
+    return os.path.join(os.path.realpath(folder), name)
 
 
 def relative_path(path: str, root: str) -> str:
     """Return an absolute path relative to a root."""
-    path = os.path.normpath(path)
     if path.startswith(root + os.sep):
         return path[len(root) + 1 :]
     return os.path.relpath(path, root)
 
 
 def _without_key(path: str, root: str) -> str:
+    """Leave the key out of a path inside a run's own folder."""
     match = _RUN_FOLDER.fullmatch(path)
     if match is None:
         return path
-    above, name, inside = match["above"] or "", match["name"], match["inside"]
-    if not os.path.isdir(os.path.join(root, above, ".memori", "stages", name)):
-        return path
-    return os.path.join(above, name, "*", inside)
+    above, name, inside = match["above"] or "", match["name"], match["inside"] or ""
+    claim = os.path.join(root, above, ".memori", "stages", name, "folders", f"{match['key']}.json")
+    return os.path.join(above, name, "*", inside) if os.path.isfile(claim) else path

@@ -12,10 +12,10 @@ hand, by another memori or in another schema does not pass `Entry.from_bytes`.
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 
 from memori.artifacts import Artifact
-from memori.digest.values import encode, text_digest
+from memori.digest.values import encode, part_at, text_digest
+from memori.files import sealed, unsealed
 from memori.version import __version__
 
 TYPE_CHECKING = False
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from memori.fingerprint import Code
 
 SCHEMA = 1
-_HEAD = b'{"sha256": "'
-_MIDDLE = b'",\n"entry": '
-_BODY = len(_HEAD) + 64 + len(_MIDDLE)
 
 
 class Fingerprint:
@@ -114,6 +111,11 @@ class Entry:
             if not isinstance(value, shape):
                 raise TypeError(f"{value!r} stands where a {shape.__name__} belongs")
         code["canonical"]
+        for artifact in self.artifacts:
+            if not isinstance(part_at(self.outputs, artifact.pointer), str):
+                raise TypeError(f"no path stands at {artifact.pointer}")
+        if not isinstance(self.record["folder"], (str, type(None))):
+            raise TypeError(f"{self.record['folder']!r} is no folder")
 
     @property
     def folder(self) -> str | None:
@@ -123,8 +125,7 @@ class Entry:
 
     def to_bytes(self) -> bytes:
         """Return the entry as the content of its file."""
-        body = json.dumps(self.record, check_circular=False).encode("ascii")
-        return b"".join((_HEAD, sha256(body).hexdigest().encode("ascii"), _MIDDLE, body, b"}\n"))
+        return sealed(json.dumps(self.record, check_circular=False).encode("ascii"))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Entry:
@@ -135,17 +136,8 @@ class Entry:
         ValueError
             If it is broken, edited, or of another memori or schema; the message says which.
         """
-        body = content[_BODY:-2]
-        told = content[len(_HEAD) : len(_HEAD) + 64]
-        if (
-            content[: len(_HEAD)] != _HEAD
-            or content[_BODY - len(_MIDDLE) : _BODY] != _MIDDLE
-            or content[-2:] != b"}\n"
-            or sha256(body).hexdigest().encode("ascii") != told
-        ):
-            raise ValueError("it is broken or was edited by hand")
         try:
-            record = json.loads(body)
+            record = json.loads(unsealed(content))
             written_by = (record["memori"], record["schema"])
             if written_by != (__version__, SCHEMA):
                 raise ValueError(
@@ -154,4 +146,4 @@ class Entry:
                 )
             return cls(record)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f"it lacks what an entry has ({error})") from error
+            raise ValueError(f"it lacks what an entry has ({error!r})") from error

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,13 +50,39 @@ def atomic_write(path: str, content: bytes) -> None:
         raise
 
 
+_held: set[int] = set()
+_HEAD = b'{"sha256": "'
+_MIDDLE = b'",\n"record": '
+_BODY = len(_HEAD) + 64 + len(_MIDDLE)
+
+
+def sealed(record: bytes) -> bytes:
+    """Return a JSON text as the content of a file that carries the text's own SHA-256."""
+    return b"".join((_HEAD, sha256(record).hexdigest().encode(), _MIDDLE, record, b"}\n"))
+
+
+def unsealed(content: bytes) -> bytes:
+    """Return the JSON text of a file that `sealed` made.
+
+    Raises
+    ------
+    ValueError
+        If the file is broken or was edited.
+    """
+    record = content[_BODY:-2]
+    if content != sealed(record):
+        raise ValueError("it is broken or was edited by hand")
+    return record
+
+
 @contextmanager
-def lock(folder: str, *, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a folder, and tell that nobody else does; it dies with its holder.
+def lock(folder: str, *, wait: bool = True) -> Iterator[bool | None]:
+    """Hold the lock of a folder, and tell whether it is held; it dies with its holder.
 
     The folder itself is locked, which leaves no file behind; on a network file system that locks
     only files, a file in it is. Where neither can be had (a folder that is read-only, a disk that
-    is full) the work goes on without: it is the record that will fail, and say so.
+    is full, a file system without locks) the answer is None and the work goes on. A process that
+    the holder forks does not hold the lock with it.
 
     Parameters
     ----------
@@ -68,15 +95,26 @@ def lock(folder: str, *, wait: bool = True) -> Iterator[bool]:
         os.makedirs(folder, exist_ok=True)
         descriptor = _locked(folder, wait)
     except OSError:
-        yield True
+        yield None
         return
     if descriptor is None:
         yield False
         return
+    _held.add(descriptor)
     try:
         yield True
     finally:
-        os.close(descriptor)
+        if descriptor in _held:  # not in a process that was forked meanwhile
+            _held.discard(descriptor)
+            os.close(descriptor)
+
+
+def _let_go() -> None:
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _locked(folder: str, wait: bool) -> int | None:

@@ -2,11 +2,11 @@
 
 A run binds static values, then what was passed, then the defaults of the signature, to the
 parameters, and turns each into JSON. Extra positional arguments are kept under ``*NAME``, extra
-keywords under their own name. A default that was not overridden is an input like any other, but
-the callable is left to use its own object. A default that JSON cannot hold is no input: it counts
-as code.
+keywords under their own name. A default that was not overridden is an input like any other, and
+arrives as JSON like any other. A default that JSON cannot hold is no input: it counts as code.
 
-Not promised: to see a signature that is replaced after the stage was made.
+Not promised: to see a signature that is replaced after the stage was made, other than the
+defaults of a plain function.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Parameters:
     """
 
     __slots__ = (
-        "_json_defaults",
+        "_held_by",
         "defaults",
         "extra_keywords",
         "extra_positional",
@@ -74,12 +74,14 @@ class Parameters:
         self.required = tuple(name for name in names if name not in defaults)
         self.extra_positional = extra_positional
         self.extra_keywords = extra_keywords
-        self._json_defaults: dict[str, JSON] = {}
-        for name, value in defaults.items():
-            try:
-                self._json_defaults[name] = to_json(value)
-            except NotJSONError:
-                pass  # it counts as code
+        self._held_by: tuple[object, object] = (None, None)
+
+    def are_outdated(self, function: object) -> bool:
+        """Tell whether a plain function was given other defaults since."""
+        if type(function) is not FunctionType:
+            return False
+        positional, named = self._held_by
+        return function.__defaults__ is not positional or function.__kwdefaults__ is not named
 
     def takes(self, name: str) -> bool:
         """Tell whether a value can be passed under this name."""
@@ -165,17 +167,19 @@ class Parameters:
             )
 
     def with_defaults(self, bound: Mapping[str, JSON]) -> dict[str, JSON]:
-        """Return all inputs: what was bound and the defaults that JSON can hold."""
-        if not self._json_defaults:
+        """Return all inputs: what was bound, and the defaults as they are now, as JSON."""
+        if not self.defaults:
             return dict(bound)
         whole: dict[str, JSON] = {}
         for name in self.names:
             if name in bound:
                 whole[name] = bound[name]
-            elif name in self._json_defaults:
-                whole[name] = self._json_defaults[name]
-        for name, value in bound.items():
-            whole.setdefault(name, value)
+            elif name in self.defaults:
+                try:
+                    whole[name] = to_json(self.defaults[name])
+                except NotJSONError:
+                    pass  # it counts as code, and the callable uses its own
+        whole.update({name: value for name, value in bound.items() if name not in whole})
         return whole
 
     def call(self, function: Callable[..., Any], bound: Mapping[str, JSON]) -> Any:
@@ -187,10 +191,8 @@ class Parameters:
         for name in self.names[:by_position]:
             if name in keywords:
                 positional.append(keywords.pop(name))
-            elif extra:
-                positional.append(self.defaults[name])
             else:
-                break
+                positional.append(self.defaults[name])
         return function(*positional, *extra, **keywords)
 
 
@@ -206,13 +208,12 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
         raise TypeError(f"a stage needs a callable, got {function!r}")
     _reject_generators(function)
     attributes = getattr(function, "__dict__", {})
-    if (
-        type(function) is FunctionType
-        and "__wrapped__" not in attributes
-        and "__signature__" not in attributes
-    ):
-        return _of_function(function)
-    return _of_callable(function)
+    if type(function) is not FunctionType:
+        return _of_callable(function)
+    is_plain = "__wrapped__" not in attributes and "__signature__" not in attributes
+    found = _of_function(function) if is_plain else _of_callable(function)
+    found._held_by = (function.__defaults__, function.__kwdefaults__)
+    return found
 
 
 def _of_function(function: FunctionType) -> Parameters:
@@ -274,6 +275,16 @@ def _reject_generators(function: object) -> None:
         )
 
 
+def fixed_values(function: Any) -> dict[str, JSON]:
+    """Return what a partial binds, where it is JSON: the files that it names count as inputs."""
+    if not hasattr(function, "func") or not hasattr(function, "keywords"):
+        return {}
+    try:
+        return {"*partial": to_json([function.args, function.keywords])}
+    except NotJSONError:
+        return {}
+
+
 def name_of(function: Any) -> str:
     """Return the name that the records of a callable bear."""
     while not hasattr(function, "__name__") and hasattr(function, "func"):
@@ -284,10 +295,15 @@ def name_of(function: Any) -> str:
 def full_name_of(function: Any) -> str:
     """Return the name of a callable with its module, for people to read."""
     owner = function if hasattr(function, "__qualname__") else type(function)
-    return f"{owner.__module__}.{owner.__qualname__}"
+    module = getattr(owner, "__module__", None) or type(owner).__module__
+    return f"{module}.{owner.__qualname__}"
 
 
 def shown(inputs: Mapping[str, JSON]) -> str:
     """Return inputs as a call would spell them, each cut to a readable length."""
-    texts = (f"{name}={value!r}" for name, value in inputs.items())
-    return ", ".join(t if len(t) <= 200 else f"{t[:197]}..." for t in texts) or "no inputs"
+    from reprlib import Repr
+
+    brief = Repr()
+    brief.maxstring = brief.maxother = 200
+    brief.maxlist = brief.maxdict = 12
+    return ", ".join(f"{name}={brief.repr(value)}" for name, value in inputs.items()) or "no inputs"

@@ -16,6 +16,7 @@ import sys
 import time
 
 from memori.artifacts import find_outputs, relative_values
+from memori.decision import compare
 from memori.entry import SCHEMA, Entry, Fingerprint
 from memori.errors import MemoriWarning, RecordError
 from memori.version import __version__
@@ -43,11 +44,21 @@ class Recording:
         What the run starts from.
     store : Store
         Where it is recorded.
+    alone : bool
+        Whether the lock of the inputs is held.
     """
 
     def __init__(
-        self, subject: str, stage_name: str, function: str, fingerprint: Fingerprint, store: Store
+        self,
+        subject: str,
+        stage_name: str,
+        function: str,
+        fingerprint: Fingerprint,
+        store: Store,
+        *,
+        alone: bool,
     ) -> None:
+        self._alone = alone
         code = fingerprint.code
         self._subject = subject
         self._before = fingerprint
@@ -69,7 +80,9 @@ class Recording:
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""
-        self._folder = self._store.new_folder(self._before.names, self._before.key)
+        self._folder = self._store.new_folder(
+            self._before.names, self._before.key, alone=self._alone
+        )
         return os.path.join(self._store.root, self._folder)
 
     def finish(
@@ -109,11 +122,12 @@ class Recording:
             entry = self._entry(values, after, seconds)
             replaced = self._store.entry(after.names, after.key)
             self._store.write(entry, after.names)
+            self._store.drop_others(entry, after.names, lambda other: not compare(other, after))
             self._store.mark_made(_written(self._before, after))
             self._store.show(entry, after.names)
             if replaced is not None and replaced.folder not in (None, entry.folder):
                 self._store.drop_folder(replaced.folder)
-        except OSError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RecordError(
                 f"{self._subject} ran, but its outputs cannot be recorded in {self._store.root} "
                 f"({error}); make room or permit writing there and run again. The results are in "

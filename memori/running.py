@@ -38,7 +38,7 @@ class Running:
         The run inside which this one was started.
     """
 
-    __slots__ = ("_make", "folder", "key", "outer", "stage_name")
+    __slots__ = ("_make", "_process", "folder", "key", "outer", "stage_name")
 
     def __init__(
         self, stage_name: str, key: tuple[str, ...], make: Callable[[], str] | None
@@ -46,11 +46,23 @@ class Running:
         self.stage_name = stage_name
         self.key = key
         self._make = make
+        self._process = os.getpid()
         self.folder: str | None = None
         self.outer = _running.get()
 
     def own_folder(self) -> str:
-        """Return the run's folder, making it at the first call."""
+        """Return the run's folder, making it at the first call.
+
+        Raises
+        ------
+        StageError
+            If the first call comes from a process that the run forked.
+        """
+        if self.folder is None and os.getpid() != self._process:
+            raise StageError(
+                f"memori.workdir() of stage {self.stage_name!r} was first called in a process "
+                "that the stage started: call it once before, or pass the path along"
+            )
         if self.folder is None:
             self.folder = _temporary_folder() if self._make is None else self._make()
         return self.folder

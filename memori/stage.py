@@ -23,7 +23,7 @@ from memori.entry import Fingerprint
 from memori.errors import MemoriWarning, StageError
 from memori.fingerprint import fingerprint
 from memori.outputs import Outputs
-from memori.parameters import full_name_of, name_of, parameters_of, shown
+from memori.parameters import fixed_values, full_name_of, name_of, parameters_of, shown
 from memori.place import Place
 from memori.recording import Recording
 from memori.results import Results
@@ -106,6 +106,7 @@ class Stage:
         self.stage_name = stage_name or name_of(function)
         self._subject = f"stage {self.stage_name!r}"
         self._parameters = parameters_of(function)
+        self._fixed = fixed_values(function)
         self._outputs = Outputs(self._subject, stage_outputs, stage_output, aliases)
         self._depends_on = tuple(depends_on)
         self._code_version = code_version
@@ -223,11 +224,13 @@ class Stage:
             raise ValueError(f"{self._subject}: force_run_stage or force_skip_stage, not both")
         self._last = Run({}, Results())
         if force_skip_stage:
-            inputs = self._parameters.with_defaults(self._bind(args, kwargs))
-            self._last = Run(inputs, self._latest(self._store(inputs)))
+            is_one_place = self._place is None or not self._place.fields
+            inputs = {} if is_one_place else self._inputs(args, kwargs)
+            run = Run(inputs, self._latest(self._store(inputs)))
         else:
-            self._last = self._run(args, kwargs, forced=force_run_stage)
-        return self._last.results
+            run = self._run(args, kwargs, forced=force_run_stage)
+        self._last = run
+        return run.results
 
     def _run(
         self,
@@ -238,17 +241,16 @@ class Stage:
         forced: bool = False,
     ) -> Run:
         """Run as a pipeline asks for it; a stage is one callable, so it needs no workers."""
-        bound = self._bind(args, kwargs)
-        inputs = self._parameters.with_defaults(bound)
+        inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:
-            return self._remembered(bound, inputs, store, forced=forced or self._always_runs)
-        values = self._execute(bound, Running(self.stage_name, (), None))
+            return self._remembered(inputs, store, forced=forced or self._always_runs)
+        values = self._execute(inputs, Running(self.stage_name, (), None))
         return Run(inputs, self._outputs.results(values), (self.stage_name,))
 
     def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
         """Return the run if it is remembered, else None; for who would rather not start workers."""
-        inputs = self._parameters.with_defaults(self._bind(args, kwargs))
+        inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is None or not store.has_records():
             return None
@@ -257,23 +259,24 @@ class Stage:
         return None if entry is None else self._hit(entry, found, inputs, store)
 
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
-        """Return the decision that `run` would take, with its reasons, without running.
-
-        Raises
-        ------
-        TypeError
-            As `run` does.
-        """
-        inputs = self._parameters.with_defaults(self._bind(args, kwargs))
+        """Return the decision that `run` would take, with its reasons, without running."""
+        inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is None:
             change = Change("no store", "the stage has no hash_output, so it always runs")
             return Decision(self.stage_name, (change,), None, None)
         return self._decide(inputs, store, forced=self._always_runs)[1]
 
+    def _inputs(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
+        if self._parameters.are_outdated(self.function):
+            self._parameters = parameters_of(self.function)
+        return self._parameters.with_defaults(self._bind(args, kwargs))
+
     def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
-        if len(args) == 1 and isinstance(args[0], Results):
-            offered = {name: value for name, value in args[0].items() if self.takes(name)}
+        if args and isinstance(args[0], Results):
+            if len(args) > 1:
+                raise TypeError(f"{self._subject}: Results stand alone, or are passed by **results")
+            offered = {k: v for k, v in args[0].items() if self.takes(k)}
             args, kwargs = (), {**offered, **kwargs}
         return self._parameters.bind(self._subject, args, kwargs, self._static, self._places)
 
@@ -301,41 +304,35 @@ class Stage:
         surroundings = self._surroundings(inputs) if before is None else before.surroundings
         left_out = self._uncounted.union(self._places)
         counted = {name: value for name, value in inputs.items() if name not in left_out}
+        counted.update(self._fixed)
         by_name = self._names_files_by == "name"
         values, files = find_inputs(counted, store.root, store.memo, by_name=by_name)
         return Fingerprint(values, files, code, surroundings, self._outputs.names)
 
-    def _remembered(
-        self, bound: dict[str, JSON], inputs: dict[str, JSON], store: Store, *, forced: bool
-    ) -> Run:
+    def _remembered(self, inputs: dict[str, JSON], store: Store, *, forced: bool) -> Run:
         logger = _heard_logger()
         found, decision = self._decide(inputs, store, forced=forced, explained=logger is not None)
         if logger is not None:
             logger.info("%s", decision)
         if decision.hit_entry is not None:
             return self._hit(decision.hit_entry, found, inputs, store)
-        place = (store.root, store.name, found.names)
-        reject_recursion(self.stage_name, place)
-        with store.lock(found.names):
+        reject_recursion(self.stage_name, (store.root, store.name, found.names))
+        with store.lock(found.names) as held:
             # Whoever held the lock may have run this very stage, and may have written its files.
             found = self._fingerprint(inputs, store)
             entry = None if forced else exact_hit(found, store)
             if entry is not None:
                 return self._hit(entry, found, inputs, store)
-            return self._record_run(bound, inputs, found, store, place)
+            return self._record_run(inputs, found, store, alone=held is True)
 
     def _record_run(
-        self,
-        bound: dict[str, JSON],
-        inputs: dict[str, JSON],
-        found: Fingerprint,
-        store: Store,
-        place: tuple[str, ...],
+        self, inputs: dict[str, JSON], found: Fingerprint, store: Store, *, alone: bool
     ) -> Run:
         function = full_name_of(self.function)
-        recording = Recording(self._subject, self.stage_name, function, found, store)
+        place = (store.root, store.name, found.names)
+        recording = Recording(self._subject, self.stage_name, function, found, store, alone=alone)
         try:
-            values = self._execute(bound, Running(self.stage_name, place, recording.new_folder))
+            values = self._execute(inputs, Running(self.stage_name, place, recording.new_folder))
         finally:
             found.code.settle()
         entry = recording.finish(
@@ -369,8 +366,8 @@ class Stage:
     def _restored(self, entry: Entry, root: str) -> Results:
         return self._outputs.results(spelled_values(entry.outputs, entry.artifacts, root))
 
-    def _execute(self, bound: dict[str, JSON], run: Running) -> dict[str, JSON]:
-        bound = {name: value for name, value in bound.items() if name not in self._places}
+    def _execute(self, inputs: dict[str, JSON], run: Running) -> dict[str, JSON]:
+        bound = {name: value for name, value in inputs.items() if name not in self._places}
         self._check(bound)
         with running(run):
             try:

@@ -31,7 +31,7 @@ from memori.files import atomic_write, lock, remove_if_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from memori.artifacts import Artifact
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     Stats = tuple[tuple[int, int, int], ...]
 
-_MOST_PARSED = 4096
+_MOST_PARSED = 2048
+_LARGEST_PARSED = 16384
 _KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
 _parsed: dict[str, tuple[bytes, Entry]] = {}
 _flat = json.JSONEncoder(check_circular=False).encode
@@ -106,7 +107,7 @@ class Store:
         """Return the entry of the latest run, or else the one written last."""
         latest = self._read_views()
         if latest is not None:
-            found = self._read(os.path.join(self.root, latest.get("entry", "")))
+            found = self._read(os.path.join(self.root, str(latest.get("entry"))))
             if found is not None:
                 return found
         folders = [path for path in _listed(self._records) if not path.endswith("/folders")]
@@ -135,12 +136,13 @@ class Store:
             return None
         if len(_parsed) >= _MOST_PARSED:
             _parsed.clear()
-        _parsed[path] = (content, entry)
+        if len(content) <= _LARGEST_PARSED:
+            _parsed[path] = (content, entry)
         return entry
 
     # Writing
 
-    def lock(self, names: str) -> AbstractContextManager[bool]:
+    def lock(self, names: str) -> AbstractContextManager[bool | None]:
         """Hold the lock of a set of inputs, waiting for whoever runs with the same."""
         return lock(f"{self._records}/{names[:16]}")
 
@@ -175,13 +177,20 @@ class Store:
     def _mark(self, file: Artifact) -> str:
         return f"{self._records}/made/{text_digest(encode([file.path, file.identity]))[:32]}"
 
-    def new_folder(self, names: str, key: str) -> str:
+    def drop_others(self, entry: Entry, names: str, same: Callable[[Entry], bool]) -> None:
+        """Remove the entries that tell of the same run as one that replaces them."""
+        for other in list(self.entries(names)):
+            if other.key != entry.key and same(other):
+                remove_if_there(self._path(names, other.key))
+
+    def new_folder(self, names: str, key: str, *, alone: bool) -> str:
         """Make the empty folder of a run and return it, relative to the root.
 
-        The folder of a run that failed is emptied and used again, and one that failed with other
-        code is removed; that of an entry is left alone.
+        Who is alone (holds the lock of the inputs) empties the folder of a run that failed and
+        uses it again, and removes one that failed with other code. That of an entry is left alone.
         """
-        self._drop_unfinished(names, key)
+        if alone:
+            self._drop_unfinished(names, key)
         claims = f"{self._records}/folders"
         os.makedirs(claims, exist_ok=True)
         owner = os.path.relpath(self._path(names, key), self.root)
@@ -190,9 +199,10 @@ class Store:
             name = f"{key[:8]}-{attempt}" if attempt else key[:8]
             claim = f"{claims}/{name}.json"
             folder = os.path.join(self.name, name)
-            if self._claim(claim, owner) or self._is_abandoned(claim, owner, folder):
+            if self._claim(claim, owner) or (alone and self._is_abandoned(claim, owner, folder)):
                 self._make_empty(folder)
                 unfinished = json.dumps({"key": key, "folder": folder}).encode()
+                os.makedirs(f"{self._records}/{names[:16]}", exist_ok=True)
                 atomic_write(f"{self._records}/{names[:16]}/unfinished", unfinished)
                 return folder
             attempt += 1
@@ -296,7 +306,9 @@ class Store:
             If one cannot be written; the entries are not touched.
         """
         with lock(self._records, wait=False) as is_mine:
-            if is_mine:  # else another run is just being shown, and is the latest as well
+            if (
+                is_mine is not False
+            ):  # else another run is just being shown, and is the latest as well
                 self._show(entry, names)
 
     def _show(self, entry: Entry, names: str) -> None:

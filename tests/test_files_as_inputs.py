@@ -336,3 +336,97 @@ def test_the_memo_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MEMORI_VERIFY", "content")
     stage = Stage(read, hash_output=tmp_path / "w")
     assert [True, False] == [ran(stage, str(file)), ran(stage, str(file))]
+
+
+@pytest.mark.parametrize("text", ["/abc/", "//abc", "/x/../abc", "/abc", "a/../b", "/regex/"])
+def test_texts_that_look_like_paths_stay_as_they_are(tmp_path: Path, text: str) -> None:
+    """What a function sees and returns is what was written, on a hit and after a move."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    others = ["/abc", "/abc/", "//abc", "b", "/regex"]
+
+    def run(root: Path, text: str) -> tuple[object, bool]:
+        stage = Stage(lambda t: [t, len(t)], hash_output=root, stage_name="s", code_version="1")
+        return stage.run(text)["output"], stage.state
+
+    for other in others:
+        run(before, other)
+    assert [text, len(text)] == run(before, text)[0]
+    before.rename(after)
+    assert [text, len(text)] == run(after, text)[0]
+
+
+def test_a_path_behind_a_link_is_the_one_that_the_system_finds(tmp_path: Path) -> None:
+    """Behind a link, .. is the parent of the link's target."""
+    (tmp_path / "far" / "inner").mkdir(parents=True)
+    (tmp_path / "far" / "x.txt").write_text("far")
+    (tmp_path / "x.txt").write_text("near")
+    (tmp_path / "link").symlink_to("far/inner")
+    spelled = f"{tmp_path}/link/../x.txt"
+    stage = Stage(lambda p: [p, read(p)], hash_output=tmp_path / "w", stage_name="s")
+    for _ in range(2):
+        path, text = stage.run(spelled)["output"]
+        assert ("far", "far") == (read(path), text)
+
+
+def test_a_folder_of_the_users_that_looks_like_a_key_counts(tmp_path: Path) -> None:
+    """A date is no key: only folders that memori made count without theirs."""
+    Stage(lambda: 1, hash_output=tmp_path, stage_name="convert").run()
+    for date in ("20230101", "20230215"):
+        (tmp_path / "convert" / date).mkdir(parents=True)
+        (tmp_path / "convert" / date / "x.json").write_text("{}")
+    stage = Stage(lambda p: Path(p).parent.name, hash_output=tmp_path, stage_name="s")
+    for date in ("20230101", "20230215"):
+        assert {"output": date} == stage.run(tmp_path / "convert" / date / "x.json")
+
+
+def test_a_linked_header_counts_with_its_own_image(tmp_path: Path) -> None:
+    """Two names of one header can belong to two images."""
+    import nibabel as nib
+    import numpy as np
+
+    for name, value in (("a", 1), ("b", 2)):
+        data = np.full((2, 2, 2), value, np.int16)
+        nib.Nifti1Pair(data, np.eye(4)).to_filename(tmp_path / f"{name}.hdr")
+    (tmp_path / "b.hdr").unlink()
+    (tmp_path / "b.hdr").symlink_to("a.hdr")
+    stage = Stage(
+        lambda p: Path(p).with_suffix(".img").read_bytes().hex(),
+        hash_output=tmp_path / "w",
+        stage_name="s",
+    )
+    time.sleep(0.05)
+    stage.run(tmp_path / "a.hdr")
+    first = stage.run(tmp_path / "b.hdr")
+    image = tmp_path / "b.img"
+    image.write_bytes(image.read_bytes()[:-2] + b"\x09\x00")
+    assert first != stage.run(tmp_path / "b.hdr")
+
+
+def test_folders_named_relative_to_here_are_those_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same relative name in another working folder is another folder."""
+    stage = Stage(lambda f: os.listdir(f), hash_output=tmp_path / "w", stage_name="s")
+    for place in ("A", "B"):
+        (tmp_path / place / "in" / place).mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / place)
+        assert {"output": [place]} == stage.run("in")
+
+
+def test_a_memo_of_another_memori_or_a_forged_one_is_not_trusted(tmp_path: Path) -> None:
+    """A digest on disk that does not carry its own digest is read again from the file."""
+    from memori.digest import files
+
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    time.sleep(0.05)
+    stage = Stage(read, hash_output=tmp_path / "w")
+    stage.run(file)
+    old = files.file_digest(str(file)).hash
+    file.write_text("two")
+    time.sleep(0.05)
+    new = files.file_digest(str(file), str(tmp_path / "w" / ".memori" / "files")).hash
+    for memo in (tmp_path / "w" / ".memori" / "files").iterdir():
+        memo.write_text(memo.read_text().replace(new, old))
+    files._remembered.clear()
+    assert {"output": "two"} == stage.run(file)

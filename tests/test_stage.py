@@ -560,3 +560,63 @@ def test_odd_names_of_stages_become_file_names(tmp_path: Path) -> None:
 def test_the_package_offers_what_it_lists() -> None:
     """memori/__init__.py is a table of contents that holds."""
     assert [] == [name for name in memori.__all__ if not hasattr(memori, name)]
+
+
+def test_defaults_arrive_as_json_and_never_carry_anything_over(tmp_path: Path) -> None:
+    """A default is an input like any other, and a mutable one starts afresh at each run."""
+
+    def collect(a: int, found: list[int] = [], place: Any = Path("x"), pair: Any = (1, 2)) -> Any:  # noqa: B006
+        found.append(a)
+        return [found, type(place).__name__, type(pair).__name__]
+
+    stage = Stage(collect, hash_output=tmp_path)
+    assert {"output": [[1], "str", "list"]} == stage.run(1)
+    assert {"output": [[2], "str", "list"]} == stage.run(2)
+    assert {"output": [[1], "str", "list"]} == stage.run(1, [], "x", [1, 2])
+    assert stage.state is False
+
+
+def test_defaults_that_are_replaced_or_changed_are_seen(tmp_path: Path) -> None:
+    """The defaults of a plain function count as they are at the call."""
+
+    def scale(x: int, factors: list[int] = [2]) -> int:  # noqa: B006
+        return x * factors[0]
+
+    stage = Stage(scale, hash_output=tmp_path)
+    assert {"output": 6} == stage.run(3)
+    scale.__defaults__[0][0] = 5  # type: ignore[index]
+    assert {"output": 15} == stage.run(3)
+    scale.__defaults__ = ([7],)
+    assert {"output": 21} == stage.run(3)
+
+
+def test_files_bound_by_a_partial_count(tmp_path: Path) -> None:
+    """What a partial binds is an input to its user."""
+    file = tmp_path / "cfg.json"
+    file.write_text("1")
+    read = functools.partial(lambda path, k: [Path(path).read_text(), k], str(file))
+    stage = Stage(read, hash_output=tmp_path / "w", stage_name="s")
+    assert {"output": ["1", 2]} == stage.run(k=2)
+    file.write_text("2")
+    assert {"output": ["2", 2]} == stage.run(k=2)
+
+
+def test_results_stand_alone_as_a_positional_argument() -> None:
+    """A Results beside other positional arguments is a mistake that is told."""
+    with pytest.raises(TypeError, match="Results stand alone"):
+        Stage(add).run(Results(x=1), 2)
+
+
+def test_an_unbound_method_of_a_builtin_type_is_remembered(tmp_path: Path) -> None:
+    """str.upper is a callable like any other."""
+    stage = Stage(str.upper, hash_output=tmp_path)
+    assert [{"output": "A"}, {"output": "A"}] == [stage.run("a"), stage.run("a")]
+    assert stage.state is False
+
+
+def test_an_integer_too_long_for_json_keeps_the_results(tmp_path: Path) -> None:
+    """What cannot be recorded comes back with the exception."""
+    stage = Stage(lambda: 10**5000, hash_output=tmp_path, stage_name="s")
+    with pytest.raises(RecordError) as error:
+        stage.run()
+    assert {"output": 10**5000} == error.value.results

@@ -152,11 +152,11 @@ def only_entry(root: Path) -> Path:
 
 def with_digest(body: bytes) -> bytes:
     """Return a body as an entry whose own digest is right."""
-    return b'{"sha256": "' + sha256(body).hexdigest().encode() + b'",\n"entry": ' + body + b"}\n"
+    return b'{"sha256": "' + sha256(body).hexdigest().encode() + b'",\n"record": ' + body + b"}\n"
 
 
 def forged(path: Path, **changes: object) -> bytes:
-    record = json.loads(path.read_bytes())["entry"]
+    record = json.loads(path.read_bytes())["record"]
     record.update(changes)
     return with_digest(json.dumps(record).encode())
 
@@ -324,7 +324,7 @@ def test_an_entry_of_a_trivial_stage_is_one_small_file(tmp_path: Path) -> None:
     hidden = [p for p in (tmp_path / ".memori").rglob("*") if p.is_file()]
     assert 1 == len(hidden)
     assert hidden[0].stat().st_size <= 2048
-    assert 4 == json.loads(hidden[0].read_text())["entry"]["outputs"]["output"]
+    assert 4 == json.loads(hidden[0].read_text())["record"]["outputs"]["output"]
 
 
 def test_an_interrupt_leaves_no_entry_and_no_lock(tmp_path: Path) -> None:
@@ -440,4 +440,4 @@ def test_parallel_runs_leave_files_that_describe_one_of_them(tmp_path: Path) -> 
     shown = json.loads((tmp_path / "double.inputs").read_text())["n"]
     assert {"output": 2 * shown} == json.loads((tmp_path / "double.outputs").read_text())
     record = json.loads((tmp_path / "double.stage").read_text())
-    assert shown == json.loads((tmp_path / record["entry"]).read_text())["entry"]["inputs"]["n"]
+    assert shown == json.loads((tmp_path / record["entry"]).read_text())["record"]["inputs"]["n"]

@@ -3,15 +3,18 @@
 A file is identified by `hash`, the SHA-256 of its bytes, and, for the formats that memori knows,
 by `content`, a digest of what the file means. Both are remembered while (size, mtime_ns, ctime_ns,
 inode, device) of the file and of its companions stay the same: in memory, and below a folder of
-the store, one small JSON file each, named by device and inode so that a moved project is not read
-again. Programs can set mtime, but not ctime: an edit that keeps size and mtime is still seen.
+the store, one small JSON file each, found by device, inode and name so that a moved project is
+not read again. Programs can set mtime, but not ctime: an edit that keeps size and mtime is still
+seen.
 
 A file that changed so recently that another change could carry the same ctime is never
 remembered. Losing what was remembered costs time only. ``MEMORI_VERIFY=content`` in the
 environment reads every file every time.
 
-Not promised: to see a change on a file system that does not keep ctime, or whose server's clock
-lags behind the local one while a file is being rewritten within one tick of it.
+Not promised: to see a change on a file system that does not keep ctime, one whose server's clock
+lags behind the local one while a file is being rewritten within one tick of it, and one through a
+memory map that stays open and writable (kernels stamp only the first write to a page); then
+``MEMORI_VERIFY=content`` sees it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ import stat
 import time
 
 from memori.digest.streams import digests
-from memori.files import atomic_write
+from memori.digest.values import encode, text_digest
+from memori.files import atomic_write, sealed, unsealed
+from memori.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 _TICK = 20_000_000  # ns; kernels stamp files by a clock that ticks every 1 to 10 ms
 _COARSE_TICK = 2_000_000_000  # ns; file systems that keep whole seconds
 _MOST_REMEMBERED = 100_000
-_remembered: dict[tuple[int, int], FileDigest] = {}
+_remembered: dict[tuple[int, int, str], FileDigest] = {}
 
 
 class FileDigest:
@@ -107,28 +112,28 @@ def file_digest(path: str, memo: str | None = None) -> FileDigest:
     status = stat_of(os.stat(path))
     trusting = not reads_always()
     if trusting:
-        known = _remembered.get(status[3:])
+        known = _remembered.get((*status[3:], os.path.basename(path)))
         if known is not None and _holds(known, path, status):
             return known
         if memo is not None:
-            known = _recall(memo, status)
+            known = _recall(_memo_path(memo, path, status))
             if known is not None and _holds(known, path, status):
-                remember(known)
+                remember(known, path)
                 return known
     fresh = _read(path, status)
     if fresh.settled and trusting:
-        remember(fresh)
+        remember(fresh, path)
         if memo is not None:
-            _keep(memo, fresh)
+            _keep(_memo_path(memo, path, status), fresh)
     return fresh
 
 
-def remember(known: FileDigest) -> None:
+def remember(known: FileDigest, path: str) -> None:
     """Trust a settled digest in this process while the file's stat stays the same."""
     if known.settled:
         if len(_remembered) >= _MOST_REMEMBERED:
             _remembered.clear()
-        _remembered[known.stats[0][3:]] = known
+        _remembered[*known.stats[0][3:], os.path.basename(path)] = known
 
 
 def unchanged(known: FileDigest, path: str) -> bool:
@@ -190,22 +195,26 @@ def _is_old(status: Stat, began: int) -> bool:
     return began - ctime >= tick
 
 
-def _memo_path(memo: str, status: Stat) -> str:
-    return os.path.join(memo, f"{status[4]:x}-{status[3]:x}.json")
+def _memo_path(memo: str, path: str, status: Stat) -> str:
+    """Return where a digest is kept: what a file is depends on its name too, not on its folder."""
+    name = text_digest(encode(os.path.basename(path)))[:8]
+    return os.path.join(memo, f"{status[4]:x}-{status[3]:x}-{name}.json")
 
 
-def _recall(memo: str, status: Stat) -> FileDigest | None:
+def _recall(path: str) -> FileDigest | None:
     try:
-        with open(_memo_path(memo, status), "rb") as file:
-            return from_record(json.loads(file.read()))
+        with open(path, "rb") as file:
+            record = json.loads(unsealed(file.read()))
+        return from_record(record["file"]) if record["memori"] == __version__ else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # lost or broken: the file is read again
+        return None  # lost, broken or of another memori: the file is read again
 
 
-def _keep(memo: str, known: FileDigest) -> None:
+def _keep(path: str, known: FileDigest) -> None:
+    record = json.dumps({"memori": __version__, "file": to_record(known)}).encode()
     try:
-        os.makedirs(memo, exist_ok=True)
-        atomic_write(_memo_path(memo, known.stats[0]), json.dumps(to_record(known)).encode())
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        atomic_write(path, sealed(record))
     except OSError:
         pass  # a memo that cannot be kept costs time only
 

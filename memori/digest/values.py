@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_DEEPEST = 150
 _SAVERS = (
     ("numpy.ma", "", 'memori.neuro.save_array({"values": value.data, "mask": value.mask})'),
     ("numpy", "ndarray", "memori.neuro.save_array(value)"),
@@ -107,19 +108,17 @@ def to_json(value: object, pointer: Pointer = ()) -> JSON:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    try:
-        if isinstance(value, (list, tuple)):
-            return [
-                part if type(part) in _PLAIN else to_json(part, (*pointer, place))
-                for place, part in enumerate(value)
-            ]
-        if isinstance(value, dict):
-            return {
-                _key(key, value, pointer): to_json(part, (*pointer, key))
-                for key, part in value.items()
-            }
-    except RecursionError:
-        raise NotJSONError(value, pointer[:4], "it is nested too deep or holds itself") from None
+    if len(pointer) > _DEEPEST:
+        raise NotJSONError(value, pointer[:4], "it is nested too deep or holds itself")
+    if isinstance(value, (list, tuple)):
+        return [
+            part if type(part) in _PLAIN else to_json(part, (*pointer, place))
+            for place, part in enumerate(value)
+        ]
+    if isinstance(value, dict):
+        return {
+            _key(key, value, pointer): to_json(part, (*pointer, key)) for key, part in value.items()
+        }
     return _scalar(value, pointer)
 
 
@@ -181,11 +180,16 @@ def strings(value: JSON, pointer: Pointer) -> Iterator[tuple[Pointer, str]]:
             yield from strings(part, (*pointer, key))
 
 
+def part_at(value: JSON, pointer: Pointer) -> JSON:
+    """Return the part of a JSON value at a pointer."""
+    for place in pointer:
+        value = value[place]
+    return value
+
+
 def put(value: JSON, pointer: Pointer, part: JSON) -> None:
     """Replace the part of a JSON value at a pointer of at least one element."""
-    for place in pointer[:-1]:
-        value = value[place]
-    value[pointer[-1]] = part
+    part_at(value, pointer[:-1])[pointer[-1]] = part
 
 
 def text_digest(text: str) -> str:
