@@ -43,6 +43,7 @@ from memori.neuro.outputs import (
     output_of,
 )
 from memori.neuro.paths import input_paths, is_folder
+from memori.neuro.process import note_interrupts
 from memori.neuro.template import parse, parse_name
 from memori.stage import Stage
 
@@ -148,6 +149,9 @@ class ShellStage(Stage):
     # What counts besides the template and the inputs
 
     def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        note_interrupts(
+            inputs
+        )  # digests may take minutes, and Ctrl-C holds for what comes after them
         argv = self.command.rehearse(inputs)
         further = self.command.further_environment(inputs)
         environment = {**os.environ, **further} if further else os.environ
@@ -172,6 +176,8 @@ class ShellStage(Stage):
         return found
 
     def _check(self, inputs: Mapping[str, JSON]) -> None:
+        if self.hash_output is None:
+            note_interrupts(inputs)
         argv = self.command.rehearse(inputs)
         environment = {**os.environ, **self.command.further_environment(inputs)}
         container = self.command.options.container

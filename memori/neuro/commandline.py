@@ -286,7 +286,10 @@ class Command:
             )
         except (OSError, ValueError) as error:
             reason = f"could not be started: {error}"
-            raise CommandError(reason, code=None, seconds=0.0, **facts) from error
+            interrupted = isinstance(error, InterruptedError)
+            raise CommandError(
+                reason, code=None, seconds=0.0, interrupted=interrupted, **facts
+            ) from error
         facts.update(code=done.code, seconds=done.seconds)
         if done.timed_out or done.code not in self.options.exit_codes:
             reason = ended(done.code, done.seconds, timed_out=done.timed_out)

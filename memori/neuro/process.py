@@ -97,9 +97,14 @@ def run_process(
 
     Raises
     ------
+    InterruptedError
+        If `end_all` was called since this thread called `note_interrupts`.
     OSError
         If it cannot be started.
     """
+    _, known = _thread.__dict__.pop("noted", (None, _interrupts))
+    if known != _interrupts:
+        raise InterruptedError("memori was interrupted")
     mark = f"{os.getpid()}.{next(_serial)}.{os.urandom(4).hex()}"
     began = time.monotonic()
     process: subprocess.Popen[bytes] | None = None
@@ -117,6 +122,9 @@ def run_process(
                 start_new_session=True,
             )
         _running[mark] = process, stop
+        if known != _interrupts:  # `end_all` came before it could know of this one
+            _interrupted.add(mark)
+            orphans.send(os.killpg, process.pid, signal.SIGTERM)
         _tell(mark, "group", process.pid)
         followers = _followers(listen, stdout, stderr)
         in_time = _wait(process, timeout, followers)
@@ -137,12 +145,26 @@ def run_process(
 
 def end_all() -> None:
     """End every command of this process; those who wait for one see it killed."""
+    global _interrupts
+    _interrupts += 1
     running = list(_running.items())
     for mark, (process, _) in running:  # all are asked before the first is waited for
         _interrupted.add(mark)
         orphans.send(os.killpg, process.pid, signal.SIGTERM)
     for mark, (process, stop) in running:
         _end(process, mark, stop, reap=False)
+
+
+def note_interrupts(run: object) -> None:
+    """Let `end_all` hold for the next command of this thread, which is not yet running.
+
+    Parameters
+    ----------
+    run : object
+        What the command is run for; the first call for it is the one that counts.
+    """
+    if getattr(_thread, "noted", (None,))[0] is not run:
+        _thread.noted = run, _interrupts
 
 
 # Waiting and ending
@@ -294,6 +316,8 @@ class _LineLog:
 _serial = count()
 _running: dict[str, tuple[subprocess.Popen[bytes], Sequence[str] | None]] = {}
 _interrupted: set[str] = set()
+_interrupts = 0
+_thread = threading.local()
 _told: dict[str, list[bytes]] = {}
 _lock = threading.Lock()
 _pipe: int | None = None

@@ -215,8 +215,9 @@ def test_what_a_command_prints_comes_at_once() -> None:
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
 def test_a_ctrl_c_ends_the_command() -> None:
     """And its children; nothing is remembered."""
+    nap = f"300.{os.getpid()}"  # tells it from all others on the machine
     running = subprocess.Popen(
-        [*MEMORI, "run", "--", "sh", "-c", "sleep 300.91 & touch began; sleep 300.91"]
+        [*MEMORI, "run", "--", "sh", "-c", f"sleep {nap} & touch began; sleep {nap}"]
     )
     until = time.monotonic() + 10
     while not Path("began").exists() and time.monotonic() < until:
@@ -227,7 +228,7 @@ def test_a_ctrl_c_ends_the_command() -> None:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             lines.append(path.read_bytes())
-    assert b"sleep\000300.91\0" not in lines
+    assert f"sleep\0{nap}\0".encode() not in lines
 
 
 def test_why_is_told_on_request() -> None:

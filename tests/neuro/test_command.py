@@ -628,6 +628,36 @@ def test_an_interrupt_is_not_tried_again() -> None:
     assert [True] == [error.interrupted for error in errors]
 
 
+def test_an_interrupt_holds_for_what_is_about_to_run() -> None:
+    """A thread that was still reading its inputs starts no command afterwards; a later run does."""
+    asked = threading.Event()
+    ended = threading.Event()
+
+    def argv(x: int) -> list[str]:
+        if threading.current_thread() is not threading.main_thread():
+            asked.set()
+            ended.wait(10)
+        return ["touch", "ran"]
+
+    stage = ShellStage(argv, outputs="ran", hash_output="work", stage_name="touch")
+    errors: list[CommandError] = []
+
+    def run() -> None:
+        try:
+            stage.run(x=1)
+        except CommandError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert asked.wait(10)
+    end_all()
+    ended.set()
+    thread.join(10)
+    assert [True] == [error.interrupted for error in errors]
+    assert os.path.exists(stage.run(x=1)["output"])
+
+
 def test_a_failure_leaves_no_entry_and_is_replaced_by_the_next_try() -> None:
     """Its folder is evidence until then."""
     tool = program("tool", "touch evidence; exit 1")

@@ -20,9 +20,9 @@ from memori.neuro.process import Ended, end_all, run_process
 PYTHONPATH = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
 TREE = """
 import os, subprocess, sys, time
-subprocess.Popen(["sleep", "300.{0}"])
-subprocess.Popen(["sleep", "300.{0}"], start_new_session=True)
-subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 300.{0}; sleep 300.{0}"])
+subprocess.Popen(["sleep", "{0}"])
+subprocess.Popen(["sleep", "{0}"], start_new_session=True)
+subprocess.Popen(["sh", "-c", "trap '' TERM; sleep {0}; sleep {0}"])
 open("ready", "w").close()
 time.sleep(300)
 """
@@ -41,6 +41,11 @@ def run(folder: Path, *argv: str, **more: object) -> Ended:
     )
 
 
+def nap(mark: int) -> str:
+    """Return seconds that tell the children of a test from all others on the machine."""
+    return f"300.{os.getpid():07d}{mark:02d}"
+
+
 def sleepers(mark: int) -> list[str]:
     """Return the command lines of the sleeping children of a test."""
     found = []
@@ -49,7 +54,7 @@ def sleepers(mark: int) -> list[str]:
             line = Path(f"/proc/{entry}/cmdline").read_bytes().decode()
         except OSError:
             continue
-        if f"300.{mark}" in line and entry.isdigit():
+        if nap(mark) in line and entry.isdigit():
             found.append(line.replace("\0", " "))
     return found
 
@@ -84,7 +89,7 @@ def test_a_signal_is_told_as_a_negative_code(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
 def test_a_timeout_ends_children_of_every_kind(tmp_path: Path) -> None:
     """Children in other sessions and those that ignore SIGTERM end, too."""
-    ended = run(tmp_path, sys.executable, "-c", TREE.format(1), timeout=1.0)
+    ended = run(tmp_path, sys.executable, "-c", TREE.format(nap(1)), timeout=1.0)
     assert ended.timed_out
     assert (tmp_path / "ready").exists()
     assert wait_until(lambda: not sleepers(1))
@@ -93,7 +98,7 @@ def test_a_timeout_ends_children_of_every_kind(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
 def test_children_left_in_the_background_end_with_the_command(tmp_path: Path) -> None:
     """A script that returns while its child runs leaves nothing."""
-    assert 0 == run(tmp_path, "sh", "-c", "sleep 300.2 & exit 0").code
+    assert 0 == run(tmp_path, "sh", "-c", f"sleep {nap(2)} & exit 0").code
     assert wait_until(lambda: not sleepers(2))
 
 
@@ -106,7 +111,7 @@ def test_a_kill_of_the_parent_ends_all_children(tmp_path: Path, number: int, mar
     program = f"""
 import os
 from memori.neuro.process import run_process
-run_process([{sys.executable!r}, "-c", {TREE.format(mark)!r}], executable={sys.executable!r},
+run_process([{sys.executable!r}, "-c", {TREE.format(nap(mark))!r}], executable={sys.executable!r},
             folder={str(tmp_path)!r}, stdout={str(tmp_path / "out")!r},
             stderr={str(tmp_path / "err")!r}, environment=os.environ)
 """
@@ -132,8 +137,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 def work(number):
     from memori.neuro.process import run_process
-    run_process(["sleep", "300.{mark}"], executable="/bin/sleep", folder=".", stdout=f"o{{number}}",
-                stderr=f"e{{number}}", environment=os.environ)
+    run_process(["sleep", "{nap(mark)}"], executable="/bin/sleep", folder=".",
+                stdout=f"o{{number}}", stderr=f"e{{number}}", environment=os.environ)
 
 if __name__ == "__main__":
     if {kind!r} == "loky":
@@ -266,7 +271,7 @@ def test_a_ctrl_c_ends_what_a_pipeline_runs(tmp_path: Path, executor: str, mark:
 from concurrent.futures import ThreadPoolExecutor
 from memori import Pipeline
 from memori.neuro import ShellStage
-stage = ShellStage("sleep 300.{mark} {{x}}", hash_output="work")
+stage = ShellStage("sleep {nap(mark)} {{x}}", hash_output="work")
 Pipeline([("start", stage)]).map([{{"x": x}} for x in (0, 1)], executor={executor})
 """)
     main = subprocess.Popen(

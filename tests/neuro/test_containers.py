@@ -21,6 +21,7 @@ from memori.neuro.containers import container_of, readable
 from memori.neuro.tools import ToolError
 
 IMAGE = "memori-test:1"
+NAP = f"300.{os.getpid()}"  # seconds that tell our sleepers from all others on the machine
 RUN_OPTIONS = ("--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 
 
@@ -200,15 +201,15 @@ def test_a_missing_image_is_an_error(podman: Container) -> None:
 def test_a_timeout_ends_the_container(podman: Container) -> None:
     """Nothing of it is left, though it is no child of ours."""
     with pytest.raises(CommandError, match="did not end in time"):
-        ShellStage("sleep 300.7", container=podman, timeout=2).run()
-    assert _ended("300.7")
+        ShellStage(f"sleep {NAP}7", container=podman, timeout=2).run()
+    assert _ended(f"{NAP}7")
 
 
 def test_a_kill_of_the_parent_ends_the_container(podman: Container, tmp_path: Path) -> None:
     """By SIGKILL, too."""
     program = f"""
 from memori.neuro.command import Container, ShellStage
-ShellStage("sh -c 'touch ready; sleep 300.8'", container={podman!r}, hash_output="work").run()
+ShellStage("sh -c 'touch ready; sleep {NAP}8'", container={podman!r}, hash_output="work").run()
 """
     parent = subprocess.Popen([sys.executable, "-c", program])
     until = time.monotonic() + 20
@@ -217,7 +218,7 @@ ShellStage("sh -c 'touch ready; sleep 300.8'", container={podman!r}, hash_output
     assert list(Path("work").glob("*/*/ready"))
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    assert _ended("300.8")
+    assert _ended(f"{NAP}8")
 
 
 def _ended(mark: str) -> bool:
