@@ -15,10 +15,20 @@ from memori.fingerprint.bytecode import code_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     Position = tuple[int, int]
 
 _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_SCOPES = (
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+)
 _LIMIT = 500  # files remembered
 
 
@@ -68,18 +78,55 @@ def _narrowest(found: list[Function], code: CodeType) -> list[Function]:
     ]
     spans = [span for span in spans if span[1] > span[0]]
     if not spans:
-        return []
+        return [each for each in found if _compiles_to(each, code)][:1]
     start, stop = min(span[0] for span in spans), max(span[1] for span in spans)
+    nested = any(isinstance(each, CodeType) for each in code.co_consts)
+    found = [each for each in found if _may_nest(each, nested)]
     around = [each for each in found if _body(each)[0] <= start and stop <= _body(each)[1]]
-    around.sort(key=lambda each: _body(each)[0], reverse=True)  # the innermost begins last
-    return around[:1]
+    around.sort(key=lambda each: _body(each)[0])
+    return around[-1:]  # the innermost begins last
+
+
+def _compiles_to(function: Function, code: CodeType) -> bool:
+    """Return whether a lambda is `code`; only a constant body has no columns, in Python 3.12."""
+    if not isinstance(function, ast.Lambda):
+        return False
+    given = function.args
+    plain = ast.arguments(
+        given.posonlyargs,
+        given.args,
+        given.vararg,
+        given.kwonlyargs,
+        [None] * len(given.kwonlyargs),
+        given.kwarg,
+        [],  # defaults may hold lambdas of their own
+    )
+    alone = ast.copy_location(ast.Lambda(plain, function.body), function)
+    compiled = compile(ast.Expression(alone), "", "eval", dont_inherit=True).co_consts
+    return any(
+        isinstance(each, CodeType) and code_digest(each) == code_digest(code) for each in compiled
+    )
+
+
+def _may_nest(function: Function, nested: bool) -> bool:
+    """Return whether a function can have compiled to code with (or without) code nested in it."""
+    inner = [each for part in _parts(function) for each in ast.walk(part)]
+    makes = any(isinstance(each, (ast.Lambda, ast.GeneratorExp)) for each in inner)
+    could = makes or any(isinstance(each, _SCOPES) for each in inner)
+    return could if nested else not makes
+
+
+def _parts(function: Function) -> list[ast.AST]:
+    return list(function.body) if isinstance(function.body, list) else [function.body]
 
 
 def _body(function: Function) -> tuple[Position, Position]:
-    body = function.body if isinstance(function.body, list) else [function.body]
-    first, last = body[0], body[-1]
-    end = (last.end_lineno or last.lineno, last.end_col_offset or 0)
-    return (first.lineno, first.col_offset), end
+    body: list[Any] = function.body if isinstance(function.body, list) else [function.body]
+    return (body[0].lineno, body[0].col_offset), _end(body[-1])
+
+
+def _end(node: Any) -> Position:
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
 
 
 _known: dict[str, tuple[object, Source | None]] = {}

@@ -12,19 +12,23 @@ from pathlib import Path
 import pytest
 
 from memori.fingerprint.bytecode import NUMBERS
-from tests.fingerprint.catalogue import body, classes, harmless, imports, reach, values
-from tests.fingerprint.test_catalogue import drive, write
+from tests.fingerprint.catalogue import body, classes, harmless, imports, reach, unlisted, values
+from tests.fingerprint.test_catalogue import drive, libraries, write
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = {
     json.dumps(edit.before): (f"{module.__name__.rpartition('.')[2]}: {edit.name}", edit.before)
-    for module in (body, reach, classes, values, imports, harmless)
+    for module in (body, reach, classes, values, imports, harmless, unlisted)
     for edit in module.EDITS
+    if not set(libraries(edit)) - {"numpy"}
 }
+# code without source, and what code reads of its own compiled form, is compared as it is
 BY_VERSION = {
     "exec-made function",
     "eval-made lambda",
-}  # code without source is compared as bytecode
+    "generator state global",
+    "line number read",
+}
 
 
 def interpreters() -> dict[str, str]:
