@@ -88,7 +88,7 @@ class Place:
         name = sha256(os.fsencode(folder)).hexdigest()[:32]
         self._note = os.path.join(root, ".memori", "nodes", f"{name}.json")
 
-    def lock(self) -> AbstractContextManager[bool]:
+    def lock(self) -> AbstractContextManager[bool | None]:
         """Hold the folder, so that two processes do not work in it at once."""
         return lock(f"{self._note[:-5]}.lock")
 
@@ -97,20 +97,38 @@ class Place:
         try:
             with open(self._note, encoding="ascii") as file:
                 note = json.load(file)
-            note["key"], note["needed"], note["files"].items()
+            note["key"], note["needed"], note["passed"], note["files"].items()
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return note  # type: ignore[no-any-return]
 
-    def write(self, key: str, needed: list[str], paths: list[str]) -> None:
-        """Note what lies here."""
+    def write(self, key: str, needed: list[str], paths: list[str], passed: list[str]) -> None:
+        """Note what lies here.
+
+        Parameters
+        ----------
+        key : str
+            Of the entry.
+        needed : list of str
+            The outputs that the workflow needs; empty for all.
+        paths : list of str
+            The files.
+        passed : list of str
+            The inputs that are outputs, too.
+        """
         files = {
             os.path.relpath(path, self.folder): stat_of(os.stat(path))
             for path in paths
             if os.path.isfile(path)
         }
         os.makedirs(os.path.dirname(self._note), exist_ok=True)
-        note = {"folder": self.folder, "key": key, "needed": needed, "files": files}
+        note: dict[str, Any] = {
+            "folder": self.folder,
+            "key": key,
+            "needed": needed,
+            "passed": passed,
+        }
+        note["files"] = files
         atomic_write(self._note, json.dumps(note).encode("ascii"))
 
     def changed(self, note: Mapping[str, Any]) -> list[str]:
@@ -195,6 +213,31 @@ def paths_in(inputs: Any) -> dict[str, list[str | int]]:
     return dict(reversed(found))
 
 
+def references(value: JSON) -> Iterator[list[str | int]]:
+    """Yield where the inputs stand that are outputs, too."""
+    if isinstance(value, list):
+        for part in value:
+            yield from references(part)
+    elif isinstance(value, dict):
+        if value.get("memori") == "input":
+            yield value["at"]
+        else:
+            for part in value.values():
+                yield from references(part)
+
+
+def passed_on(outputs: Mapping[str, JSON], inputs: Any) -> list[str]:
+    """Return the inputs that are outputs, too, as they are now."""
+    return [str(_input_at(inputs, place)) for place in references(outputs)]
+
+
+def _input_at(inputs: Any, place: list[str | int]) -> Any:
+    found: Any = getattr(inputs, str(place[0]))
+    for part in place[1:]:
+        found = found[part]
+    return found
+
+
 def outputs_from_plain(
     interface: Interface, values: Mapping[str, JSON], kept: str, folder: str
 ) -> Any:
@@ -217,10 +260,7 @@ def outputs_from_plain(
     def marked(value: JSON) -> Any:
         if value["memori"] == "text":
             return folder.join(value["parts"])
-        found: Any = getattr(interface.inputs, value["at"][0])
-        for place in value["at"][1:]:
-            found = found[place]
-        return found
+        return _input_at(interface.inputs, value["at"])
 
     outputs = interface._outputs()
     if outputs is None:

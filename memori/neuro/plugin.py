@@ -241,9 +241,10 @@ class _Going:
         """Decide how a node whose inputs are there is to run."""
         node = task.node
         try:
-            if isinstance(node, MapNode) and task.elements is None and self._expand(task):
-                return
             is_remembered = self._is_remembered(node)
+            is_map = isinstance(node, MapNode) and task.elements is None
+            if not is_remembered and is_map and self._expand(task):
+                return
             if not is_remembered and not self._runs_here(task):
                 self._queued.append(task)
                 return

@@ -15,61 +15,24 @@ each time, with a warning.
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Iterator
-from copy import deepcopy
 from typing import Any
 
-from nipype import config as nipype_config
-from nipype import logging as nipype_logging
-from nipype.interfaces.base import InterfaceResult
-from nipype.pipeline.engine import JoinNode, MapNode
-from nipype.pipeline.engine.utils import (
-    clean_working_directory,
-    load_resultfile,
-    merge_dict,
-    save_hashfile,
-    save_resultfile,
-    write_node_report,
-)
-from nipype.utils.filemanip import emptydirs, savepkl
-from nipype.utils.misc import str2bool
+from nipype.pipeline.engine import MapNode
 
-from memori.decision import Decision, decide
-from memori.entry import Entry, Fingerprint
-from memori.errors import MemoriWarning, RecordError
-from memori.neuro.launch import part_links
-from memori.neuro.nodeidentity import Identity
-from memori.neuro.nodememory import (
-    NodeStore,
-    Place,
-    bring,
-    bring_folders,
-    files_of,
-    keep_runtime,
-    outputs_from_plain,
-    outputs_to_plain,
-    paths_in,
-    recall_runtime,
-    restored_outputs,
-    was_edited,
-)
-from memori.neuro.plain import NotPlainError
-from memori.recording import Recording
-from memori.results import Results
+from memori.digest.values import encode, text_digest
+from memori.neuro.plain import NotPlainError, to_plain
+from memori.neuro.rememberednode import LazyResult, RememberedNode
 
-logger = nipype_logging.getLogger("nipype.workflow")
 _kinds: dict[type, type] = {}
-_NODE: Any = object  # each class of nodes with a memory derives from a class of Nipype's too
 
 
 def remembered(kind: type) -> type:
     """Return the class of nodes with a memory for a class of nodes."""
-    if issubclass(kind, _Remembered):
+    if issubclass(kind, RememberedNode):
         return kind
     if kind not in _kinds:
-        own = _RememberedMap if issubclass(kind, MapNode) else _Remembered
+        own = RememberedMapNode if issubclass(kind, MapNode) else RememberedNode
         names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_memori_kind": kind}
         _kinds[kind] = type(kind.__name__, (own, kind), names)
     return _kinds[kind]
@@ -81,7 +44,7 @@ def original_kind(kind: type) -> type:
     return own
 
 
-def _blank(kind: type) -> Any:
+def blank(kind: type) -> Any:
     """Begin to make a node again from its pickle."""
     return object.__new__(remembered(kind))
 
@@ -101,273 +64,66 @@ def remember_node(node: Any, options: dict[str, Any]) -> None:
     node._memori = dict(options)
 
 
-class LazyResult(InterfaceResult):  # type: ignore[misc]
-    """A result that is read from its file when somebody looks at it."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_path" not in self.__dict__:
-            raise AttributeError(name)
-        found = load_resultfile(self.__dict__.pop("_path"))
-        self.__dict__.update(found.__dict__)
-        return getattr(found, name)
-
-
-class _Remembered(_NODE):  # type: ignore[misc]
-    """What a node with a memory does differently."""
-
-    _memori: dict[str, Any]
-    _memori_kind: type
-    config: Any
-    _needed_outputs: list[str]
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        # Nobody reads the arguments of the plugin here, and a callback cannot be pickled.
-        state = {name: part for name, part in self.__getstate__().items() if name != "use_plugin"}
-        return _blank, (self._memori_kind,), state
-
-    # What Nipype asks of a node
-
-    def is_cached(self, rm_outdated: bool = False) -> tuple[bool, bool]:
-        """Tell whether memori has the node's result, after putting it back in its folder."""
-        if "running" in self._memori:
-            return self._memori["running"], False
-        has_result = os.path.exists(self._result_file())
-        if self._always_runs():
-            return False, False
-        try:
-            hit = self._hit() is not None
-        except Exception:  # the run will raise it, where it can be reported
-            return False, False
-        return hit or has_result, hit
-
-    def hash_exists(self, updatehash: bool = False) -> Any:
-        """Answer as Nipype does, with Nipype's hash."""
-        self._get_hashval()
-        return super().hash_exists(updatehash)
-
-    @property
-    def result(self) -> Any:
-        """The result, from its file; an empty one for a node that failed before it had any."""
-        try:
-            return super().result
-        except Exception:
-            if "failed" not in self._memori:
-                raise
-            return InterfaceResult(self._interface.__class__, None)
-
-    def run(self, updatehash: bool = False) -> Any:
-        """Return the node's result, running it only if memori does not have it."""
-        self._memori.pop("failed", None)
-        try:
-            if not self.config or "execution" not in self.config:
-                self.config = merge_dict(deepcopy(nipype_config._sections), self.config or {})
-            if self._always_runs():
-                with self._place().lock():
-                    return self._parted(super().run(updatehash=updatehash))
-            return self._remembered_run(updatehash or self._memori.get("updatehash", False))
-        except BaseException:
-            self._memori["failed"] = True
-            raise
-
-    # How memori answers
-
-    def _always_runs(self) -> bool:
-        if self.overwrite is not None:
-            return False
-        return bool(self._interface.always_run) and not self._memori["verify"]
-
-    def _place(self) -> Place:
-        return Place(self._memori["root"], self.output_dir())
-
-    def _result_file(self) -> str:
-        return os.path.join(self.output_dir(), f"result_{self.name}.pklz")
-
-    def _wanted(self) -> list[str]:
-        """Return the outputs that the workflow needs; empty for all."""
-        removes = str2bool(self.config["execution"]["remove_unnecessary_outputs"])
-        return list(self._needed_outputs) if removes else []
-
-    def _identity(self) -> Identity:
-        self._get_inputs()
-        if isinstance(self, JoinNode):
-            self._collate_join_field_inputs()
-        return Identity(self._interface, self._memori["root"])
-
-    def _hit(self) -> Entry | None:
-        """Return the entry of this node, once what it recorded lies in the node's folder."""
-        if self.overwrite:
-            return None
-        identity = self._identity()
-        found = identity.fingerprint()
-        store = NodeStore(self._memori["root"], identity.name)
-        return self._hit_on(decide(self.fullname, found, store))
-
-    def _hit_on(self, decision: Decision) -> Entry | None:
-        entry = decision.entry
-        if not decision.hit or entry is None or self.overwrite:
-            return None
-        return entry if self._put_back(entry) else None
-
-    def _remembered_run(self, updatehash: bool) -> Any:
-        identity = self._identity()
-        store = NodeStore(self._memori["root"], identity.name)
-        found = identity.fingerprint()
-        entry = self._hit_on(decide(self.fullname, found, store))
-        if entry is None:
-            with store.lock(found.names):
-                # Whoever held the lock may have run this very node.
-                found = identity.fingerprint()
-                entry = self._hit_on(decide(self.fullname, found, store))
-                if entry is None:
-                    with self._place().lock():
-                        return self._run_and_keep(identity, found, store, updatehash)
-        logger.info('[Node] "%s" found in memory.', self.fullname)
-        return LazyResult(self._result_file())
-
-    # Running
-
-    def _run_and_keep(
-        self, identity: Identity, found: Fingerprint, store: NodeStore, updatehash: bool
-    ) -> Any:
-        passed = paths_in(self._interface.inputs)
-        self._get_hashval()  # with the outputs that are needed: Nipype's own cache agrees with it
-        wanted, self._needed_outputs = self._needed_outputs, []  # memori keeps all outputs
-        adopts = updatehash and os.path.exists(self._result_file())
-        self._memori["running"] = adopts
-        function = f"{type(self._interface).__module__}.{type(self._interface).__qualname__}"
-        recording = Recording(f"node {self.fullname}", identity.name, function, found, store)
-        try:
-            result = self._load_results() if adopts else super().run()
-        finally:
-            self._needed_outputs = wanted
-            del self._memori["running"]
-        self._parted(result)
-        key = self._keep(recording, identity, result, passed)
-        return self._cleaned(result, key)
-
-    def _keep(
-        self, recording: Recording, identity: Identity, result: Any, passed: dict[str, Any]
-    ) -> str | None:
-        """Record a run; return its key, or None if it cannot be remembered."""
-        folder = self.output_dir()
-        try:
-            kept = recording.new_folder()
-            outputs = result.outputs
-            values = {} if outputs is None else outputs_to_plain(outputs, passed, folder, kept)
-            bring_folders(folder, kept)
-            bring(folder, kept, list(files_of(folder)))
-            keep_runtime(result.runtime, kept, folder)
-            entry = recording.finish(values, Results(values), identity.fingerprint)
-        except (NotPlainError, RecordError, OSError) as error:
-            warnings.warn(
-                f"node {self.fullname} ran and is not remembered: {error}",
-                MemoriWarning,
-                stacklevel=6,
-            )
-            return None
-        return None if entry is None else entry.key
-
-    def _cleaned(self, result: Any, key: str | None) -> Any:
-        """Leave in the node's folder what Nipype would."""
-        folder, wanted = self.output_dir(), self._wanted()
-        if wanted and result.outputs is not None:
-            result.outputs = clean_working_directory(
-                result.outputs, folder, self._interface.inputs, wanted, self.config
-            )
-            self._save_result(result)
-        if key is not None:
-            paths = [os.path.join(folder, name) for name in files_of(folder)]
-            self._place().write(key, wanted, [*paths, self._result_file()])
-        return result
-
-    def _save_result(self, result: Any) -> None:
-        relative = str2bool(self.config["execution"]["use_relative_paths"])
-        save_resultfile(result, self.output_dir(), self.name, rebase=relative)
-
-    def _parted(self, result: Any) -> Any:
-        """Make what was written elsewhere its own, where it shares its content with an input."""
-        if result is None or result.outputs is None:
-            return result
-        own = self.output_dir() + os.sep
-        sources = {_inode(path): path for path in paths_in(self._interface.inputs)}
-        for path in paths_in(result.outputs):
-            if not path.startswith(own) and sources.get(_inode(path), path) != path:
-                part_links(path)
-        return result
-
-    # Putting back
-
-    def _put_back(self, entry: Entry) -> bool:
-        """See that the node's folder holds an entry's files; False if they were edited there."""
-        root, wanted = self._memori["root"], self._wanted()
-        place = self._place()
-        kept = os.path.join(root, entry.folder or "")
-        note = place.read()
-        if note is not None and note["key"] == entry.key:
-            changed = place.changed(note)
-            if not changed and note["needed"] == wanted:
-                return True
-            if was_edited(place, changed, kept, os.path.join(root, ".memori", "files")):
-                return False
-        with place.lock():
-            self._fill(entry, kept, wanted)
-            paths = [os.path.join(place.folder, name) for name in files_of(place.folder)]
-            place.write(entry.key, wanted, [*paths, self._result_file()])
-        return True
-
-    def _fill(self, entry: Entry, kept: str, wanted: list[str]) -> None:
-        folder = self.output_dir()
-        emptydirs(folder, noexist_ok=True)
-        os.makedirs(folder, exist_ok=True)
-        bring_folders(kept, folder)
-        bring(kept, folder, list(files_of(kept)))
-        values = restored_outputs(entry, self._memori["root"])
-        outputs = outputs_from_plain(self._interface, values, kept, folder)
-        runtime = recall_runtime(kept, folder)
-        inputs = self._interface.inputs.get_traitsfree()
-        result = InterfaceResult(type(self._interface), runtime, inputs=inputs, outputs=outputs)
-        if wanted and outputs is not None:
-            result.outputs = clean_working_directory(
-                outputs, folder, self._interface.inputs, wanted, self.config
-            )
-        self._save_result(result)
-        savepkl(os.path.join(folder, "_inputs.pklz"), inputs)
-        savepkl(os.path.join(folder, "_node.pklz"), self)
-        self._get_hashval()
-        save_hashfile(os.path.join(folder, f"_0x{self._hashvalue}.json"), self._hashed_inputs)
-        write_node_report(self, result=result, is_mapnode=False)
-
-
-class _RememberedMap(_Remembered):
+class RememberedMapNode(RememberedNode):
     """A MapNode, each of whose elements has a memory."""
 
     def is_cached(self, rm_outdated: bool = False) -> tuple[bool, bool]:
-        """Tell that the results are to be collected anew."""
-        return False, False
+        """Tell whether all elements are remembered and were collected as they are."""
+        if "running" in self._memori:
+            return False, False
+        try:
+            collected = self._is_collected()
+        except Exception:  # the run will raise it, where it can be reported
+            collected = False
+        return collected, collected
 
     def run(self, updatehash: bool = False) -> Any:
         """Run what is not remembered of the elements, and collect the results."""
         self._memori["updatehash"] = updatehash
         self._memori.pop("failed", None)
         try:
+            self._complete_config()
+            if not updatehash and self._is_collected():
+                return LazyResult(self._result_file())
             with self._place().lock():
-                return super(_Remembered, self).run()
+                self._memori["running"] = False
+                try:
+                    result = super(RememberedNode, self).run()
+                finally:
+                    del self._memori["running"]
+                key = self._collection_key()
+                if key is not None:
+                    self._place().write(key, self._wanted(), [self._result_file()], [])
+                return result
         except BaseException:
             self._memori["failed"] = True
             raise
+
+    def _is_collected(self) -> bool:
+        """Tell whether the result file was made of just these elements and inputs."""
+        note = self._place().read()
+        if note is None or self._place().changed(note) or note["needed"] != self._wanted():
+            return False
+        key = self._collection_key()
+        return key is not None and key == note["key"]
+
+    def _collection_key(self) -> str | None:
+        """Return a digest of the elements and the inputs; None if one is not remembered."""
+        self._get_inputs()
+        self._check_iterfield()
+        keys = []
+        for _, node in self._make_nodes():
+            entry = None if node._always_runs() else node._hit()
+            if entry is None:
+                return None
+            keys.append(entry.key)
+        try:
+            values = to_plain([getattr(self.inputs, name) for name in self.iterfield], str)
+        except NotPlainError:
+            return None
+        return text_digest(encode([keys, values]))
 
     def _make_nodes(self, cwd: str | None = None) -> Iterator[tuple[int, Any]]:
         for place, node in super()._make_nodes(cwd):
             remember_node(node, self._memori)
             yield place, node
-
-
-def _inode(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -405,6 +405,24 @@ def test_passed_on_inputs_follow_the_base_folder(tmp_path, log):
     assert BOTH == log()
 
 
+def test_passed_on_inputs_follow_the_input(tmp_path):
+    """An output that is an input is the input as it is named now, in place and in maps, too."""
+    memory, base = tmp_path / "memory", tmp_path / "base"
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "in.txt"
+        path.write_text("abc")
+        merge, each = Node(niu.Merge(1), "merge"), MapNode(niu.Merge(1), "in1", "each")
+        merge.inputs.in1 = str(path)
+        each.inputs.in1 = [str(path)]
+        wf = Workflow("passing", base_dir=str(base))
+        wf.add_nodes([merge, each])
+        graph = remember_workflow(wf, memory).run()
+        assert [str(path)] == result_of(graph, "merge").out
+        assert [[str(path)]] == result_of(graph, "each").out
+        (tmp_path / name / "in.txt").unlink()
+
+
 def test_updatehash_adopts_what_is_there(tmp_path, log):
     """With updatehash a stale result is taken for good, as Nipype does."""
     memory, base = tmp_path / "memory", tmp_path / "base"
