@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from memori.fingerprint.walk import Handler
 
 
+_DEEP = 50  # tuples nested deeper than this are nodes of their own
+
+
 def _sequence(walk: Walk, value: object, out: State) -> None:
     out.append(walk.node(value, _fill_sequence))
 
@@ -45,7 +48,17 @@ def _fill_sequence(walk: Walk, node: Node) -> None:
 
 def _tuple(walk: Walk, value: object, out: State) -> None:
     assert isinstance(value, tuple)
+    if walk.depth > _DEEP:
+        out.append(walk.node(value, _fill_tuple))
+        return
+    walk.depth += 1
     walk.put_all(value, out)
+    walk.depth -= 1
+
+
+def _fill_tuple(walk: Walk, node: Node) -> None:
+    assert isinstance(node.origin, tuple)
+    walk.put_all(node.origin, node.state)
 
 
 def _mapping(walk: Walk, value: object, out: State) -> None:

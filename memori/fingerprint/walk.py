@@ -58,6 +58,7 @@ class Walk:
         self.space: dict[str, object] = {}  # globals of the function that is being filled
         self.module = ""  # label of its module
         self.file = ""  # and the file of its code
+        self.depth = 0  # of the tuple that is being encoded
         self.kept: list[object] = []  # what was made for the walk, so that no id is used twice
         self.unloaded: set[str] = set()  # modules of which only the source was seen
         self.as_unloaded: frozenset[str] = frozenset()  # modules to look at as if not loaded
@@ -69,9 +70,22 @@ class Walk:
         queue = self._queue
         while queue:
             node, fill, self.anchor, self.where = queue.popleft()
+            self.depth = 0
             if node.label:
                 self.where = node.label
-            fill(self, node)
+            try:
+                fill(self, node)
+            except Exception as error:
+                if node.label:
+                    raise
+                self._ignore(node.origin, node.state, error)
+
+    def _ignore(self, value: object, out: State, error: Exception) -> None:
+        """Note a value whose own methods fail when it is looked at (a proxy of nothing, say)."""
+        kind = type(value)
+        out.append(b"!" + text(kind.__qualname__))
+        self.note(f"{self.where}: a {kind.__qualname__}, ignored ({type(error).__name__}: {error})")
+        self.guards.volatile = True
 
     def note(self, what: str) -> None:
         """Remember, once, what could not be followed."""
@@ -132,7 +146,10 @@ class Walk:
         if handler is not None:
             handler(self, value, out)
         else:
-            FALLBACK[0](self, value, out)
+            try:
+                FALLBACK[0](self, value, out)
+            except Exception as error:
+                self._ignore(value, out, error)
 
     def shown(self, value: object) -> str:
         """Return a short and exact text for a value; paths are shown relative to the project."""

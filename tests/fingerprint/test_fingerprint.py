@@ -315,3 +315,34 @@ def test_the_canonical_digest_describes_the_state_when_it_was_taken() -> None:
 
     assert expected != second.canonical()
     assert expected == fingerprint(kernel).canonical()
+
+
+def test_values_nested_deeply_are_followed() -> None:
+    """Neither lists nor tuples nested by the thousand exhaust the stack."""
+    module = build("def run(x):\n    return V\n")
+    found = set()
+    for last in (1, 2):
+        deep: object = last
+        for _ in range(5000):
+            deep = ([deep], (deep,)) if _ == 2500 else (deep,)
+        module.V = deep
+        found.add(fingerprint(module.run).fast)
+
+    assert 2 == len(found)
+
+
+def test_a_value_whose_methods_fail_is_listed() -> None:
+    """A proxy that raises whatever it is asked does not stop the stage."""
+
+    class Proxy:
+        @property
+        def __dict__(self) -> Any:  # type: ignore[override]
+            raise RuntimeError("outside of its context")
+
+    module = build("def run(x):\n    return V\n")
+    module.V = Proxy()
+
+    code = fingerprint(module.run)
+
+    assert "outside of its context" in code.unresolved[0]
+    assert fingerprint(module.run).fast == code.fast
