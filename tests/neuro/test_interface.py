@@ -18,7 +18,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from nipype.algorithms.confounds import TSNR
-from nipype.interfaces import ants, dcm2nii, fsl, mrtrix3
+from nipype.interfaces import afni, ants, dcm2nii, freesurfer, fsl, mrtrix3, spm, workbench
 from nipype.interfaces import utility as niu
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -31,12 +31,13 @@ from nipype.interfaces.base import (
     TraitedSpec,
     traits,
 )
-from nipype.interfaces.io import DataGrabber, DataSink
+from nipype.interfaces.io import DataGrabber, DataSink, SelectFiles
 
 from memori import Pipeline
 from memori.neuro import NipypeStage, isolation
 from memori.neuro.interface import InterfaceInputError
 from memori.neuro.launch import InterfaceError
+from memori.neuro.recipe import defined_values
 from memori.neuro.tools import ToolError
 
 # Nipype looks for nested classes of just these names.
@@ -170,6 +171,35 @@ def test_generic_interfaces():
     assert {"x": 1} == NipypeStage(fields).run(x=1)
     listed = NipypeStage(CommandLine("echo", terminal_output="allatonce"))
     assert {} == listed.run(args="hello")
+
+
+@pytest.mark.parametrize(
+    "interface",
+    [
+        fsl.MCFLIRT(mean_vol=True),
+        fsl.Eddy(),
+        ants.Registration(num_threads=2),
+        afni.Volreg(),
+        freesurfer.ReconAll(),
+        freesurfer.MRIConvert(),
+        spm.Realign(),
+        spm.Smooth(fwhm=[6, 6, 6]),
+        workbench.CiftiSmooth(),
+        SelectFiles({"anat": "*.nii"}),
+        niu.IdentityInterface(fields=["a"]),
+    ],
+    ids=lambda interface: type(interface).__name__,
+)
+def test_interfaces_of_all_suites_are_made_anew(interface):
+    """A fresh instance has the class, the traits, the values and the handlers of the original."""
+    stage = NipypeStage(interface)
+    made = stage.recipe.make()
+    assert type(interface) is type(made)
+    assert made is not interface
+    expected = set(interface.inputs.copyable_trait_names())
+    assert expected == set(made.inputs.copyable_trait_names())
+    assert defined_values(interface.inputs) == defined_values(stage.model.inputs)
+    assert set(stage.outputs) == set(interface._outputs().copyable_trait_names())
 
 
 def test_constructor_arguments_are_kept():

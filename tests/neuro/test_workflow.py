@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from nipype import config
 from nipype.interfaces import utility as niu
-from nipype.interfaces.base import isdefined
+from nipype.interfaces.base import CommandLine, isdefined
 from nipype.interfaces.io import DataSink
 from nipype.pipeline.engine import JoinNode, MapNode, Node, Workflow
 
@@ -242,6 +242,22 @@ def test_class_source_and_imports_count(tmp_path, log):
     assert run(source, ["from math import floor"]) == 1
     assert run(source, ["from math import ceil as floor"]) == 2
     assert run(source.replace("0.5", "3.5"), ["from math import floor"]) == 4
+
+
+def test_program_counts(tmp_path, monkeypatch):
+    """A program that was replaced runs again."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    for text in ("one", "two", "two"):
+        script = folder / "mytool"
+        script.unlink(missing_ok=True)
+        script.write_text(f"#!/bin/sh\necho {text} > out.txt\necho ran >> {tmp_path}/log\n")
+        script.chmod(0o755)
+        wf = Workflow("tools", base_dir=str(tmp_path / "base"))
+        wf.add_nodes([Node(CommandLine("mytool"), "node")])
+        remember_workflow(wf, tmp_path / "memory").run()
+    assert 2 == len((tmp_path / "log").read_text().split())
 
 
 def mapped(folder, texts):
