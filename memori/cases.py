@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from memori.errors import MemoriError
 from memori.results import Results
-from memori.schedule import finished, run_graph
+from memori.schedule import failed, finished, portable, run_graph
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
-    from typing import Any, Literal, NoReturn
+    from typing import Literal, NoReturn
 
     from memori.digest.values import JSON
     from memori.pipeline import Pipeline
@@ -44,6 +44,10 @@ class Failure:
 
     def __bool__(self) -> bool:
         return False
+
+    def __reduce__(self) -> tuple[type[Failure], tuple[Case, BaseException, str]]:
+        error = portable(self.error) if isinstance(self.error, Exception) else self.error
+        return Failure, (self.case, error, self.traceback)
 
     def __repr__(self) -> str:
         return f"<Failure {type(self.error).__name__}: {self.error}>"
@@ -81,7 +85,9 @@ class Cases(list["tuple[Case, Results | Failure]"]):
             f"{len(self)} cases: {self.executed} ran, {remembered} remembered, "
             f"{len(failures)} failed"
         ]
-        lines += [f"  {f.case!r}: {type(f.error).__name__}: {f.error}" for f in failures]
+        for failure in failures:
+            told = (str(failure.error).splitlines() or [""])[0]
+            lines.append(f"  {failure.case!r}: {type(failure.error).__name__}: {told}")
         return "\n".join(lines)
 
 
@@ -99,24 +105,58 @@ def run_cases(
             raise outcome.error
         outcomes[place] = outcome
 
-    def finish(place: int, future: Future[Run | Failure]) -> None:
-        lost = future.exception()  # what kept the worker from answering at all
-        keep(place, future.result() if lost is None else Failure(cases[place], lost, repr(lost)))
-
     if workers is None:
         for place, case in enumerate(cases):
             keep(place, _run_case(pipeline, case))
     else:
-
-        def submit(place: int) -> Future[Run | Failure]:
-            recalled = _recalled(pipeline, cases[place])
-            if recalled is not None:
-                return finished(recalled)
-            return workers.executor.submit(_run_case, pipeline, cases[place])
-
-        graph: dict[int, tuple[int, ...]] = dict.fromkeys(range(len(cases)), ())
-        run_graph(graph, workers, submit, finish, lambda place: pipeline.threads)
+        lost = _run_on(workers, pipeline, cases, list(range(len(cases))), keep)
+        for place in lost:  # one of them took its worker down, and the others with it
+            for _ in _run_on(workers, pipeline, cases, [place], keep):
+                keep(place, _of_dead_worker(cases[place]))
     return _collected(cases, outcomes)
+
+
+def _run_on(
+    workers: Workers,
+    pipeline: Pipeline,
+    cases: list[Case],
+    places: list[int],
+    keep: Callable[[int, Run | Failure], None],
+) -> list[int]:
+    """Run some cases on workers; return those that were lost because a worker died."""
+    from concurrent.futures import BrokenExecutor
+
+    lost: list[int] = []
+
+    def submit(place: int) -> Future[Run | Failure]:
+        recalled = _recalled(pipeline, cases[place])
+        if recalled is not None:
+            return finished(recalled)
+        try:
+            return workers.submit(_run_case, pipeline, cases[place])
+        except BrokenExecutor as error:
+            return failed(error)
+
+    def finish(place: int, future: Future[Run | Failure]) -> None:
+        error = future.exception()  # what kept the worker from answering at all
+        if isinstance(error, BrokenExecutor):
+            lost.append(place)
+        elif isinstance(error, KeyboardInterrupt):
+            raise error
+        else:
+            keep(
+                place,
+                future.result() if error is None else Failure(cases[place], error, repr(error)),
+            )
+
+    graph: dict[int, tuple[int, ...]] = dict.fromkeys(places, ())
+    run_graph(graph, workers, submit, finish, lambda place: pipeline.threads)
+    return sorted(lost)
+
+
+def _of_dead_worker(case: Case) -> Failure:
+    text = "the process that ran this case died (killed, out of memory, or a crash in native code)"
+    return Failure(case, MemoriError(text), text)
 
 
 def _collected(cases: list[Case], outcomes: Mapping[int, Run | Failure]) -> Cases:
@@ -142,26 +182,7 @@ def _recalled(pipeline: Pipeline, case: Case) -> Run | Failure | None:
 def _run_case(pipeline: Pipeline, case: Mapping[str, JSON]) -> Run | Failure:
     try:
         return pipeline._run((), case)
-    except Exception as error:
-        return _failure(dict(case), error)
+    except (Exception, SystemExit) as error:
+        import traceback
 
-
-def _failure(case: Case, error: Exception) -> Failure:
-    import traceback
-
-    text = "".join(traceback.format_exception(error))
-    return Failure(case, _portable(error), text)
-
-
-def _portable(error: Exception) -> Exception:
-    """Return the error, or one with its text where it could not come back from a worker."""
-    import pickle
-
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        replacement: Any = MemoriError(f"{type(error).__name__}: {error}")
-        for note in getattr(error, "__notes__", ()):
-            replacement.add_note(note)
-        return replacement  # type: ignore[no-any-return]
-    return error
+        return Failure(dict(case), error, "".join(traceback.format_exception(error)))

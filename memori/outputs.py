@@ -47,6 +47,12 @@ class Outputs:
                     f"{subject}: the alias of {output!r} names no output "
                     f"(outputs: {', '.join(self.names)})"
                 )
+        offered = [*self.names, *self.aliases.values()]
+        for alias in self.aliases.values():
+            if not isinstance(alias, str) or offered.count(alias) != 1:
+                raise ValueError(
+                    f"{subject}: the alias {alias!r} must be a name that no other output bears"
+                )
 
     def named(self, value: object) -> dict[str, JSON]:
         """Give what a callable returned its names, as JSON.
@@ -91,6 +97,8 @@ def _checked_names(subject: str, names: Names, other: Names) -> tuple[str, ...]:
     chosen = other if names is None else names
     if chosen is None:
         return ("output",)
+    if not isinstance(chosen, (str, list, tuple)):
+        raise TypeError(f"{subject}: stage_outputs is a name or a list of names, got {chosen!r}")
     listed = (chosen,) if isinstance(chosen, str) else tuple(chosen)
     if not all(isinstance(name, str) and name for name in listed):
         raise TypeError(f"{subject}: stage_outputs are names, got {chosen!r}")

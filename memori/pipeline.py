@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from concurrent.futures import Executor, Future
-    from typing import Any, Literal, TypeAlias
+    from typing import Literal, TypeAlias
 
     from memori.digest.values import JSON
 
@@ -195,9 +195,22 @@ class Pipeline:
             For names that no stage takes, parameters that nothing fills, values that are not
             JSON; before anything runs.
         """
+        self._forget()
+        for name, value in (("n_jobs", n_jobs), ("executor", executor)):
+            if value is not None and name in self.inputs:
+                raise TypeError(
+                    f"a stage of the pipeline takes {name!r} as well: give that stage a static "
+                    f"value, or run the one case by map([{{...}}], {name}=...)"
+                )
+        run = self._run(args, kwargs, workers_for(n_jobs, executor))
+        self._last = run
+        return run.results
+
+    def _forget(self) -> None:
+        """Show nothing of an earlier run, should this one fail half-way."""
         self._last = Run({}, Results())
-        self._last = self._run(args, kwargs, workers_for(n_jobs, executor))
-        return self._last.results
+        for stage in self._order:
+            stage._forget()
 
     def map(
         self,
@@ -262,7 +275,7 @@ class Pipeline:
                 recalled = stage._recalled(*inputs_of(stage))
                 if recalled is not None:
                     return finished(recalled)
-                return workers.executor.submit(_run_node, stage, *inputs_of(stage))
+                return workers.submit(stage._run, *inputs_of(stage))
 
             run_graph(self._sources, workers, submit, finish, lambda stage: stage.threads)
         return self._merged(given, runs)
@@ -295,14 +308,23 @@ class Pipeline:
         offered: dict[str, JSON] = {}
         for source in self._sources[stage]:
             offered.update(runs[source].results)
-        positional = values if stage in self._starts else ()
-        by_position = stage.inputs[: len(positional)]
+        positional = self._positional(stage, values)
+        by_position = stage.positional_names(len(positional))
         passed = {**given, **offered}
         return positional, {
             name: value
             for name, value in passed.items()
             if stage.takes(name) and name not in by_position
         }
+
+    def _positional(self, stage: Node, values: tuple[JSON, ...]) -> tuple[JSON, ...]:
+        """Return the positional arguments that a stage is given: those before what edges fill."""
+        if stage not in self._starts:
+            return ()
+        offered = self._offered(stage)
+        names = stage.positional_names(len(values))
+        filled = next((n for n, name in enumerate(names) if name in offered), None)
+        return values if filled is None else values[:filled]
 
     def _checked(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -318,15 +340,14 @@ class Pipeline:
             if not any(stage.takes(name) for stage in self._order):
                 raise TypeError(f"no stage of the pipeline takes {name!r}{self._nearest(name)}")
         for stage in self._order:
-            positional = values if stage in self._starts else ()
-            self._check_filled(stage, positional, given)
+            self._check_filled(stage, self._positional(stage, values), given)
         return values, given
 
     def _check_filled(
         self, stage: Node, positional: tuple[JSON, ...], given: Mapping[str, JSON]
     ) -> None:
         stage.check_positional(positional)
-        by_position = stage.inputs[: len(positional)]
+        by_position = stage.positional_names(len(positional))
         for name in by_position:
             if name in given:
                 raise TypeError(
@@ -341,6 +362,11 @@ class Pipeline:
                 f"{', '.join(sorted(self._offered(stage))) or 'nothing'})"
             )
 
+    def positional_names(self, count: int) -> list[str]:
+        """Return the names that so many positional arguments fill."""
+        names = (name for stage in self._starts for name in stage.positional_names(count))
+        return list(dict.fromkeys(names))
+
     def check_positional(self, values: tuple[JSON, ...]) -> None:
         """Raise a TypeError if a start stage cannot take so many positional arguments."""
         for stage in self._starts:
@@ -352,11 +378,6 @@ class Pipeline:
         near = get_close_matches(name, self.inputs, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         return f"{meant} (parameters: {', '.join(self.inputs) or 'none'})"
-
-
-def _run_node(stage: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run:
-    """Run a stage in a worker."""
-    return stage._run(args, kwargs)
 
 
 def _plain_name(node: Node) -> str:

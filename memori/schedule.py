@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 
+from memori.errors import MemoriError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Mapping
@@ -60,6 +62,16 @@ class Workers:
     def __init__(self, executor: Executor | None, capacity: int | None) -> None:
         self._executor = executor
         self.capacity = capacity
+        self._home = Home(with_environment=executor is None)
+
+    def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Start a call, in the working folder (and for local processes the environment) of now."""
+        return self.executor.submit(_at_home, self._home, call, *args)
+
+    def end(self) -> None:
+        """End local processes with the work they do, for a user who interrupts."""
+        if self._executor is None:
+            self.executor.shutdown(wait=False, kill_workers=True)  # type: ignore[call-arg]
 
     @property
     def executor(self) -> Executor:
@@ -70,6 +82,59 @@ class Workers:
 
         executor: Executor = get_reusable_executor(max_workers=self.capacity)
         return executor
+
+
+class Home:
+    """Where a call was asked for: the process, its working folder and its environment.
+
+    Worker processes outlive the call that started them, and would go on in the folder and
+    environment of that moment.
+    """
+
+    def __init__(self, *, with_environment: bool) -> None:
+        self._process = os.getpid()
+        self._folder = os.getcwd()
+        self._environment = dict(os.environ) if with_environment else None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the very process."""
+        return os.getpid() == self._process
+
+    def enter(self) -> None:
+        """Make this process like the one where the call was asked for."""
+        if self.is_here:
+            return
+        os.chdir(self._folder)
+        if self._environment is not None and dict(os.environ) != self._environment:
+            os.environ.clear()
+            os.environ.update(self._environment)
+
+
+def _at_home(home: Home, call: Callable[..., Any], *args: Any) -> Any:
+    """Run a call in a worker; an error that could not travel back goes as its text."""
+    home.enter()
+    try:
+        return call(*args)
+    except Exception as error:
+        travelling = error if home.is_here else portable(error)
+        if travelling is error:
+            raise
+        raise travelling from None
+
+
+def portable(error: Exception) -> Exception:
+    """Return an error that can come back from a worker: itself, or one with its text."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        replacement = MemoriError(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            replacement.add_note(note)
+        return replacement
+    return error
 
 
 def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None:
@@ -104,6 +169,15 @@ def finished(value: Any) -> Future[Any]:
 
     future: Future[Any] = Future()
     future.set_result(value)
+    return future
+
+
+def failed(error: BaseException) -> Future[Any]:
+    """Return a future that is done, with an error."""
+    from concurrent.futures import Future
+
+    future: Future[Any] = Future()
+    future.set_exception(error)
     return future
 
 
@@ -177,6 +251,7 @@ def run_graph(
     except BaseException:
         for call in _at_interrupt:
             call()
+        workers.end()
         raise
     finally:
         waited_for = {future for future in going if not future.cancel()}
@@ -198,6 +273,8 @@ def _that_fit(
     chosen: list[Node] = []
     used = sum(busy)
     for node in ready:
+        if used >= workers.capacity:
+            break
         if used == 0 or used + threads(node) <= workers.capacity:
             chosen.append(node)
             used += threads(node)

@@ -4,8 +4,8 @@ A run binds its arguments, fingerprints them together with the code, and asks fo
 hit the recorded outputs come back and nothing is called or written. On a miss the callable runs,
 under the lock of its inputs, and what it returned becomes an entry before the results are returned.
 
-A stage object keeps of a run only what its read-only properties show. Nothing of it enters the
-next run, so one stage can run in several threads at once.
+A stage keeps of a run only what its read-only properties show. Nothing of it enters the next run,
+so one stage can run in several threads at once.
 
 Not promised: that an argument arrives as it was passed. Values between stages are JSON, and the
 callable is given a `Path` as str and a tuple as list, on every run.
@@ -49,14 +49,14 @@ class Stage:
     Parameters
     ----------
     function : callable
-        What to run. Functions, methods, partials, lambdas and objects with ``__call__``.
+        A function, method, partial, lambda or object with ``__call__``.
     stage_outputs : str or sequence of str, optional
         A name for each value that is returned; one output called ``output`` by default. With one
         name the value is taken whole.
     hash_output : str or os.PathLike, optional
         The folder in which runs are remembered. Fields are filled from the inputs:
-        ``"work/{subject}"``; one that is no parameter becomes an input that says where, and no
-        more. Without a folder the stage always runs.
+        ``"work/{subject}"``; one that is no parameter only says where. Without a folder the
+        stage always runs.
     stage_name : str, optional
         The name of the records; by default that of the function.
     aliases : mapping of str to str, optional
@@ -64,9 +64,9 @@ class Stage:
     stage_output : str or sequence of str, optional
         Another spelling of `stage_outputs`.
     depends_on : sequence, optional
-        Modules, functions and files whose content counts as code of this stage.
+        Modules, functions and files whose content counts as code.
     code_version : str, optional
-        Replaces the analysis of the code: the stage reruns when this text changes.
+        Replaces the analysis of the code; another text reruns.
     **static
         Values for parameters; they win over what a run is given.
 
@@ -116,11 +116,10 @@ class Stage:
             name: to_json_as(f"{self._subject}, argument {name!r}", value)
             for name, value in static.items()
         }
-        self._last: Run = Run({}, Results())
+        self._last = Run({}, Results())
 
     def __repr__(self) -> str:
-        kind = type(self).__name__
-        return f"<{kind} {self.stage_name}({', '.join(self.inputs)}) -> {', '.join(self.outputs)}>"
+        return f"<Stage {self.stage_name}({', '.join(self.inputs)}) -> {', '.join(self.outputs)}>"
 
     # What a stage shows
 
@@ -147,12 +146,15 @@ class Stage:
     @property
     def required(self) -> list[str]:
         """Names of the parameters that a run must fill."""
-        needed = (*self._parameters.required, *self._places)
-        return [name for name in needed if name not in self._static]
+        return [n for n in (*self._parameters.required, *self._places) if n not in self._static]
 
     def takes(self, name: str) -> bool:
         """Tell whether a value can be passed under this name."""
         return self._parameters.takes(name) or name in self._places
+
+    def positional_names(self, count: int) -> list[str]:
+        """Return the names that so many positional arguments fill."""
+        return list(self._parameters.names[: min(count, self._parameters.positional)])
 
     def check_positional(self, values: tuple[JSON, ...]) -> None:
         """Raise a TypeError if the callable cannot take so many positional arguments."""
@@ -199,7 +201,7 @@ class Stage:
         Parameters
         ----------
         *args, **kwargs
-            Arguments of the callable. A single positional `Results` stands for its values by name.
+            Arguments of the callable; a single `Results` stands for its values by name.
         force_run_stage : bool, optional
             Run in any case, and replace the entry.
         force_skip_stage : bool, optional
@@ -215,14 +217,13 @@ class Stage:
         TypeError
             For wrong arguments and for values that JSON cannot hold.
         StageError
-            If the callable returns another number of values than were declared, or there is
-            nothing to skip to.
+            If the number of returned values is wrong, or there is nothing to skip to.
         RecordError
             If the run cannot be recorded; the exception carries its results.
         """
         if force_run_stage and force_skip_stage:
             raise ValueError(f"{self._subject}: force_run_stage or force_skip_stage, not both")
-        self._last = Run({}, Results())
+        self._forget()
         if force_skip_stage:
             is_one_place = self._place is None or not self._place.fields
             inputs = {} if is_one_place else self._inputs(args, kwargs)
@@ -231,6 +232,9 @@ class Stage:
             run = self._run(args, kwargs, forced=force_run_stage)
         self._last = run
         return run.results
+
+    def _forget(self) -> None:
+        self._last = Run({}, Results())
 
     def _run(
         self,
@@ -263,8 +267,8 @@ class Stage:
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is None:
-            change = Change("no store", "the stage has no hash_output, so it always runs")
-            return Decision(self.stage_name, (change,), None, None)
+            always = Change("no store", "the stage has no hash_output, so it always runs")
+            return Decision(self.stage_name, (always,), None, None)
         return self._decide(inputs, store, forced=self._always_runs)[1]
 
     def _inputs(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
@@ -288,8 +292,7 @@ class Stage:
     ) -> tuple[Fingerprint, Decision]:
         found = self._fingerprint(inputs, store)
         if forced:
-            change = Change("forced", "the run is forced")
-            return found, Decision(self.stage_name, (change,), None, found)
+            return found, Decision(self.stage_name, (Change("forced", "forced"),), None, found)
         return found, decide(self.stage_name, found, store, against_latest=explained)
 
     def _fingerprint(
@@ -328,9 +331,9 @@ class Stage:
     def _record_run(
         self, inputs: dict[str, JSON], found: Fingerprint, store: Store, *, alone: bool
     ) -> Run:
-        function = full_name_of(self.function)
         place = (store.root, store.name, found.names)
-        recording = Recording(self._subject, self.stage_name, function, found, store, alone=alone)
+        about = (self._subject, self.stage_name, full_name_of(self.function))
+        recording = Recording(*about, found, store, alone=alone)
         try:
             values = self._execute(inputs, Running(self.stage_name, place, recording.new_folder))
         finally:
@@ -392,6 +395,7 @@ class Stage:
 
 
 def _heard_logger() -> Logger | None:
-    logging = sys.modules.get("logging")  # where nobody imported it, nobody listens
-    logger: Logger | None = None if logging is None else logging.getLogger(__name__)
-    return logger if logger is not None and logger.isEnabledFor(20) else None  # INFO
+    if "logging" not in sys.modules:  # where nobody imported it, nobody listens
+        return None
+    logger: Logger = sys.modules["logging"].getLogger(__name__)
+    return logger if logger.isEnabledFor(20) else None  # INFO

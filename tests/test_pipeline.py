@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from memori import Failure, Pipeline, Results, Stage, workdir
+from memori import Failure, MemoriError, Pipeline, Results, Stage, workdir
 
 
 def add(x: int, y: int) -> int:
@@ -334,3 +335,99 @@ def test_a_user_who_interrupts_ends_what_waits_in_threads(monkeypatch: pytest.Mo
     with ThreadPoolExecutor(1) as executor, pytest.raises(KeyboardInterrupt):
         Pipeline([("start", Stage(wait, "x"))]).run(executor=executor)
     assert released.is_set()
+
+
+def read_here(path: str) -> list[object]:
+    return [Path(path).read_text(), os.environ.get("MEMORI_TEST_PLACE")]
+
+
+@pytest.mark.parametrize("pool", ["n_jobs", "executor"])
+def test_workers_run_in_the_folder_from_which_they_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str
+) -> None:
+    """Worker processes outlive a call, but not its working folder and environment."""
+    pipeline = Pipeline([("start", Stage(read_here, "y", "work"))])
+    with ProcessPoolExecutor(2) as executor:
+        for place in "AB":
+            (tmp_path / place).mkdir()
+            (tmp_path / place / "in.txt").write_text(place)
+            monkeypatch.chdir(tmp_path / place)
+            monkeypatch.setenv("MEMORI_TEST_PLACE", place)
+            where: Any = {"n_jobs": 2} if pool == "n_jobs" else {"executor": executor}
+            cases = pipeline.map([{"path": "in.txt"}, {"path": "in.txt"}], **where)
+            assert [place] * 2 == [result["y"][0] for _, result in cases]
+            assert (tmp_path / place / "work" / ".memori").is_dir()
+            if pool == "n_jobs":
+                assert [place] * 2 == [result["y"][1] for _, result in cases]
+
+
+def die(x: int) -> int:
+    if x == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return x
+
+
+def test_a_worker_that_dies_takes_no_other_case_down(tmp_path: Path) -> None:
+    """A crash in native code, or the kernel out of memory, is the failure of one case."""
+    pipeline = Pipeline([("start", Stage(die, "y", tmp_path))])
+    results = pipeline.map([{"x": x} for x in range(6)], n_jobs=2)
+    assert [0, None, 2, 3, 4, 5] == [result["y"] if result else None for _, result in results]
+    assert "died" in str(results.failures[0].error)
+    assert "x': 1" in results.summary()
+
+
+def leave(x: int) -> int:
+    if x == 1:
+        sys.exit(3)
+    return x
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_case_that_exits_is_a_failed_case(n_jobs: int | None) -> None:
+    """sys.exit in one case does not end the others, wherever they run."""
+    results = Pipeline([("start", Stage(leave, "y"))]).map([{"x": 0}, {"x": 1}], n_jobs=n_jobs)
+    assert [True, False] == [bool(result) for _, result in results]
+
+
+def test_an_error_keeps_its_type_where_nothing_crosses_a_process() -> None:
+    """A failure of a serial run is the user's own exception."""
+    pipeline = Pipeline([("start", Stage(raise_unpicklable, "y"))])
+    assert isinstance(pipeline.map([{"x": 1}]).failures[0].error, UnpicklableError)
+    with pytest.raises(UnpicklableError):
+        pipeline.map([{"x": 1}], on_error="raise")
+    with pytest.raises(MemoriError, match="UnpicklableError: cannot travel"):
+        pipeline.run(1, n_jobs=2)
+
+
+def test_an_edge_fills_what_a_position_would(tmp_path: Path) -> None:
+    """By position and by name, what an earlier stage offers is taken."""
+    a = Stage(lambda x: x + 100, "x", stage_name="a")
+    b = Stage(lambda x: x, "y", stage_name="b")
+    pipeline = Pipeline([("start", a), (("start", a), b)])
+    assert 105 == pipeline.run(5)["y"]
+    assert 105 == pipeline.run(x=5)["y"]
+
+
+def test_a_nested_pipeline_takes_positions_as_its_start_stages_do() -> None:
+    """A static value of its start stage keeps its place."""
+    inner = Pipeline([("start", Stage(add, "o", x=1))])
+    assert {"o": 3} == inner.run(5, y=2)
+    assert {"o": 3} == Pipeline([("start", inner)]).run(5, y=2)
+
+
+def test_a_name_of_our_own_that_a_stage_takes_too_is_told(tmp_path: Path) -> None:
+    """n_jobs of the pipeline is never taken for that of a stage, nor swallowed."""
+    pipeline = Pipeline([("start", Stage(lambda n_jobs=1: n_jobs, "n", stage_name="s"))])
+    with pytest.raises(TypeError, match="takes 'n_jobs' as well"):
+        pipeline.run(n_jobs=2)
+    assert {"n": 4} == pipeline.map([{"n_jobs": 4}])[0][1]
+
+
+def test_after_a_failure_no_stage_shows_an_earlier_run(tmp_path: Path) -> None:
+    """State and results are those of the last run, whatever became of it."""
+    pipeline, stages = diamond(tmp_path)
+    pipeline.run(1, 2)
+    with pytest.raises(TypeError):
+        pipeline.run(1, "x")
+    assert [{}, {}] == [stages[3].results, pipeline.results]
