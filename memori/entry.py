@@ -41,11 +41,12 @@ class Fingerprint:
         What else counts; None where it cannot be asked now.
     outputs : tuple of str
         The declared names.
-    names, key : str
-        Digests (64 hexadecimal digits) of the inputs without contents, and of everything.
+    names, given, key : str
+        Digests (64 hexadecimal digits) of the inputs without the contents of files, of the inputs
+        with them, and of everything.
     """
 
-    __slots__ = ("code", "files", "inputs", "key", "names", "outputs", "surroundings")
+    __slots__ = ("code", "files", "given", "inputs", "key", "names", "outputs", "surroundings")
 
     def __init__(
         self,
@@ -63,7 +64,8 @@ class Fingerprint:
         values = encode(inputs)
         contents = [(file.pointer, file.kind, file.identity) for file in files]
         self.names = text_digest(values)
-        self.key = text_digest(f"{values}\n{encode([contents, code.fast, surroundings, outputs])}")
+        self.given = text_digest(f"{values}\n{encode(contents)}") if files else self.names
+        self.key = text_digest(encode([self.given, code.fast, surroundings, outputs]))
 
     @property
     def may_name_files(self) -> bool:

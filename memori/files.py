@@ -76,7 +76,7 @@ def unsealed(content: bytes) -> bytes:
 
 
 @contextmanager
-def lock(folder: str, *, wait: bool = True) -> Iterator[bool | None]:
+def lock(folder: str, *, wait: bool = True, passing: bool = False) -> Iterator[bool | None]:
     """Hold the lock of a folder, and tell whether it is held; it dies with its holder.
 
     The folder itself is locked, which leaves no file behind; on a network file system that locks
@@ -90,9 +90,10 @@ def lock(folder: str, *, wait: bool = True) -> Iterator[bool | None]:
         It is made if it is not there.
     wait : bool, optional
         Whether to wait for whoever holds it, rather than go on without.
+    passing : bool, optional
+        Whether the folder is there for the lock alone, and goes with it.
     """
     try:
-        os.makedirs(folder, exist_ok=True)
         descriptor = _locked(folder, wait)
     except OSError:
         yield None
@@ -105,6 +106,8 @@ def lock(folder: str, *, wait: bool = True) -> Iterator[bool | None]:
         yield True
     finally:
         if descriptor in _held:  # not in a process that was forked meanwhile
+            if passing:
+                _remove_empty(folder)
             _held.discard(descriptor)
             os.close(descriptor)
 
@@ -118,10 +121,31 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 def _locked(folder: str, wait: bool) -> int | None:
+    while True:
+        make_folder(folder)
+        try:
+            descriptor = _locked_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, wait)
+            if descriptor is None or _is_still_at(descriptor, folder):
+                return descriptor
+            os.close(descriptor)
+        except FileNotFoundError:
+            pass  # its holder removed it: ask again
+        except OSError:
+            return _locked_descriptor(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT, wait)
+
+
+def _is_still_at(descriptor: int, folder: str) -> bool:
     try:
-        return _locked_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY, wait)
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_empty(folder: str) -> None:
+    try:
+        os.rmdir(folder)
     except OSError:
-        return _locked_descriptor(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT, wait)
+        pass  # a lock file of a network file system is in it
 
 
 def _locked_descriptor(path: str, flags: int, wait: bool) -> int | None:
@@ -136,6 +160,16 @@ def _locked_descriptor(path: str, flags: int, wait: bool) -> int | None:
         raise
     os.close(descriptor)
     return None
+
+
+def make_folder(folder: str) -> None:
+    """Make a folder and those above it, unless it is there; one system call where it is simple."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
 
 
 def remove_if_there(path: str) -> None:

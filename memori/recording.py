@@ -45,7 +45,7 @@ class Recording:
     store : Store
         Where it is recorded.
     alone : bool
-        Whether the lock of the inputs is held.
+        Whether the lock of the key is held.
     """
 
     def __init__(
@@ -80,9 +80,7 @@ class Recording:
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""
-        self._folder = self._store.new_folder(
-            self._before.names, self._before.key, alone=self._alone
-        )
+        self._folder = self._store.new_folder(self._before, alone=self._alone)
         return os.path.join(self._store.root, self._folder)
 
     def finish(
@@ -122,6 +120,8 @@ class Recording:
             entry = self._entry(values, after, seconds)
             replaced = self._store.entry(after.names, after.key)
             self._store.write(entry, after.names)
+            if self._folder is not None:
+                self._store.mark_finished(self._before)
             self._store.drop_others(entry, after.names, lambda other: not compare(other, after))
             self._store.mark_made(_written(self._before, after))
             self._store.show(entry, after.names)

@@ -2,7 +2,7 @@
 
 A run binds its arguments, fingerprints them together with the code, and asks for a decision. On a
 hit the recorded outputs come back and nothing is called or written. On a miss the callable runs,
-under the lock of its inputs, and what it returned becomes an entry before the results are returned.
+under the lock of its key, and what it returned becomes an entry before the results are returned.
 
 A stage keeps of a run only what its read-only properties show. Nothing of it enters the next run,
 so one stage can run in several threads at once.
@@ -319,8 +319,8 @@ class Stage:
             logger.info("%s", decision)
         if decision.hit_entry is not None:
             return self._hit(decision.hit_entry, found, inputs, store)
-        reject_recursion(self.stage_name, (store.root, store.name, found.names))
-        with store.lock(found.names) as held:
+        reject_recursion(self.stage_name, (store.root, store.name, found.key))
+        with store.lock(found.names, found.key) as held:
             # Whoever held the lock may have run this very stage, and may have written its files.
             found = self._fingerprint(inputs, store)
             entry = None if forced else exact_hit(found, store)
@@ -331,7 +331,7 @@ class Stage:
     def _record_run(
         self, inputs: dict[str, JSON], found: Fingerprint, store: Store, *, alone: bool
     ) -> Run:
-        place = (store.root, store.name, found.names)
+        place = (store.root, store.name, found.key)
         about = (self._subject, self.stage_name, full_name_of(self.function))
         recording = Recording(*about, found, store, alone=alone)
         try:
@@ -385,7 +385,6 @@ class Stage:
         return self._outputs.named(value)
 
     # What kinds of stages differ in
-
     def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
         """Name what counts besides code and inputs; None for what cannot be asked now."""
         return {}

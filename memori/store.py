@@ -6,12 +6,12 @@ Below a stage's `hash_output`::
     NAME/KEY8/                               a run's own folder; NAME/latest links to the latest
     .memori/stages/NAME/NAMES16/KEY32.json   one entry per (code, inputs)
     .memori/stages/NAME/folders/KEY8.json    which entry a run's folder belongs to
-    .memori/stages/NAME/NAMES16/unfinished   the folder of a run that goes on, or failed
+    .memori/stages/NAME/NAMES16/*.unfinished the folder of a run that goes on, or failed
     .memori/stages/NAME/made/                marks of files that a run wrote where an input said
     .memori/files/                           digests of files, remembered by stat
 
 An entry is written whole under its final name or not at all, so a kill leaves none or one. A
-reader never writes. Whoever is about to run a stage holds the lock of its inputs; the lock dies
+reader never writes. Whoever is about to run a stage holds the lock of its key; the lock dies
 with its holder. Only rename and lock are asked of the file system.
 
 Not promised: one run at a time on a file system that has no locks, or for a stage that is forced.
@@ -24,10 +24,11 @@ import os
 import re
 from hashlib import sha256
 
-from memori.digest.values import copy_json, encode, put, text_digest
+from memori.digest.values import encode, text_digest
 from memori.entry import Entry
 from memori.errors import MemoriWarning
-from memori.files import atomic_write, lock, remove_if_there
+from memori.files import atomic_write, lock, make_folder, remove_if_there
+from memori.views import indented, with_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,14 +37,15 @@ if TYPE_CHECKING:
 
     from memori.artifacts import Artifact
     from memori.digest.values import JSON
+    from memori.entry import Fingerprint
 
     Stats = tuple[tuple[int, int, int], ...]
 
 _MOST_PARSED = 2048
 _LARGEST_PARSED = 16384
+_KEY = re.compile(r"[0-9a-f]{64}")
 _KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
 _parsed: dict[str, tuple[bytes, Entry]] = {}
-_flat = json.JSONEncoder(check_circular=False).encode
 _views_seen: dict[str, tuple[Stats, str]] = {}
 
 
@@ -142,9 +144,11 @@ class Store:
 
     # Writing
 
-    def lock(self, names: str) -> AbstractContextManager[bool | None]:
-        """Hold the lock of a set of inputs, waiting for whoever runs with the same."""
-        return lock(f"{self._records}/{names[:16]}")
+    def lock(
+        self, names: str, key: str, *, wait: bool = True
+    ) -> AbstractContextManager[bool | None]:
+        """Hold the lock of a key, waiting for whoever runs the same."""
+        return lock(f"{self._path(names, key)[:-5]}.running", wait=wait, passing=True)
 
     def write(self, entry: Entry, names: str) -> None:
         """Write an entry, replacing the one under its key.
@@ -155,12 +159,11 @@ class Store:
             If it cannot be written; what was there before still stands.
         """
         path = self._path(names, entry.key)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make_folder(os.path.dirname(path))
         atomic_write(path, entry.to_bytes())
         if entry.folder is not None:
             claim = f"{self._records}/folders/{os.path.basename(entry.folder)}.json"
             atomic_write(claim, json.dumps({"entry": os.path.relpath(path, self.root)}).encode())
-            remove_if_there(f"{self._records}/{names[:16]}/unfinished")
 
     def mark_made(self, files: list[Artifact]) -> None:
         """Note which files, named by inputs, a run of the stage wrote itself."""
@@ -183,14 +186,15 @@ class Store:
             if other.key != entry.key and same(other):
                 remove_if_there(self._path(names, other.key))
 
-    def new_folder(self, names: str, key: str, *, alone: bool) -> str:
+    def new_folder(self, found: Fingerprint, *, alone: bool) -> str:
         """Make the empty folder of a run and return it, relative to the root.
 
-        Who is alone (holds the lock of the inputs) empties the folder of a run that failed and
-        uses it again, and removes one that failed with other code. That of an entry is left alone.
+        Who is alone (holds the lock of the key) empties the folder of a run that failed and uses
+        it again, and removes one that failed with other code. That of an entry is left alone.
         """
+        names, key = found.names, found.key
         if alone:
-            self._drop_unfinished(names, key)
+            self._drop_unfinished(found)
         claims = f"{self._records}/folders"
         os.makedirs(claims, exist_ok=True)
         owner = os.path.relpath(self._path(names, key), self.root)
@@ -202,24 +206,32 @@ class Store:
             if self._claim(claim, owner) or (alone and self._is_abandoned(claim, owner, folder)):
                 self._make_empty(folder)
                 unfinished = json.dumps({"key": key, "folder": folder}).encode()
-                os.makedirs(f"{self._records}/{names[:16]}", exist_ok=True)
-                atomic_write(f"{self._records}/{names[:16]}/unfinished", unfinished)
+                make_folder(f"{self._records}/{names[:16]}")
+                atomic_write(self._unfinished(found), unfinished)
                 return folder
             attempt += 1
 
-    def _drop_unfinished(self, names: str, key: str) -> None:
-        """Remove what a failed run with the same inputs and other code left behind.
+    def _unfinished(self, found: Fingerprint) -> str:
+        return f"{self._records}/{found.names[:16]}/{found.given[:16]}.unfinished"
 
-        Whoever asks for a folder holds the lock of the inputs, so that run is over.
-        """
+    def mark_finished(self, found: Fingerprint) -> None:
+        """Note that the run of a fingerprint is in the store."""
+        remove_if_there(self._unfinished(found))
+
+    def _drop_unfinished(self, found: Fingerprint) -> None:
+        """Remove what a failed run with the same inputs and other code left behind."""
+        names, key = found.names, found.key
         try:
-            told = json.loads(_content(f"{self._records}/{names[:16]}/unfinished"))
+            told = json.loads(_content(self._unfinished(found)))
             other, folder = str(told["key"]), str(told["folder"])
         except (OSError, ValueError, KeyError, TypeError):
             return
-        entry = self._read(self._path(names, other))
-        if other != key and (entry is None or entry.folder != folder):
-            self.drop_folder(folder)
+        if other == key or not _KEY.fullmatch(other):
+            return
+        with self.lock(names, other, wait=False) as is_over:
+            entry = self._read(self._path(names, other))
+            if is_over and (entry is None or entry.folder != folder):
+                self.drop_folder(folder)
 
     def _claim(self, claim: str, owner: str) -> bool:
         try:
@@ -317,11 +329,11 @@ class Store:
             remove_if_there(
                 path
             )  # the first vouches for the others, so it goes first and comes last
-        atomic_write(inputs, _indented(_with_files(entry.inputs, entry.files)))
-        atomic_write(outputs, _indented(_with_files(entry.outputs, entry.artifacts)))
+        atomic_write(inputs, indented(with_files(entry.inputs, entry.files)))
+        atomic_write(outputs, indented(with_files(entry.outputs, entry.artifacts)))
         record = {k: v for k, v in entry.record.items() if k not in _SHOWN_ELSEWHERE}
         where = os.path.relpath(self._path(names, entry.key), self.root)
-        atomic_write(stage, _indented({**record, "entry": where}))
+        atomic_write(stage, indented({**record, "entry": where}))
         if entry.folder is not None:
             self._link_latest(os.path.basename(entry.folder))
 
@@ -336,33 +348,6 @@ class Store:
 
 
 _SHOWN_ELSEWHERE = ("inputs", "files", "outputs", "artifacts")
-
-
-def _with_files(values: dict[str, JSON], artifacts: list[Artifact]) -> dict[str, JSON]:
-    """Return values in which each file is shown with its digest."""
-    shown: dict[str, JSON] = copy_json(values)
-    for artifact in artifacts:
-        if artifact.file is not None:
-            record = {"file": artifact.path, "hash": artifact.file.hash}
-            if artifact.file.content is not None:
-                record["content"] = artifact.file.content
-            put(shown, artifact.pointer, record)
-        elif artifact.kind == "folder":
-            put(shown, artifact.pointer, {"folder": artifact.path, "hash": artifact.folder})
-    return shown
-
-
-def _indented(record: dict[str, JSON]) -> bytes:
-    return f"{_lines(record, '')}\n".encode("ascii")
-
-
-def _lines(value: JSON, margin: str) -> str:
-    """Spread dicts over lines, and leave the rest to the encoder that is written in C."""
-    if not isinstance(value, dict) or not value:
-        return _flat(value)
-    inner = margin + "  "
-    items = (f"{inner}{_flat(key)}: {_lines(part, inner)}" for key, part in value.items())
-    return "{\n" + ",\n".join(items) + f"\n{margin}}}"
 
 
 def _content(path: str) -> bytes:

@@ -22,7 +22,7 @@ LAYERS = [
     {"files"},
     {"digest"},
     {"fingerprint"},
-    {"artifacts", "entry", "store"},
+    {"artifacts", "entry", "store", "views"},
     {"decision"},
     {"schedule"},
     {"outputs", "parameters", "place", "recording", "results", "run", "running", "stage"},

@@ -183,7 +183,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         found = identity.fingerprint()
         entry = self._hit_on(decide(self.fullname, found, store))
         if entry is None:
-            with store.lock(found.names) as held:
+            with store.lock(found.names, found.key) as held:
                 # Whoever held the lock may have run this very node.
                 found = identity.fingerprint()
                 entry = self._hit_on(decide(self.fullname, found, store))
