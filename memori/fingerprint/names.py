@@ -83,6 +83,7 @@ MODULE_OWN = words(
     "__name__ __file__ __package__ __spec__ __loader__ __cached__ __path__ __builtins__ "
     "__doc__ __annotations__ __warningregistry__ __annotate__ __conditional_annotations__"
 )
+_BUILTINS = "__builtins__"  # not every type checker knows it
 
 
 def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
@@ -149,7 +150,7 @@ def global_slot(walk: Walk, space: dict[str, object], name: str, value: object) 
 
 
 def _follow_builtin(walk: Walk, function: FunctionType, name: str, out: State) -> None:
-    builtin = function.__builtins__  # type: ignore[attr-defined]
+    builtin: dict[str, object] = getattr(function, _BUILTINS)
     value = builtin.get(name, MISSING)
     if value is MISSING:
         slot = walk.slot(function.__globals__, name, None, f"global {walk.module}.{name}")
