@@ -157,16 +157,17 @@ def _range(walk: Walk, value: object, out: State) -> None:
 def _context_variable(walk: Walk, value: object, out: State) -> None:
     assert isinstance(value, ContextVar)
     out.append(b"V" + text(value.name))
-    found = value.get(_ABSENT)
     walk.guards.view(_current, value)
-    walk.put(None if found is _ABSENT else found, out)
+    for found in _current(value):
+        walk.put(found, out)
 
 
-_ABSENT = object()
-
-
-def _current(variable: ContextVar[object]) -> tuple[object]:
-    return (variable.get(_ABSENT),)
+def _current(variable: ContextVar[object]) -> tuple[object, ...]:
+    """Return the value or the variable's own default, which an argument of `get` would hide."""
+    try:
+        return (variable.get(),)
+    except LookupError:
+        return ()
 
 
 def _alias(walk: Walk, value: object, out: State) -> None:

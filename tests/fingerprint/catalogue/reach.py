@@ -253,7 +253,15 @@ def run(x):
         return y + level.get()
 """
 
+_CONTEXT_DEFAULT = """
+from contextvars import ContextVar
+level = ContextVar("level", default=1)
+def run(x):
+    return x + level.get()
+"""
+
 EDITS: list[Edit] = [
+    rerun("default of a context variable", _CONTEXT_DEFAULT, "default=1", "default=2"),
     rerun("helper by package attribute", _PACKAGE, "pkg/filters.py", "x * WIDTH", "x + WIDTH"),
     rerun("global of a helper", _PACKAGE, "pkg/filters.py", "WIDTH = 3", "WIDTH = 4"),
     rerun("re-exported helper", _PACKAGE, "pkg/filters.py", "tools.half(x) + ", "tools.half(x) - "),
