@@ -1,0 +1,38 @@
+"""`memori show` finds what failed runs left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memori import Stage, workdir
+from memori.cli import main
+from memori.neuro import CommandError, ShellStage
+
+
+def test_failed_runs_are_found_with_what_they_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder and the words of a failed command are shown; finished runs are not."""
+    root = tmp_path / "work" / "sub-01"
+
+    def succeed() -> str:
+        (workdir() / "out.txt").write_text("fine")
+        return str(workdir() / "out.txt")
+
+    Stage(succeed, hash_output=root).run()
+    stage = ShellStage("ls {path}", hash_output=root, stage_name="list")
+    with pytest.raises(CommandError):
+        stage.run("no-such-file")
+    assert 0 == main(["show", str(tmp_path)])
+    told = capsys.readouterr().out
+    assert told.startswith(f"list: {root}/list/")
+    assert "no-such-file" in told
+    assert "succeed" not in told
+
+
+def test_nothing_to_show_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without failures says so."""
+    assert 0 == main(["show", str(tmp_path)])
+    assert f"no failed run below {tmp_path}\n" == capsys.readouterr().out
