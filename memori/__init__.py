@@ -12,14 +12,17 @@ MemoriWarning   what memori does not trust, or could not keep
 The formats and tools of the field are in `memori.neuro`.
 """
 
-from memori.cases import Cases, Failure
 from memori.digest.folder import Folder
 from memori.errors import MemoriError, MemoriWarning, RecordError, StageError
-from memori.pipeline import Pipeline
 from memori.results import Results
 from memori.running import workdir
 from memori.stage import Stage
 from memori.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.cases import Cases, Failure
+    from memori.pipeline import Pipeline
 
 __all__ = [
     "Cases",
@@ -35,3 +38,16 @@ __all__ = [
     "__version__",
     "workdir",
 ]
+
+_LATER = {"Cases": "memori.cases", "Failure": "memori.cases", "Pipeline": "memori.pipeline"}
+
+
+def __getattr__(name: str) -> object:
+    """Import what a script of single stages does without, when it is first asked for."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
