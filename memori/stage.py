@@ -338,14 +338,11 @@ class Stage:
             values = self._execute(inputs, Running(self.stage_name, place, recording.new_folder))
         finally:
             found.code.settle()
-        entry = recording.finish(
-            values,
-            self._outputs.results(values),
-            lambda: self._fingerprint(inputs, store, found),
-        )
-        if entry is None:
-            return Run(inputs, self._outputs.results(values), (self.stage_name,))
-        return Run(inputs, self._restored(entry, store.root), (self.stage_name,))
+        results = self._outputs.results(values)
+        entry = recording.finish(values, results, lambda: self._fingerprint(inputs, store, found))
+        if entry is not None:
+            results = self._restored(entry, store.root)
+        return Run(inputs, results, (self.stage_name,))
 
     def _hit(self, entry: Entry, found: Fingerprint, inputs: dict[str, JSON], store: Store) -> Run:
         if not store.views_show(entry.key):
@@ -385,6 +382,7 @@ class Stage:
         return self._outputs.named(value)
 
     # What kinds of stages differ in
+
     def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
         """Name what counts besides code and inputs; None for what cannot be asked now."""
         return {}

@@ -98,9 +98,11 @@ class Store:
 
     def entries(self, names: str) -> Iterator[Entry]:
         """Yield the sound entries of one set of inputs (whatever the contents of its files)."""
-        folder = f"{self._records}/{names[:16]}"
-        paths = [path for path in _listed(folder) if path.endswith(".json")]
-        for path in sorted(paths, key=_written, reverse=True):
+        yield from self._newest_first(_listed(f"{self._records}/{names[:16]}"))
+
+    def _newest_first(self, paths: list[str]) -> Iterator[Entry]:
+        records = [path for path in paths if path.endswith(".json")]
+        for path in sorted(records, key=_written, reverse=True):
             found = self._read(path)
             if found is not None:
                 yield found
@@ -113,12 +115,7 @@ class Store:
             if found is not None:
                 return found
         folders = [path for path in _listed(self._records) if not path.endswith("/folders")]
-        paths = [path for folder in folders for path in _listed(folder) if path.endswith(".json")]
-        for path in sorted(paths, key=_written, reverse=True):
-            found = self._read(path)
-            if found is not None:
-                return found
-        return None
+        return next(self._newest_first([path for each in folders for path in _listed(each)]), None)
 
     def _read(self, path: str) -> Entry | None:
         try:
@@ -169,7 +166,7 @@ class Store:
         """Note which files, named by inputs, a run of the stage wrote itself."""
         for file in files:
             mark = self._mark(file)
-            os.makedirs(os.path.dirname(mark), exist_ok=True)
+            make_folder(os.path.dirname(mark))
             with open(mark, "a", encoding="ascii"):
                 pass
 
@@ -182,8 +179,10 @@ class Store:
 
     def drop_others(self, entry: Entry, names: str, same: Callable[[Entry], bool]) -> None:
         """Remove the entries that tell of the same run as one that replaces them."""
-        for other in list(self.entries(names)):
-            if other.key != entry.key and same(other):
+        own = self._path(names, entry.key)
+        others = [path for path in _listed(os.path.dirname(own)) if path != own]
+        for other in list(self._newest_first(others)):
+            if same(other):
                 remove_if_there(self._path(names, other.key))
 
     def new_folder(self, found: Fingerprint, *, alone: bool) -> str:
@@ -196,7 +195,7 @@ class Store:
         if alone:
             self._drop_unfinished(found)
         claims = f"{self._records}/folders"
-        os.makedirs(claims, exist_ok=True)
+        make_folder(claims)
         owner = os.path.relpath(self._path(names, key), self.root)
         attempt = 0
         while True:
@@ -318,17 +317,15 @@ class Store:
             If one cannot be written; the entries are not touched.
         """
         with lock(self._records, wait=False) as is_mine:
-            if (
-                is_mine is not False
-            ):  # else another run is just being shown, and is the latest as well
+            # Another run that is just being shown is the latest as well.
+            if is_mine is not False:
                 self._show(entry, names)
 
     def _show(self, entry: Entry, names: str) -> None:
         inputs, outputs, stage = self._views()
+        # The first vouches for the others, so it goes first and comes last.
         for path in (stage, inputs, outputs):
-            remove_if_there(
-                path
-            )  # the first vouches for the others, so it goes first and comes last
+            remove_if_there(path)
         atomic_write(inputs, indented(with_files(entry.inputs, entry.files)))
         atomic_write(outputs, indented(with_files(entry.outputs, entry.artifacts)))
         record = {k: v for k, v in entry.record.items() if k not in _SHOWN_ELSEWHERE}

@@ -71,15 +71,6 @@ class Template:
             return None
         return "".join(str(piece) for piece in first)
 
-    @property
-    def literals(self) -> list[str]:
-        """The arguments that hold no field, in order, without those of optional groups."""
-        return [
-            "".join(str(piece) for piece in part)
-            for part in self.parts
-            if not isinstance(part, Group) and not any(isinstance(piece, Field) for piece in part)
-        ]
-
     def fill(
         self,
         values: Mapping[str, Any],
