@@ -26,8 +26,8 @@ import numpy as np
 
 import memori
 from memori import Stage
-from memori.neuro.arrays import load_array, save_array
-from memori.neuro.natural import arrays_to_disk
+from memori.neuro.data.arrays import load_array, save_array
+from memori.neuro.data.arrays_to_disk import arrays_to_disk
 
 
 def make(number: float, length: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import nibabel as nib
 
 from memori import Pipeline, Stage
 from memori.neuro import ShellStage
-from memori.neuro.command import Stdout
+from memori.neuro.command.stage import Stdout
 
 FSLMATHS = "fslmaths" if shutil.which("fslmaths") else "niimath"
 

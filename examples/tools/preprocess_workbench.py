@@ -7,7 +7,7 @@ import sys
 
 from memori import Pipeline
 from memori.neuro import ShellStage
-from memori.neuro.command import Stdout
+from memori.neuro.command.stage import Stdout
 
 mean = ShellStage(
     "wb_command -volume-reduce {bold} MEAN {mean}",

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
-from memori.neuro import tools
-from memori.neuro.failures import STREAMS, CommandError, keep_evidence
-from memori.neuro.failures import ended as how_ended
-from memori.neuro.process import Listener, run_process
+from memori.neuro.command.errors import STREAMS, CommandError, keep_evidence
+from memori.neuro.command.errors import ended as how_ended
+from memori.neuro.process.run import Listener, run_process
+from memori.neuro.tools import identity as tools
 from memori.running import workdir
 from memori.stage import Stage
 

@@ -55,7 +55,7 @@ def filled(text: str, argument: str) -> str:
     >>> filled("{/.}_brain.nii.gz", "sub-01/sub-01_T1w.nii.gz"), filled("{.}", "a/b.nii")
     ('sub-01_T1w_brain.nii.gz', 'a/b')
     """
-    from memori.neuro.arguments import suffix
+    from memori.neuro.command.fields import suffix
 
     bare = argument[: len(argument) - len(suffix(argument))]
     stands_for = {
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         command = [*command, "{}"]
     from concurrent.futures import ThreadPoolExecutor
 
-    from memori.neuro.process import end_all
+    from memori.neuro.process.run import end_all
 
     pool = ThreadPoolExecutor(arguments.jobs)
     try:

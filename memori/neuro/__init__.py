@@ -10,24 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from memori.neuro.arrays import load_array, save_array
-    from memori.neuro.caching import remember
-    from memori.neuro.cifti import save_cifti
-    from memori.neuro.command import ShellStage
-    from memori.neuro.containers import Container
-    from memori.neuro.dataset import BIDSFile, Dataset
-    from memori.neuro.derivatives import Derivatives
-    from memori.neuro.failures import CommandError
-    from memori.neuro.gifti import save_gifti
-    from memori.neuro.images import save_image
-    from memori.neuro.interface import NipypeStage
-    from memori.neuro.natural import arrays_to_disk
-    from memori.neuro.node import as_interface, as_node
-    from memori.neuro.outputs import Copy, Glob, Optional, Stdout
-    from memori.neuro.surfaces import save_labels, save_metric, save_surface
-    from memori.neuro.tables import load_table, save_table
-    from memori.neuro.workflow import remember_workflow
-    from memori.neuro.workflowstage import as_stage
+    from memori.neuro.bids.dataset import BIDSFile, Dataset
+    from memori.neuro.bids.derivatives import Derivatives
+    from memori.neuro.command.containers import Container
+    from memori.neuro.command.errors import CommandError
+    from memori.neuro.command.outputs import Copy, Glob, Optional, Stdout
+    from memori.neuro.command.stage import ShellStage
+    from memori.neuro.data.arrays import load_array, save_array
+    from memori.neuro.data.arrays_to_disk import arrays_to_disk
+    from memori.neuro.data.cifti import save_cifti
+    from memori.neuro.data.gifti import save_gifti
+    from memori.neuro.data.images import save_image
+    from memori.neuro.data.surfaces import save_labels, save_metric, save_surface
+    from memori.neuro.data.tables import load_table, save_table
+    from memori.neuro.nipype.as_node import as_interface, as_node
+    from memori.neuro.nipype.caching import remember
+    from memori.neuro.nipype.stage import NipypeStage
+    from memori.neuro.nipype.workflow import remember_workflow
+    from memori.neuro.nipype.workflow_stage import as_stage
 
 __all__ = [
     "BIDSFile",
@@ -60,33 +60,33 @@ __all__ = [
 ]
 
 _WHERE = {
-    "BIDSFile": "dataset",
-    "CommandError": "failures",
-    "Container": "containers",
-    "Copy": "outputs",
-    "Dataset": "dataset",
-    "Derivatives": "derivatives",
-    "Glob": "outputs",
-    "NipypeStage": "interface",
-    "Optional": "outputs",
-    "ShellStage": "command",
-    "Stdout": "outputs",
-    "arrays_to_disk": "natural",
-    "as_interface": "node",
-    "as_node": "node",
-    "as_stage": "workflowstage",
-    "load_array": "arrays",
-    "load_table": "tables",
-    "remember": "caching",
-    "remember_workflow": "workflow",
-    "save_array": "arrays",
-    "save_cifti": "cifti",
-    "save_gifti": "gifti",
-    "save_image": "images",
-    "save_labels": "surfaces",
-    "save_metric": "surfaces",
-    "save_surface": "surfaces",
-    "save_table": "tables",
+    "BIDSFile": "bids.dataset",
+    "CommandError": "command.errors",
+    "Container": "command.containers",
+    "Copy": "command.outputs",
+    "Dataset": "bids.dataset",
+    "Derivatives": "bids.derivatives",
+    "Glob": "command.outputs",
+    "NipypeStage": "nipype.stage",
+    "Optional": "command.outputs",
+    "ShellStage": "command.stage",
+    "Stdout": "command.outputs",
+    "arrays_to_disk": "data.arrays_to_disk",
+    "as_interface": "nipype.as_node",
+    "as_node": "nipype.as_node",
+    "as_stage": "nipype.workflow_stage",
+    "load_array": "data.arrays",
+    "load_table": "data.tables",
+    "remember": "nipype.caching",
+    "remember_workflow": "nipype.workflow",
+    "save_array": "data.arrays",
+    "save_cifti": "data.cifti",
+    "save_gifti": "data.gifti",
+    "save_image": "data.images",
+    "save_labels": "data.surfaces",
+    "save_metric": "data.surfaces",
+    "save_surface": "data.surfaces",
+    "save_table": "data.tables",
 }
 
 

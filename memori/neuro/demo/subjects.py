@@ -20,7 +20,7 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 
-from memori.neuro.images import save_image
+from memori.neuro.data.images import save_image
 
 nib: Any = nibabel  # only half of it is typed
 TR = 2.0

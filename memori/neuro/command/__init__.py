@@ -1,0 +1,1 @@
+"""Command lines as stages: templates, outputs, containers, errors."""

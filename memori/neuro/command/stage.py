@@ -1,0 +1,224 @@
+"""Command-line tools as stages.
+
+A `ShellStage` is a stage whose callable runs one command::
+
+    bet = ShellStage("bet {in_file} {brain} -f {frac=0.5} [-m {mask}] [-R]",
+                     outputs={"brain": "{in_file.stem}_brain.nii.gz"})
+
+The words of the template are in `memori.neuro.command.template`, those of the outputs in
+`memori.neuro.command.outputs`. Fields make the signature: the stage above takes in_file, frac, mask
+and R. Where a template cannot say it, a function of the inputs and the outputs' paths returns the
+list of arguments instead; it is called to decide, too, so it must do nothing else.
+
+The command runs in the run's own folder; inputs that name existing files reach it as absolute
+paths, and only their base names and contents count. What else counts is the version of the tool,
+the environment on its suite's list, ``env=``, the contents of folders among the inputs and of
+files that the command line names itself. What it prints is in ``stdout.txt`` and ``stderr.txt``.
+
+Not promised: that a command does not change its inputs (`Copy` is for those that do), and that it
+reads nothing that its command line does not name (say so with ``depends_on=`` and ``uses=``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from memori.digest.files import file_digest, is_file
+from memori.digest.folder import Folder, folder_digest
+from memori.digest.values import strings
+from memori.neuro.command.call import Command, Options, script_place
+from memori.neuro.command.containers import Container, container_of
+from memori.neuro.command.errors import CommandError
+from memori.neuro.command.input_paths import input_paths, is_folder
+from memori.neuro.command.outputs import (
+    Copy,
+    Glob,
+    Optional,
+    Output,
+    Spec,
+    Stdout,
+    output_of,
+)
+from memori.neuro.command.template import parse, parse_name
+from memori.neuro.process.run import note_interrupts
+from memori.neuro.tools import identity as tools
+from memori.stage import Stage
+
+if TYPE_CHECKING:
+    from memori.digest.values import JSON
+
+__all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]
+
+
+class ShellStage(Stage):
+    """A command-line tool given a memory.
+
+    Parameters
+    ----------
+    command : str or callable
+        A template, or a function of inputs and output paths that returns the list of arguments.
+    outputs : str, or mapping of str to str and the like, optional
+        What the command writes, by name (`memori.neuro.command.outputs`); a single one is called
+        ``output``. Without it, what the command prints.
+    hash_output, stage_name, aliases, depends_on, code_version
+        As for `memori.Stage`.
+    timeout : float, optional
+        Seconds after which the command is ended and has failed.
+    env : mapping of str to str, optional
+        Environment variables for it; fields are filled as in a template. They count, by digest.
+    retries : int, optional
+        How often it is tried again when it fails.
+    threads : int, optional
+        How many threads it may use: sets the usual variables and the tool's own option, or fills
+        ``{threads}``. Never counts.
+    container : str, os.PathLike or Container, optional
+        Where it runs: ``"image.sif"``, ``"podman://IMAGE"``, ``"docker://IMAGE"``.
+    link_inputs : bool, optional
+        Give input files as links in the run's folder, for tools that write beside their input.
+    uses : iterable of str, optional
+        Other programs that the command calls; their identity counts too.
+    allow_dash : iterable of str, optional
+        Inputs whose values may begin with ``-``.
+    exit_codes : iterable of int, optional
+        Those that mean success.
+    **static
+        Values for inputs; they win over what a run is given.
+
+    Raises
+    ------
+    TemplateError
+        If the template makes no command.
+    TypeError, ValueError
+        For what else cannot work.
+    """
+
+    _names_files_by: ClassVar[Literal["path", "name"]] = "name"
+    _uncounted: ClassVar[frozenset[str]] = frozenset({"threads"})
+
+    def __init__(
+        self,
+        command: str | Callable[..., Sequence[object]],
+        outputs: Spec | Mapping[str, Spec] | None = None,
+        hash_output: str | os.PathLike[str] | None = None,
+        stage_name: str | None = None,
+        aliases: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+        env: Mapping[str, str | os.PathLike[str]] | None = None,
+        retries: int = 0,
+        threads: int | None = None,
+        container: str | os.PathLike[str] | Container | None = None,
+        link_inputs: bool = False,
+        uses: Iterable[str] = (),
+        allow_dash: Iterable[str] = (),
+        exit_codes: Iterable[int] = (0,),
+        depends_on: Iterable[object] = (),
+        code_version: str | None = None,
+        **static: Any,
+    ) -> None:
+        options = Options(
+            timeout=timeout,
+            env={name: parse_name(os.fspath(text)) for name, text in (env or {}).items()},
+            retries=retries,
+            threads=threads,
+            container=None if container is None else container_of(container),
+            link_inputs=link_inputs,
+            allow_dash=frozenset(allow_dash),
+            exit_codes=tuple(exit_codes),
+        )
+        source = command if callable(command) else parse(command)
+        self.command = Command(source, _outputs_of(outputs), options)
+        self.threads = threads or 1
+        self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
+        if threads is not None and "threads" in self.command.__signature__.parameters:
+            static["threads"] = threads
+        super().__init__(
+            self.command,
+            list(self.command.outputs),
+            hash_output,
+            stage_name,
+            aliases,
+            depends_on=depends_on,
+            code_version=code_version,
+            **static,
+        )
+
+    # What counts besides the template and the inputs
+
+    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        note_interrupts(
+            inputs
+        )  # digests may take minutes, and Ctrl-C holds for what comes after them
+        argv = self.command.rehearse(inputs)
+        further = self.command.further_environment(inputs)
+        environment = {**os.environ, **further} if further else os.environ
+        found: dict[str, JSON] = {}
+        container = self.command.options.container
+        if container is not None:
+            found["container"] = container.identity(environment)
+        else:
+            number = self.command.options.threads
+            ignored = () if number is None else tools.thread_variables(number)
+            for program in (argv[0], *self._uses):
+                found.update(tools.facts(program, environment, ignored=ignored))
+        for name, value in self.command.own_environment(inputs).items():
+            found.setdefault(f"env {name}", hashlib.sha256(os.fsencode(value)).hexdigest())
+        for name, value in inputs.items():
+            if (
+                isinstance(value, (str, list, dict))
+                and name in self.command.__signature__.parameters
+            ):
+                found.update(_folders(name, value))
+        found.update(_named_files(argv, inputs))
+        return found
+
+    def _check(self, inputs: Mapping[str, JSON]) -> None:
+        if self.hash_output is None:
+            note_interrupts(inputs)
+        argv = self.command.rehearse(inputs)
+        environment = {**os.environ, **self.command.further_environment(inputs)}
+        container = self.command.options.container
+        if container is not None:
+            container.require(environment)
+            return
+        for program in (argv[0], *self._uses):
+            tools.require(program, environment)
+
+
+def _outputs_of(given: Spec | Mapping[str, Spec] | None) -> dict[str, Output]:
+    if given is None:
+        given = Stdout()
+    named = given if isinstance(given, Mapping) else {"output": given}
+    if not named:
+        raise ValueError("a command without outputs has nothing to remember; leave outputs away")
+    return {name: output_of(spec) for name, spec in named.items()}
+
+
+def _folders(name: str, value: JSON) -> Iterator[tuple[str, JSON]]:
+    """Digest each folder among the inputs: a command may read all that it holds."""
+    for pointer, text in strings(value, (name,)):
+        if not isinstance(text, Folder) and is_folder(text):
+            place = "".join(f"[{part!r}]" for part in pointer[1:])
+            yield f"folder {name}{place}", folder_digest(text, _identity)
+
+
+def _named_files(argv: Sequence[str], inputs: Mapping[str, JSON]) -> Iterator[tuple[str, JSON]]:
+    """Digest each file that the command line names and the inputs do not: scripts, templates."""
+    script = script_place(argv)
+    named = {
+        path: f"script {os.path.basename(path)}" if place == script else f"file {path}"
+        for place, text in enumerate(argv[1:], 1)
+        for path in (text, text.partition("=")[2])
+        if path[:1] == os.sep and is_file(path)
+    }
+    for path in input_paths(inputs) if named else ():
+        named.pop(path, None)
+    for path, label in named.items():
+        yield label, _identity(path)
+
+
+def _identity(path: str) -> str:
+    return file_digest(path, tools.cache_folder("files")).identity

@@ -1,0 +1,241 @@
+"""NiWrap's tools, remembered: a Styx runner.
+
+NiWrap (https://github.com/styx-api/niwrap) has a typed Python function for each tool of FSL, AFNI,
+ANTs, FreeSurfer, MRtrix3 and Workbench. One line makes memori run them all::
+
+    import niwrap
+    from niwrap import mrtrix
+    from memori.neuro.command.styx import Runner
+
+    niwrap.set_global_runner(Runner("work"))
+    mask = mrtrix.mrthreshold("T1.nii.gz", "mask.nii.gz")
+
+The same command line on the same files is then not run again. A function returns paths before its
+tool has run, so they cannot lie in the run's own folder: they lead through a link beside it
+(``work/NAME/call-...``), which is set to the run's folder when it ran or hit.
+
+Not promised: that the paths of one call keep their content when an input file is changed and the
+same call made again (they name the newest run), and that all files that a tool may write exist:
+NiWrap does not say under which options they do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from memori.digest.folder import Folder
+from memori.neuro.command.containers import Container
+from memori.neuro.command.errors import STREAMS
+from memori.neuro.command.input_paths import absolute
+from memori.neuro.command.outputs import with_companions
+from memori.neuro.command.stage import ShellStage
+from memori.store import file_name
+
+_OPEN, _CLOSE = "\N{LEFT DOUBLE ANGLE BRACKET}", "\N{RIGHT DOUBLE ANGLE BRACKET}"
+
+
+class Metadata(Protocol):
+    """What NiWrap tells of a tool (a `styxdefs.Metadata`)."""
+
+    @property
+    def id(self) -> str:
+        """Its own name in NiWrap."""
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+
+    @property
+    def container_image_tag(self) -> str | None:
+        """An image that has it."""
+
+
+class Runner:
+    """Runs NiWrap's tools as stages.
+
+    Parameters
+    ----------
+    hash_output : str or os.PathLike
+        The folder in which they are remembered.
+    container : str or Container, optional
+        Where they run; ``"docker://"`` and ``"podman://"`` alone stand for the image that NiWrap
+        names for each tool.
+    **options
+        Further keywords of `memori.neuro.ShellStage`: timeout, env, retries, threads, ...
+    """
+
+    def __init__(
+        self,
+        hash_output: str | os.PathLike[str],
+        *,
+        container: str | Container | None = None,
+        **options: Any,
+    ) -> None:
+        self.hash_output = os.path.abspath(hash_output)
+        self._container = container
+        self._options = options
+
+    def __repr__(self) -> str:
+        return f"Runner({self.hash_output!r})"
+
+    def start_execution(self, metadata: Metadata) -> Execution:
+        """Begin a call of a tool."""
+        container = self._container
+        if isinstance(container, str) and container.endswith("://"):
+            if metadata.container_image_tag is None:
+                raise ValueError(f"NiWrap names no image for {metadata.name}; give one")
+            container += metadata.container_image_tag
+        stage = ShellStage(
+            _argv,
+            {"folder": _RunFolder()},
+            self.hash_output,
+            file_name(metadata.id),
+            container=container,
+            **self._options,
+        )
+        return Execution(stage, metadata, self.hash_output)
+
+
+class Execution:
+    """One call of a tool; NiWrap tells it of the inputs, then of the outputs, then to run.
+
+    Attributes
+    ----------
+    stage : ShellStage
+        What remembers the call; its `state` tells whether the tool was executed.
+    """
+
+    def __init__(self, stage: ShellStage, metadata: Metadata, root: str) -> None:
+        self.stage = stage
+        self._metadata = metadata
+        self._root = root
+        self._params: Mapping[str, Any] = {}
+        self._files: dict[str, None] = {}
+        self._copies: dict[str, str] = {}
+
+    def params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Take note of the parameters."""
+        self._params = params
+        return params
+
+    def input_file(
+        self,
+        host_file: str | os.PathLike[str],
+        *,
+        resolve_parent: bool = False,
+        mutable: bool = False,
+    ) -> str:
+        """Return the path under which the tool finds an input."""
+        path = os.path.abspath(host_file)
+        if mutable:
+            return self._copy_name(path)
+        self._files[path] = None
+        if resolve_parent:  # a prefix: all files that begin with it are inputs
+            above, prefix = os.path.split(path)
+            names = sorted(os.listdir(above)) if os.path.isdir(above) else []
+            beside = [os.path.join(above, name) for name in names if name.startswith(prefix)]
+            self._files.update(dict.fromkeys(beside))
+        return path
+
+    def _copy_name(self, path: str) -> str:
+        if path not in self._copies:
+            name, taken = os.path.basename(path), set(self._copies.values())
+            self._copies[path] = f"{len(taken)}-{name}" if name in taken else name
+        return self._copies[path]
+
+    def output_file(self, local_file: str, *, optional: bool = False) -> Path:
+        """Return where an output will be found."""
+        return Path(self._link(), local_file)
+
+    def mutable_copy(self, host_file: str | os.PathLike[str]) -> Path:
+        """Return where the changed copy of an input will be found."""
+        return self.output_file(self._copy_name(os.path.abspath(host_file)))
+
+    def _link(self) -> str:
+        told = [self._metadata.id, self._params, list(self._files), list(self._copies)]
+        digest = hashlib.sha256(json.dumps(told, default=_by_path).encode()).hexdigest()
+        return os.path.join(self._root, self.stage.stage_name, f"call-{digest[:16]}")
+
+    def run(
+        self,
+        cargs: list[str],
+        *,
+        handle_stdout: Callable[[str], None] | None = None,
+        handle_stderr: Callable[[str], None] | None = None,
+    ) -> None:
+        """Run the tool, unless this call is remembered, and hand on what it prints."""
+        files = [Folder(path) if os.path.isdir(path) else path for path in self._files]
+        words = [_with_marks(word, files) for word in cargs]
+        results = self.stage.run(command=json.dumps(words), files=files, copies=list(self._copies))
+        _point(self._link(), results["folder"])
+        for name, handle in zip(STREAMS, (handle_stdout, handle_stderr), strict=True):
+            if handle is not None:
+                with open(os.path.join(results["folder"], name), errors="replace") as file:
+                    for line in file:
+                        handle(line.removesuffix("\n"))
+
+
+class _RunFolder:
+    """All that the tool leaves in the run's folder."""
+
+    fields = ()
+
+    def __repr__(self) -> str:
+        return "RunFolder()"
+
+    def place(self, name: str, values: Mapping[str, Any]) -> str:
+        return os.curdir
+
+    def prepare(self, path: str, values: Mapping[str, Any]) -> None:
+        """Put the copies there that the tool changes in place."""
+        taken: dict[str, str] = {}
+        for source in values["copies"]:
+            name = os.path.basename(source)
+            name = f"{len(taken)}-{name}" if name in taken.values() else name
+            taken[source] = name
+            shutil.copyfile(source, os.path.join(path, name))
+            for other in with_companions(source)[1:]:
+                shutil.copyfile(other, os.path.join(path, os.path.basename(other)))
+
+    def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Folder:
+        return Folder(folder)
+
+
+def _argv(command: str, files: list[str], copies: list[str]) -> list[str]:
+    """Return the command line; each mark in it stands for one of the files."""
+    words = json.loads(command)
+    for place, path in enumerate(files):
+        words = [word.replace(f"{_OPEN}{place}{_CLOSE}", path) for word in words]
+    return [str(word) for word in words]
+
+
+def _with_marks(word: str, files: list[str]) -> str:
+    """Replace paths by marks: a file counts by its content and base name only."""
+    for path in sorted(files, key=len, reverse=True):
+        word = word.replace(path, f"{_OPEN}{files.index(path)}{_CLOSE}")
+    return word
+
+
+def _by_path(value: object) -> str:
+    """Make text of the paths among the parameters."""
+    return absolute(str(value)) if isinstance(value, os.PathLike) else repr(value)
+
+
+def _point(link: str, folder: str) -> None:
+    """Let a link lead to a folder, in one step."""
+    target = os.path.relpath(folder, os.path.dirname(link))
+    if os.path.islink(link) and os.readlink(link) == target:
+        return
+    partial = f"{link}.{os.urandom(6).hex()}.partial"
+    os.symlink(target, partial)
+    try:
+        os.replace(partial, link)
+    except BaseException:
+        os.unlink(partial)
+        raise

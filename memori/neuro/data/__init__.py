@@ -1,0 +1,1 @@
+"""Arrays, images, surfaces and tables as files: saving, loading, and by annotation."""

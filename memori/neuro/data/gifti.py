@@ -1,0 +1,126 @@
+"""What the GIFTI files of memori.neuro have in common: writing, reading a model, checking arrays.
+
+GIFTI stores float32, int32 and uint8, nothing else. Other dtypes are converted only where no value
+changes (float64 coordinates that FreeSurfer's float32 file held, int64 vertex numbers); results
+that would be rounded need ``dtype=numpy.float32``, so that the rounding is written in the script.
+
+The files hold what is given and the few metadata that say which structure they lie on. No dates,
+user names or file names: equal arrays make equal bytes (gzip-compressed inside; not promised: by
+another version of zlib).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, BinaryIO
+
+import nibabel
+import nibabel.gifti
+import numpy as np
+import numpy.typing as npt
+
+from memori.neuro.data.dtypes import Array, as_array, asked, exact
+from memori.neuro.data.saving import save, suffix_of
+
+gii: Any = nibabel.gifti  # only half of it is typed
+Gifti = nibabel.GiftiImage | str | os.PathLike[str]
+
+STRUCTURE = "AnatomicalStructurePrimary"
+_ROUND = "pass dtype=numpy.float32 to round them"
+
+
+def save_gifti(image: nibabel.GiftiImage, path: str | os.PathLike[str] | None = None) -> str:
+    """Save a nibabel GIFTI image as it is.
+
+    Parameters
+    ----------
+    image : nibabel GiftiImage
+        Its arrays must be float32, int32 or uint8.
+    path : str or os.PathLike, optional
+        A name in ``.gii``. By default ``image.gii`` in the folder of the running stage.
+
+    Returns
+    -------
+    str
+        The path.
+    """
+    return write_gifti(image, path, "image.gii", "save_gifti")
+
+
+def write_gifti(
+    image: nibabel.GiftiImage, path: str | os.PathLike[str] | None, default: str, caller: str
+) -> str:
+    """Write an image to `path`, or to a name like `default` in the run's folder."""
+    if path is not None:
+        suffix_of(path, (".gii",), caller)
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(image.to_xml())
+
+    return save(write, path, default=default, caller=caller)
+
+
+# Arrays ----------------------------------------------------------------------------------------
+
+
+def shaped(values: npt.ArrayLike, shape: tuple[int | None, ...], what: str, caller: str) -> Array:
+    """Return the values as an array of the given shape (None: any length), or raise ValueError."""
+    array = as_array(values, caller)
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, got) for wanted, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"{caller}: expected {what}, got shape {array.shape}")
+    return np.ascontiguousarray(array)
+
+
+def float32(array: Array, dtype: npt.DTypeLike | None, caller: str) -> Array:
+    """Return the array as float32; rounded only if `dtype` says so."""
+    if dtype is None:
+        return exact(array, np.float32, caller=caller, remedy=_ROUND)
+    if np.dtype(dtype) != np.float32:
+        raise TypeError(f"{caller}: GIFTI coordinates are float32, got dtype={dtype!r}")
+    return asked(array, np.float32, caller=caller)
+
+
+def storable(array: Array, dtype: npt.DTypeLike | None, caller: str) -> Array:
+    """Convert to one of GIFTI's three types: unasked, to the one that holds every value."""
+    storable = (np.float32, np.int32, np.uint8)
+    if dtype is not None:
+        if np.dtype(dtype) not in storable:
+            raise TypeError(f"{caller}: GIFTI holds float32, int32 and uint8, got {dtype!r}")
+        return asked(array, dtype, caller=caller, remedy="choose another dtype")
+    if array.dtype in storable:
+        return array
+    wanted = {"b": np.uint8, "i": np.int32, "u": np.int32}.get(array.dtype.kind, np.float32)
+    return exact(array, wanted, caller=caller, remedy=_ROUND)
+
+
+def check_vertices(number: int, model: Any, caller: str) -> None:
+    """Raise ValueError unless the model has this number of vertices."""
+    there = model.darrays[0].dims[0] if model is not None and model.darrays else number
+    if number != there:
+        raise ValueError(
+            f"{caller}: {number} vertices, but like has {there}: they lie on different surfaces"
+        )
+
+
+# What is said about them -----------------------------------------------------------------------
+
+
+def loaded(like: Gifti | None) -> Any:
+    """Return the GIFTI image that serves as a model, loaded if it is a path."""
+    if like is None or isinstance(like, nibabel.GiftiImage):
+        return like
+    image = nibabel.load(like)
+    if not isinstance(image, nibabel.GiftiImage):
+        raise TypeError(f"like: expected a GIFTI file, got {type(image).__name__}: {like!s}")
+    return image
+
+
+def on_structure(structure: str | None, model: Any) -> Any:
+    """Make the metadata that name the structure: the one given, else that of the model."""
+    if structure is None and model is not None:
+        places = [model.meta, *(array.meta for array in model.darrays)]
+        structure = next((meta[STRUCTURE] for meta in places if STRUCTURE in meta), None)
+    return gii.GiftiMetaData({} if structure is None else {STRUCTURE: structure})

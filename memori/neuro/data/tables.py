@@ -1,0 +1,201 @@
+"""Tables on disk, as BIDS has them: ``.tsv``.
+
+One header line, tabs between cells, ``n/a`` for what is missing, UTF-8, a newline at the end, no
+quoting: a cell that would need it (a tab or a line break in a text) is an error. A float is
+written with the fewest digits that give the same 64-bit float back, bool as true and false, times
+as in ISO 8601.
+
+Not promised: types. A ``.tsv`` holds text, and whoever reads it guesses: ``"01"`` comes back as the
+number 1 from most readers (`load_table` takes ``text=`` for the columns that it must not guess),
+and an integer column with gaps as floats.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from memori.neuro.data.saving import save, suffix_of
+
+_BREAKS = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+def save_table(
+    columns: Mapping[str, Iterable[Any]] | Any, path: str | os.PathLike[str] | None = None
+) -> str:
+    r"""Save a table as a BIDS ``.tsv`` file.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence, or pandas.DataFrame
+        Columns of equal length by name: texts, numbers, bool, dates and times; None, NaN, NaT and
+        `pandas.NA` are missing. A DataFrame's index, if it has a name, becomes the first column.
+    path : str or os.PathLike, optional
+        A name in ``.tsv``. By default ``table.tsv`` in the folder of the running stage, and
+        ``table-2.tsv`` and so on for further ones.
+
+    Returns
+    -------
+    str
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If columns differ in length, names repeat, or a text is empty or holds a tab or line break.
+    TypeError
+        If a cell holds anything else.
+    MemoriError
+        If no path is given and no stage is running.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> events = {"onset": [0.0, 12.5], "trial_type": ["go", None]}
+    >>> path = save_table(events, f"{folder.name}/events.tsv")
+    >>> print(open(path).read().replace("\t", " | "))
+    onset | trial_type
+    0.0 | go
+    12.5 | n/a
+    <BLANKLINE>
+    """
+    if path is not None:
+        suffix_of(path, (".tsv",), "save_table")
+    named = _columns(columns)
+    texts = [
+        [_text(cell, name, row) for row, cell in enumerate(cells)] for name, cells in named.items()
+    ]
+    lengths = {name: len(cells) for name, cells in zip(named, texts, strict=True)}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"save_table: columns of one length expected, got {lengths}")
+    lines = ["\t".join(named), *("\t".join(row) for row in zip(*texts, strict=True))]
+    content = ("\n".join(lines) + "\n").encode()
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(content)
+
+    return save(write, path, default="table.tsv", caller="save_table")
+
+
+def load_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Any:
+    """Load a BIDS ``.tsv`` file as a pandas DataFrame.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+    text : sequence of str, optional
+        Columns to be left as texts, such as ``["participant_id"]`` for labels like 01.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``n/a``, and nothing else, as missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = save_table({"subject": ["01", "02"], "age": [31, None]}, f"{folder.name}/a.tsv")
+    >>> load_table(path, text=["subject"])["subject"].tolist()
+    ['01', '02']
+    """
+    import csv
+
+    import pandas
+
+    # From version 3 on, reading a float back exactly is what pandas does anyway.
+    old = int(pandas.__version__.partition(".")[0]) < 3
+    return pandas.read_csv(
+        os.fspath(path),
+        sep="\t",
+        quoting=csv.QUOTE_NONE,
+        na_values=["n/a"],
+        keep_default_na=False,
+        float_precision="round_trip" if old else None,
+        dtype=dict.fromkeys(text, str),
+        encoding="utf-8",
+    )
+
+
+def _columns(table: Any) -> dict[str, Iterable[Any]]:
+    """Return the columns by name, in order."""
+    if type(table).__module__.partition(".")[0] == "pandas":
+        pairs = _pandas_columns(table)
+    elif isinstance(table, Mapping):
+        pairs = [(name, _cells(name, cells)) for name, cells in table.items()]
+    else:
+        raise TypeError(
+            f"save_table: expected columns by name (a dict or a pandas DataFrame), got "
+            f"{type(table).__name__}"
+        )
+    if not pairs:
+        raise ValueError("save_table: a table needs at least one column")
+    named = dict(pairs)
+    for name in named:
+        if not isinstance(name, str) or not name or any(c in name for c in _BREAKS):
+            raise ValueError(f"save_table: a column's name is a text on one line, got {name!r}")
+    if len(named) != len(pairs):
+        raise ValueError(f"save_table: column names must differ, got {[n for n, _ in pairs]}")
+    return named
+
+
+def _pandas_columns(table: Any) -> list[tuple[str, Iterable[Any]]]:
+    if not hasattr(table, "columns"):
+        table = table.to_frame()
+    names = [name for name in table.index.names if name is not None]
+    if len(names) == table.index.nlevels:
+        table = table.reset_index()
+    elif not table.index.equals(type(table.index)(range(len(table)))):
+        raise ValueError(
+            "save_table: the index has no name, and a .tsv has no place for it: name it "
+            "(frame.rename_axis('subject')) or drop it (frame.reset_index(drop=True))"
+        )
+    return [(name, table.iloc[:, place]) for place, name in enumerate(table.columns)]
+
+
+def _cells(name: object, cells: Any) -> Any:
+    if isinstance(cells, (str, bytes, Mapping)) or not hasattr(cells, "__iter__"):
+        raise TypeError(
+            f"save_table: column {name!r} is a {type(cells).__name__}: expected a sequence"
+        )
+    if getattr(cells, "ndim", 1) != 1:
+        raise ValueError(f"save_table: column {name!r} has shape {cells.shape}: expected (n,)")
+    return cells
+
+
+def _text(cell: Any, column: str, row: int) -> str:
+    if cell is None or _is_missing(cell):
+        return "n/a"
+    if isinstance(cell, str):
+        if cell and not any(c in cell for c in _BREAKS):
+            return cell
+        wrong = "holds a tab or line break" if cell else "is empty (None stands for missing)"
+        raise ValueError(f"save_table: column {column!r}, row {row}: the text {cell!r} {wrong}")
+    if isinstance(cell, (bool, np.bool_)):
+        return "true" if cell else "false"
+    if isinstance(cell, (int, np.integer)):
+        return str(int(cell))
+    if isinstance(cell, (float, np.floating)) and float(cell) == cell:
+        return repr(float(cell))
+    if isinstance(cell, np.datetime64):
+        return str(cell)
+    if isinstance(cell, (datetime.date, datetime.time)):
+        return cell.isoformat()
+    raise TypeError(
+        f"save_table: column {column!r}, row {row}: a {type(cell).__name__} is no text, number, "
+        "bool or date: convert it first"
+    )
+
+
+def _is_missing(cell: Any) -> bool:
+    """Whether a cell is NaN, NaT or pandas.NA (which alone cannot say if it equals itself)."""
+    try:
+        return bool(cell != cell)
+    except (TypeError, ValueError):
+        return type(cell).__name__ == "NAType"

@@ -1,0 +1,1 @@
+"""The bridges to Nipype: interfaces as stages, stages as nodes, workflows remembered."""

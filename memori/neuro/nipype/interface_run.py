@@ -1,0 +1,245 @@
+"""One run of an interface: a fresh instance, in its own folder, to outputs or a clear error.
+
+Nipype's own `run` does the work (checks, hooks, the reading of outputs). What it would run through
+its `run_command`, `memori.neuro.process.run` runs instead: what is printed goes to files, nothing
+survives the run, and neither a poll nor a garbage collection slows it down. A class that is put
+between the interface's class and `CommandLine` does this, so that what a subclass adds to
+``_run_interface`` still happens.
+
+A command that exits with a code other than those that its interface calls right is an error,
+although Nipype goes on and only notes it.
+
+Not promised: commands that a Python interface starts by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import time
+from typing import Any
+
+from nipype.interfaces.base import CommandLine, Interface, isdefined
+from nipype.interfaces.base.specs import get_filecopy_info
+from nipype.interfaces.io import DataSink
+from nipype.utils.filemanip import copyfile
+
+from memori.errors import MemoriError
+from memori.neuro.command.errors import ended
+from memori.neuro.nipype.cloning import Recipe
+from memori.neuro.nipype.traits import assign, outputs_of
+from memori.neuro.process.run import run_process
+from memori.neuro.tools import identity as tools
+
+_kinds: dict[type, type] = {}
+
+
+class InterfaceError(MemoriError):
+    """The command of an interface failed.
+
+    Attributes
+    ----------
+    interface : str
+        Name of the interface's class.
+    cmdline : str
+        The command line.
+    code : int
+        Its exit code, minus the number of the signal that killed it.
+    folder : str
+        Where it ran; what it left is there.
+    stdout, stderr : str
+        All that it printed.
+    """
+
+    def __init__(self, interface: str, runtime: Any, reason: str) -> None:
+        self.interface = interface
+        self.cmdline = str(runtime.cmdline)
+        self.code = int(runtime.returncode)
+        self.folder = str(runtime.cwd)
+        self.stdout = getattr(runtime, "stdout", None) or ""
+        self.stderr = getattr(runtime, "stderr", None) or getattr(runtime, "merged", None) or ""
+        stream = "stderr" if self.stderr.strip() else "stdout"
+        printed = getattr(self, stream).splitlines() or ["nothing was printed"]
+        lines = [
+            f"{interface} {reason}",
+            f"  $ {self.cmdline}",
+            f"  folder: {self.folder}",
+            f"  {stream}: {printed[0]}",
+            *(f"          {line}" for line in printed[1:]),
+        ]
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[InterfaceError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
+    """Make an error again in the process that hears of it."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
+
+
+class _Launched(CommandLine):  # type: ignore[misc]
+    """Stands between an interface's class and `CommandLine`, and runs its command line."""
+
+    _memori_runtime: Any = None
+
+    def _run_interface(self, runtime: Any, correct_return_codes: tuple[int, ...] = (0,)) -> Any:
+        self._ldd = False  # asks `ldd` at each run, for a record that is not kept
+        self._memori_runtime = runtime
+        if self.terminal_output.startswith("file"):  # the file is an output of the interface
+            self._memori_runtime = super()._run_interface(runtime, correct_return_codes)
+            return self._memori_runtime
+        try:
+            runtime.cmdline = self.cmdline
+        except Exception as error:
+            raise RuntimeError("Error raised when interpolating the command line") from error
+        runtime.environ.update(self._get_environ())
+        runtime.success_codes = correct_return_codes
+        program = command_of(self)
+        runtime.command_path = tools.require(program, runtime.environ)
+        runtime.dependencies = "<skipped>"
+        _launch(runtime)
+        return runtime
+
+
+def command_of(interface: Any) -> str:
+    """Return the program that an interface calls."""
+    return shlex.split(interface._cmd_prefix + interface.cmd)[0]
+
+
+def _launch(runtime: Any) -> None:
+    """Run the command line as Nipype does, through a shell: interfaces rely on one."""
+    streams = [_free(os.path.join(str(runtime.cwd), name)) for name in ("stdout", "stderr")]
+    result = run_process(
+        ["/bin/sh", "-c", runtime.cmdline],
+        executable="/bin/sh",
+        folder=str(runtime.cwd),
+        stdout=streams[0],
+        stderr=streams[1],
+        environment={str(name): str(value) for name, value in runtime.environ.items()},
+    )
+    runtime.returncode = result.code
+    printed = []
+    for path in streams:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            printed.append("\n".join(file.read().splitlines()))
+    runtime.stdout, runtime.stderr = printed
+    runtime.merged = "\n".join(text for text in printed if text)
+
+
+def _free(path: str) -> str:
+    """Return a name for a stream's file that another command of the same run has not taken."""
+    number, name = 1, f"{path}.txt"
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path}-{number}.txt"
+    return name
+
+
+def launched(kind: type) -> type:
+    """Return an interface's class as one whose commands memori runs."""
+    if kind not in _kinds:
+        made = kind
+        if issubclass(kind, CommandLine):
+            parents = (_Launched,) if kind is CommandLine else (kind, _Launched)
+            try:
+                made = type(kind.__name__, parents, {"__module__": kind.__module__})
+            except TypeError:  # an order of bases that leaves no room
+                made = kind
+        _kinds[kind] = made
+    return _kinds[kind]
+
+
+def run_interface(
+    recipe: Recipe, inputs: dict[str, Any], folder: str, origin: str
+) -> dict[str, Any]:
+    """Run an interface in the current folder and return its outputs.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        How to make it.
+    inputs : dict
+        Trait values that replace those of the recipe.
+    folder : str
+        The current folder, empty.
+    origin : str
+        The folder that relative paths of inputs refer to.
+
+    Raises
+    ------
+    InterfaceError
+        If its command fails.
+    Exception
+        What a Python interface raises.
+    """
+    interface = recipe.make(launched(recipe.kind))
+    assign(interface, {**recipe.values, **inputs}, origin)
+    _bring_files(interface, folder)
+    began = time.monotonic()
+    try:
+        result = interface.run(cwd=folder, ignore_exception=False)
+    except Exception as error:
+        _reject_failed(interface, getattr(interface, "_memori_runtime", None), began, error)
+        raise
+    _reject_failed(interface, result.runtime, began, None)
+    if isinstance(interface, DataSink):
+        part_links(result.outputs.out_file if isdefined(result.outputs.out_file) else [])
+    return outputs_of(result.outputs, folder)
+
+
+def _reject_failed(
+    interface: Interface, runtime: Any, began: float, cause: Exception | None
+) -> None:
+    """Raise if a command ended with a code that its interface does not call right."""
+    code = getattr(runtime, "returncode", None)
+    if code is None or not hasattr(runtime, "cmdline"):
+        return
+    if code in getattr(runtime, "success_codes", (0,)):
+        return
+    reason = ended(code, time.monotonic() - began, timed_out=False)
+    raise InterfaceError(type(interface).__name__, runtime, reason) from cause
+
+
+def _bring_files(interface: Interface, folder: str) -> None:
+    """Copy or link the files that the interface wants to have beside it."""
+    for wish in get_filecopy_info(interface):
+        value = interface.inputs.trait_get().get(wish["key"])
+        if value:
+            setattr(interface.inputs, wish["key"], _brought(value, folder, wish["copy"]))
+
+
+def _brought(value: Any, folder: str, copy: bool) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(_brought(part, folder, copy) for part in value)
+    if isinstance(value, str) and os.path.isfile(value):
+        target = os.path.join(folder, os.path.basename(value))
+        return copyfile(os.path.abspath(value), target, copy=copy, create_new=True)
+    return value
+
+
+def part_links(paths: Any) -> None:
+    """Make each file its own where it shares its content with another name (a hard link).
+
+    A sink that shares its files with the memory would let an edit of the one change the other.
+    """
+    for path in [paths] if isinstance(paths, str) else paths:
+        if os.path.isdir(path):
+            for above, _, names in os.walk(path):
+                part_links([os.path.join(above, name) for name in names])
+        elif os.path.isfile(path) and not os.path.islink(path) and os.stat(path).st_nlink > 1:
+            _part_link(path)
+
+
+def _part_link(path: str) -> None:
+    partial = os.path.join(os.path.dirname(path), f".{os.urandom(6).hex()}.partial")
+    try:
+        shutil.copy2(path, partial)
+        os.replace(partial, path)
+    except BaseException:
+        if os.path.lexists(partial):
+            os.unlink(partial)
+        raise

@@ -1,0 +1,344 @@
+"""The memory of a workflow's nodes: from a node's folder to an entry and back.
+
+A node runs as it always did, in its own folder of the workflow's base folder. Then what it made is
+kept: its files, in ``hash_output/NAME/KEY8/``, and its outputs, in an entry. On a hit, in whatever
+base folder, the files are put back where the node would have made them, with the result file that
+Nipype's other parts read. A note per node folder says what was put there, so that a folder that is
+as it was left is not touched.
+
+Files are hard-linked where the file system can and copied where it cannot; an edit of a linked
+file changes memori's copy, and its digest tells. An output that is one of the inputs is kept as
+just that, so that it follows the input to another folder.
+
+Not promised: paths of a base folder inside the content of files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from nipype.interfaces.base import Bunch, Interface, isdefined, traits
+
+from memori.artifacts import spelled_values
+from memori.digest.files import file_digest, is_file, stat_of
+from memori.digest.values import copy_json
+from memori.files import atomic_write, lock
+from memori.neuro.nipype.trait_json import from_plain, to_plain
+from memori.store import Store
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from memori.digest.values import JSON
+    from memori.entry import Entry
+
+_OF_NIPYPE = ("_0x*.json", "result_*.pklz", "_inputs.pklz", "_node.pklz", ".proc-*", "provenance.*")
+_FOLDERS_OF_NIPYPE = ("_report", "_nipype", "mapflow")
+_RUNTIME = ".runtime.json"
+_OF_EVERY_RUN = (
+    "duration",
+    "endTime",
+    "hostname",
+    "interface",
+    "platform",
+    "returncode",
+    "startTime",
+    "version",
+)
+_KEPT_OF_RUNTIME = (*_OF_EVERY_RUN, "cmdline", "command_path", "merged", "stderr", "stdout")
+
+
+class NodeStore(Store):
+    """A store without files that describe the latest run: nodes have one result each."""
+
+    __slots__ = ()
+
+    def views_show(self, key: str) -> bool:
+        """Tell that there is nothing to write."""
+        return True
+
+    def show(self, entry: Entry, names: str) -> None:
+        """Write nothing."""
+
+    def latest(self) -> Entry | None:
+        """Return None: among the runs of many nodes the latest says nothing."""
+        return None
+
+
+class Place:
+    """A node's folder, and the note of what was put there.
+
+    Parameters
+    ----------
+    root : str
+        The folder of the memory.
+    folder : str
+        The node's folder.
+    """
+
+    def __init__(self, root: str, folder: str) -> None:
+        self.folder = folder
+        name = sha256(os.fsencode(folder)).hexdigest()[:32]
+        self._note = os.path.join(root, ".memori", "nodes", f"{name}.json")
+
+    def lock(self) -> AbstractContextManager[bool | None]:
+        """Hold the folder, so that two processes do not work in it at once."""
+        return lock(f"{self._note[:-5]}.lock")
+
+    def read(self) -> dict[str, Any] | None:
+        """Return the note, if there is a sound one."""
+        try:
+            with open(self._note, encoding="ascii") as file:
+                note = json.load(file)
+            note["key"], note["needed"], note["passed"], note["files"].items()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return note  # type: ignore[no-any-return]
+
+    def write(self, key: str, needed: list[str], paths: list[str], passed: list[str]) -> None:
+        """Note what lies here.
+
+        Parameters
+        ----------
+        key : str
+            Of the entry.
+        needed : list of str
+            The outputs that the workflow needs; empty for all.
+        paths : list of str
+            The files.
+        passed : list of str
+            The inputs that are outputs, too.
+        """
+        files = {
+            os.path.relpath(path, self.folder): stat_of(os.stat(path))
+            for path in paths
+            if os.path.isfile(path)
+        }
+        os.makedirs(os.path.dirname(self._note), exist_ok=True)
+        note: dict[str, Any] = {
+            "folder": self.folder,
+            "key": key,
+            "needed": needed,
+            "passed": passed,
+        }
+        note["files"] = files
+        atomic_write(self._note, json.dumps(note).encode("ascii"))
+
+    def changed(self, note: Mapping[str, Any]) -> list[str]:
+        """List the noted files that are not as they were left."""
+        return [name for name, stat in note["files"].items() if not self._is_as(name, stat)]
+
+    def _is_as(self, name: str, stat: list[int]) -> bool:
+        try:
+            return list(stat_of(os.stat(f"{self.folder}/{name}"))) == stat
+        except OSError:
+            return False
+
+
+def was_edited(place: Place, names: list[str], kept: str, memo: str) -> bool:
+    """Tell whether a file of a node's folder now has another content than memori's copy."""
+    for name in names:
+        here, there = os.path.join(place.folder, name), os.path.join(kept, name)
+        both = is_file(here) and is_file(there)
+        if both and file_digest(here, memo).identity != file_digest(there, memo).identity:
+            return True
+    return False
+
+
+# Writing down
+
+
+def outputs_to_plain(
+    outputs: Any, passed: Mapping[str, JSON], folder: str, kept: str
+) -> dict[str, JSON]:
+    """Return the defined outputs of a node as JSON.
+
+    Parameters
+    ----------
+    outputs : spec
+        Of the node's interface.
+    passed : dict
+        The paths among its inputs, as `paths_in` found them before it ran.
+    folder, kept : str
+        The node's folder, and memori's, whose paths replace its paths.
+
+    Raises
+    ------
+    NotPlainError
+        If an output cannot be written down.
+    """
+
+    def text(value: str) -> JSON:
+        if value == folder or value.startswith(folder + os.sep):
+            return kept + value[len(folder) :]
+        if value in passed:
+            return {"memori": "input", "at": passed[value]}
+        if folder in value:
+            return {"memori": "text", "parts": value.split(folder)}
+        return value
+
+    return {
+        name: to_plain(getattr(outputs, name), text)
+        for name in outputs.copyable_trait_names()
+        if isdefined(getattr(outputs, name))
+    }
+
+
+def paths_in(inputs: Any) -> dict[str, list[str | int]]:
+    """Return each absolute path among the inputs with the first place where it stands."""
+    found: list[tuple[str, list[str | int]]] = []
+
+    def walk(value: Any, at: list[str | int]) -> None:
+        if isinstance(value, str):
+            if value[:1] == "/" and os.path.lexists(value):
+                found.append((value, at))
+        elif isinstance(value, (list, tuple)):
+            for place, part in enumerate(value):
+                walk(part, [*at, place])
+        elif isinstance(value, dict):  # a DataSink's inputs
+            for key, part in value.items():
+                walk(part, [*at, key])
+
+    for name in inputs.copyable_trait_names():
+        value = getattr(inputs, name)
+        if isdefined(value):
+            walk(value, [name])
+    return dict(reversed(found))
+
+
+def references(value: JSON) -> Iterator[list[str | int]]:
+    """Yield where the inputs stand that are outputs, too."""
+    if isinstance(value, list):
+        for part in value:
+            yield from references(part)
+    elif isinstance(value, dict):
+        if value.get("memori") == "input":
+            yield value["at"]
+        else:
+            for part in value.values():
+                yield from references(part)
+
+
+def passed_on(outputs: Mapping[str, JSON], inputs: Any) -> list[str]:
+    """Return the inputs that are outputs, too, as they are now."""
+    return [str(_input_at(inputs, place)) for place in references(outputs)]
+
+
+def _input_at(inputs: Any, place: list[str | int]) -> Any:
+    found: Any = getattr(inputs, str(place[0]))
+    for part in place[1:]:
+        found = found[part]
+    return found
+
+
+def outputs_from_plain(
+    interface: Interface, values: Mapping[str, JSON], kept: str, folder: str
+) -> Any:
+    """Return the outputs that `outputs_to_plain` wrote, for a node in `folder`.
+
+    Parameters
+    ----------
+    interface : nipype Interface
+        With its inputs.
+    values : dict
+        What was written.
+    kept, folder : str
+        Memori's folder, and the node's.
+    """
+
+    def text(value: str) -> str:
+        inside = value == kept or value.startswith(kept + os.sep)
+        return folder + value[len(kept) :] if inside else value
+
+    def marked(value: JSON) -> Any:
+        if value["memori"] == "text":
+            return folder.join(value["parts"])
+        return _input_at(interface.inputs, value["at"])
+
+    outputs = interface._outputs()
+    if outputs is None:
+        return None
+    for name, value in values.items():
+        if name not in outputs.copyable_trait_names():
+            outputs.add_trait(name, traits.Any)
+        setattr(outputs, name, from_plain(copy_json(value), text, marked))
+    return outputs
+
+
+def keep_runtime(runtime: Any, kept: str, folder: str) -> None:
+    """Write what is known of a run beside its files; no environment, which may hold secrets."""
+    told = {name: getattr(runtime, name, None) for name in _KEPT_OF_RUNTIME}
+    facts = {
+        name: value.replace(folder, "\0") if isinstance(value, str) else value
+        for name, value in told.items()
+        if isinstance(value, (str, int, float))
+    }
+    with open(os.path.join(kept, _RUNTIME), "w", encoding="ascii") as file:
+        json.dump(facts, file)
+
+
+def recall_runtime(kept: str, folder: str) -> Bunch:
+    """Return what `keep_runtime` wrote, for a node in `folder`."""
+    try:
+        with open(os.path.join(kept, _RUNTIME), encoding="ascii") as file:
+            told = json.load(file)
+    except (OSError, ValueError):
+        told = {}
+    facts = {k: v.replace("\0", folder) if isinstance(v, str) else v for k, v in told.items()}
+    here = {"cwd": folder, "prevcwd": folder, "hostname": socket.gethostname()}
+    known = {**dict.fromkeys(_OF_EVERY_RUN), **here, "environ": dict(os.environ), **facts}
+    return Bunch(**known)
+
+
+# Files
+
+
+def files_of(folder: str) -> Iterator[str]:
+    """Yield the files of a node's folder, relative to it, without those of Nipype's own."""
+    for above, folders, names in os.walk(folder):
+        inside = os.path.relpath(above, folder)
+        if inside == ".":
+            folders[:] = [name for name in folders if name not in _FOLDERS_OF_NIPYPE]
+            names = [n for n in names if not any(fnmatchcase(n, each) for each in _OF_NIPYPE)]
+        for name in names + [n for n in folders if os.path.islink(os.path.join(above, n))]:
+            if name != _RUNTIME:
+                yield os.path.normpath(os.path.join(inside, name))
+
+
+def bring(source: str, target: str, names: Iterator[str] | list[str]) -> None:
+    """Link or copy files from one folder to another, with the folders they lie in."""
+    for name in names:
+        old, new = os.path.join(source, name), os.path.join(target, name)
+        os.makedirs(os.path.dirname(new), exist_ok=True)
+        if os.path.isdir(old):  # a link to a folder
+            shutil.copytree(old, new, symlinks=True, dirs_exist_ok=True)
+            continue
+        real = os.path.realpath(old)
+        try:
+            os.link(real, new)
+        except FileExistsError:
+            os.unlink(new)
+            bring(source, target, [name])
+        except OSError:  # another file system, or one without links
+            shutil.copy2(real, new)
+
+
+def bring_folders(source: str, target: str) -> None:
+    """Make the empty folders of one folder in another."""
+    for above, folders, _ in os.walk(source):
+        for name in folders:
+            inside = os.path.relpath(os.path.join(above, name), source)
+            if inside.split(os.sep)[0] not in _FOLDERS_OF_NIPYPE:
+                os.makedirs(os.path.join(target, inside), exist_ok=True)
+
+
+def restored_outputs(entry: Entry, root: str) -> dict[str, JSON]:
+    """Return an entry's outputs with each path as it is now."""
+    return spelled_values(entry.outputs, entry.artifacts, root)

@@ -1,0 +1,299 @@
+"""A Nipype interface as a stage.
+
+The inputs are the traits of the interface's input spec, the outputs those of its output spec that
+come back defined. Each run makes a fresh instance and runs it in the run's own folder, without a
+change to the caller's folder (`memori.neuro.nipype.interface_run`). A trait that was set on the
+interface is a default.
+
+What counts is the class, with the arguments of its constructor; the trait values, exactly; the
+content and the base name of each file, with the files that belong to it; the content of each folder
+that a Directory trait names; the program (`memori.neuro.nipype.what_counts`). What cannot change a
+result (`nohash` traits, threads, how output is shown) does not count.
+
+An interface that always runs in a workflow (DataGrabber, SelectFiles) always runs here; a DataSink
+is a hit while all that it wrote is as it was.
+
+Traits that name outputs (`out_file`) are filled when they are given by name, but never from the
+results of another stage: `bet.run(flirt.run(...))` would write over flirt's own `out_file`.
+
+Not promised: files that an interface reads without a trait that names them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nipype.interfaces.base import CommandLine, Interface
+from nipype.interfaces.io import DataSink
+from nipype.utils.functions import create_function_from_source
+
+from memori.digest.values import NotJSONError, to_json, to_json_as
+from memori.errors import MemoriError, StageError
+from memori.neuro.nipype.cloning import Recipe
+from memori.neuro.nipype.interface_run import run_interface
+from memori.neuro.nipype.traits import (
+    THREADS,
+    as_folders,
+    assign,
+    names_output,
+    parameters,
+    uncounted,
+)
+from memori.neuro.nipype.what_counts import (
+    environment_of,
+    file_facts,
+    packages_of,
+    programs_of,
+    tool_facts,
+)
+from memori.neuro.process.own_cwd import run_in
+from memori.neuro.tools import identity as tools
+from memori.results import Results
+from memori.running import workdir
+from memori.stage import Stage
+
+if TYPE_CHECKING:
+    from memori.digest.values import JSON
+
+SHOWN_ONLY = frozenset(
+    {"terminal_output", "write_cmdline", "resource_monitor", "ignore_exception", "ldd"}
+)
+
+
+class InterfaceInputError(MemoriError, ValueError):
+    """An interface cannot run with these inputs; the message names the stage and the trait."""
+
+
+class InterfaceCall:
+    """An interface as a callable: takes trait values, returns the outputs by name.
+
+    Parameters
+    ----------
+    interface : nipype Interface
+        What to run; it is not touched.
+    """
+
+    def __init__(self, interface: Interface) -> None:
+        self.recipe = Recipe(interface)
+        values = self.recipe.values
+        source = values.get("function_str")
+        function = None if source is None else compiled_function(interface)
+        self.__name__ = getattr(function, "__name__", None) or name_of(interface)
+        self.__qualname__ = self.recipe.kind.__qualname__
+        self.__module__ = self.recipe.kind.__module__
+        self.__signature__ = parameters(interface, values)
+        ignored = uncounted(interface) | {"function_str"}
+        self._code = (
+            self.recipe.kind,
+            _counted(self.recipe.arguments, values),
+            _counted(self.recipe.attributes, values),
+            {
+                name: value
+                for name, value in values.items()
+                if name not in ignored and not _is_json(value)
+            },
+            function or source,
+            packages_of(interface),
+        )
+
+    def __call__(self, **inputs: Any) -> dict[str, Any]:
+        """Run a fresh instance and return the outputs that came back defined."""
+        folder = os.fspath(workdir())
+        found: dict[str, Any] = run_in(
+            folder, run_interface, self.recipe, inputs, folder, os.getcwd()
+        )
+        return found
+
+    def __fingerprint__(self) -> tuple[object, ...]:
+        """Return what counts as the code of this call."""
+        return self._code
+
+
+def compiled_function(interface: Interface) -> Any:
+    """Return the function of a `Function` interface, so that what it reaches can be followed."""
+    try:
+        return create_function_from_source(
+            interface.inputs.function_str, getattr(interface, "imports", None)
+        )
+    except Exception:  # an import that fails here and now: the text counts
+        return None
+
+
+def name_of(interface: Interface) -> str:
+    """Return what people call an interface."""
+    if type(interface) is CommandLine:
+        return os.path.basename(str(interface.cmd).split()[0])
+    return type(interface).__name__
+
+
+def _counted(state: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what can change a result, of a constructor's arguments or an instance's attributes."""
+    names = {name: name.lstrip("_") for name in state}
+    return {
+        name: value
+        for name, value in state.items()
+        if names[name] not in SHOWN_ONLY | THREADS and name not in values
+    }
+
+
+def _is_json(value: object) -> bool:
+    """Tell whether a value counts as an input, exactly: JSON has no tuples."""
+    try:
+        return bool(to_json(value) == value)
+    except (NotJSONError, ValueError):
+        return False
+
+
+class NipypeStage(Stage):
+    """A Nipype interface given a memory.
+
+    Parameters
+    ----------
+    interface : nipype Interface
+        An instance; the traits that are set on it are defaults.
+    hash_output : str or os.PathLike, optional
+        The folder in which runs are remembered.
+    stage_name : str, optional
+        By default the name of the interface's class (of a Function, the function's).
+    aliases : mapping of str to str, optional
+        Further names for outputs: ``{"out_file": "in_file"}`` feeds the next interface.
+    uses : str or iterable of str, optional
+        Further programs that the interface calls; they count like its own.
+    always_run : bool, optional
+        Whether to run at each call; by default what the interface says, and never for a DataSink.
+    depends_on, code_version
+        As for `memori.Stage`.
+    **static
+        Trait values that win over what a run is given.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        How each run makes its instance.
+    model : nipype Interface
+        An instance to look at; it never runs.
+
+    Examples
+    --------
+    >>> from nipype.interfaces.utility import Merge
+    >>> stage = NipypeStage(Merge(2))
+    >>> stage.run(in1=[1, 2], in2=3)
+    Results({'out': [1, 2, 3]})
+    """
+
+    _names_files_by = "name"
+
+    def __init__(
+        self,
+        interface: Interface,
+        hash_output: str | os.PathLike[str] | None = None,
+        stage_name: str | None = None,
+        aliases: Mapping[str, str] | None = None,
+        *,
+        uses: str | Iterable[str] = (),
+        always_run: bool | None = None,
+        depends_on: Iterable[object] = (),
+        code_version: str | None = None,
+        **static: object,
+    ) -> None:
+        if not isinstance(interface, Interface):
+            raise TypeError(
+                f"NipypeStage needs an instance of a Nipype interface, got {interface!r}; "
+                "such as NipypeStage(fsl.BET(frac=0.5))"
+            )
+        call = InterfaceCall(interface)
+        self.recipe = call.recipe
+        self.model = call.recipe.make()  # shows traits and the program; it never runs
+        assign(self.model, call.recipe.values, os.getcwd())
+        self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
+        wants_to_run = interface.always_run and not isinstance(interface, DataSink)
+        self._always_runs = bool(wants_to_run if always_run is None else always_run)
+        self._uncounted = uncounted(interface)  # type: ignore[misc]  # differs by interface
+        self._naming = {
+            name
+            for name in interface.inputs.copyable_trait_names()
+            if names_output(self.model, name)
+        }
+        outputs = interface._outputs()
+        super().__init__(
+            call,
+            () if outputs is None else tuple(outputs.copyable_trait_names()),
+            hash_output,
+            stage_name,
+            aliases,
+            depends_on=depends_on,
+            code_version=code_version,
+            **static,  # type: ignore[arg-type]
+        )
+
+    # What may be passed
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a value of another stage can be passed under this name."""
+        return super().takes(name) and name not in self._naming
+
+    def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
+        given = args[0] if len(args) == 1 else None
+        if isinstance(given, Results):
+            offered = {name: value for name, value in given.items() if self._offers(name)}
+            args, kwargs = (), {**offered, **kwargs}
+        bound = super()._bind(args, kwargs)
+        for name, value in bound.items():
+            trait = self.model.inputs.trait(name)
+            if trait is not None and name not in self._naming:
+                bound[name] = as_folders(trait, value)
+        return bound
+
+    def _offers(self, name: str) -> bool:
+        """Tell whether a result of another stage may fill an input (and not just any name)."""
+        return self.takes(name) and name in self._parameters.names
+
+    # When it runs
+
+    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        store = self._store(inputs)
+        memo = None if store is None else store.memo
+        counted = {k: v for k, v in inputs.items() if k not in self._uncounted}
+        return {
+            **dict(tool_facts(self._at(inputs), inputs, self._uses)),
+            **dict(file_facts(self.model, counted, memo)),
+        }
+
+    def _at(self, inputs: Mapping[str, JSON]) -> Interface:
+        """Return an instance that calls the program of these inputs."""
+        if not self.recipe.changes_program:
+            return self.model
+        made = self.recipe.make()
+        try:
+            assign(made, {**self.recipe.values, **inputs}, os.getcwd())
+        except Exception:  # the run will say what is wrong
+            return self.model
+        return made
+
+    def _check(self, inputs: Mapping[str, JSON]) -> None:
+        made = self.recipe.make()
+        try:
+            assign(made, {**self.recipe.values, **inputs}, os.getcwd())
+            made._check_mandatory_inputs()
+            made._check_version_requirements(made.inputs)
+        except Exception as error:
+            raise InterfaceInputError(f"{self._subject}: {error}") from error
+        environment = environment_of(made, inputs)
+        for program in programs_of(made, self._uses):
+            tools.require(program, environment)
+
+    def _named(self, value: object) -> dict[str, JSON]:
+        """Keep the outputs that came back defined."""
+        assert isinstance(value, dict), "an InterfaceCall returns its outputs by name"
+        named = {
+            name: to_json_as(f"{self._subject}, output {name!r}", each)
+            for name, each in value.items()
+        }
+        for output in self._outputs.aliases:
+            if output not in named:
+                raise StageError(
+                    f"{self._subject}: the output {output!r} has an alias and came back undefined"
+                )
+        return named

@@ -1,0 +1,101 @@
+"""A Nipype workflow that remembers.
+
+``remember_workflow(wf, hash_output="work")`` once, then ``wf.run()`` as always: what the workflow
+returns and writes is what it would without memori, but a node whose interface, inputs and program
+are those of an earlier run is not run again. The memory lies in `hash_output`, apart from the
+workflow's base folder, which may be moved, copied or deleted.
+
+Not promised: a memory for what connect functions compute; they run each time, as in Nipype.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from nipype.pipeline.engine import Node, Workflow
+
+from memori.neuro.nipype import plugin  # noqa: F401  so that run(plugin="Memori") finds it
+from memori.neuro.nipype.remembered import remember_node
+
+_kinds: dict[type, type] = {}
+
+
+def remember_workflow(
+    workflow: Any,
+    hash_output: str | os.PathLike[str],
+    *,
+    verify_always_run: bool = False,
+) -> Any:
+    """Give each node of a workflow a memory.
+
+    Parameters
+    ----------
+    workflow : nipype Workflow or Node
+        It is changed, with the workflows in it; nodes that are added later are remembered too.
+    hash_output : str or os.PathLike
+        The folder of the memory.
+    verify_always_run : bool, optional
+        Whether nodes that always run (DataSink, DataGrabber) are a hit, too, when their inputs and
+        what they wrote are as they were. A grabber then misses files that are new.
+
+    Returns
+    -------
+    Workflow or Node
+        The same object.
+
+    Examples
+    --------
+    >>> from nipype import Workflow
+    >>> wf = remember_workflow(Workflow("preprocessing"), hash_output="work")
+    """
+    if not isinstance(workflow, (Workflow, Node)):
+        raise TypeError(
+            f"remember_workflow needs a nipype Workflow (or Node), got {workflow!r}; for an "
+            "interface there is NipypeStage, for an interface's class remember"
+        )
+    root = os.path.abspath(os.path.expanduser(os.fspath(hash_output)))
+    _remember(workflow, {"root": root, "verify": verify_always_run})
+    return workflow
+
+
+def _remember(element: Any, options: dict[str, Any]) -> None:
+    if isinstance(element, Workflow):
+        element.__class__ = _remembered_workflow(type(element))
+        element._memori = options
+        for inner in element._graph.nodes():
+            _remember(inner, options)
+    else:
+        remember_node(element, options)
+
+
+def _remembered_workflow(kind: type) -> type:
+    if issubclass(kind, _Remembered):
+        return kind
+    if kind not in _kinds:
+        names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_memori_kind": kind}
+        _kinds[kind] = type(kind.__name__, (_Remembered, kind), names)
+    return _kinds[kind]
+
+
+def _blank(kind: type) -> Any:
+    """Begin to make a workflow again from its pickle."""
+    return object.__new__(_remembered_workflow(kind))
+
+
+_WORKFLOW: Any = object  # each class of workflows with a memory derives from one of Nipype's too
+
+
+class _Remembered(_WORKFLOW):  # type: ignore[misc]
+    """What a workflow with a memory does differently."""
+
+    _memori: dict[str, Any]
+    _memori_kind: type
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _blank, (self._memori_kind,), self.__getstate__()
+
+    def _create_flat_graph(self) -> Any:
+        """Remember also what was added since."""
+        _remember(self, self._memori)
+        return super()._create_flat_graph()

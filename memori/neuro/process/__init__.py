@@ -1,0 +1,1 @@
+"""One program running: started, followed, ended with all that it started."""

@@ -1,0 +1,300 @@
+"""What a command is: where it lies, its version, and what of the environment counts.
+
+The identity of a command is the version that its suite reports (`memori.neuro.tools.suites`), else
+that of the Python distribution which installed it (for the launchers that pip writes, whose content
+never changes), else the SHA-256 of its executable or script (its size and time where it may not be
+read). Asking takes up to half a second, so the answer is kept, in memory and below
+``~/.cache/memori/tools`` (``XDG_CACHE_HOME``), as long as the stat of the files that it depends on
+stays the same. Losing that cache costs time only; ``MEMORI_VERIFY=content`` turns it off.
+
+Not promised: to see a changed shared library, or a changed program that a script calls. Name
+such programs with ``uses=`` and such files with ``depends_on=``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from memori.digest.files import file_digest, reads_always, stat_of
+from memori.errors import MemoriError
+from memori.files import atomic_write
+from memori.neuro.tools.entry_points import distribution_behind
+from memori.neuro.tools.suites import Suite, suite_of
+
+Stats = list[list[int] | None]
+
+_PATIENCE = 60  # seconds that a tool has to tell its version
+_YOUNG = 2.0  # seconds before a stat can vouch for a content
+
+
+class _Known(NamedTuple):
+    """An answer, and the stats of the files that it depends on."""
+
+    evidence: list[str]
+    stats: Stats
+    identity: str
+
+
+_known: dict[str, _Known] = {}
+
+
+class ToolError(MemoriError):
+    """A program that a stage needs cannot be used.
+
+    Attributes
+    ----------
+    command : str
+        Its name.
+    provided_by : str
+        Where to get it, where that is known.
+    """
+
+    def __init__(self, message: str, command: str, provided_by: str = "") -> None:
+        super().__init__(message)
+        self.command = command
+        self.provided_by = provided_by
+
+
+def find(command: str, environment: Mapping[str, str]) -> str | None:
+    """Return the absolute path of a program, or None if there is none.
+
+    Folders of PATH that are not absolute are passed over: a command runs in a folder of its own,
+    and what lies there is not a program. After PATH comes the folder of this Python, where pip
+    puts programs (niimath), so that a virtual environment need not be activated.
+    """
+    if os.sep in command:
+        path = os.path.abspath(command)
+        return path if _is_program(path) else None
+    folders = environment.get("PATH", os.defpath).split(os.pathsep)
+    for folder in (*folders, os.path.dirname(sys.executable or "")):
+        if folder[:1] == os.sep and _is_program(f"{folder}/{command}"):
+            return f"{folder}/{command}"
+    return None
+
+
+def _is_program(path: str) -> bool:
+    return os.access(path, os.X_OK) and os.path.isfile(path)
+
+
+def require(command: str, environment: Mapping[str, str]) -> str:
+    """Return the path of a program.
+
+    Raises
+    ------
+    ToolError
+        If it is not installed; the message says where to get it.
+    """
+    path = find(command, environment)
+    if path is not None:
+        return path
+    suite = suite_of(os.path.basename(command))
+    if os.sep in command:
+        reason = "is not executable" if os.path.exists(command) else "does not exist"
+        raise ToolError(f"the program {command} {reason}", command)
+    hint = f"it is part of {suite.name} ({suite.provided_by})" if suite else "install it"
+    raise ToolError(
+        f"the program {command!r} is not installed, or not on the PATH: {hint}, or add its folder "
+        "to the PATH",
+        command,
+        suite.provided_by if suite else "",
+    )
+
+
+def identity(command: str, path: str) -> str:
+    """Return what a program is, for people to read and to compare.
+
+    Parameters
+    ----------
+    command : str
+        The name under which it is called.
+    path : str
+        Where it lies, as `find` returned it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    if not reads_always():
+        known = _known.get(path) or _recall(path)
+        if known is not None and _stats(known.evidence) == known.stats:
+            _known[path] = known
+            return known.identity
+    evidence = _evidence(command, path)
+    before = _stats(evidence)
+    answer, further = _ask(command, path)
+    evidence = [*evidence, *further]
+    before += _stats(further)
+    fresh = _Known(evidence, before, answer)
+    if _are_settled(before) and _stats(evidence) == before:
+        _known[path] = fresh
+        _keep(path, fresh)
+    return fresh.identity
+
+
+def facts(
+    program: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
+) -> dict[str, str | None]:
+    """Return all that counts of a program: what it is, None if it is not there, and of the rest.
+
+    Parameters
+    ----------
+    program : str
+        As the command line names it.
+    environment : Mapping of str to str
+        What it would run in.
+    ignored : iterable of str
+        Variables that do not count.
+    """
+    path = find(program, environment)
+    asked = None if path is None else identity(program, path)
+    return {f"tool {program}": asked, **surroundings(program, environment, ignored=ignored)}
+
+
+def surroundings(
+    command: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return what of the environment changes the results of a command, by name.
+
+    Only variables on the list of its suite count, and the suite's own settings in the home.
+    """
+    suite = suite_of(os.path.basename(command))
+    if suite is None:
+        return {}
+    counted = {
+        f"env {name}": environment[name]
+        for name in _counted_names(suite, environment)
+        if name in environment and name not in ignored
+    }
+    if suite.name == "FSL" and "FSLDIR" in environment:
+        version = _read_version(suite, os.path.join(environment["FSLDIR"], "etc", "fslversion"))
+        counted["FSLDIR"] = f"FSL {version}"
+    for name in suite.settings:
+        path = os.path.join(environment.get("HOME", ""), name)
+        if os.path.isfile(path):
+            counted[f"file ~/{name}"] = file_digest(path).hash
+    return counted
+
+
+def _counted_names(suite: Suite, environment: Mapping[str, str]) -> list[str]:
+    plain = [name for name in suite.variables if "*" not in name]
+    patterns = [name for name in suite.variables if "*" in name]
+    if not patterns:
+        return plain
+    return sorted({*plain, *(n for n in environment for p in patterns if fnmatchcase(n, p))})
+
+
+def thread_variables(number: int) -> dict[str, str]:
+    """Return the environment that gives a program so many threads."""
+    names = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "MRTRIX_NTHREADS")
+    return dict.fromkeys(names, str(number))
+
+
+# Asking
+
+
+def _evidence(command: str, path: str) -> list[str]:
+    """Name the files on whose stat an answer depends."""
+    suite = suite_of(os.path.basename(command))
+    source = None if suite is None else _source(suite, path)
+    return [path] if source is None else [path, source]
+
+
+def _source(suite: Suite, path: str) -> str | None:
+    for folder in dict.fromkeys((os.path.dirname(path), os.path.dirname(os.path.realpath(path)))):
+        for source in suite.sources(folder):
+            if os.path.isfile(source):
+                return source
+    return None
+
+
+def _ask(command: str, path: str) -> tuple[str, list[str]]:
+    """Return what a program is, and further files on which that depends."""
+    suite = suite_of(os.path.basename(command))
+    source = None if suite is None else _source(suite, path)
+    if suite is not None and source is not None:
+        version = _read_version(suite, source)
+        if version is not None:
+            return f"{suite.name} {version}", []
+    if not os.access(path, os.R_OK):  # clusters have programs that may be run and not read
+        size, mtime, *_ = stat_of(os.stat(path))
+        return f"unreadable, {size} bytes of {mtime}", []
+    behind = distribution_behind(path)
+    return behind or (f"sha256 {file_digest(path, cache_folder('files')).hash}", [])
+
+
+def _read_version(suite: Suite, source: str) -> str | None:
+    try:
+        if suite.question and os.access(source, os.X_OK):
+            asked = subprocess.run(
+                [source, *suite.question],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_PATIENCE,
+                check=False,
+            )
+            text = asked.stdout
+        else:
+            with open(source, "rb") as file:
+                text = file.read(1 << 16)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return suite.version_in(text.decode("utf-8", "replace"))
+
+
+# Remembering
+
+
+def _stats(paths: list[str]) -> Stats:
+    stats: Stats = []
+    for path in paths:
+        try:
+            stats.append(list(stat_of(os.stat(path))))
+        except OSError:
+            stats.append(None)
+    return stats
+
+
+def _are_settled(stats: Stats) -> bool:
+    return all(each is not None and time.time() - each[2] / 1e9 > _YOUNG for each in stats)
+
+
+def cache_folder(what: str) -> str:
+    """Return the folder of the user's in which something may be remembered and lost."""
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(root, "memori", what)
+
+
+def _cache_path(path: str) -> str:
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    return os.path.join(cache_folder("tools"), f"{name}.json")
+
+
+def _recall(path: str) -> _Known | None:
+    try:
+        with open(_cache_path(path), encoding="ascii") as file:
+            told = json.load(file)
+        if told["path"] == path and isinstance(told["identity"], str):
+            return _Known(list(map(str, told["evidence"])), told["stats"], told["identity"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # lost or broken: it is asked again
+    return None
+
+
+def _keep(path: str, known: _Known) -> None:
+    target = _cache_path(path)
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        record = {"path": path, **known._asdict()}
+        atomic_write(target, json.dumps(record).encode("ascii"))
+    except OSError:
+        pass  # costs time only

@@ -1,0 +1,239 @@
+"""Surfaces, maps and labels on them come back from GIFTI as they were."""
+
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as nps
+
+from memori.neuro.data.gifti import save_gifti
+from memori.neuro.data.surfaces import save_labels, save_metric, save_surface
+
+PACKAGED = Path(nib.__file__).parent / "gifti" / "tests" / "data"
+COORDS = np.array([[0, 0, 0], [1.5, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+FACES = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+
+
+@pytest.fixture
+def surface(tmp_path):
+    """Make a surface with a space, a structure and a history."""
+    image = nib.load(save_surface(COORDS, FACES, tmp_path / "like.surf.gii"))
+    points = image.darrays[0]
+    points.coordsys.dataspace = points.coordsys.xformspace = 3
+    points.meta.update(
+        {"AnatomicalStructurePrimary": "CortexLeft", "GeometricType": "Pial", "Name": "/home/jane"}
+    )
+    image.meta.update({"UserName": "jane", "Date": "today"})
+    nib.save(image, tmp_path / "like.surf.gii")
+    return tmp_path / "like.surf.gii"
+
+
+def test_surface_round_trip(tmp_path):
+    """Coordinates and faces keep type, order and values."""
+    path = save_surface(COORDS, FACES, tmp_path / "x.surf.gii", structure="CortexRight")
+    image = nib.load(path)
+    coords, faces = image.agg_data(("pointset", "triangle"))
+
+    assert (np.float32, np.int32) == (coords.dtype, faces.dtype)
+    np.testing.assert_array_equal(COORDS, coords)
+    np.testing.assert_array_equal(FACES, faces)
+    assert "CortexRight" == image.darrays[0].meta["AnatomicalStructurePrimary"]
+
+
+def test_what_freesurfer_gives_is_taken(tmp_path):
+    """float64 coordinates and int64 faces whose values fit lose nothing."""
+    path = save_surface(COORDS.astype(float), FACES.tolist(), tmp_path / "x.surf.gii")
+
+    np.testing.assert_array_equal(COORDS, nib.load(path).agg_data("pointset"))
+
+
+def test_surface_like_another(tmp_path, surface):
+    """Space, structure and faces are carried over; user and file names are not."""
+    path = save_surface(COORDS * 2, path=tmp_path / "x.surf.gii", like=surface)
+    image = nib.load(path)
+    points = image.darrays[0]
+
+    np.testing.assert_array_equal(FACES, image.agg_data("triangle"))
+    assert (3, 3) == (points.coordsys.dataspace, points.coordsys.xformspace)
+    assert {"AnatomicalStructurePrimary": "CortexLeft", "GeometricType": "Pial"} == dict(
+        points.meta
+    )
+    assert b"jane" not in Path(path).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("coords", "faces", "arguments", "error", "message"),
+    [
+        (COORDS[:, :2], FACES, {}, ValueError, r"expected coords \(n, 3\), got shape \(4, 2\)"),
+        (COORDS, FACES.ravel(), {}, ValueError, r"expected faces \(m, 3\), got shape \(6,\)"),
+        (COORDS, FACES + 2, {}, ValueError, "faces name vertices 2 to 5, but there are 4"),
+        (COORDS, FACES - 1, {}, ValueError, "faces name vertices -1 to 2"),
+        (COORDS, FACES + 0.5, {}, ValueError, "faces are whole vertex numbers"),
+        (COORDS + 0.1e-9, FACES, {}, None, ""),
+        (COORDS + 0.1, None, {}, TypeError, "without faces, give like="),
+        (COORDS.astype(float) + 0.1, FACES, {}, ValueError, "pass dtype=numpy.float32 to round"),
+        (COORDS, FACES, {"dtype": "f8"}, TypeError, "GIFTI coordinates are float32"),
+    ],
+)
+def test_surfaces_that_make_no_sense(tmp_path, coords, faces, arguments, error, message):
+    """Each mistake has its remedy, and no file is left."""
+    path = tmp_path / "x.surf.gii"
+    if error is None:
+        assert str(path) == save_surface(coords, faces, path, **arguments)
+        return
+    with pytest.raises(error, match=f"save_surface: {message}|{message}"):
+        save_surface(coords, faces, path, **arguments)
+    assert not path.exists()
+
+
+def test_rounding_is_asked_for(tmp_path):
+    """With dtype=float32, float64 coordinates are rounded."""
+    coords = COORDS.astype(float) + 0.1
+    path = save_surface(coords, FACES, tmp_path / "x.surf.gii", dtype=np.float32)
+
+    np.testing.assert_array_equal(coords.astype("f4"), nib.load(path).agg_data("pointset"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=nps.arrays(
+        st.sampled_from([np.dtype(kind) for kind in ("f4", "i4", "u1", ">f4", "?", "i2", "f2")]),
+        st.one_of(st.tuples(st.integers(1, 5)), st.tuples(st.integers(1, 5), st.integers(1, 3))),
+    )
+)
+def test_metric_round_trip(tmp_path_factory, values):
+    """Maps keep their values exactly, in a type that GIFTI holds."""
+    path = save_metric(values, tmp_path_factory.getbasetemp() / "metric.func.gii")
+    maps = [array.data for array in nib.load(path).darrays]
+
+    np.testing.assert_array_equal(values.reshape(len(values), -1).T, maps)
+
+
+def test_metric_says_what_it_is(tmp_path, surface):
+    """Maps have names and the structure of the surface."""
+    values = np.ones((4, 2), np.float32)
+    path = save_metric(values, tmp_path / "x.func.gii", names=["a", "b"], like=surface)
+    image = nib.load(path)
+
+    assert ["a", "b"] == [array.meta["Name"] for array in image.darrays]
+    assert {"AnatomicalStructurePrimary": "CortexLeft"} == dict(image.meta)
+
+
+@pytest.mark.parametrize(
+    ("values", "arguments", "error", "message"),
+    [
+        (np.full(4, 0.1), {}, ValueError, "4 of 4 float64 .* pass dtype=numpy.float32"),
+        (np.zeros((4, 1, 1), "f4"), {}, ValueError, r"expected \(n, k\), got shape \(4, 1, 1\)"),
+        (np.zeros((4, 2), "f4"), {"names": ["a"]}, ValueError, "1 names for 2 maps"),
+        (np.zeros(5, "f4"), {"like": True}, ValueError, "5 vertices, but like has 4"),
+        (np.zeros(4), {"dtype": "f8"}, TypeError, "GIFTI holds float32, int32 and uint8"),
+        (np.array([2**40]), {}, ValueError, "would change as int32"),
+        (np.zeros(4, complex), {}, TypeError, r"complex128 does not convert .*array\.real"),
+        (np.array(["a"]), {}, TypeError, "<U1 does not convert to float32"),
+    ],
+)
+def test_metrics_that_make_no_sense(tmp_path, surface, values, arguments, error, message):
+    """Each mistake has its remedy."""
+    if "like" in arguments:
+        arguments = {"like": surface}
+    with pytest.raises(error, match=f"save_metric: .*{message}|save_metric: {message}"):
+        save_metric(values, tmp_path / "x.func.gii", **arguments)
+
+
+def test_labels_round_trip(tmp_path):
+    """Labels, names and colours come back as given."""
+    path = save_labels(
+        [0, 7, 7, 3],
+        tmp_path / "x.label.gii",
+        names={0: "???", 3: "V1", 7: "V2", 9: "V3"},
+        colors={3: (1, 0, 0), 7: (0, 0.5, 0, 0.25)},
+        structure="CortexLeft",
+    )
+    image = nib.load(path)
+    table = {label.key: label for label in image.labeltable.labels}
+
+    assert [0, 7, 7, 3] == image.agg_data().tolist()
+    assert np.int32 == image.agg_data().dtype
+    assert {0: "???", 3: "V1", 7: "V2", 9: "V3"} == image.labeltable.get_labels_as_dict()
+    assert (1, 0, 0, 1) == table[3].rgba
+    assert (0, 0.5, 0, 0.25) == table[7].rgba
+    assert (0, 0, 0, 0) == table[0].rgba
+    assert 4 == len({label.rgba for label in table.values()})
+
+
+def test_labels_without_names_are_numbered(tmp_path):
+    """A label file always has a table."""
+    image = nib.load(save_labels([0, 2, 1], tmp_path / "x.label.gii"))
+
+    assert {0: "???", 1: "1", 2: "2"} == image.labeltable.get_labels_as_dict()
+
+
+def test_labels_like_a_real_annotation(tmp_path):
+    """Names and colours of a real parcellation are carried over."""
+    like = nib.load(PACKAGED / "rh.aparc.annot.gii")
+    keys = like.darrays[0].data
+    image = nib.load(save_labels(keys, tmp_path / "x.label.gii", like=like))
+
+    names = {0: "???", **like.labeltable.get_labels_as_dict()}  # 0 occurs and has no name there
+    assert names == image.labeltable.get_labels_as_dict()
+    colors = {0: (0, 0, 0, 0), **{label.key: label.rgba for label in like.labeltable.labels}}
+    assert colors == {label.key: label.rgba for label in image.labeltable.labels}
+    np.testing.assert_array_equal(keys, image.darrays[0].data)
+
+
+@pytest.mark.parametrize(
+    ("labels", "arguments", "message"),
+    [
+        ([0, 1, 2], {"names": {0: "???"}}, r"no name for the labels \[1, 2\]: name every label"),
+        ([0.5], {}, "labels are whole numbers"),
+        ([[1, 2]], {}, r"expected labels \(n,\), got shape \(1, 2\)"),
+        ([1], {"colors": {1: (255, 0, 0)}}, r"colour of label 1 is \(255, 0, 0\)"),
+        ([1], {"colors": {1: (1, 0)}}, r"colour of label 1 is \(1, 0\)"),
+    ],
+)
+def test_labels_that_make_no_sense(tmp_path, labels, arguments, message):
+    """Each mistake has its remedy."""
+    with pytest.raises(ValueError, match=message):
+        save_labels(labels, tmp_path / "x.label.gii", **arguments)
+
+
+@pytest.mark.parametrize("name", ["ascii.gii", "task.func.gii", "base64bin.gii"])
+def test_real_files_are_saved_as_they_are(tmp_path, name):
+    """A loaded GIFTI image keeps arrays, intents and metadata."""
+    image = nib.load(PACKAGED / name)
+    back = nib.load(save_gifti(image, tmp_path / "x.gii"))
+
+    assert dict(image.meta) == dict(back.meta)
+    for one, other in zip(image.darrays, back.darrays, strict=True):
+        assert one.intent == other.intent
+        np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_like_of_another_kind_is_named(tmp_path):
+    """A volume is no model for a surface."""
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), "u1"), np.eye(4)), tmp_path / "x.nii")
+    with pytest.raises(TypeError, match="expected a GIFTI file, got Nifti1Image"):
+        save_metric(np.zeros(4, "f4"), tmp_path / "x.func.gii", like=tmp_path / "x.nii")
+
+
+def test_same_bytes_seconds_apart(tmp_path, surface):
+    """Neither time, user nor folder is recorded."""
+
+    def write(folder):
+        folder.mkdir()
+        return [
+            save_surface(COORDS, FACES, folder / "x.surf.gii", like=surface),
+            save_metric(COORDS, folder / "x.func.gii", like=surface),
+            save_labels([0, 1, 2, 3], folder / "x.label.gii"),
+        ]
+
+    first = write(tmp_path / "a")
+    time.sleep(1.1)
+    later = write(tmp_path / "b")
+
+    for one, other in zip(first, later, strict=True):
+        assert Path(one).read_bytes() == Path(other).read_bytes()

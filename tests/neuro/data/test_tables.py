@@ -1,0 +1,128 @@
+"""Tables are written as BIDS has them, and numbers come back exactly."""
+
+import datetime
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memori import MemoriError
+from memori.neuro.data.tables import load_table, save_table
+
+pandas = pytest.importorskip("pandas")
+
+
+def text(path):
+    """Return the bytes of a table as text."""
+    return Path(path).read_bytes().decode()
+
+
+def test_the_format(tmp_path):
+    """A header, tabs, n/a, UTF-8 and a newline at the end."""
+    table = {
+        "onset": [0.5, 1e-7],
+        "n": np.array([1, 2], np.int16),
+        "name": ["Zoë", None],
+        "good": [True, np.False_],
+        "day": [datetime.date(2024, 1, 2), np.datetime64("NaT")],
+        "level": [math.nan, math.inf],
+    }
+    expected = (
+        "onset\tn\tname\tgood\tday\tlevel\n"
+        "0.5\t1\tZoë\ttrue\t2024-01-02\tn/a\n"
+        "1e-07\t2\tn/a\tfalse\tn/a\tinf\n"
+    )
+
+    assert expected == text(save_table(table, tmp_path / "x.tsv"))
+
+
+@given(numbers=st.lists(st.floats(allow_nan=False), min_size=1))
+def test_floats_come_back_exactly(tmp_path_factory, numbers):
+    """The shortest digits that give the same float."""
+    path = save_table({"x": numbers}, tmp_path_factory.getbasetemp() / "floats.tsv")
+
+    assert numbers == [float(line) for line in text(path).split("\n")[1:-1]]
+    assert numbers == load_table(path)["x"].tolist()
+
+
+def test_short_floats_keep_their_value(tmp_path):
+    """A float32 is written with the digits of its own value."""
+    value = np.float32(0.1)
+    path = save_table({"x": np.array([value])}, tmp_path / "x.tsv")
+
+    assert float(value) == load_table(path)["x"][0]
+
+
+def test_data_frames(tmp_path):
+    """Columns keep their order; missing values of every kind are n/a."""
+    frame = pandas.DataFrame(
+        {
+            "b": pandas.array([1, None], dtype="Int64"),
+            "a": pandas.Categorical(["x", None]),
+            "t": pandas.to_datetime(["2024-01-02 03:04:05", None]),
+        }
+    )
+    assert "b\ta\tt\n1\tx\t2024-01-02T03:04:05\nn/a\tn/a\tn/a\n" == text(
+        save_table(frame, tmp_path / "x.tsv")
+    )
+
+
+def test_named_index_is_the_first_column(tmp_path):
+    """An index with a name is kept, one without is an error with its remedy."""
+    frame = pandas.DataFrame({"age": [31]}, index=["sub-01"])
+
+    named = save_table(frame.rename_axis("participant_id"), tmp_path / "x.tsv")
+    assert "participant_id\tage\nsub-01\t31\n" == text(named)
+    with pytest.raises(ValueError, match=r"index has no name.*rename_axis.*reset_index"):
+        save_table(frame, tmp_path / "x.tsv")
+
+
+def test_frame_round_trip(tmp_path):
+    """Numbers, texts and gaps come back; labels stay texts where asked."""
+    frame = pandas.DataFrame({"id": ["01", "02"], "x": [0.1, math.nan], "y": ['"a', "NA"]})
+    back = load_table(save_table(frame, tmp_path / "x.tsv"), text=["id"])
+
+    assert frame["id"].tolist() == back["id"].tolist()
+    assert frame["y"].tolist() == back["y"].tolist()
+    pandas.testing.assert_series_equal(frame["x"], back["x"])
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        ({"a": ["x\ty"]}, ValueError, r"column 'a', row 0: the text 'x\\ty' holds a tab"),
+        ({"a": ["x", "y\nz"]}, ValueError, "column 'a', row 1: .*line break"),
+        ({"a": [""]}, ValueError, r"is empty \(None stands for missing\)"),
+        ({"a": [1], "b": [1, 2]}, ValueError, r"one length expected, got \{'a': 1, 'b': 2\}"),
+        ({"a": [1j]}, TypeError, "column 'a', row 0: a complex is no text, number"),
+        ({"a": [[1]]}, TypeError, "a list is no text"),
+        ({"a": "xy"}, TypeError, "column 'a' is a str: expected a sequence"),
+        ({"a": 1}, TypeError, "column 'a' is a int: expected a sequence"),
+        ({"a": np.zeros((2, 2))}, ValueError, r"column 'a' has shape \(2, 2\)"),
+        ({"a\tb": [1]}, ValueError, "name is a text on one line"),
+        ({1: [1]}, ValueError, "name is a text on one line, got 1"),
+        ({}, ValueError, "at least one column"),
+        ([[1]], TypeError, "expected columns by name .* got list"),
+        (pandas.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "names must differ"),
+        (pandas.DataFrame([[1, 2]]), ValueError, "name is a text on one line, got 0"),
+    ],
+)
+def test_what_a_table_cannot_hold(tmp_path, table, error, message):
+    """Each mistake names column and row, and no file is left."""
+    with pytest.raises(error, match=f"save_table: .*{message}|save_table: {message}"):
+        save_table(table, tmp_path / "x.tsv")
+    assert not (tmp_path / "x.tsv").exists()
+
+
+def test_an_empty_table_has_its_header(tmp_path):
+    """No rows is a table, too."""
+    assert "a\tb\n" == text(save_table({"a": [], "b": []}, tmp_path / "x.tsv"))
+
+
+def test_without_path_outside_a_stage():
+    """The message says what to give."""
+    with pytest.raises(MemoriError, match=r"save_table got no path.*results/table\.tsv"):
+        save_table({"a": [1]})

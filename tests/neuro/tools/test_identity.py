@@ -1,0 +1,261 @@
+"""What a tool is: its version, asked once, or its content."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memori.neuro.tools import identity as tools
+from memori.neuro.tools.suites import SUITES, suite_of
+
+APT = {"mrconvert": "mrtrix3", "wb_command": "connectome-workbench", "dcm2niix": "dcm2niix"}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give each test an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tools._known.clear()
+    yield
+    tools._known.clear()
+
+
+def program(path: Path, text: str, *, old: bool = True) -> str:
+    """Write an executable script, as if it had been there for a while."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def needs(command: str) -> str:
+    """Return the path of an installed tool, or skip with the command that installs it."""
+    path = tools.find(command, os.environ)
+    if path is None:
+        how = f"apt-get install {APT[command]}" if command in APT else f"pip install {command}"
+        pytest.skip(f"{command} is not installed: {how}")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("command", "pattern"),
+    [
+        ("mrconvert", "MRtrix3 3."),
+        ("dwi2response", "MRtrix3 3."),
+        ("wb_command", "Connectome Workbench 1."),
+        ("dcm2niix", "dcm2niix v1."),
+        ("niimath", "niimath v1."),
+    ],
+)
+def test_installed_tools_tell_their_version(command: str, pattern: str) -> None:
+    """Asked of the real program."""
+    path = needs("mrconvert" if command == "dwi2response" else command)
+    path = os.path.join(os.path.dirname(path), command)
+    assert tools.identity(command, path).startswith(pattern)
+
+
+def test_a_version_is_asked_once_and_again_when_the_program_changes(tmp_path: Path) -> None:
+    """Not at every hit, nor in every process; a replaced program is asked anew."""
+    count = tmp_path / "count"
+    path = program(tmp_path / "bin/niimath", f"echo x >> {count}; echo v1.0.1")
+    past = time.time() - 100
+    os.utime(path, (past, past))
+    known = tools._YOUNG
+    tools._YOUNG = -1000  # its ctime cannot be set back
+    try:
+        assert "niimath v1.0.1" == tools.identity("niimath", path)
+        tools._known.clear()  # a new process
+        assert "niimath v1.0.1" == tools.identity("niimath", path)
+        assert "niimath v1.0.1" == tools.identity("niimath", path)
+        assert 1 == len(count.read_text().split())
+        program(Path(path), f"echo x >> {count}; echo v2.0.0")
+        assert "niimath v2.0.0" == tools.identity("niimath", path)
+    finally:
+        tools._YOUNG = known
+
+
+def test_a_program_that_was_just_written_is_asked_every_time(tmp_path: Path) -> None:
+    """Its stat cannot vouch for it yet: a second write may leave the same one."""
+    path = program(tmp_path / "bin/niimath", "echo v1.0.1")
+    assert "niimath v1.0.1" == tools.identity("niimath", path)
+    assert not tools._known
+    assert not (tmp_path / "cache/memori/tools").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "expected"),
+    [
+        ("bet", {"etc/fslversion": "6.0.7.12\n"}, "FSL 6.0.7.12"),
+        ("3dSkullStrip", {"bin/AFNI_version.txt": "AFNI_24.0.04\n\nlinux\n"}, "AFNI AFNI_24.0.04"),
+        ("recon-all", {"build-stamp.txt": "freesurfer-linux-7.4.1-20230613\n"},
+         "FreeSurfer freesurfer-linux-7.4.1-20230613"),
+    ],
+)  # fmt: skip
+def test_suites_that_keep_their_version_in_a_file(
+    tmp_path: Path, command: str, files: dict[str, str], expected: str
+) -> None:
+    """FSL, AFNI and FreeSurfer, laid out as they install."""
+    path = program(tmp_path / "suite/bin" / command, "exit 1")
+    for name, text in files.items():
+        (tmp_path / "suite" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "suite" / name).write_text(text)
+    assert expected == tools.identity(command, path)
+    link = tmp_path / "links" / command
+    link.parent.mkdir()
+    link.symlink_to(path)
+    assert expected == tools.identity(command, str(link))
+
+
+@pytest.mark.parametrize(
+    ("command", "teller", "printed", "expected"),
+    [
+        ("N4BiasFieldCorrection", "antsRegistration",
+         "ANTs Version: v2.5.1.post3-g12ab\nCompiled: x", "ANTs v2.5.1.post3-g12ab"),
+        ("1dplot.py", "afni", "Precompiled binary linux: Feb 12 2024 (Version AFNI_24.0.04 'C')",
+         "AFNI AFNI_24.0.04"),
+        ("mrthreshold", "mrinfo", "== mrinfo 3.0.4-12-gabc ==\n64 bit", "MRtrix3 3.0.4-12-gabc"),
+    ],
+)  # fmt: skip
+def test_suites_that_tell_their_version(
+    tmp_path: Path, command: str, teller: str, printed: str, expected: str
+) -> None:
+    """One program of the suite answers for all."""
+    path = program(tmp_path / "bin" / command, "exit 1")
+    program(tmp_path / "bin" / teller, f'cat <<"E"\n{printed}\nE')
+    assert expected == tools.identity(command, path)
+
+
+def test_a_program_outside_its_suite_is_known_by_its_content(tmp_path: Path) -> None:
+    """A user's own script called bet is not FSL's, whatever FSLDIR says."""
+    path = Path(program(tmp_path / "bin/bet", "echo mine"))
+    first = tools.identity("bet", str(path))
+    assert first.startswith("sha256 ")
+    program(path, "echo yours")
+    assert first != tools.identity("bet", str(path))
+
+
+def test_a_tool_that_tells_no_version_is_known_by_its_content(tmp_path: Path) -> None:
+    """An answer that is none falls back; so does a teller that hangs or fails."""
+    path = program(tmp_path / "bin/niimath", "echo usage: niimath; exit 1")
+    assert tools.identity("niimath", path).startswith("sha256 ")
+
+
+def test_a_program_that_may_be_run_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its size and time must do."""
+    path = program(tmp_path / "bin/tool", "echo one")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)  # root may read all
+    first = tools.identity("tool", path)
+    assert first.startswith("unreadable, ")
+    program(Path(path), "echo other")
+    assert first != tools.identity("tool", path)
+
+
+def test_a_launcher_that_pip_wrote_is_known_by_its_distribution() -> None:
+    """Its text stays the same when the distribution is upgraded."""
+    path = os.path.join(os.path.dirname(sys.executable), "nib-ls")
+    if not os.path.exists(path):
+        pytest.skip("nibabel's programs are not beside this Python: pip install nibabel")
+    import nibabel
+
+    assert f"nibabel {nibabel.__version__}" == tools.identity("nib-ls", path)
+
+
+def test_a_launcher_of_an_editable_install_counts_by_its_sources(tmp_path: Path) -> None:
+    """Its version stays the same while its code is edited."""
+    project, libraries = tmp_path / "my project", tmp_path / "env/lib/python3.11/site-packages"
+    installed = libraries / "mytool-1.0.dist-info"
+    for folder in (project / "mytool", project / ".git", installed):
+        folder.mkdir(parents=True)
+    (project / "mytool/__init__.py").write_text("def main(): pass\n")
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mytool\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[console_scripts]\nmytool = mytool:main\n")
+    program(tmp_path / "env/bin/mytool", "")
+    path = tmp_path / "env/bin/mytool"
+    path.write_text("#!/env/bin/python\nimport sys\nfrom mytool import main\nmain()\n")
+    assert "mytool 1.0" == tools.identity("mytool", str(path))
+    url = json.dumps({"url": project.as_uri(), "dir_info": {"editable": True}})
+    (installed / "direct_url.json").write_text(url)
+    seen = [tools.identity("mytool", str(path))]
+    (project / "mytool/__init__.py").write_text("def main(): return 1\n")
+    seen.append(tools.identity("mytool", str(path)))
+    (project / "mytool/more.py").write_text("")
+    seen.append(tools.identity("mytool", str(path)))
+    (project / ".git/x.py").write_text("")
+    assert 3 == len(set(seen))
+    assert seen[-1] == tools.identity("mytool", str(path))
+    assert all(each.startswith("mytool 1.0, sources ") for each in seen)
+
+
+def test_what_counts_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By suite: variables by name or pattern, FSLDIR by its version, settings by content."""
+    (tmp_path / "fsl/etc").mkdir(parents=True)
+    (tmp_path / "fsl/etc/fslversion").write_text("6.0.5")
+    (tmp_path / ".afnirc").write_text("***ENVIRONMENT\n AFNI_COMPRESSOR = GZIP\n")
+    environment = {
+        "FSLDIR": str(tmp_path / "fsl"),
+        "FSLOUTPUTTYPE": "NIFTI",
+        "AFNI_ORIENT": "RAI",
+        "ANTS_RANDOM_SEED": "1",
+        "OMP_NUM_THREADS": "4",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "4",
+        "HOME": str(tmp_path),
+        "SECRET": "x",
+    }
+    counted = {
+        command: set(tools.surroundings(command, environment))
+        for command in ("bet", "3dvolreg", "antsRegistration", "mrconvert", "grep")
+    }
+    assert {
+        "bet": {"env FSLOUTPUTTYPE", "FSLDIR"},
+        "3dvolreg": {"env AFNI_ORIENT", "file ~/.afnirc"},
+        "antsRegistration": {"env ANTS_RANDOM_SEED", "env ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"},
+        "mrconvert": set(),
+        "grep": set(),
+    } == counted
+    assert "FSL 6.0.5" == tools.surroundings("bet", environment)["FSLDIR"]
+
+
+def test_programs_are_looked_for_in_absolute_folders_only(tmp_path: Path) -> None:
+    """A file in the current folder, or one that is not executable, is none."""
+    path = program(tmp_path / "bin/tool", "")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/tool").write_text("not executable")
+    search = {"PATH": f"{tmp_path / 'other'}:{tmp_path / 'bin'}"}
+    assert path == tools.find("tool", search)
+    assert tools.find("tool", {"PATH": "bin::."}) is None
+    assert tools.find("bin", {"PATH": str(tmp_path)}) is None
+    assert sys.executable == tools.find(os.path.basename(sys.executable), {"PATH": "/nowhere"})
+
+
+def test_the_cache_of_versions_may_be_lost_or_broken(tmp_path: Path) -> None:
+    """It costs time only."""
+    path = needs("mrconvert")
+    expected = tools.identity("mrconvert", path)
+    kept = list((tmp_path / "cache/memori/tools").iterdir())
+    assert 1 == len(kept)
+    for text in ("", "{}", "[1]", '{"path": 5}', "x"):
+        kept[0].write_text(text)
+        tools._known.clear()
+        assert expected == tools.identity("mrconvert", path)
+
+
+def test_each_suite_says_where_to_get_it() -> None:
+    """And each name belongs to the suite that people expect."""
+    assert all(suite.provided_by for suite in SUITES)
+    expected = {
+        "fslmaths": "FSL", "mcflirt": "FSL", "eddy_cuda10.2": "FSL", "tbss_1_preproc": "FSL",
+        "3dDespike": "AFNI", "@SSwarper": "AFNI", "1d_tool.py": "AFNI", "afni_proc.py": "AFNI",
+        "antsBrainExtraction.sh": "ANTs", "Atropos": "ANTs", "mri_synthstrip": "FreeSurfer",
+        "recon-all": "FreeSurfer", "mris_convert": "FreeSurfer", "5ttgen": "MRtrix3",
+        "dwifslpreproc": "MRtrix3", "wb_command": "Connectome Workbench", "dcm2niix": "dcm2niix",
+    }  # fmt: skip
+    assert expected == {name: getattr(suite_of(name), "name", None) for name in expected}
+    assert [None] * 4 == [suite_of(name) for name in ("grep", "python", "cp", "make")]
