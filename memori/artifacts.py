@@ -63,9 +63,11 @@ class Artifact:
         Of a file.
     folder : str or None
         Digest of a folder's names and contents.
+    absolute : str
+        Where it was found in this process; empty for one that was read from a record.
     """
 
-    __slots__ = ("file", "folder", "kind", "path", "pointer", "relative")
+    __slots__ = ("absolute", "file", "folder", "kind", "path", "pointer", "relative")
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class Artifact:
         self.relative = relative
         self.file = file
         self.folder = folder
+        self.absolute = ""
 
     @property
     def identity(self) -> str | None:
@@ -175,7 +178,7 @@ def find_inputs(
         artifact = _find(pointer, text, root, memo)
         if artifact is not None:
             if artifact.kind != "path":
-                path = artifact.locate(root)
+                artifact.absolute = path = artifact.locate(root)
                 artifact.path = (
                     os.path.basename(path) if by_name else _without_key(artifact.path, root)
                 )

@@ -19,13 +19,15 @@ PACKAGE = ROOT / "memori"
 
 LAYERS = [
     {"version", "errors"},
-    {"files"},
+    {"files", "lock", "owner"},
     {"digest"},
     {"fingerprint"},
-    {"artifacts", "entry", "store", "views"},
+    {"artifacts", "key"},
+    {"store"},
     {"decision"},
     {"schedule"},
-    {"outputs", "parameters", "place", "recording", "results", "run", "running", "stage"},
+    {"results", "current_run", "kind", "recorder", "call"},
+    {"outputs", "parameters", "place", "stage"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},
