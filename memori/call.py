@@ -79,7 +79,7 @@ class Call:
         decision.key.code.components()  # may import, which must not happen while a lock is held
         with self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
-            key = self._key()
+            key = self._key() if decision.key.may_name_files else decision.key
             entry = None if forced else exact_hit(key, self._store)
             return self._execute(key, forced=forced) if entry is None else self._hit(entry)
 

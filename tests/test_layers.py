@@ -22,6 +22,7 @@ LAYERS = [
     {"files", "lock", "owner"},
     {"digest"},
     {"fingerprint"},
+    {"layout"},
     {"artifacts", "key"},
     {"store"},
     {"decision"},

@@ -17,10 +17,10 @@ import os
 import re
 import time
 
-from memori.files import make_folder, remove_if_there
+from memori.files import atomic_write, make_folder, remove_if_there
+from memori.layout import Layout
 from memori.owner import is_gone, is_this_process, this_process
 from memori.store.entries import content_of
-from memori.store.layout import Layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def _drop_earlier_try(layout: Layout, key: Key) -> None:
 def _mark_unfinished(layout: Layout, key: Key, folder: str) -> None:
     mark = layout.unfinished(key)
     make_folder(os.path.dirname(mark))
-    with open(mark, "w", encoding="ascii") as file:
-        json.dump({"key": key.digest, "folder": folder}, file)
+    told = {"key": key.digest, "folder": folder}
+    atomic_write(mark, json.dumps(told).encode("ascii"))
 
 
 # Claims
@@ -149,7 +149,7 @@ def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
 
 def _told(claim: str) -> list[dict[str, JSON]]:
     try:
-        lines = [json.loads(line) for line in content_of(claim).splitlines()]
+        lines = [json.loads(line) for line in content_of(claim).splitlines() if line]
     except (OSError, ValueError):
         return []  # gone, or being written
     return lines if all(isinstance(line, dict) for line in lines) else []
@@ -173,7 +173,7 @@ def _note(claim: str, line: dict[str, JSON]) -> None:
     except FileNotFoundError:
         return  # somebody removed the folder with its claim
     try:
-        os.write(descriptor, json.dumps(line).encode("ascii") + b"\n")
+        os.write(descriptor, b"\n" + json.dumps(line).encode("ascii"))
     finally:
         os.close(descriptor)
 

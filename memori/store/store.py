@@ -11,9 +11,9 @@ forced.
 
 from __future__ import annotations
 
+from memori.layout import Layout, file_name, locks_of, memo_of
 from memori.lock import lock
 from memori.store import entries, folders, latest, made
-from memori.store.layout import Layout, file_name, locks_of, memo_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

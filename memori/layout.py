@@ -29,7 +29,15 @@ from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from memori.key import Key
+    from typing import Protocol
+
+    class Key(Protocol):
+        """What the place of an entry depends on (`memori.key.Key`)."""
+
+        inputs_digest: str
+        contents_digest: str
+        digest: str
+
 
 HIDDEN = ".memori"
 SHARD = re.compile(r"[0-9a-f]{2}")
@@ -64,6 +72,14 @@ def stages_of(root: str) -> str:
 def locks_of(root: str) -> str:
     """Return the file that stands for a root's locks."""
     return f"{root}/{HIDDEN}/locks"
+
+
+def is_run_folder(root: str, name: str) -> bool:
+    """Tell whether a path relative to a root is the own folder of a run, which memori made."""
+    above, stage, folder = "", *os.path.split(name)
+    if os.sep in stage:
+        above, stage = os.path.split(stage)
+    return os.path.isfile(Layout(os.path.join(root, above), stage).claim(folder))
 
 
 def node_note(root: str, folder: str) -> str:
