@@ -22,6 +22,7 @@ LAYERS = [
     {"files", "lock", "owner"},
     {"digest"},
     {"fingerprint"},
+    {"watch"},
     {"artifacts", "key"},
     {"store"},
     {"decision"},
