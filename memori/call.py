@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.kind import Kind
     from memori.store import Entry, Store
+    from memori.watch import watching
 
 
 class Call:
@@ -77,11 +78,15 @@ class Call:
         assert decision.key is not None
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         decision.key.code.components()  # may import, which must not happen while a lock is held
+        from memori.watch import watching
+
         with self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
             key = self._key() if decision.key.may_name_files else decision.key
             entry = None if forced else exact_hit(key, self._store)
-            return self._execute(key, forced=forced) if entry is None else self._hit(entry)
+            if entry is not None:
+                return self._hit(entry)
+            return self._execute(key, watching(self._store.memo), forced=forced)
 
     def _identity(self, key: Key) -> tuple[str, ...]:
         return self._store.root, self._store.name, key.digest
@@ -100,19 +105,19 @@ class Call:
         values, files = find_inputs(counted, self._store.root, self._store.memo, by_name=by_name)
         return Key(values, files, code, surroundings, tuple(stage.outputs))
 
-    def _execute(self, key: Key, *, forced: bool) -> Outcome:
+    def _execute(self, key: Key, watch: watching, *, forced: bool) -> Outcome:
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
         recorder = Recorder(*about, key, self._store, forced=forced)
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         with recorder:
             try:
-                with entered(run):
+                with entered(run), watch as seen:
                     values = stage.execute(self._inputs)
             finally:
                 key.code.settle()
             results = stage.results_of(values)
-            entry = recorder.finish(values, results, lambda: self._key(key))
+            entry = recorder.finish(values, results, seen, lambda: self._key(key))
         if entry is not None:
             results = self._restored(entry)
         return Outcome(self._inputs, results, (stage.stage_name,))

@@ -23,7 +23,7 @@ LAYERS = [
     {"digest"},
     {"fingerprint"},
     {"layout"},
-    {"artifacts", "key"},
+    {"artifacts", "key", "watch"},
     {"store"},
     {"decision"},
     {"schedule"},

@@ -232,7 +232,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             bring_folders(folder, kept)
             bring(folder, kept, list(files_of(folder)))
             keep_runtime(result.runtime, kept, folder)
-            return recorder.finish(values, Results(values), identity.key)
+            return recorder.finish(values, Results(values), None, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
             warnings.warn(
                 f"node {self.fullname} ran and is not remembered: {error}",
