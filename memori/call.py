@@ -17,7 +17,6 @@ from memori.current_run import CurrentRun, entered, reject_recursion
 from memori.decision import Change, Decision, decide, exact_hit
 from memori.errors import StageError, warn
 from memori.key import Key
-from memori.recorder import Recorder
 from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.kind import Kind
     from memori.store import Entry, Store
-    from memori.watch import watching
 
 
 class Call:
@@ -77,8 +75,10 @@ class Call:
             return self._hit(decision.hit_entry)
         assert decision.key is not None
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
-        decision.key.code.components()  # may import, which must not happen while a lock is held
-        from memori.watch import watching
+        import memori.recorder
+        import memori.watch  # noqa: F401  nothing is imported while a lock is held
+
+        decision.key.code.components()
 
         with self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
@@ -86,7 +86,7 @@ class Call:
             entry = None if forced else exact_hit(key, self._store)
             if entry is not None:
                 return self._hit(entry)
-            return self._execute(key, watching(self._store.memo), forced=forced)
+            return self._execute(key, forced=forced)
 
     def _identity(self, key: Key) -> tuple[str, ...]:
         return self._store.root, self._store.name, key.digest
@@ -105,14 +105,17 @@ class Call:
         values, files = find_inputs(counted, self._store.root, self._store.memo, by_name=by_name)
         return Key(values, files, code, surroundings, tuple(stage.outputs))
 
-    def _execute(self, key: Key, watch: watching, *, forced: bool) -> Outcome:
+    def _execute(self, key: Key, *, forced: bool) -> Outcome:
+        from memori.recorder import Recorder
+        from memori.watch import watching
+
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
         recorder = Recorder(*about, key, self._store, forced=forced)
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         with recorder:
             try:
-                with entered(run), watch as seen:
+                with entered(run), watching(self._store.memo) as seen:
                     values = stage.execute(self._inputs)
             finally:
                 key.code.settle()
