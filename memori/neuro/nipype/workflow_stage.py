@@ -218,6 +218,7 @@ class WorkflowStage(Stage):
 
     @property
     def always_runs(self) -> bool:  # type: ignore[override]
+        """Whether one of its nodes always runs."""
         return self.function.always_runs()
 
     def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
