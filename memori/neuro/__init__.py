@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from memori.neuro.bids.dataset import BIDSFile, Dataset
+    from memori.neuro.bids.dataset import Dataset
     from memori.neuro.bids.derivatives import Derivatives
+    from memori.neuro.bids.entities import BIDSFile
     from memori.neuro.command.containers import Container
     from memori.neuro.command.errors import CommandError
     from memori.neuro.command.outputs import Copy, Glob, Optional, Stdout
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 _WHERE = {
-    "BIDSFile": "bids.dataset",
+    "BIDSFile": "bids.entities",
     "CommandError": "command.errors",
     "Container": "command.containers",
     "Copy": "command.outputs",
