@@ -142,6 +142,16 @@ def test_memori_neuro_is_a_lazy_table_of_contents():
     )
 
 
+def test_memori_neuro_offers_what_it_lists():
+    """Each name of the table of contents can be imported, and is defined under that very name."""
+    import memori.neuro
+
+    found = {name: getattr(memori.neuro, name) for name in memori.neuro.__all__}
+
+    assert {name: name for name in found} == {n: value.__name__ for n, value in found.items()}
+    assert set(memori.neuro.__all__) == set(memori.neuro._WHERE)
+
+
 def neuro(loaded):
     """The modules of memori.neuro among those loaded."""
     return {name for name in loaded if name.startswith("memori.neuro")}

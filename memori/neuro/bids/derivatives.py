@@ -32,8 +32,8 @@ from memori.neuro.bids.entities import (
     ordered,
 )
 from memori.neuro.bids.written import DerivativeError, claimed, digest_of
-from memori.neuro.command.fields import suffix as extension_of
 from memori.neuro.data.saving import save as save_whole
+from memori.neuro.filenames import suffix as extension_of
 
 __all__ = ["DerivativeError", "Derivatives", "RawDatasetError"]
 

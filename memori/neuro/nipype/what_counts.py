@@ -25,6 +25,7 @@ from nipype.utils.filemanip import get_related_files
 
 from memori.digest.files import file_digest, is_file
 from memori.fingerprint.walk import origin_of_class
+from memori.neuro.filenames import split
 from memori.neuro.nipype.traits import paths_of
 from memori.neuro.tools import identity as tools
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _PATH_IN_TEXT = re.compile(r"/[^\s'\",;:=\[\]()<>|]+")
 _SIDECARS = (".json", ".bval", ".bvec", ".tsv")
-_SUFFIX = re.compile(r"(\.nii|\.gii|\.mif|\.tsv|\.img|\.BRIK)?\.[^.]+$")
 
 
 def tool_facts(
@@ -124,8 +124,8 @@ def _named_in_text(name: str, text: str, memo: str | None) -> Iterator[tuple[str
 def _companions(path: str, *, sidecars: bool) -> list[str]:
     found = [each for each in get_related_files(path, include_this_file=False) if is_file(each)]
     if sidecars:
-        stem = _SUFFIX.sub("", path)
-        found += [stem + suffix for suffix in _SIDECARS if is_file(stem + suffix)]
+        bare, _ = split(path)
+        found += [bare + suffix for suffix in _SIDECARS if is_file(bare + suffix)]
     return [each for each in dict.fromkeys(found) if each != path]
 
 

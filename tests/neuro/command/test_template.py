@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memori.neuro.command.fields import TemplateError, stem, suffix
+from memori.neuro.command.fields import TemplateError
 from memori.neuro.command.template import parse
 
 texts = st.text(st.characters(exclude_characters="\0")).filter(lambda text: text[:1] != "-")
@@ -166,24 +166,3 @@ def test_values_that_cannot_stand_are_refused(line: str, value: object, match: s
     """A value that makes no argument, or would be taken for an option, is an error."""
     with pytest.raises(TemplateError, match=match):
         parse(line).fill({"a": value})
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/d/sub-01_T1w.nii.gz", ("sub-01_T1w", ".nii.gz")),
-        ("rest+orig.HEAD", ("rest", "+orig.HEAD")),
-        ("rest+tlrc", ("rest", "+tlrc")),
-        ("x.dtseries.nii", ("x", ".dtseries.nii")),
-        ("lh.thick.func.gii", ("lh.thick", ".func.gii")),
-        ("dwi.mif.gz", ("dwi", ".mif.gz")),
-        ("motion.1D", ("motion", ".1D")),
-        ("a_0.5_b", ("a_0.5_b", "")),
-        ("v1.2.nii", ("v1.2", ".nii")),
-        ("folder/", ("folder", "")),
-        (".hidden", (".hidden", "")),
-    ],
-)
-def test_stem_and_suffix_of_the_fields_files(path: str, expected: tuple[str, str]) -> None:
-    """The suffix of a file is the whole of what tells its format."""
-    assert expected == (stem(path), suffix(path))
