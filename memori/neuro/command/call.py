@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature, signature
 from typing import Any
 
 from memori.neuro.command.containers import Container
+from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import STREAMS, CommandError, empty, ended, keep_evidence, listing
 from memori.neuro.command.fields import (
     KINDS,
@@ -26,8 +27,15 @@ from memori.neuro.command.fields import (
     reject_option,
     text_of,
 )
-from memori.neuro.command.input_paths import Links, absolute, input_paths
-from memori.neuro.command.outputs import RESERVED, MissingOutputError, Output, fills
+from memori.neuro.command.input_paths import absolute, input_paths, reporting_changes
+from memori.neuro.command.output_names import RESERVED
+from memori.neuro.command.outputs import (
+    MissingOutputError,
+    Output,
+    Stdout,
+    fills,
+    paths_at,
+)
 from memori.neuro.command.template import Template
 from memori.neuro.process.run import run_process
 from memori.neuro.tools import identity as tools
@@ -121,7 +129,10 @@ class Command:
     # The command line
 
     def argv(
-        self, values: Mapping[str, Any], paths: Mapping[str, str], link: Callable[[str], str]
+        self,
+        values: Mapping[str, Any],
+        paths: Mapping[str, str | list[str]],
+        link: Callable[[str], str],
     ) -> list[str]:
         """Return the arguments for these inputs and these paths of the outputs.
 
@@ -142,7 +153,7 @@ class Command:
         self,
         source: Callable[..., Sequence[object]],
         values: Mapping[str, Any],
-        paths: Mapping[str, str],
+        paths: Mapping[str, str | list[str]],
         link: Callable[[str], str],
     ) -> list[str]:
         given = {
@@ -176,9 +187,9 @@ class Command:
         option = suite.threads_option(command, number)
         return argv if not option or option[0] in argv else argv + option
 
-    def places(self, values: Mapping[str, Any]) -> dict[str, str]:
+    def places(self, values: Mapping[str, Any]) -> dict[str, str | list[str]]:
         """Return where each output goes, relative to the run's folder."""
-        places: dict[str, str] = {}
+        places: dict[str, str | list[str]] = {}
         for name, output in self.outputs.items():
             place = output.place(name, {**values, **places})
             if place is not None:
@@ -196,12 +207,21 @@ class Command:
         values = {**self._defaults, **inputs}
         return self.argv(values, self._paths(self.places(values), os.curdir), absolute)
 
-    def _paths(self, places: Mapping[str, str], folder: str) -> dict[str, str]:
+    def _paths(
+        self, places: Mapping[str, str | list[str]], folder: str
+    ) -> dict[str, str | list[str]]:
         """Return what fills the field of each output."""
         return {
-            name: os.path.join(folder, fills(place, self.outputs[name]))
+            name: paths_at(fills(place, self.outputs[name]), folder)
             for name, place in places.items()
         }
+
+    def _told(self, places: Mapping[str, str | list[str]]) -> set[str]:
+        """Return the outputs whose place the command is told, or memori fills itself."""
+        fields = self.source.fields if isinstance(self.source, Template) else self._own
+        told = {*fields, *self._env_fields()}
+        told.update(name for name, each in self.outputs.items() if isinstance(each, Stdout))
+        return told & places.keys()
 
     def own_environment(self, inputs: Mapping[str, Any], folder: str = os.curdir) -> dict[str, str]:
         """Return the variables of ``env=``, filled."""
@@ -244,13 +264,19 @@ class Command:
         empty(folder)
         values = {**self._defaults, **inputs}
         places = self.places(values)
-        for name, place in places.items():
-            self.outputs[name].prepare(os.path.join(folder, place), values)
-        links = Links(folder) if self.options.link_inputs else None
+        told = self._told(places)
+        self._prepare(told, places, folder, values)
+        copies = (
+            Copies(folder, _flat("output", [places[name] for name in told]))
+            if self.options.link_inputs
+            else None
+        )
         paths = self._paths(places, folder)
-        argv = self.argv(values, paths, absolute if links is None else links.link)
-        failure = self._execute(argv, folder, inputs)
-        ignored = RESERVED if links is None else RESERVED | links.made
+        argv = self.argv(values, paths, absolute if copies is None else copies.bring)
+        self._prepare(places.keys() - told, places, folder, values)
+        with reporting_changes(inputs, folder, self.__name__):
+            failure = self._execute(argv, folder, inputs)
+        ignored = RESERVED if copies is None else RESERVED | copies.untouched()
         found = []
         for name, output in self.outputs.items():
             try:
@@ -260,7 +286,20 @@ class Command:
                     f"exited with code 0, and its output {name!r} is missing: expected {error}; "
                     f"the folder holds {listing(folder, ignored)}"
                 ) from None
+        if copies is not None:
+            copies.drop_untouched(found)
         return found[0] if len(found) == 1 else tuple(found)
+
+    def _prepare(
+        self,
+        names: Set[str],
+        places: Mapping[str, str | list[str]],
+        folder: str,
+        values: Mapping[str, Any],
+    ) -> None:
+        for name, place in places.items():
+            if name in names:
+                self.outputs[name].prepare(paths_at(place, folder), values)
 
     def _execute(
         self, argv: list[str], folder: str, inputs: Mapping[str, Any]

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from memori.errors import MemoriError
+from memori.files import atomic_write
 
 KEPT = 10
 ROOM = 100_000_000
@@ -144,8 +145,7 @@ def keep_evidence(error: CommandError) -> None:
     removed = _shrink(error.folder)
     text = str(error) + "".join(f"\n  removed to save room: {each}" for each in removed) + "\n"
     try:
-        with open(os.path.join(error.folder, NOTE), "w", errors="surrogateescape") as file:
-            file.write(text)
+        atomic_write(os.path.join(error.folder, NOTE), text.encode("utf-8", "surrogateescape"))
     except OSError:
         return  # a full disk, most likely: the error itself says the same
     _drop_older(error.folder)
