@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature, signature
 from typing import Any
 
-from memori.neuro.command.containers import Container
+from memori.neuro.command.containers import Container, Launch
 from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import STREAMS, CommandError, empty, ended, keep_evidence, listing
 from memori.neuro.command.fields import (
@@ -47,6 +48,7 @@ _INTERPRETERS = ("sh", "bash", "dash", "zsh", "ksh", "csh", "tcsh", "perl", "Rsc
                  "node", "octave", "tclsh", "wish", "julia")  # fmt: skip
 _EMPTY = Parameter.empty
 Source = Template | Callable[..., Sequence[object]]
+Places = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Command:
     def argv(
         self,
         values: Mapping[str, Any],
-        paths: Mapping[str, str | list[str]],
+        paths: Places,
         link: Callable[[str], str],
     ) -> list[str]:
         """Return the arguments for these inputs and these paths of the outputs.
@@ -153,7 +155,7 @@ class Command:
         self,
         source: Callable[..., Sequence[object]],
         values: Mapping[str, Any],
-        paths: Mapping[str, str | list[str]],
+        paths: Places,
         link: Callable[[str], str],
     ) -> list[str]:
         given = {
@@ -207,16 +209,14 @@ class Command:
         values = {**self._defaults, **inputs}
         return self.argv(values, self._paths(self.places(values), os.curdir), absolute)
 
-    def _paths(
-        self, places: Mapping[str, str | list[str]], folder: str
-    ) -> dict[str, str | list[str]]:
+    def _paths(self, places: Places, folder: str) -> dict[str, str | list[str]]:
         """Return what fills the field of each output."""
         return {
             name: paths_at(fills(place, self.outputs[name]), folder)
             for name, place in places.items()
         }
 
-    def _told(self, places: Mapping[str, str | list[str]]) -> set[str]:
+    def _told(self, places: Places) -> set[str]:
         """Return the outputs whose place the command is told, or memori fills itself."""
         fields = self.source.fields if isinstance(self.source, Template) else self._own
         told = {*fields, *self._env_fields()}
@@ -264,16 +264,18 @@ class Command:
         empty(folder)
         values = {**self._defaults, **inputs}
         places = self.places(values)
+        lying = {name: paths_at(place, folder) for name, place in places.items()}
         told = self._told(places)
-        self._prepare(told, places, folder, values)
-        copies = (
-            Copies(folder, _flat("output", [places[name] for name in told]))
-            if self.options.link_inputs
-            else None
+        for name in sorted(told):
+            self.outputs[name].prepare(lying[name], values)
+        copies = None
+        if self.options.link_inputs:
+            copies = Copies(folder, _flat("output", [places[name] for name in told]))
+        argv = self.argv(
+            values, self._paths(places, folder), absolute if copies is None else copies.bring
         )
-        paths = self._paths(places, folder)
-        argv = self.argv(values, paths, absolute if copies is None else copies.bring)
-        self._prepare(places.keys() - told, places, folder, values)
+        for name in sorted(places.keys() - told):
+            self.outputs[name].prepare(lying[name], values)
         with reporting_changes(inputs, folder, self.__name__):
             failure = self._execute(argv, folder, inputs)
         ignored = RESERVED if copies is None else RESERVED | copies.untouched()
@@ -290,23 +292,10 @@ class Command:
             copies.drop_untouched(found)
         return found[0] if len(found) == 1 else tuple(found)
 
-    def _prepare(
-        self,
-        names: Set[str],
-        places: Mapping[str, str | list[str]],
-        folder: str,
-        values: Mapping[str, Any],
-    ) -> None:
-        for name, place in places.items():
-            if name in names:
-                self.outputs[name].prepare(paths_at(place, folder), values)
-
     def _execute(
         self, argv: list[str], folder: str, inputs: Mapping[str, Any]
     ) -> Callable[[str], CommandError]:
         """Run the command; return what makes an error of a later reason."""
-        variables = self.further_environment(inputs, folder)
-        environment = {**os.environ, **variables}
         stdout, stderr = (os.path.join(folder, name) for name in STREAMS)
         run = current()
         facts: dict[str, Any] = {
@@ -314,22 +303,18 @@ class Command:
             "folder": folder,
             "stage_name": self.__name__ if run is None else run.stage_name,
         }
-        called, stop = argv, None
-        if self.options.container is not None:
-            script = script_place(argv)
-            reads = input_paths(inputs) + ([] if script is None else [argv[script]])
-            called, stop = self.options.container.wrap(argv, folder, reads, variables)
         try:
-            done = run_process(
-                called,
-                executable=tools.require(called[0], environment),
-                folder=folder,
-                stdout=stdout,
-                stderr=stderr,
-                environment=environment,
-                timeout=self.options.timeout,
-                stop=stop,
-            )
+            with self._launch(argv, folder, inputs) as launch:
+                done = run_process(
+                    launch.argv,
+                    executable=tools.require(launch.argv[0], launch.environment),
+                    folder=folder,
+                    stdout=stdout,
+                    stderr=stderr,
+                    environment=launch.environment,
+                    timeout=self.options.timeout,
+                    stop=launch.stop,
+                )
         except (OSError, ValueError) as error:
             reason = f"could not be started: {error}"
             interrupted = isinstance(error, InterruptedError)
@@ -343,6 +328,17 @@ class Command:
                 reason, timed_out=done.timed_out, interrupted=done.interrupted, **facts
             )
         return lambda reason: CommandError(reason, **facts)
+
+    def _launch(
+        self, argv: list[str], folder: str, inputs: Mapping[str, Any]
+    ) -> AbstractContextManager[Launch]:
+        variables = self.further_environment(inputs, folder)
+        container = self.options.container
+        if container is None:
+            return nullcontext(Launch(argv, None, {**os.environ, **variables}))
+        script = script_place(argv)
+        reads = input_paths(inputs) + ([] if script is None else [argv[script]])
+        return container.around(argv, folder, reads, variables)
 
 
 def _with_script(argv: list[str]) -> list[str]:

@@ -15,9 +15,9 @@ paths, and only their base names and contents count. What else counts is the ver
 the environment on its suite's list, ``env=``, the contents of folders among the inputs and of
 files that the command line names itself. What it prints is in ``stdout.txt`` and ``stderr.txt``.
 
-Not promised: that a command does not change its inputs (a warning tells; `Copy` is for those that
-do), and that it
-reads nothing that its command line does not name (say so with ``depends_on=`` and ``uses=``).
+Not promised: that a command does not change its inputs (a warning tells, and `Copy` is for those
+that do), and that it reads nothing that its command line does not name (say so with
+``depends_on=`` and ``uses=``).
 """
 
 from __future__ import annotations
