@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memori.current_run import workdir
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
 from memori.neuro.command.errors import STREAMS, CommandError, keep_evidence
 from memori.neuro.command.errors import ended as how_ended
 from memori.neuro.process.run import Listener, run_process
 from memori.neuro.tools import identity as tools
-from memori.running import workdir
 from memori.stage import Stage
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from inspect import Parameter, Signature, signature
 from typing import Any
 
+from memori.current_run import current, workdir
 from memori.neuro.command.containers import Container, Launch
 from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import STREAMS, CommandError, empty, ended, keep_evidence, listing
@@ -41,7 +42,6 @@ from memori.neuro.command.template import Template
 from memori.neuro.process.run import run_process
 from memori.neuro.tools import identity as tools
 from memori.neuro.tools.suites import suite_of
-from memori.running import current, workdir
 
 log = logging.getLogger(__name__)
 _INTERPRETERS = ("sh", "bash", "dash", "zsh", "ksh", "csh", "tcsh", "perl", "Rscript", "ruby",

@@ -25,7 +25,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from memori.digest.files import file_digest, is_file
 from memori.digest.folder import Folder, folder_digest
@@ -97,8 +97,8 @@ class ShellStage(Stage):
         For what else cannot work.
     """
 
-    _names_files_by: ClassVar[Literal["path", "name"]] = "name"
-    _uncounted: ClassVar[frozenset[str]] = frozenset({"threads"})
+    files_count_by: Literal["path", "name"] = "name"
+    uncounted = frozenset({"threads"})
 
     def __init__(
         self,
@@ -150,7 +150,8 @@ class ShellStage(Stage):
 
     # What counts besides the template and the inputs
 
-    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+        """Return the tool, its environment, and the files that the command line names."""
         note_interrupts(
             inputs
         )  # digests may take minutes, and Ctrl-C holds for what comes after them
@@ -177,7 +178,8 @@ class ShellStage(Stage):
         found.update(_named_files(argv, inputs))
         return found
 
-    def _check(self, inputs: Mapping[str, JSON]) -> None:
+    def check(self, inputs: Mapping[str, JSON]) -> None:
+        """Raise if the command cannot be made, or a program is missing."""
         if self.hash_output is None:
             note_interrupts(inputs)
         argv = self.command.rehearse(inputs)

@@ -337,7 +337,7 @@ def test_a_command_in_podman_is_remembered(podman: Container, tmp_path: Path) ->
     assert "hello\n" == Path(stage.run("data here/in.txt")["out"]).read_text()
     stage.run("data here/in.txt")
     assert not stage.state
-    recorded = stage.explain("data here/in.txt").fingerprint.surroundings
+    recorded = stage.explain("data here/in.txt").key.surroundings
     assert ["container"] == list(recorded)
     assert recorded["container"].startswith("sha256 ")
 
