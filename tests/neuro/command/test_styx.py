@@ -14,7 +14,7 @@ import pytest
 
 from memori.neuro.command.errors import CommandError
 from memori.neuro.command.styx import Execution, StyxRunner
-from memori.neuro.tools import identity as tools
+from memori.neuro.tools.identity import ToolError
 
 niwrap = pytest.importorskip("niwrap", reason="niwrap is not installed: pip install niwrap")
 afni, dcm2niix, fsl, mrtrix, workbench = (
@@ -174,7 +174,7 @@ def test_a_failure_is_memoris(runner: Counting, image: str) -> None:
     with pytest.raises(CommandError, match="mrthreshold exited with code 1"):
         mrtrix.mrthreshold("missing.nii.gz", config=[], output="mask.nii.gz")
     if shutil.which("bet") is None:
-        with pytest.raises(tools.ToolError, match="FSL"):
+        with pytest.raises(ToolError, match="FSL"):
             fsl.bet(image)
 
 
