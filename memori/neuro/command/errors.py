@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from memori.errors import MemoriError
@@ -81,11 +82,19 @@ class CommandError(MemoriError):
         shown = self.stderr.splitlines() or ["nothing was printed"]
         lines.append(f"  {stream}: {shown[0]}")
         lines += [f"          {line}" for line in shown[1:]]
-        lines.append(f"  log: {os.path.relpath(self.log)}")
+        lines.append(f"  log: {_near(self.log)}")
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__)
+
+
+def _near(path: str) -> str:
+    """Return a path as it is called from here, if here is anywhere."""
+    try:
+        return os.path.relpath(path)
+    except OSError:  # the current folder is gone
+        return path
 
 
 def _restore(kind: type[CommandError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
@@ -140,31 +149,36 @@ def _tail(folder: str) -> tuple[str, str]:
 
 
 def keep_evidence(error: CommandError) -> None:
-    """Write down a failure in its folder, and make room; never raises an OSError."""
+    """Write down a failure in its folder, and make room; never raises an OSError.
+
+    What cannot be removed or written now (a full disk, a folder that somebody else removes at the
+    same time) is left as it is: the error itself says the same.
+    """
     removed = _shrink(error.folder)
     text = str(error) + "".join(f"\n  removed to save room: {each}" for each in removed) + "\n"
-    try:
-        with open(os.path.join(error.folder, NOTE), "w", errors="surrogateescape") as file:
+    with suppress(OSError):
+        note = os.path.join(error.folder, NOTE)
+        with open(note, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
-    except OSError:
-        return  # a full disk, most likely: the error itself says the same
-    _drop_older(error.folder)
+        _drop_older(error.folder)
 
 
 def _shrink(folder: str) -> list[str]:
     sizes: list[tuple[int, str]] = []
     for above, _, names in os.walk(folder):
         for name in names:
-            path = os.path.join(above, name)
-            sizes.append((os.lstat(path).st_size, path))
+            with suppress(OSError):
+                path = os.path.join(above, name)
+                sizes.append((os.lstat(path).st_size, path))
     removed = []
     total = sum(size for size, _ in sizes)
     for size, path in sorted(sizes, reverse=True):
         if total <= ROOM:
             break
-        total -= size
-        os.unlink(path)
-        removed.append(f"{os.path.relpath(path, folder)} ({size} bytes)")
+        with suppress(OSError):
+            os.unlink(path)
+            total -= size
+            removed.append(f"{os.path.relpath(path, folder)} ({size} bytes)")
     return removed
 
 
