@@ -86,6 +86,7 @@ class Stage:
 
     _names_files_by: ClassVar[Literal["path", "name"]] = "path"
     _uncounted: ClassVar[frozenset[str]] = frozenset()
+    _texts: frozenset[str] = frozenset()  # inputs whose strings never name files
     _always_runs: bool = False
     threads: int = 1
 
@@ -309,7 +310,9 @@ class Stage:
         counted = {name: value for name, value in inputs.items() if name not in left_out}
         counted.update(self._fixed)
         by_name = self._names_files_by == "name"
-        values, files = find_inputs(counted, store.root, store.memo, by_name=by_name)
+        values, files = find_inputs(
+            counted, store.root, store.memo, by_name=by_name, texts=self._texts
+        )
         return Fingerprint(values, files, code, surroundings, self._outputs.names)
 
     def _remembered(self, inputs: dict[str, JSON], store: Store, *, forced: bool) -> Run:

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from memori.digest.files import file_digest, is_file
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import strings
-from memori.neuro.command.call import Command, Options, script_place
+from memori.fingerprint import fingerprint
+from memori.neuro.command.call import Command
 from memori.neuro.command.containers import Container, container_of
 from memori.neuro.command.errors import CommandError
 from memori.neuro.command.input_paths import input_paths, is_folder
@@ -42,13 +43,15 @@ from memori.neuro.command.outputs import (
     Stdout,
     output_of,
 )
-from memori.neuro.command.template import parse, parse_name
+from memori.neuro.command.plan import Options, Plan
+from memori.neuro.command.template import Template, parse, parse_name
 from memori.neuro.process.run import note_interrupts
-from memori.neuro.tools import identity as tools
+from memori.neuro.tools.identity import cache_folder, facts, require, thread_variables
 from memori.stage import Stage
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
+    from memori.fingerprint import Code
 
 __all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]
 
@@ -132,6 +135,7 @@ class ShellStage(Stage):
         source = command if callable(command) else parse(command)
         self.command = Command(source, _outputs_of(outputs), options)
         self.threads = threads or 1
+        self._texts = self.command.texts
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         if threads is not None and "threads" in self.command.__signature__.parameters:
             static["threads"] = threads
@@ -149,43 +153,52 @@ class ShellStage(Stage):
     # What counts besides the template and the inputs
 
     def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
-        note_interrupts(
-            inputs
-        )  # digests may take minutes, and Ctrl-C holds for what comes after them
-        argv = self.command.rehearse(inputs)
-        further = self.command.further_environment(inputs)
-        environment = {**os.environ, **further} if further else os.environ
+        # digests may take minutes, and Ctrl-C holds for what comes after them
+        note_interrupts(inputs)
+        plan = self.command.plan(inputs, self._code())
+        environment = {**os.environ, **plan.variables}
         found: dict[str, JSON] = {}
         container = self.command.options.container
         if container is not None:
             found["container"] = container.identity(environment)
         else:
             number = self.command.options.threads
-            ignored = () if number is None else tools.thread_variables(number)
-            for program in (argv[0], *self._uses):
-                found.update(tools.facts(program, environment, ignored=ignored))
-        for name, value in self.command.own_environment(inputs).items():
+            ignored = () if number is None else thread_variables(number)
+            for program in (*plan.programs, *self._uses):
+                found.update(facts(program, environment, ignored=ignored))
+        for name, value in plan.counted.items():
             found.setdefault(f"env {name}", hashlib.sha256(os.fsencode(value)).hexdigest())
         for name, value in inputs.items():
             if (
                 isinstance(value, (str, list, dict))
                 and name in self.command.__signature__.parameters
+                and name not in self._texts
             ):
                 found.update(_folders(name, value))
-        found.update(_named_files(argv, inputs))
+        found.update(_named_files(plan, inputs))
         return found
+
+    def _code(self) -> Code | None:
+        """Return the fingerprint of a function for the command line; a template says all itself."""
+        if isinstance(self.command.source, Template):
+            return None
+        return fingerprint(
+            self.function, depends_on=self._depends_on, code_version=self._code_version
+        )
 
     def _check(self, inputs: Mapping[str, JSON]) -> None:
         if self.hash_output is None:
             note_interrupts(inputs)
-        argv = self.command.rehearse(inputs)
-        environment = {**os.environ, **self.command.further_environment(inputs)}
+            plan = self.command.plan(inputs)
+        else:
+            plan = self.command.planned(inputs)
+        environment = {**os.environ, **plan.variables}
         container = self.command.options.container
         if container is not None:
             container.require(environment)
             return
-        for program in (argv[0], *self._uses):
-            tools.require(program, environment)
+        for program in (plan.argv[0], *self._uses):
+            require(program, environment)
 
 
 def _outputs_of(given: Spec | Mapping[str, Spec] | None) -> dict[str, Output]:
@@ -205,12 +218,11 @@ def _folders(name: str, value: JSON) -> Iterator[tuple[str, JSON]]:
             yield f"folder {name}{place}", folder_digest(text, _identity)
 
 
-def _named_files(argv: Sequence[str], inputs: Mapping[str, JSON]) -> Iterator[tuple[str, JSON]]:
+def _named_files(plan: Plan, inputs: Mapping[str, JSON]) -> Iterator[tuple[str, JSON]]:
     """Digest each file that the command line names and the inputs do not: scripts, templates."""
-    script = script_place(argv)
     named = {
-        path: f"script {os.path.basename(path)}" if place == script else f"file {path}"
-        for place, text in enumerate(argv[1:], 1)
+        path: f"script {os.path.basename(path)}" if place == plan.script else f"file {path}"
+        for place, text in enumerate(plan.argv[1:], 1)
         for path in (text, text.partition("=")[2])
         if path[:1] == os.sep and is_file(path)
     }
@@ -221,4 +233,4 @@ def _named_files(argv: Sequence[str], inputs: Mapping[str, JSON]) -> Iterator[tu
 
 
 def _identity(path: str) -> str:
-    return file_digest(path, tools.cache_folder("files")).identity
+    return file_digest(path, cache_folder("files")).identity
