@@ -120,7 +120,7 @@ def real_file(path: str | os.PathLike[str]) -> str:
     path = os.fspath(path)
     if os.path.exists(path):
         return path
-    names = _spellings(path)
+    names = spellings(path)
     found = [name for name in names if os.path.isfile(name)]
     if len(found) > 1:
         raise AmbiguousFileError(path, found)
@@ -130,8 +130,8 @@ def real_file(path: str | os.PathLike[str]) -> str:
     return found[0]
 
 
-def _spellings(path: str) -> list[str]:
-    """List what a program may have made of a name."""
+def spellings(path: str) -> list[str]:
+    """List what a program may make of a name that it is told, besides that name."""
     if path.endswith((".HEAD", ".BRIK", ".BRIK.gz")):
         return [path + ".gz"] if path.endswith(".BRIK") else []
     if path.endswith(_VIEWS):

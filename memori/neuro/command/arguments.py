@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -114,15 +114,16 @@ def _ask(
             f"{name!r} returned {made!r}; a function for a command returns the list of its "
             "arguments, each an element of its own"
         )
-    return list(_flat(name, made))
+    return [text_of(f"an argument of {name}", each) for each in flat(made)]
 
 
-def _flat(name: str, made: Sequence[object]) -> Iterator[str]:
-    for each in made:
+def flat(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield the elements of lists inside lists."""
+    for each in values:
         if isinstance(each, (list, tuple)):
-            yield from _flat(name, each)
+            yield from flat(each)
         else:
-            yield text_of(f"an argument of {name}", each)
+            yield each
 
 
 def _files(given: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:

@@ -18,12 +18,14 @@ from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memori.digest.values import encode
-from memori.neuro.command.arguments import forget
+from memori.neuro.command.arguments import flat, forget
+from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import CommandError, empty, keep_evidence, listing
 from memori.neuro.command.execution import Execution
 from memori.neuro.command.fields import KINDS, Argument, Field, agreed, with_kinds
-from memori.neuro.command.input_paths import Links, input_paths
-from memori.neuro.command.outputs import RESERVED, MissingOutputError, Output
+from memori.neuro.command.input_paths import input_paths, reporting_changes
+from memori.neuro.command.output_names import RESERVED
+from memori.neuro.command.outputs import MissingOutputError, Output, Stdout, paths_at
 from memori.neuro.command.plan import Options, Plan, Recipe, Source, make_plan
 from memori.neuro.command.template import Template
 from memori.running import current, workdir
@@ -169,16 +171,18 @@ class Command:
     def _run(self, plan: Plan, inputs: Mapping[str, Any]) -> Any:
         folder = str(workdir())
         empty(folder)
-        plan = plan.inside(folder)
         values = self._values(inputs)
-        for name, place in plan.places.items():
-            self.outputs[name].prepare(os.path.join(folder, place), values)
-        links = Links(folder) if self.options.link_inputs else None
-        if links is not None:  # where the inputs lie is known only now
-            plan = make_plan(self._recipe, values, path=links.link).inside(folder)
-        execution = self._execution(plan, folder, inputs)
-        done = execution.run(timeout=self.options.timeout, exit_codes=self.options.exit_codes)
-        ignored = RESERVED if links is None else RESERVED | links.made
+        told = {name: place for name, place in plan.places.items() if self._is_told(name)}
+        self._prepare(told, folder, values)
+        copies = None
+        if self.options.link_inputs:  # where the inputs lie is known only now
+            copies = Copies(folder, flat(told.values()))
+            plan = make_plan(self._recipe, values, path=copies.bring)
+        self._prepare({n: at for n, at in plan.places.items() if n not in told}, folder, values)
+        execution = self._execution(plan.inside(folder), folder, inputs)
+        with reporting_changes(inputs, folder, self.__name__):
+            done = execution.run(timeout=self.options.timeout, exit_codes=self.options.exit_codes)
+        ignored = RESERVED if copies is None else RESERVED | copies.untouched()
         found = []
         for name, output in self.outputs.items():
             try:
@@ -189,7 +193,24 @@ class Command:
                     f"the folder holds {listing(folder, ignored)}",
                     done,
                 ) from None
+        if copies is not None:
+            copies.drop_untouched(found)
         return found[0] if len(found) == 1 else tuple(found)
+
+    def _is_told(self, output: str) -> bool:
+        """Tell whether the command, or memori itself, is told where an output goes."""
+        named = {p.name for text in self.options.env.values() for p in text if isinstance(p, Field)}
+        if isinstance(self.source, Template):
+            named.update(self.source.fields)
+        elif self._recipe.takes(output):
+            return True
+        return output in named or isinstance(self.outputs[output], Stdout)
+
+    def _prepare(
+        self, places: Mapping[str, str | list[str]], folder: str, values: Mapping[str, Any]
+    ) -> None:
+        for name, place in places.items():
+            self.outputs[name].prepare(paths_at(place, folder), values)
 
     def _execution(self, plan: Plan, folder: str, inputs: Mapping[str, Any]) -> Execution:
         """Return what runs: the plan itself, or an engine that runs it in a container."""

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 from memori.errors import MemoriError
+from memori.files import atomic_write
 
 KEPT = 10
 ROOM = 100_000_000
@@ -157,9 +158,7 @@ def keep_evidence(error: CommandError) -> None:
     removed = _shrink(error.folder)
     text = str(error) + "".join(f"\n  removed to save room: {each}" for each in removed) + "\n"
     with suppress(OSError):
-        note = os.path.join(error.folder, NOTE)
-        with open(note, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+        atomic_write(os.path.join(error.folder, NOTE), text.encode("utf-8", "surrogateescape"))
         _drop_older(error.folder)
 
 

@@ -23,7 +23,7 @@ from memori.neuro.command.arguments import Answer, answer
 from memori.neuro.command.containers import Container
 from memori.neuro.command.fields import Argument, Field, TemplateError, reject_option, texts_of
 from memori.neuro.command.input_paths import absolute, is_folder
-from memori.neuro.command.outputs import Output, fills
+from memori.neuro.command.outputs import Output, fills, paths_at
 from memori.neuro.command.scripts import programs_of, script_place
 from memori.neuro.command.template import Template
 from memori.neuro.tools.identity import thread_variables
@@ -93,7 +93,7 @@ class Plan:
         The command line.
     script : int or None
         Which argument is a script.
-    places : Mapping of str to str
+    places : Mapping of str to str or list of str
         Where each output goes, relative to the run's folder.
     variables : Mapping of str to str
         The environment that the command gets besides that of this process.
@@ -105,7 +105,7 @@ class Plan:
 
     argv: tuple[str, ...]
     script: int | None
-    places: Mapping[str, str]
+    places: Mapping[str, str | list[str]]
     variables: Mapping[str, str]
     counted: Mapping[str, str]
     answer: Answer | None
@@ -153,7 +153,7 @@ def make_plan(
     """
     options = recipe.options
     places = _places(recipe.outputs, values)
-    paths = {n: os.path.join(FOLDER, fills(at, recipe.outputs[n])) for n, at in places.items()}
+    paths = {n: paths_at(fills(at, recipe.outputs[n]), FOLDER) for n, at in places.items()}
     if isinstance(recipe.source, Template):
         said = None
         argv = recipe.source.fill({**values, **paths}, path, options.allow_dash)
@@ -181,8 +181,10 @@ def make_plan(
     )
 
 
-def _places(outputs: Mapping[str, Output], values: Mapping[str, JSON]) -> dict[str, str]:
-    places: dict[str, str] = {}
+def _places(
+    outputs: Mapping[str, Output], values: Mapping[str, JSON]
+) -> dict[str, str | list[str]]:
+    places: dict[str, str | list[str]] = {}
     for name, output in outputs.items():
         place = output.place(name, {**values, **places})
         if place is not None:
@@ -193,7 +195,7 @@ def _places(outputs: Mapping[str, Output], values: Mapping[str, JSON]) -> dict[s
 def _given(
     recipe: Recipe,
     values: Mapping[str, JSON],
-    paths: Mapping[str, str],
+    paths: Mapping[str, str | list[str]],
     path: Callable[[str], str],
 ) -> dict[str, JSON]:
     """Return what a function is given: inputs, with their paths, and the paths of outputs."""

@@ -15,7 +15,8 @@ paths, and only their base names and contents count. What else counts is the ver
 the environment on its suite's list, ``env=``, the contents of folders among the inputs and of
 files that the command line names itself. What it prints is in ``stdout.txt`` and ``stderr.txt``.
 
-Not promised: that a command does not change its inputs (`Copy` is for those that do), and that it
+Not promised: that a command does not change its inputs (a warning tells; `Copy` is for those that
+do), and that it
 reads nothing that its command line does not name (say so with ``depends_on=`` and ``uses=``).
 """
 
@@ -80,7 +81,8 @@ class ShellStage(Stage):
     container : str, os.PathLike or Container, optional
         Where it runs: ``"image.sif"``, ``"podman://IMAGE"``, ``"docker://IMAGE"``.
     link_inputs : bool, optional
-        Give input files as links in the run's folder, for tools that write beside their input.
+        Give inputs in the run's folder, under their own names, for tools that write beside their
+        input or change it. Each is a copy of the run's own, so raw data stay as they are.
     uses : iterable of str, optional
         Other programs that the command calls; their identity counts too.
     allow_dash : iterable of str, optional

@@ -31,9 +31,9 @@ from typing import Any, Protocol
 
 from memori.digest.folder import Folder
 from memori.neuro.command.containers import Container
+from memori.neuro.command.copies import with_companions
 from memori.neuro.command.errors import STREAMS
 from memori.neuro.command.input_paths import absolute
-from memori.neuro.command.outputs import with_companions
 from memori.neuro.command.stage import ShellStage
 from memori.store import file_name
 

@@ -26,6 +26,7 @@ from nipype.interfaces.io import DataSink
 from nipype.utils.filemanip import copyfile
 
 from memori.errors import MemoriError
+from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import ended
 from memori.neuro.command.execution import Execution
 from memori.neuro.nipype.cloning import Recipe
@@ -179,6 +180,8 @@ def run_interface(
     interface = recipe.make(launched(recipe.kind))
     assign(interface, {**recipe.values, **inputs}, origin)
     _bring_files(interface, folder)
+    copies = Copies(folder)
+    copies.part_links()  # those of `copyfile=False` lead into the raw data
     began = time.monotonic()
     try:
         result = interface.run(cwd=folder, ignore_exception=False)
@@ -188,7 +191,9 @@ def run_interface(
     _reject_failed(interface, result.runtime, began, None)
     if isinstance(interface, DataSink):
         part_links(result.outputs.out_file if isdefined(result.outputs.out_file) else [])
-    return outputs_of(result.outputs, folder)
+    outputs = outputs_of(result.outputs, folder)
+    copies.drop_untouched(list(outputs.values()))
+    return outputs
 
 
 def _reject_failed(
@@ -205,7 +210,7 @@ def _reject_failed(
 
 
 def _bring_files(interface: Interface, folder: str) -> None:
-    """Copy or link the files that the interface wants to have beside it."""
+    """Bring the files that the interface wants to have beside it; some come as links."""
     for wish in get_filecopy_info(interface):
         value = interface.inputs.trait_get().get(wish["key"])
         if value:
