@@ -180,7 +180,7 @@ class Command:
             plan = make_plan(self._recipe, values, path=copies.bring)
         self._prepare({n: at for n, at in plan.places.items() if n not in told}, folder, values)
         execution = self._execution(plan.inside(folder), folder, inputs)
-        with reporting_changes(inputs, folder, self.__name__):
+        with reporting_changes(self._naming(inputs), folder, self.__name__):
             done = execution.run(timeout=self.options.timeout, exit_codes=self.options.exit_codes)
         ignored = RESERVED if copies is None else RESERVED | copies.untouched()
         found = []
@@ -196,6 +196,10 @@ class Command:
         if copies is not None:
             copies.drop_untouched(found)
         return found[0] if len(found) == 1 else tuple(found)
+
+    def _naming(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the inputs that may name files."""
+        return {name: value for name, value in inputs.items() if name not in self.texts}
 
     def _is_told(self, output: str) -> bool:
         """Tell whether the command, or memori itself, is told where an output goes."""
@@ -220,8 +224,8 @@ class Command:
         container = self.options.container
         if container is None:
             return Execution(argv, folder, name, environment)
-        named = {n: value for n, value in inputs.items() if n not in self.texts}
-        reads = input_paths(named) + ([] if plan.script is None else [argv[plan.script]])
+        script = [] if plan.script is None else [argv[plan.script]]
+        reads = input_paths(self._naming(inputs)) + script
         called, stop = container.wrap(argv, folder, reads, plan.variables)
         return Execution(argv, folder, name, environment, called=called, stop=stop)
 

@@ -16,7 +16,6 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from memori.errors import MemoriError
 from memori.files import atomic_write
@@ -74,20 +73,17 @@ class CommandError(MemoriError):
         self.stage_name = stage_name
         self.folder = folder
         self.timed_out = timed_out
-        stream, self.stderr = _tail(folder)
-        self.log = os.path.join(folder, f"{stream}.txt")
+        name, self.stderr = _said(folder)
+        self.log = os.path.join(folder, name)
         lines = [
             f"{os.path.basename(self.argv[0])} {reason} (stage {stage_name!r})",
             f"  $ {shlex.join(self.argv)}",
         ]
         shown = self.stderr.splitlines() or ["nothing was printed"]
-        lines.append(f"  {stream}: {shown[0]}")
+        lines.append(f"  {name.partition('.')[0]}: {shown[0]}")
         lines += [f"          {line}" for line in shown[1:]]
         lines.append(f"  log: {_near(self.log)}")
         super().__init__("\n".join(lines))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
 
 
 def _near(path: str) -> str:
@@ -96,13 +92,6 @@ def _near(path: str) -> str:
         return os.path.relpath(path)
     except OSError:  # the current folder is gone
         return path
-
-
-def _restore(kind: type[CommandError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
-    """Make an error again in the process that hears of it."""
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(facts)
-    return error
 
 
 def ended(code: int, seconds: float, *, timed_out: bool) -> str:
@@ -135,18 +124,24 @@ def listing(folder: str, ignored: frozenset[str]) -> str:
     return (", ".join(map(repr, names[:20])) + more) or "nothing"
 
 
-def _tail(folder: str) -> tuple[str, str]:
-    """Return the last lines of standard error, or else of standard output, with its name."""
-    for stream in ("stderr", "stdout"):
-        try:
-            with open(os.path.join(folder, f"{stream}.txt"), "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
-                text = file.read().decode("utf-8", "replace").rstrip()
-        except OSError:
-            continue
-        if text:
-            return stream, "\n".join(text.replace("\r", "\n").splitlines()[-_LINES:])
-    return "stderr", ""
+def tail(folder: str, name: str) -> list[str]:
+    """Return the last lines of what a command printed, from the file of that name."""
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
+            text = file.read().decode("utf-8", "replace").rstrip()
+    except OSError:
+        return []
+    return text.replace("\r", "\n").splitlines()[-_LINES:]
+
+
+def _said(folder: str) -> tuple[str, str]:
+    """Return the file of standard error, or of standard output, with the last lines in it."""
+    for name in reversed(STREAMS):
+        lines = tail(folder, name)
+        if lines:
+            return name, "\n".join(lines)
+    return STREAMS[1], ""
 
 
 def keep_evidence(error: CommandError) -> None:

@@ -31,6 +31,7 @@ from memori.digest.files import file_digest, is_file
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import strings
 from memori.fingerprint import fingerprint
+from memori.neuro.command.arguments import flat
 from memori.neuro.command.call import Command
 from memori.neuro.command.containers import Container, container_of
 from memori.neuro.command.errors import CommandError
@@ -221,14 +222,14 @@ def _folders(name: str, value: JSON) -> Iterator[tuple[str, JSON]]:
 
 
 def _named_files(plan: Plan, inputs: Mapping[str, JSON]) -> Iterator[tuple[str, JSON]]:
-    """Digest each file that the command line names and the inputs do not: scripts, templates."""
+    """Digest each file that the command line names, and neither inputs nor outputs do."""
     named = {
         path: f"script {os.path.basename(path)}" if place == plan.script else f"file {path}"
         for place, text in enumerate(plan.argv[1:], 1)
         for path in (text, text.partition("=")[2])
         if path[:1] == os.sep and is_file(path)
     }
-    for path in input_paths(inputs) if named else ():
+    for path in (*input_paths(inputs), *flat(plan.places.values())) if named else ():
         named.pop(path, None)
     for path, label in named.items():
         yield label, _identity(path)

@@ -71,16 +71,6 @@ class InterfaceError(MemoriError):
         ]
         super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(kind: type[InterfaceError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
-    """Make an error again in the process that hears of it."""
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(facts)
-    return error
-
 
 class _Launched(CommandLine):  # type: ignore[misc]
     """Stands between an interface's class and `CommandLine`, and runs its command line."""

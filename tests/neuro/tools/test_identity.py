@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from memori.neuro.filenames import AmbiguousFileError
 from memori.neuro.tools.identity import (
     ToolError,
     _known,
@@ -243,6 +245,13 @@ def test_a_missing_program_of_a_name_like_a_suites_says_so() -> None:
         require("mri_pipeline.sh", {"PATH": "/nowhere"})
     with pytest.raises(ToolError, match="it is part of FreeSurfer"):
         require("mri_convert", {"PATH": "/nowhere"})
+
+
+def test_errors_travel_between_processes() -> None:
+    """With their facts, from a worker to whoever waits for it."""
+    for error in (ToolError("it is missing", "bet", "FSL"), AmbiguousFileError("a", ["b", "c"])):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(error), str(error), vars(error)) == (type(again), str(again), vars(again))
 
 
 def test_a_tool_that_tells_no_version_is_known_by_its_content(tmp_path: Path) -> None:
