@@ -12,10 +12,10 @@ MemoriWarning   what memori does not trust, or could not keep
 The formats and tools of the field are in `memori.neuro`.
 """
 
+from memori.current_run import workdir
 from memori.digest.folder import Folder
 from memori.errors import MemoriError, MemoriWarning, RecordError, StageError
 from memori.results import Results
-from memori.running import workdir
 from memori.stage import Stage
 from memori.version import __version__
 

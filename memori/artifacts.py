@@ -31,6 +31,7 @@ from memori.digest.files import (
 )
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import copy_json, put, strings
+from memori.layout import is_run_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ class Artifact:
         Of a file.
     folder : str or None
         Digest of a folder's names and contents.
+    absolute : str
+        Where it was found in this process; empty for one that was read from a record.
     """
 
-    __slots__ = ("file", "folder", "kind", "path", "pointer", "relative")
+    __slots__ = ("absolute", "file", "folder", "kind", "path", "pointer", "relative")
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Artifact:
         self.relative = relative
         self.file = file
         self.folder = folder
+        self.absolute = ""
 
     @property
     def identity(self) -> str | None:
@@ -182,7 +186,7 @@ def find_inputs(
         artifact = None if pointer[0] in texts else _find(pointer, text, root, memo)
         if artifact is not None:
             if artifact.kind != "path":
-                path = artifact.locate(root)
+                artifact.absolute = path = artifact.locate(root)
                 artifact.path = (
                     os.path.basename(path) if by_name else _without_key(artifact.path, root)
                 )
@@ -297,6 +301,6 @@ def _without_key(path: str, root: str) -> str:
     match = _RUN_FOLDER.fullmatch(path)
     if match is None:
         return path
-    above, name, inside = match["above"] or "", match["name"], match["inside"] or ""
-    claim = os.path.join(root, above, ".memori", "stages", name, "folders", f"{match['key']}.json")
-    return os.path.join(above, name, "*", inside) if os.path.isfile(claim) else path
+    above = os.path.join(match["above"] or "", match["name"])
+    is_own = is_run_folder(root, os.path.join(above, match["key"]))
+    return os.path.join(above, "*", match["inside"] or "") if is_own else path

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from memori.digest.values import JSON
     from memori.pipeline import Pipeline
-    from memori.run import Run
+    from memori.results import Outcome
     from memori.schedule import Workers
 
     Case = dict[str, object]
@@ -97,10 +97,10 @@ def run_cases(
     workers: Workers | None,
     on_error: Literal["continue", "raise"],
 ) -> Cases:
-    """Run the cases, on workers where some are given, and collect what they return."""
-    outcomes: dict[int, Run | Failure] = {}
+    """Outcome the cases, on workers where some are given, and collect what they return."""
+    outcomes: dict[int, Outcome | Failure] = {}
 
-    def keep(place: int, outcome: Run | Failure) -> None:
+    def keep(place: int, outcome: Outcome | Failure) -> None:
         if isinstance(outcome, Failure) and on_error == "raise":
             raise outcome.error
         outcomes[place] = outcome
@@ -121,14 +121,14 @@ def _run_on(
     pipeline: Pipeline,
     cases: list[Case],
     places: list[int],
-    keep: Callable[[int, Run | Failure], None],
+    keep: Callable[[int, Outcome | Failure], None],
 ) -> list[int]:
-    """Run some cases on workers; return those that were lost because a worker died."""
+    """Outcome some cases on workers; return those that were lost because a worker died."""
     from concurrent.futures import BrokenExecutor
 
     lost: list[int] = []
 
-    def submit(place: int) -> Future[Run | Failure]:
+    def submit(place: int) -> Future[Outcome | Failure]:
         recalled = _recalled(pipeline, cases[place])
         if recalled is not None:
             return finished(recalled)
@@ -137,7 +137,7 @@ def _run_on(
         except BrokenExecutor as error:
             return failed(error)
 
-    def finish(place: int, future: Future[Run | Failure]) -> None:
+    def finish(place: int, future: Future[Outcome | Failure]) -> None:
         error = future.exception()  # what kept the worker from answering at all
         if isinstance(error, BrokenExecutor):
             lost.append(place)
@@ -159,7 +159,7 @@ def _of_dead_worker(case: Case) -> Failure:
     return Failure(case, MemoriError(text), text)
 
 
-def _collected(cases: list[Case], outcomes: Mapping[int, Run | Failure]) -> Cases:
+def _collected(cases: list[Case], outcomes: Mapping[int, Outcome | Failure]) -> Cases:
     found = Cases()
     for place, case in enumerate(cases):
         outcome = outcomes[place]
@@ -171,7 +171,7 @@ def _collected(cases: list[Case], outcomes: Mapping[int, Run | Failure]) -> Case
     return found
 
 
-def _recalled(pipeline: Pipeline, case: Case) -> Run | Failure | None:
+def _recalled(pipeline: Pipeline, case: Case) -> Outcome | Failure | None:
     """Return what a case gives if all of it is remembered, so that no worker is started for it."""
     try:
         return pipeline._recalled((), case)
@@ -179,7 +179,7 @@ def _recalled(pipeline: Pipeline, case: Case) -> Run | Failure | None:
         return None  # the run meets the same, and reports it as the case's failure
 
 
-def _run_case(pipeline: Pipeline, case: Mapping[str, JSON]) -> Run | Failure:
+def _run_case(pipeline: Pipeline, case: Mapping[str, JSON]) -> Outcome | Failure:
     try:
         return pipeline._run((), case)
     except (Exception, SystemExit) as error:

@@ -1,6 +1,6 @@
 """The decision: hit or miss, and why.
 
-Deciding is comparing. A fingerprint is compared with the entries of the store, and what differs
+Deciding is comparing. A key is compared with the entries of the store, and what differs
 is a list of changes; an entry from which nothing differs is a hit. `explain` shows the same list,
 so the reason that a person reads is the reason why the stage runs.
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from memori.artifacts import Artifact
     from memori.digest.values import JSON
-    from memori.entry import Entry, Fingerprint
-    from memori.store import Store
+    from memori.key import Key
+    from memori.store import Entry, Store
 
     Kind = Literal[
         "first run",
@@ -93,23 +93,23 @@ class Decision:
         What differs from the nearest entry; empty for a hit.
     entry : Entry or None
         The entry that was hit, or the nearest.
-    fingerprint : Fingerprint or None
+    key : Key or None
         What the entries were compared with; None without a `hash_output`.
     """
 
-    __slots__ = ("changes", "entry", "fingerprint", "stage_name")
+    __slots__ = ("changes", "entry", "key", "stage_name")
 
     def __init__(
         self,
         stage_name: str,
         changes: tuple[Change, ...],
         entry: Entry | None,
-        fingerprint: Fingerprint | None,
+        key: Key | None,
     ) -> None:
         self.stage_name = stage_name
         self.changes = changes
         self.entry = entry
-        self.fingerprint = fingerprint
+        self.key = key
 
     @property
     def hit(self) -> bool:
@@ -124,7 +124,7 @@ class Decision:
     @property
     def unresolved(self) -> tuple[str, ...]:
         """What the code reaches that could not be followed."""
-        return () if self.fingerprint is None else self.fingerprint.code.unresolved
+        return () if self.key is None else self.key.code.unresolved
 
     def __repr__(self) -> str:
         return f"<Decision {self}>"
@@ -136,16 +136,14 @@ class Decision:
         return "\n".join(lines)
 
 
-def decide(
-    stage_name: str, fingerprint: Fingerprint, store: Store, *, against_latest: bool = True
-) -> Decision:
-    """Compare a fingerprint with the entries of a store.
+def decide(stage_name: str, key: Key, store: Store, *, against_latest: bool = True) -> Decision:
+    """Compare a key with the entries of a store.
 
     Parameters
     ----------
     stage_name : str
         For the text of the decision.
-    fingerprint : Fingerprint
+    key : Key
         What the stage would run with.
     store : Store
         Where its entries lie.
@@ -158,50 +156,50 @@ def decide(
         A hit on the first entry from which nothing differs, else a miss with the changes against
         the nearest entry.
     """
-    exact = exact_hit(fingerprint, store)
+    exact = exact_hit(key, store)
     if exact is not None:
-        return Decision(stage_name, (), exact, fingerprint)
+        return Decision(stage_name, (), exact, key)
     nearest: list[Change] = []
     near: Entry | None = None
-    for entry in store.entries(fingerprint.names):
-        changes = compare(entry, fingerprint) or output_changes(entry, store)
+    for entry in store.neighbours(key):
+        changes = compare(entry, key) or output_changes(entry, store)
         if not changes:
-            return Decision(stage_name, (), entry, fingerprint)
+            return Decision(stage_name, (), entry, key)
         if near is None or len(changes) < len(nearest):
             nearest, near = changes, entry
     if near is None:
         near = store.latest() if against_latest else None
-        nearest = [] if near is None else compare(near, fingerprint)
+        nearest = [] if near is None else compare(near, key)
     changes = nearest or [Change("first run", "no run with these inputs is recorded")]
-    return Decision(stage_name, tuple(changes), near, fingerprint)
+    return Decision(stage_name, tuple(changes), near, key)
 
 
-def exact_hit(fingerprint: Fingerprint, store: Store) -> Entry | None:
+def exact_hit(key: Key, store: Store) -> Entry | None:
     """Return the entry of exactly this key, if its outputs are intact."""
-    entry = store.entry(fingerprint.names, fingerprint.key)
+    entry = store.exact(key)
     return None if entry is None or output_changes(entry, store) else entry
 
 
-def compare(entry: Entry, fingerprint: Fingerprint) -> list[Change]:
-    """List what differs between an entry's run and a fingerprint; nothing for a hit."""
-    changes = _differences("input", "input ", entry.inputs, fingerprint.inputs)
+def compare(entry: Entry, key: Key) -> list[Change]:
+    """List what differs between an entry's run and a key; nothing for a hit."""
+    changes = _differences("input", "input ", entry.inputs, key.inputs)
     if not changes:
-        changes += _content_changes(entry.files, fingerprint.files)
-    changes += _code_changes(entry.record["code"], fingerprint)
+        changes += _content_changes(entry.files, key.files)
+    changes += _code_changes(entry.record["code"], key)
     recorded = entry.record["surroundings"]
     asked = {
         name: recorded.get(name) if value is None else value
-        for name, value in fingerprint.surroundings.items()
+        for name, value in key.surroundings.items()
     }
     changes += _differences("surrounding", "", recorded, asked)
-    if entry.record["declared"] != list(fingerprint.outputs):
-        old, new = ", ".join(entry.record["declared"]), ", ".join(fingerprint.outputs)
+    if entry.record["declared"] != list(key.outputs):
+        old, new = ", ".join(entry.record["declared"]), ", ".join(key.outputs)
         changes.append(Change("outputs", "stage_outputs", old, new))
     return changes
 
 
-def _code_changes(recorded: Mapping[str, JSON], fingerprint: Fingerprint) -> list[Change]:
-    code = fingerprint.code
+def _code_changes(recorded: Mapping[str, JSON], key: Key) -> list[Change]:
+    code = key.code
     if recorded["fast"] == code.fast:
         return []
     if recorded["canonical"] is not None and recorded["canonical"] == code.canonical():

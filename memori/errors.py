@@ -8,6 +8,9 @@ users expect.
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,3 +54,13 @@ class StageError(MemoriError):
 
 class MemoriWarning(UserWarning):
     """Something was found that memori does not trust, or could not keep."""
+
+
+def warn(message: str) -> None:
+    """Issue a `MemoriWarning` that is blamed on the line which called memori."""
+    level = 2
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("memori."):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, MemoriWarning, stacklevel=level)

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from memori.cases import Cases, run_cases
 from memori.digest.values import to_json, to_json_as
-from memori.results import Results
-from memori.run import Run
+from memori.results import Outcome, Results
 from memori.schedule import Workers, check_graph, finished, run_graph, workers_for
 from memori.stage import Stage
 
@@ -70,7 +69,7 @@ class Pipeline:
                         f"('start', {_plain_name(source)}) or say what it takes its inputs from"
                     )
         self._order = self._ordered()
-        self._last = Run({}, Results())
+        self._last = Outcome({}, Results())
 
     def _add(self, line: object) -> None:
         if not isinstance(line, (tuple, list)) or len(line) != 2:
@@ -171,16 +170,16 @@ class Pipeline:
         executor: Executor | None = None,
         **kwargs: object,
     ) -> Results:
-        """Run every stage that is not remembered and return the results of all.
+        """Outcome every stage that is not remembered and return the results of all.
 
         Parameters
         ----------
         *args : object
             Go to each start stage by position. A single `Results` stands for its values by name.
         n_jobs : int, optional
-            Run independent branches in that many processes; -1 for one per core.
+            Outcome independent branches in that many processes; -1 for one per core.
         executor : concurrent.futures.Executor, optional
-            Run independent branches on this one instead.
+            Outcome independent branches on this one instead.
         **kwargs : object
             Reach every stage that takes the name and is not given it by an edge or a static value.
 
@@ -208,7 +207,7 @@ class Pipeline:
 
     def _forget(self) -> None:
         """Show nothing of an earlier run, should this one fail half-way."""
-        self._last = Run({}, Results())
+        self._last = Outcome({}, Results())
         for stage in self._order:
             stage._forget()
 
@@ -220,16 +219,16 @@ class Pipeline:
         executor: Executor | None = None,
         on_error: Literal["continue", "raise"] = "continue",
     ) -> Cases:
-        """Run many cases, each on its own: a failed case never takes another down.
+        """Outcome many cases, each on its own: a failed case never takes another down.
 
         Parameters
         ----------
         cases : iterable of mappings
             Keyword arguments of `run`, one mapping for each case.
         n_jobs : int, optional
-            Run that many cases at once, in processes; -1 for one per core.
+            Outcome that many cases at once, in processes; -1 for one per core.
         executor : concurrent.futures.Executor, optional
-            Run the cases on this one instead.
+            Outcome the cases on this one instead.
         on_error : {"continue", "raise"}, optional
             Whether a failure comes back as the case's result, or is raised when it is met.
 
@@ -256,14 +255,14 @@ class Pipeline:
 
     def _run(
         self, args: tuple[object, ...], kwargs: Mapping[str, object], workers: Workers | None = None
-    ) -> Run:
+    ) -> Outcome:
         values, given = self._checked(args, kwargs)
-        runs: dict[Node, Run] = {}
+        runs: dict[Node, Outcome] = {}
 
         def inputs_of(stage: Node) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
             return self._inputs_of(stage, runs, values, given)
 
-        def finish(stage: Node, future: Future[Run]) -> None:
+        def finish(stage: Node, future: Future[Outcome]) -> None:
             runs[stage] = stage._last = future.result()
 
         if workers is None:
@@ -271,7 +270,7 @@ class Pipeline:
                 runs[stage] = stage._last = stage._run(*inputs_of(stage))
         else:
 
-            def submit(stage: Node) -> Future[Run]:
+            def submit(stage: Node) -> Future[Outcome]:
                 recalled = stage._recalled(*inputs_of(stage))
                 if recalled is not None:
                     return finished(recalled)
@@ -280,10 +279,10 @@ class Pipeline:
             run_graph(self._sources, workers, submit, finish, lambda stage: stage.threads)
         return self._merged(given, runs)
 
-    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
+    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the run if every stage is remembered, else None."""
         values, given = self._checked(args, kwargs)
-        runs: dict[Node, Run] = {}
+        runs: dict[Node, Outcome] = {}
         for stage in self._order:
             run = stage._recalled(*self._inputs_of(stage, runs, values, given))
             if run is None:
@@ -291,17 +290,17 @@ class Pipeline:
             runs[stage] = run
         return self._merged(given, runs)
 
-    def _merged(self, given: dict[str, JSON], runs: Mapping[Node, Run]) -> Run:
+    def _merged(self, given: dict[str, JSON], runs: Mapping[Node, Outcome]) -> Outcome:
         merged = Results()
         for stage in self._order:
             merged.update(runs[stage].results)
         ran = tuple(name for stage in self._order for name in runs[stage].results.ran)
-        return Run(given, merged, ran)
+        return Outcome(given, merged, ran)
 
     def _inputs_of(
         self,
         stage: Node,
-        runs: Mapping[Node, Run],
+        runs: Mapping[Node, Outcome],
         values: tuple[JSON, ...],
         given: dict[str, JSON],
     ) -> tuple[tuple[JSON, ...], dict[str, JSON]]:

@@ -1,4 +1,4 @@
-"""What a stage or a pipeline returns."""
+"""What a stage or a pipeline returns, and what is known of a run once it is over."""
 
 from __future__ import annotations
 
@@ -23,3 +23,29 @@ class Results(dict[str, "JSON"]):
 
     def __repr__(self) -> str:
         return f"Results({dict.__repr__(self)})"
+
+
+class Outcome:
+    """A run of a stage or pipeline that is over.
+
+    Attributes
+    ----------
+    inputs : dict of str to JSON
+        What it was given, defaults included.
+    results : Results
+        What it returned.
+    """
+
+    __slots__ = ("inputs", "results")
+
+    def __init__(
+        self, inputs: dict[str, JSON], results: Results, ran: tuple[str, ...] = ()
+    ) -> None:
+        self.inputs = inputs
+        self.results = results
+        self.results.ran = ran
+
+    @property
+    def executed(self) -> bool:
+        """Whether a callable was executed, rather than remembered."""
+        return bool(self.results.ran)

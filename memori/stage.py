@@ -1,8 +1,8 @@
 """A stage: a callable given a memory.
 
-A run binds its arguments, fingerprints them together with the code, and asks for a decision. On a
-hit the recorded outputs come back and nothing is called or written. On a miss the callable runs,
-under the lock of its key, and what it returned becomes an entry before the results are returned.
+A run binds its arguments, turns them into JSON and makes a `memori.call.Call` of them, which
+decides, runs and records. What kinds of stages differ in is said by `memori.kind.Kind`; `Stage`
+answers for a plain callable, and a subclass overrides what differs.
 
 A stage keeps of a run only what its read-only properties show. Nothing of it enters the next run,
 so one stage can run in several threads at once.
@@ -13,33 +13,25 @@ callable is given a `Path` as str and a tuple as list, on every run.
 
 from __future__ import annotations
 
-import sys
-import warnings
-
-from memori.artifacts import find_inputs, spelled_values
-from memori.decision import Change, Decision, decide, exact_hit
+from memori.call import Call, latest_results
+from memori.current_run import CurrentRun, entered
+from memori.decision import Change, Decision
 from memori.digest.values import copy_json, to_json_as
-from memori.entry import Fingerprint
-from memori.errors import MemoriWarning, StageError
 from memori.fingerprint import fingerprint
 from memori.outputs import Outputs
 from memori.parameters import fixed_values, full_name_of, name_of, parameters_of, shown
 from memori.place import Place
-from memori.recording import Recording
-from memori.results import Results
-from memori.run import Run
-from memori.running import Running, reject_recursion, running
+from memori.results import Outcome, Results
 from memori.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from logging import Logger
-    from typing import Any, ClassVar, Literal
+    from typing import Any, Literal
 
     from memori.digest.values import JSON
-    from memori.entry import Entry
+    from memori.fingerprint import Code
     from memori.schedule import Workers
 
 
@@ -84,10 +76,10 @@ class Stage:
     Results({'quotient': 3, 'rest': 1})
     """
 
-    _names_files_by: ClassVar[Literal["path", "name"]] = "path"
-    _uncounted: ClassVar[frozenset[str]] = frozenset()
-    _texts: frozenset[str] = frozenset()  # inputs whose strings never name files
-    _always_runs: bool = False
+    files_count_by: Literal["path", "name"] = "path"
+    uncounted: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    always_runs: bool = False
     threads: int = 1
 
     def __init__(
@@ -105,19 +97,19 @@ class Stage:
     ) -> None:
         self.function = function
         self.stage_name = stage_name or name_of(function)
-        self._subject = f"stage {self.stage_name!r}"
+        self.subject = f"stage {self.stage_name!r}"
         self._parameters = parameters_of(function)
         self._fixed = fixed_values(function)
-        self._outputs = Outputs(self._subject, stage_outputs, stage_output, aliases)
+        self._outputs = Outputs(self.subject, stage_outputs, stage_output, aliases)
         self._depends_on = tuple(depends_on)
         self._code_version = code_version
         self.hash_output = hash_output
-        self._parameters.reject_unknown(static, self._subject, self._places)
+        self._parameters.reject_unknown(static, self.subject, self._places)
         self._static = {
-            name: to_json_as(f"{self._subject}, argument {name!r}", value)
+            name: to_json_as(f"{self.subject}, argument {name!r}", value)
             for name, value in static.items()
         }
-        self._last = Run({}, Results())
+        self._last = Outcome({}, Results())
 
     def __repr__(self) -> str:
         return f"<Stage {self.stage_name}({', '.join(self.inputs)}) -> {', '.join(self.outputs)}>"
@@ -133,6 +125,16 @@ class Stage:
     def outputs(self) -> list[str]:
         """Names of the outputs."""
         return list(self._outputs.names)
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Further names under which outputs are offered."""
+        return dict(self._outputs.aliases)
+
+    @property
+    def function_name(self) -> str:
+        """The callable's full name."""
+        return full_name_of(self.function)
 
     @property
     def args(self) -> dict[str, JSON]:
@@ -159,7 +161,7 @@ class Stage:
 
     def check_positional(self, values: tuple[JSON, ...]) -> None:
         """Raise a TypeError if the callable cannot take so many positional arguments."""
-        self._parameters.check_positional(self._subject, values)
+        self._parameters.check_positional(self.subject, values)
 
     @property
     def input_args(self) -> dict[str, JSON]:
@@ -183,7 +185,7 @@ class Stage:
 
     @hash_output.setter
     def hash_output(self, folder: str | os.PathLike[str] | None) -> None:
-        self._place = None if folder is None else Place(self._subject, folder)
+        self._place = None if folder is None else Place(self.subject, folder)
         fields = () if self._place is None else self._place.fields
         self._places = tuple(name for name in fields if not self._parameters.takes(name))
 
@@ -223,19 +225,19 @@ class Stage:
             If the run cannot be recorded; the exception carries its results.
         """
         if force_run_stage and force_skip_stage:
-            raise ValueError(f"{self._subject}: force_run_stage or force_skip_stage, not both")
+            raise ValueError(f"{self.subject}: force_run_stage or force_skip_stage, not both")
         self._forget()
         if force_skip_stage:
             is_one_place = self._place is None or not self._place.fields
             inputs = {} if is_one_place else self._inputs(args, kwargs)
-            run = Run(inputs, self._latest(self._store(inputs)))
+            outcome = Outcome(inputs, latest_results(self, self._store(inputs)))
         else:
-            run = self._run(args, kwargs, forced=force_run_stage)
-        self._last = run
-        return run.results
+            outcome = self._run(args, kwargs, forced=force_run_stage)
+        self._last = outcome
+        return outcome.results
 
     def _forget(self) -> None:
-        self._last = Run({}, Results())
+        self._last = Outcome({}, Results())
 
     def _run(
         self,
@@ -244,158 +246,83 @@ class Stage:
         workers: Workers | None = None,
         *,
         forced: bool = False,
-    ) -> Run:
+    ) -> Outcome:
         """Run as a pipeline asks for it; a stage is one callable, so it needs no workers."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:
-            return self._remembered(inputs, store, forced=forced or self._always_runs)
-        values = self._execute(inputs, Running(self.stage_name, (), None))
-        return Run(inputs, self._outputs.results(values), (self.stage_name,))
+            return Call(self, inputs, store).run(forced=forced)
+        with entered(CurrentRun(self.stage_name, (), None)):
+            values = self.execute(inputs)
+        return Outcome(inputs, self.results_of(values), (self.stage_name,))
 
-    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
-        """Return the run if it is remembered, else None; for who would rather not start workers."""
+    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
+        """Return the outcome if it is remembered, else None; for who would not start workers."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
-        if store is None or not store.has_records():
-            return None
-        found, decision = self._decide(inputs, store, forced=self._always_runs, explained=False)
-        entry = decision.hit_entry
-        return None if entry is None else self._hit(entry, found, inputs, store)
+        return None if store is None else Call(self, inputs, store).recall()
 
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
         """Return the decision that `run` would take, with its reasons, without running."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
-        if store is None:
-            always = Change("no store", "the stage has no hash_output, so it always runs")
-            return Decision(self.stage_name, (always,), None, None)
-        return self._decide(inputs, store, forced=self._always_runs)[1]
+        if store is not None:
+            return Call(self, inputs, store).decide()
+        always = Change("no store", "the stage has no hash_output, so it always runs")
+        return Decision(self.stage_name, (always,), None, None)
 
     def _inputs(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if self._parameters.are_outdated(self.function):
             self._parameters = parameters_of(self.function)
-        return self._parameters.with_defaults(self._bind(args, kwargs))
-
-    def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
-        if args and isinstance(args[0], Results):
-            if len(args) > 1:
-                raise TypeError(f"{self._subject}: Results stand alone, or are passed by **results")
-            offered = {k: v for k, v in args[0].items() if self.takes(k)}
-            args, kwargs = (), {**offered, **kwargs}
-        return self._parameters.bind(self._subject, args, kwargs, self._static, self._places)
+        return self._parameters.with_defaults(self.bind(args, kwargs))
 
     def _store(self, inputs: Mapping[str, JSON]) -> Store | None:
         return None if self._place is None else Store(self._place.fill(inputs), self.stage_name)
 
-    def _decide(
-        self, inputs: dict[str, JSON], store: Store, *, forced: bool, explained: bool = True
-    ) -> tuple[Fingerprint, Decision]:
-        found = self._fingerprint(inputs, store)
-        if forced:
-            return found, Decision(self.stage_name, (Change("forced", "forced"),), None, found)
-        return found, decide(self.stage_name, found, store, against_latest=explained)
+    # What a kind of stage may change (see `memori.kind`)
 
-    def _fingerprint(
-        self, inputs: dict[str, JSON], store: Store, before: Fingerprint | None = None
-    ) -> Fingerprint:
-        """Fingerprint what there is now; code and surroundings as before a run, if it is given."""
-        code = (
-            fingerprint(self.function, depends_on=self._depends_on, code_version=self._code_version)
-            if before is None
-            else before.code
+    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
+        """Return what a run was given, as JSON by name; static values win."""
+        if args and isinstance(args[0], Results):
+            if len(args) > 1:
+                raise TypeError(f"{self.subject}: Results stand alone, or are passed by **results")
+            offered = {k: v for k, v in args[0].items() if self.takes(k)}
+            args, kwargs = (), {**offered, **kwargs}
+        return self._parameters.bind(self.subject, args, kwargs, self._static, self._places)
+
+    def code(self) -> Code:
+        """Return what the callable is and reaches now."""
+        return fingerprint(
+            self.function, depends_on=self._depends_on, code_version=self._code_version
         )
-        surroundings = self._surroundings(inputs) if before is None else before.surroundings
-        left_out = self._uncounted.union(self._places)
-        counted = {name: value for name, value in inputs.items() if name not in left_out}
-        counted.update(self._fixed)
-        by_name = self._names_files_by == "name"
-        values, files = find_inputs(
-            counted, store.root, store.memo, by_name=by_name, texts=self._texts
-        )
-        return Fingerprint(values, files, code, surroundings, self._outputs.names)
 
-    def _remembered(self, inputs: dict[str, JSON], store: Store, *, forced: bool) -> Run:
-        logger = _heard_logger()
-        found, decision = self._decide(inputs, store, forced=forced, explained=logger is not None)
-        if logger is not None:
-            logger.info("%s", decision)
-        if decision.hit_entry is not None:
-            return self._hit(decision.hit_entry, found, inputs, store)
-        reject_recursion(self.stage_name, (store.root, store.name, found.key))
-        with store.lock(found.names, found.key) as held:
-            # Whoever held the lock may have run this very stage, and may have written its files.
-            found = self._fingerprint(inputs, store)
-            entry = None if forced else exact_hit(found, store)
-            if entry is not None:
-                return self._hit(entry, found, inputs, store)
-            return self._record_run(inputs, found, store, alone=held is True)
+    def counted(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Return the inputs that can change a result, `uncounted` ones and mere places aside."""
+        left_out = self.uncounted.union(self._places)
+        return {**{k: v for k, v in inputs.items() if k not in left_out}, **self._fixed}
 
-    def _record_run(
-        self, inputs: dict[str, JSON], found: Fingerprint, store: Store, *, alone: bool
-    ) -> Run:
-        place = (store.root, store.name, found.key)
-        about = (self._subject, self.stage_name, full_name_of(self.function))
-        recording = Recording(*about, found, store, alone=alone)
-        try:
-            values = self._execute(inputs, Running(self.stage_name, place, recording.new_folder))
-        finally:
-            found.code.settle()
-        results = self._outputs.results(values)
-        entry = recording.finish(values, results, lambda: self._fingerprint(inputs, store, found))
-        if entry is not None:
-            results = self._restored(entry, store.root)
-        return Run(inputs, results, (self.stage_name,))
-
-    def _hit(self, entry: Entry, found: Fingerprint, inputs: dict[str, JSON], store: Store) -> Run:
-        if not store.views_show(entry.key):
-            try:
-                store.show(entry, found.names)
-            except OSError as error:
-                message = f"the files that describe the latest run cannot be written: {error}"
-                warnings.warn(f"{self._subject}: {message}", MemoriWarning, stacklevel=4)
-        return Run(inputs, self._restored(entry, store.root))
-
-    def _latest(self, store: Store | None) -> Results:
-        entry = None if store is None else store.latest()
-        if entry is None or store is None or entry.record["declared"] != self.outputs:
-            where = "a stage without hash_output" if store is None else store.root
-            raise StageError(
-                f"{self._subject}: force_skip_stage asks for the latest recorded "
-                f"{', '.join(self.outputs)}, and there are none in {where}; run it once"
-            )
-        return self._restored(entry, store.root)
-
-    def _restored(self, entry: Entry, root: str) -> Results:
-        return self._outputs.results(spelled_values(entry.outputs, entry.artifacts, root))
-
-    def _execute(self, inputs: dict[str, JSON], run: Running) -> dict[str, JSON]:
-        bound = {name: value for name, value in inputs.items() if name not in self._places}
-        self._check(bound)
-        with running(run):
-            try:
-                value = self._parameters.call(self.function, copy_json(bound))
-            except BaseException as error:
-                error.add_note(f"memori: raised in {self._subject} with {shown(bound)}")
-                raise
-        return self._named(value)
-
-    def _named(self, value: object) -> dict[str, JSON]:
-        """Give each returned value its name, as JSON."""
-        return self._outputs.named(value)
-
-    # What kinds of stages differ in
-
-    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
         """Name what counts besides code and inputs; None for what cannot be asked now."""
         return {}
 
-    def _check(self, inputs: Mapping[str, JSON]) -> None:
+    def check(self, inputs: Mapping[str, JSON]) -> None:
         """Raise before a run that cannot work."""
 
+    def execute(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Run the callable and return each output's value by name."""
+        bound = {name: value for name, value in inputs.items() if name not in self._places}
+        self.check(bound)
+        try:
+            value = self._parameters.call(self.function, copy_json(bound))
+        except BaseException as error:
+            error.add_note(f"memori: raised in {self.subject} with {shown(bound)}")
+            raise
+        return self.named(value)
 
-def _heard_logger() -> Logger | None:
-    if "logging" not in sys.modules:  # where nobody imported it, nobody listens
-        return None
-    logger: Logger = sys.modules["logging"].getLogger(__name__)
-    return logger if logger.isEnabledFor(20) else None  # INFO
+    def named(self, value: object) -> dict[str, JSON]:
+        """Give what the callable returned its names, as JSON."""
+        return self._outputs.named(value)
+
+    def results_of(self, values: dict[str, JSON]) -> Results:
+        """Return the values of the outputs, and of their aliases."""
+        return self._outputs.results(values)

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memori.current_run import workdir
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
 from memori.neuro.command.errors import STREAMS, CommandError, keep_evidence
 from memori.neuro.command.execution import Execution
 from memori.neuro.command.scripts import programs_of
 from memori.neuro.tools.identity import ToolError, facts
-from memori.running import workdir
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ class CommandStage(Stage):
             place=os.path.relpath(os.getcwd(), hash_output),
         )
 
-    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+        """Return what the programs are that the command runs."""
         found: dict[str, JSON] = {}
         for program in self._programs:
             found.update(facts(program, os.environ))

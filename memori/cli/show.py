@@ -7,10 +7,10 @@ is kept until the next try. The command reads and changes nothing.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections.abc import Iterator
 from typing import Any
+
+from memori.store import memories_below
 
 _NOTE = "failure.txt"
 
@@ -29,7 +29,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each unfinished run; return 0."""
-    found = sorted(unfinished_runs(arguments.folder))
+    found = sorted(run for each in memories_below(arguments.folder) for run in each.unfinished())
     for stage, folder in found:
         print(f"{stage}: {folder}")
         note = os.path.join(folder, _NOTE)
@@ -39,19 +39,3 @@ def run(arguments: argparse.Namespace) -> int:
     if not found:
         print(f"no failed run below {arguments.folder}")
     return 0
-
-
-def unfinished_runs(root: str) -> Iterator[tuple[str, str]]:
-    """Yield the stage and the folder of each run below a folder that is not in the store."""
-    for above, folders, names in os.walk(root):
-        folders.sort()
-        for name in names:
-            if name.endswith(".unfinished"):
-                store, _, inside = above.rpartition(f"{os.sep}.memori{os.sep}stages{os.sep}")
-                try:
-                    with open(os.path.join(above, name), encoding="utf-8") as file:
-                        folder = os.path.join(store, json.load(file)["folder"])
-                except (OSError, ValueError, KeyError, TypeError):
-                    continue  # being written, or broken: nothing to show
-                if os.path.isdir(folder):
-                    yield inside.split(os.sep)[0], folder

@@ -17,15 +17,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from memori.errors import MemoriError
-from memori.files import atomic_write, lock
+from memori.files import atomic_write
+from memori.layout import derivative_record, is_run_folder, locks_of
+from memori.lock import lock
 
 _MOST = 20  # digests in a record
-_KEY = re.compile(r"[0-9a-f]{8}(-[0-9]+)?")
 
 
 class DerivativeError(MemoriError):
@@ -78,9 +78,11 @@ def claimed(root: str, target: str, source: str, digest: str) -> Iterator[bool]:
         If a file is there that memori did not write, that was changed since, or that was made
         from another source.
     """
-    record = os.path.join(root, ".memori", "derivatives", f"{os.path.relpath(target, root)}.json")
+    name = os.path.relpath(target, root)
+    record = derivative_record(root, name)
     os.makedirs(os.path.dirname(record), exist_ok=True)
-    with lock(f"{record}.lock", passing=True):
+    number = int(hashlib.sha256(os.fsencode(name)).hexdigest()[:15], 16)
+    with lock(locks_of(root), number):
         there = os.path.lexists(target)
         known, digests = _read(record) if there else (None, [])
         origin = _origin(source, root)
@@ -124,8 +126,8 @@ def _origin(source: str, root: str) -> str:
     """Return a source relative to the root, without links on the way and the key of a run."""
     folder, name = os.path.split(os.path.abspath(source))
     folder = os.path.realpath(folder)  # the file itself may be a link, of DataLad
-    stage, key = os.path.split(folder)
-    if _KEY.fullmatch(key) and os.path.isdir(os.path.join(os.path.dirname(stage), ".memori")):
+    stage = os.path.dirname(folder)
+    if is_run_folder(os.path.dirname(stage), os.path.relpath(folder, os.path.dirname(stage))):
         folder = os.path.join(stage, "*")
     return os.path.relpath(os.path.join(folder, name), os.path.realpath(root))
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from memori.current_run import current, workdir
 from memori.digest.values import encode
 from memori.neuro.command.arguments import flat, forget
 from memori.neuro.command.copies import Copies
@@ -28,7 +29,6 @@ from memori.neuro.command.output_names import RESERVED
 from memori.neuro.command.outputs import MissingOutputError, Output, Stdout, paths_at
 from memori.neuro.command.plan import Options, Plan, Recipe, Source, make_plan
 from memori.neuro.command.template import Template
-from memori.running import current, workdir
 
 if TYPE_CHECKING:
     from memori.fingerprint import Code
@@ -220,14 +220,13 @@ class Command:
         """Return what runs: the plan itself, or an engine that runs it in a container."""
         run = current()
         name = self.__name__ if run is None else run.stage_name
-        argv, environment = list(plan.argv), {**os.environ, **plan.variables}
         container = self.options.container
         if container is None:
-            return Execution(argv, folder, name, environment)
-        script = [] if plan.script is None else [argv[plan.script]]
+            return Execution(plan.argv, folder, name, {**os.environ, **plan.variables})
+        script = [] if plan.script is None else [plan.argv[plan.script]]
         reads = input_paths(self._naming(inputs)) + script
-        called, stop = container.wrap(argv, folder, reads, plan.variables)
-        return Execution(argv, folder, name, environment, called=called, stop=stop)
+        launch = container.around(plan.argv, folder, reads, plan.variables)
+        return Execution(plan.argv, folder, name, launch=launch)
 
 
 class _Latest(NamedTuple):

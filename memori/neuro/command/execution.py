@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
+from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, ended
 from memori.neuro.process.run import Ended, Listener, run_process
 from memori.neuro.tools.identity import require
@@ -37,20 +39,17 @@ class Execution:
         Where it runs; in `folder` unless given.
     streams : tuple of str, optional
         Names of the files for what it prints.
-    called : sequence of str, optional
-        What is really called: a shell, or an engine that runs it in a container.
-    stop : sequence of str, optional
-        A command that ends what signals cannot reach.
+    launch : context manager, optional
+        What is really started, instead of `argv` in `environment`: an engine of containers.
     """
 
     argv: Sequence[str]
     folder: str
     stage_name: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     streams: tuple[str, str] = STREAMS
-    called: Sequence[str] | None = None
-    stop: Sequence[str] | None = None
+    launch: AbstractContextManager[Launch] | None = None
 
     def run(
         self,
@@ -77,20 +76,21 @@ class Execution:
         CommandError
             If it fails.
         """
-        called = self.argv if self.called is None else self.called
         stdout, stderr = (os.path.join(self.folder, name) for name in self.streams)
+        plain = nullcontext(Launch(list(self.argv), None, dict(self.environment)))
         try:
-            done = run_process(
-                called,
-                executable=require(called[0], self.environment),
-                folder=self.cwd or self.folder,
-                stdout=stdout,
-                stderr=stderr,
-                environment=self.environment,
-                timeout=timeout,
-                listen=listen,
-                stop=self.stop,
-            )
+            with self.launch or plain as launch:
+                done = run_process(
+                    launch.argv,
+                    executable=require(launch.argv[0], launch.environment),
+                    folder=self.cwd or self.folder,
+                    stdout=stdout,
+                    stderr=stderr,
+                    environment=launch.environment,
+                    timeout=timeout,
+                    listen=listen,
+                    stop=launch.stop,
+                )
         except (OSError, ValueError) as error:
             raise self.failure(f"could not be started: {error}", None, error) from error
         if done.timed_out or (exit_codes is not None and done.code not in exit_codes):

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from memori.current_run import current
 from memori.digest.files import is_file, kind_of
 from memori.digest.values import strings
 from memori.errors import MemoriWarning
-from memori.running import current
 
 _LABEL = re.compile(r"(?:sub|ses)-[A-Za-z0-9]+")
 

@@ -25,12 +25,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from memori.digest.files import file_digest, is_file
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import strings
-from memori.fingerprint import fingerprint
 from memori.neuro.command.arguments import flat
 from memori.neuro.command.call import Command
 from memori.neuro.command.containers import Container, container_of
@@ -53,7 +52,6 @@ from memori.stage import Stage
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
-    from memori.fingerprint import Code
 
 __all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]
 
@@ -101,8 +99,8 @@ class ShellStage(Stage):
         For what else cannot work.
     """
 
-    _names_files_by: ClassVar[Literal["path", "name"]] = "name"
-    _uncounted: ClassVar[frozenset[str]] = frozenset({"threads"})
+    files_count_by: Literal["path", "name"] = "name"
+    uncounted: frozenset[str] = frozenset({"threads"})
 
     def __init__(
         self,
@@ -138,7 +136,7 @@ class ShellStage(Stage):
         source = command if callable(command) else parse(command)
         self.command = Command(source, _outputs_of(outputs), options)
         self.threads = threads or 1
-        self._texts = self.command.texts
+        self.texts = self.command.texts
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         if threads is not None and "threads" in self.command.__signature__.parameters:
             static["threads"] = threads
@@ -155,10 +153,12 @@ class ShellStage(Stage):
 
     # What counts besides the template and the inputs
 
-    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+        """Return the tool, its environment, and the files that the command line names."""
         # digests may take minutes, and Ctrl-C holds for what comes after them
         note_interrupts(inputs)
-        plan = self.command.plan(inputs, self._code())
+        is_template = isinstance(self.command.source, Template)
+        plan = self.command.plan(inputs, None if is_template else self.code())
         environment = {**os.environ, **plan.variables}
         found: dict[str, JSON] = {}
         container = self.command.options.container
@@ -175,21 +175,14 @@ class ShellStage(Stage):
             if (
                 isinstance(value, (str, list, dict))
                 and name in self.command.__signature__.parameters
-                and name not in self._texts
+                and name not in self.texts
             ):
                 found.update(_folders(name, value))
         found.update(_named_files(plan, inputs))
         return found
 
-    def _code(self) -> Code | None:
-        """Return the fingerprint of a function for the command line; a template says all itself."""
-        if isinstance(self.command.source, Template):
-            return None
-        return fingerprint(
-            self.function, depends_on=self._depends_on, code_version=self._code_version
-        )
-
-    def _check(self, inputs: Mapping[str, JSON]) -> None:
+    def check(self, inputs: Mapping[str, JSON]) -> None:
+        """Raise if the command cannot be made, or a program is missing."""
         if self.hash_output is None:
             note_interrupts(inputs)
             plan = self.command.plan(inputs)

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from itertools import chain, repeat
 from typing import Any, TypeVar, cast
 
+from memori.current_run import current
 from memori.neuro.data.annotations import load, wishes
-from memori.running import current
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -22,7 +22,6 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from nipype.interfaces.base import Bunch, Interface, isdefined, traits
@@ -30,16 +29,15 @@ from nipype.interfaces.base import Bunch, Interface, isdefined, traits
 from memori.artifacts import spelled_values
 from memori.digest.files import file_digest, is_file, stat_of
 from memori.digest.values import copy_json
-from memori.files import atomic_write, lock
+from memori.files import atomic_write
+from memori.lock import lock
 from memori.neuro.command.copies import private_copy
 from memori.neuro.nipype.trait_json import from_plain, to_plain
-from memori.store import Store
+from memori.store import Store, locks_of, node_note
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from memori.digest.values import JSON
-    from memori.entry import Entry
+    from memori.store import Entry
 
 _OF_NIPYPE = ("_0x*.json", "result_*.pklz", "_inputs.pklz", "_node.pklz", ".proc-*", "provenance.*")
 _FOLDERS_OF_NIPYPE = ("_report", "_nipype", "mapflow")
@@ -62,11 +60,10 @@ class NodeStore(Store):
 
     __slots__ = ()
 
-    def views_show(self, key: str) -> bool:
-        """Tell that there is nothing to write."""
-        return True
+    def follow(self, entry: Entry) -> None:
+        """Write nothing."""
 
-    def show(self, entry: Entry, names: str) -> None:
+    def show(self, entry: Entry) -> None:
         """Write nothing."""
 
     def latest(self) -> Entry | None:
@@ -87,12 +84,12 @@ class Place:
 
     def __init__(self, root: str, folder: str) -> None:
         self.folder = folder
-        name = sha256(os.fsencode(folder)).hexdigest()[:32]
-        self._note = os.path.join(root, ".memori", "nodes", f"{name}.json")
+        self._note = node_note(root, folder)
+        self._locks = locks_of(root)
 
-    def lock(self) -> AbstractContextManager[bool | None]:
+    def lock(self) -> lock:
         """Hold the folder, so that two processes do not work in it at once."""
-        return lock(f"{self._note[:-5]}.lock")
+        return lock(self._locks, int(os.path.basename(self._note)[:15], 16))
 
     def read(self) -> dict[str, Any] | None:
         """Return the note, if there is a sound one."""

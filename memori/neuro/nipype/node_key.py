@@ -10,19 +10,19 @@ Not promised: attributes that were set on an interface and that memori cannot fo
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from nipype.interfaces.base import Interface, isdefined
 
 from memori.artifacts import find_inputs
-from memori.digest.values import encode, text_digest
-from memori.entry import Fingerprint
+from memori.digest.values import encode
 from memori.fingerprint import fingerprint
+from memori.key import Key
 from memori.neuro.nipype.stage import SHOWN_ONLY, compiled_function, name_of
 from memori.neuro.nipype.trait_json import NotPlainError, to_plain
 from memori.neuro.nipype.traits import THREADS, as_folders, names_output, uncounted
 from memori.neuro.nipype.what_counts import file_facts, packages_of, tool_facts
+from memori.store import memo_of
 
 _RUN_STATE = frozenset({"inputs", "results", "out", "environ", "version", "runtime", "outputs"})
 _codes: dict[str, NodeCode] = {}
@@ -102,7 +102,7 @@ class Identity:
 
     def __init__(self, interface: Interface, root: str) -> None:
         self._root = root
-        self._memo = os.path.join(root, ".memori", "files")
+        self._memo = memo_of(root)
         self._counted: dict[str, Any] = {}
         values, unwritten = self._values(interface)
         code = code_of(interface, unwritten)
@@ -132,14 +132,10 @@ class Identity:
                 unwritten[name] = value
         return values, unwritten
 
-    def fingerprint(self) -> Fingerprint:
+    def key(self) -> Key:
         """Look at the files as they are now."""
         inputs, files = find_inputs(self._counted, self._root, self._memo, by_name=True)
-        found = Fingerprint(inputs, files, self._code, self._surroundings, ())
-        # Nodes of many subjects read files of one name; they must not wait for each other.
-        contents = [(file.pointer, file.kind, file.identity) for file in files]
-        found.names = text_digest(encode([found.names, contents]))
-        return found
+        return Key(inputs, files, self._code, self._surroundings, ())
 
 
 def _as_it_is(text: str) -> str:

@@ -33,8 +33,8 @@ from nipype.utils.misc import str2bool
 
 from memori.decision import Decision, decide
 from memori.digest.values import encode
-from memori.entry import Entry, Fingerprint
 from memori.errors import MemoriWarning, RecordError
+from memori.key import Key
 from memori.neuro.nipype.interface_run import part_links
 from memori.neuro.nipype.node_folder import (
     NodeStore,
@@ -54,8 +54,9 @@ from memori.neuro.nipype.node_folder import (
 )
 from memori.neuro.nipype.node_key import Identity
 from memori.neuro.nipype.trait_json import NotPlainError
-from memori.recording import Recording
+from memori.recorder import Recorder
 from memori.results import Results
+from memori.store import Entry, memo_of
 
 logger = nipype_logging.getLogger("nipype.workflow")
 _NODE: Any = object  # each class of nodes with a memory derives from a class of Nipype's too
@@ -167,9 +168,9 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         if self.overwrite:
             return None
         identity = self._identity()
-        found = identity.fingerprint()
+        key = identity.key()
         store = NodeStore(self._memori["root"], identity.name)
-        return self._hit_on(decide(self.fullname, found, store))
+        return self._hit_on(decide(self.fullname, key, store))
 
     def _hit_on(self, decision: Decision) -> Entry | None:
         entry = decision.entry
@@ -180,17 +181,16 @@ class RememberedNode(_NODE):  # type: ignore[misc]
     def _remembered_run(self, updatehash: bool) -> Any:
         identity = self._identity()
         store = NodeStore(self._memori["root"], identity.name)
-        found = identity.fingerprint()
-        entry = self._hit_on(decide(self.fullname, found, store))
+        key = identity.key()
+        entry = self._hit_on(decide(self.fullname, key, store))
         if entry is None:
-            with store.lock(found.names, found.key) as held:
+            with store.lock(key):
                 # Whoever held the lock may have run this very node.
-                found = identity.fingerprint()
-                entry = self._hit_on(decide(self.fullname, found, store))
+                key = identity.key()
+                entry = self._hit_on(decide(self.fullname, key, store))
                 if entry is None:
                     with self._place().lock():
-                        alone = held is True
-                        return self._run_and_keep(identity, found, store, updatehash, alone)
+                        return self._run_and_keep(identity, key, store, updatehash)
         logger.info('[Node] "%s" found in memory.', self.fullname)
         return LazyResult(self._result_file())
 
@@ -199,10 +199,9 @@ class RememberedNode(_NODE):  # type: ignore[misc]
     def _run_and_keep(
         self,
         identity: Identity,
-        found: Fingerprint,
+        key: Key,
         store: NodeStore,
         updatehash: bool,
-        alone: bool,
     ) -> Any:
         passed = paths_in(self._interface.inputs)
         self._get_hashval()  # with the outputs that are needed: Nipype's own cache agrees with it
@@ -211,29 +210,29 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         self._memori["running"] = adopts
         function = f"{type(self._interface).__module__}.{type(self._interface).__qualname__}"
         subject = f"node {self.fullname}"
-        recording = Recording(subject, identity.name, function, found, store, alone=alone)
-        try:
-            result = self._load_results() if adopts else super().run()
-        finally:
-            self._needed_outputs = wanted
-            del self._memori["running"]
-        self._parted(result)
-        entry = self._keep(recording, identity, result, passed)
-        return self._cleaned(result, entry, passed)
+        with Recorder(subject, identity.name, function, key, store) as recorder:
+            try:
+                result = self._load_results() if adopts else super().run()
+            finally:
+                self._needed_outputs = wanted
+                del self._memori["running"]
+            self._parted(result)
+            entry = self._keep(recorder, identity, result, passed)
+            return self._cleaned(result, entry, passed)
 
     def _keep(
-        self, recording: Recording, identity: Identity, result: Any, passed: dict[str, Any]
+        self, recorder: Recorder, identity: Identity, result: Any, passed: dict[str, Any]
     ) -> Entry | None:
         """Record a run; return the entry, or None if it cannot be remembered."""
         folder = self.output_dir()
         try:
-            kept = recording.new_folder()
+            kept = recorder.new_folder()
             outputs = result.outputs
             values = {} if outputs is None else outputs_to_plain(outputs, passed, folder, kept)
             bring_folders(folder, kept)
             bring(folder, kept, list(files_of(folder)))
             keep_runtime(result.runtime, kept, folder)
-            return recording.finish(values, Results(values), identity.fingerprint)
+            return recorder.finish(values, Results(values), None, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
             warnings.warn(
                 f"node {self.fullname} ran and is not remembered: {error}",
@@ -285,7 +284,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             passed = passed_on(entry.outputs, self._interface.inputs)
             if not changed and note["needed"] == wanted and note["passed"] == passed:
                 return True
-            if was_edited(place, changed, kept, os.path.join(root, ".memori", "files")):
+            if was_edited(place, changed, kept, memo_of(root)):
                 return False
         with place.lock():
             self._fill(entry, kept, wanted)

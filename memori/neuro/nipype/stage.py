@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nipype.interfaces.base import CommandLine, Interface
 from nipype.interfaces.io import DataSink
 from nipype.utils.functions import create_function_from_source
 
+from memori.current_run import workdir
 from memori.digest.values import NotJSONError, to_json, to_json_as
 from memori.errors import MemoriError, StageError
 from memori.neuro.nipype.cloning import Recipe
@@ -51,7 +52,6 @@ from memori.neuro.nipype.what_counts import (
 from memori.neuro.process.own_cwd import run_in
 from memori.neuro.tools import identity as tools
 from memori.results import Results
-from memori.running import workdir
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class NipypeStage(Stage):
     Results({'out': [1, 2, 3]})
     """
 
-    _names_files_by = "name"
+    files_count_by: Literal["path", "name"] = "name"
 
     def __init__(
         self,
@@ -209,8 +209,8 @@ class NipypeStage(Stage):
         assign(self.model, call.recipe.values, os.getcwd())
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         wants_to_run = interface.always_run and not isinstance(interface, DataSink)
-        self._always_runs = bool(wants_to_run if always_run is None else always_run)
-        self._uncounted = uncounted(interface)  # type: ignore[misc]  # differs by interface
+        self.always_runs = bool(wants_to_run if always_run is None else always_run)
+        self.uncounted = uncounted(interface)
         self._naming = {
             name
             for name in interface.inputs.copyable_trait_names()
@@ -234,12 +234,13 @@ class NipypeStage(Stage):
         """Tell whether a value of another stage can be passed under this name."""
         return super().takes(name) and name not in self._naming
 
-    def _bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
+    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
+        """Return what a run was given, with folders of Directory traits as `Folder`."""
         given = args[0] if len(args) == 1 else None
         if isinstance(given, Results):
             offered = {name: value for name, value in given.items() if self._offers(name)}
             args, kwargs = (), {**offered, **kwargs}
-        bound = super()._bind(args, kwargs)
+        bound = super().bind(args, kwargs)
         for name, value in bound.items():
             trait = self.model.inputs.trait(name)
             if trait is not None and name not in self._naming:
@@ -252,10 +253,9 @@ class NipypeStage(Stage):
 
     # When it runs
 
-    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
-        store = self._store(inputs)
-        memo = None if store is None else store.memo
-        counted = {k: v for k, v in inputs.items() if k not in self._uncounted}
+    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+        """Return the program, its environment, and the files that belong to the inputs."""
+        counted = {k: v for k, v in inputs.items() if k not in self.uncounted}
         return {
             **dict(tool_facts(self._at(inputs), inputs, self._uses)),
             **dict(file_facts(self.model, counted, memo)),
@@ -272,28 +272,29 @@ class NipypeStage(Stage):
             return self.model
         return made
 
-    def _check(self, inputs: Mapping[str, JSON]) -> None:
+    def check(self, inputs: Mapping[str, JSON]) -> None:
+        """Raise if the interface refuses its inputs, or a program is missing."""
         made = self.recipe.make()
         try:
             assign(made, {**self.recipe.values, **inputs}, os.getcwd())
             made._check_mandatory_inputs()
             made._check_version_requirements(made.inputs)
         except Exception as error:
-            raise InterfaceInputError(f"{self._subject}: {error}") from error
+            raise InterfaceInputError(f"{self.subject}: {error}") from error
         environment = environment_of(made, inputs)
         for program in programs_of(made, self._uses):
             tools.require(program, environment)
 
-    def _named(self, value: object) -> dict[str, JSON]:
+    def named(self, value: object) -> dict[str, JSON]:
         """Keep the outputs that came back defined."""
         assert isinstance(value, dict), "an InterfaceCall returns its outputs by name"
         named = {
-            name: to_json_as(f"{self._subject}, output {name!r}", each)
+            name: to_json_as(f"{self.subject}, output {name!r}", each)
             for name, each in value.items()
         }
         for output in self._outputs.aliases:
             if output not in named:
                 raise StageError(
-                    f"{self._subject}: the output {output!r} has an alias and came back undefined"
+                    f"{self.subject}: the output {output!r} has an alias and came back undefined"
                 )
         return named

@@ -19,11 +19,12 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nipype.interfaces.base import isdefined
 from nipype.pipeline.engine import Node, Workflow
 
+from memori.current_run import workdir
 from memori.digest.files import file_digest, is_file
 from memori.errors import StageError
 from memori.neuro.nipype.cloning import defined_values
@@ -32,7 +33,6 @@ from memori.neuro.nipype.remembered import original_kind
 from memori.neuro.nipype.traits import uncounted
 from memori.neuro.nipype.what_counts import file_facts, tool_facts
 from memori.neuro.process.own_cwd import run_in
-from memori.running import workdir
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -195,12 +195,12 @@ def _absolute(value: Any, origin: str) -> Any:
 class WorkflowStage(Stage):
     """A workflow given a memory; `as_stage` makes it."""
 
-    _names_files_by = "name"
+    files_count_by: Literal["path", "name"] = "name"
     function: WorkflowCall
 
-    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
-        store = self._store(inputs)
-        return self.function.surroundings(None if store is None else store.memo)
+    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+        """Return the files and programs of all nodes."""
+        return self.function.surroundings(memo)
 
 
 def as_stage(

@@ -271,7 +271,7 @@ def test_a_folder_among_the_inputs_counts_with_all_it_holds() -> None:
     assert not runs(stage, folder="dicoms")
     Path("dicoms/deep/1.dcm").write_text("two")
     assert "two" == stage.run("dicoms")["output"]
-    assert "folder folder" in str(stage.explain("dicoms").fingerprint.surroundings)
+    assert "folder folder" in str(stage.explain("dicoms").key.surroundings)
 
 
 def test_a_file_that_only_the_template_names_counts() -> None:
@@ -294,7 +294,7 @@ def test_a_script_counts_by_content_and_is_found_from_here() -> None:
         assert not runs(stage, x=1)
         path.write_text("#!/bin/sh\necho two")
         assert "two" == stage.run(x=1)["output"]
-        assert "clean.sh" in str(stage.explain(x=1).fingerprint.surroundings)
+        assert "clean.sh" in str(stage.explain(x=1).key.surroundings)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from memori import MemoriError, Stage
+from memori.current_run import CurrentRun, entered
 from memori.errors import MemoriWarning
 from memori.neuro.data.arrays import load_array, save_array
 from memori.neuro.data.saving import save
-from memori.running import Running, running
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def run(tmp_path):
     """Make a stage's run the current one; its folder."""
     folder = tmp_path / "run"
     folder.mkdir()
-    with running(Running("stage", (), lambda: str(folder))):
+    with entered(CurrentRun("stage", (), lambda: str(folder))):
         yield folder
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _temporary: list[str] = []
 
 
-class Running:
+class CurrentRun:
     """One run that is going on.
 
     Attributes
@@ -34,7 +34,7 @@ class Running:
         What is being run: the place of the store and the key; empty without a store.
     folder : str or None
         The run's own folder, absolute, once it was asked for.
-    outer : Running or None
+    outer : CurrentRun or None
         The run inside which this one was started.
     """
 
@@ -48,7 +48,7 @@ class Running:
         self._make = make
         self._process = os.getpid()
         self.folder: str | None = None
-        self.outer = _running.get()
+        self.outer = _current.get()
 
     def own_folder(self) -> str:
         """Return the run's folder, making it at the first call.
@@ -68,12 +68,12 @@ class Running:
         return self.folder
 
 
-_running: ContextVar[Running | None] = ContextVar("memori_running", default=None)
+_current: ContextVar[CurrentRun | None] = ContextVar("memori_current_run", default=None)
 
 
 def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
     """Raise if this very run is going on around here: it would wait for itself for ever."""
-    outer = _running.get()
+    outer = _current.get()
     while outer is not None:
         if outer.key == key:
             raise StageError(
@@ -83,25 +83,25 @@ def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
         outer = outer.outer
 
 
-class running:  # noqa: N801  a context manager, read as a word
+class entered:  # noqa: N801  a context manager, read as a word
     """Make a run the current one inside a with block."""
 
     __slots__ = ("_run", "_token")
 
-    def __init__(self, run: Running) -> None:
+    def __init__(self, run: CurrentRun) -> None:
         self._run = run
 
-    def __enter__(self) -> Running:
-        self._token = _running.set(self._run)
+    def __enter__(self) -> CurrentRun:
+        self._token = _current.set(self._run)
         return self._run
 
     def __exit__(self, *error: object) -> None:
-        _running.reset(self._token)
+        _current.reset(self._token)
 
 
-def current() -> Running | None:
+def current() -> CurrentRun | None:
     """Return the run that is going on in this thread, if any."""
-    return _running.get()
+    return _current.get()
 
 
 def workdir() -> Path:
@@ -120,7 +120,7 @@ def workdir() -> Path:
     """
     from pathlib import Path
 
-    run = _running.get()
+    run = _current.get()
     if run is None:
         raise StageError(
             "memori.workdir() is the folder of a running stage, and no stage is running here: "

@@ -1,0 +1,172 @@
+"""One call of a stage: decide, return what is remembered, or run and record.
+
+On a hit the recorded outputs come back and the callable is not called. On a miss it runs under the
+lock of its key, and what it returned becomes an entry before the results are returned. Deciding
+and explaining are the same comparison (`memori.decision`).
+
+Not promised: that two calls at once run only once. Where locks are refused both run; then the
+second to end takes what the first recorded.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from memori.artifacts import find_inputs, spelled_values
+from memori.current_run import CurrentRun, entered, reject_recursion
+from memori.decision import Change, Decision, decide, exact_hit
+from memori.errors import StageError, warn
+from memori.key import Key
+from memori.results import Outcome, Results
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logging import Logger
+
+    from memori.digest.values import JSON
+    from memori.kind import Kind
+    from memori.store import Entry, Store
+
+
+class Call:
+    """One call of a stage.
+
+    Parameters
+    ----------
+    stage : Kind
+        Of which it is a call.
+    inputs : dict of str to JSON
+        All its inputs, defaults included.
+    store : Store
+        Where it is remembered.
+    """
+
+    __slots__ = ("_inputs", "_stage", "_store")
+
+    def __init__(self, stage: Kind, inputs: dict[str, JSON], store: Store) -> None:
+        self._stage = stage
+        self._inputs = inputs
+        self._store = store
+
+    def decide(self, *, explained: bool = True) -> Decision:
+        """Return the decision; a miss is explained against the latest run where nothing is near."""
+        key = self._key()
+        if self._stage.always_runs:
+            return Decision(self._stage.stage_name, (Change("forced", "forced"),), None, key)
+        return decide(self._stage.stage_name, key, self._store, against_latest=explained)
+
+    def recall(self) -> Outcome | None:
+        """Return the outcome if this call is remembered, else None."""
+        entry = self.decide(explained=False).hit_entry
+        return None if entry is None else self._hit(entry)
+
+    def run(self, *, forced: bool = False) -> Outcome:
+        """Return the outcome, running the callable unless this call is remembered."""
+        logger = _heard_logger()
+        forced = forced or self._stage.always_runs
+        if forced:
+            why = (Change("forced", "forced"),)
+            decision = Decision(self._stage.stage_name, why, None, self._key())
+        else:
+            decision = self.decide(explained=logger is not None)
+        if logger is not None:
+            logger.info("%s", decision)
+        if decision.hit_entry is not None:
+            return self._hit(decision.hit_entry)
+        assert decision.key is not None
+        reject_recursion(self._stage.stage_name, self._identity(decision.key))
+        import memori.recorder
+        import memori.watch  # noqa: F401  nothing is imported while a lock is held
+
+        decision.key.code.components()
+
+        with self._store.lock(decision.key):
+            # Whoever held the lock may have run this very stage, and may have written its files.
+            key = self._key() if decision.key.may_name_files else decision.key
+            entry = None if forced else exact_hit(key, self._store)
+            if entry is not None:
+                return self._hit(entry)
+            return self._execute(key, forced=forced)
+
+    def _identity(self, key: Key) -> tuple[str, ...]:
+        return self._store.root, self._store.name, key.digest
+
+    def _key(self, before: Key | None = None) -> Key:
+        """Look at what there is now; code and surroundings as before a run, if that is given."""
+        stage = self._stage
+        code = stage.code() if before is None else before.code
+        surroundings = (
+            stage.surroundings(self._inputs, self._store.memo)
+            if before is None
+            else before.surroundings
+        )
+        counted = stage.counted(self._inputs)
+        values, files = find_inputs(
+            counted,
+            self._store.root,
+            self._store.memo,
+            by_name=stage.files_count_by == "name",
+            texts=stage.texts,
+        )
+        return Key(values, files, code, surroundings, tuple(stage.outputs))
+
+    def _execute(self, key: Key, *, forced: bool) -> Outcome:
+        from memori.recorder import Recorder
+        from memori.watch import watching
+
+        stage = self._stage
+        about = (stage.subject, stage.stage_name, stage.function_name)
+        recorder = Recorder(*about, key, self._store, forced=forced)
+        run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
+        with recorder:
+            try:
+                with entered(run), watching(self._store.memo) as seen:
+                    values = stage.execute(self._inputs)
+            finally:
+                key.code.settle()
+            results = stage.results_of(values)
+            entry = recorder.finish(values, results, seen, lambda: self._key(key))
+        if entry is not None:
+            results = self._restored(entry)
+        return Outcome(self._inputs, results, (stage.stage_name,))
+
+    def _hit(self, entry: Entry) -> Outcome:
+        try:
+            self._store.follow(entry)
+        except OSError as error:
+            message = f"the files that describe the latest run cannot be written: {error}"
+            warn(f"{self._stage.subject}: {message}")
+        return Outcome(self._inputs, self._restored(entry))
+
+    def _restored(self, entry: Entry) -> Results:
+        return restored(self._stage, entry, self._store.root)
+
+
+def restored(stage: Kind, entry: Entry, root: str) -> Results:
+    """Return what a stage returned when an entry was recorded."""
+    return stage.results_of(spelled_values(entry.outputs, entry.artifacts, root))
+
+
+def latest_results(stage: Kind, store: Store | None) -> Results:
+    """Return the latest recorded outputs of a stage, unchecked.
+
+    Raises
+    ------
+    StageError
+        If there are none.
+    """
+    entry = None if store is None else store.latest()
+    if entry is None or store is None or entry.record["declared"] != stage.outputs:
+        where = "a stage without hash_output" if store is None else store.root
+        raise StageError(
+            f"{stage.subject}: force_skip_stage asks for the latest recorded "
+            f"{', '.join(stage.outputs)}, and there are none in {where}; run it once"
+        )
+    return restored(stage, entry, store.root)
+
+
+def _heard_logger() -> Logger | None:
+    if "logging" not in sys.modules:  # where nobody imported it, nobody listens
+        return None
+    logger: Logger = sys.modules["logging"].getLogger("memori.stage")
+    return logger if logger.isEnabledFor(20) else None  # INFO

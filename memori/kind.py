@@ -1,0 +1,72 @@
+"""What a kind of stage may change.
+
+A call of a stage (`memori.call`) binds, compares, executes and records in one way for all kinds.
+What differs from kind to kind is asked of the stage through this protocol. `Stage` answers for a
+plain callable; `ShellStage`, `NipypeStage` and a kind of your own override what differs::
+
+    class Seeded(Stage):
+        def surroundings(self, inputs, memo):
+            return {"seed": os.environ.get("SEED", "0")}
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal, Protocol
+
+    from memori.digest.values import JSON
+    from memori.fingerprint import Code
+    from memori.results import Results
+
+    class Kind(Protocol):
+        """What a call asks of its stage."""
+
+        @property
+        def subject(self) -> str:
+            """What errors call the stage."""
+
+        @property
+        def stage_name(self) -> str:
+            """The name of its records."""
+
+        @property
+        def function_name(self) -> str:
+            """The callable's full name, for the record."""
+
+        @property
+        def files_count_by(self) -> Literal["path", "name"]:
+            """Whether a file's place counts, or its name alone (as where a program gets copies)."""
+
+        @property
+        def texts(self) -> frozenset[str]:
+            """The inputs whose strings name no files."""
+
+        @property
+        def always_runs(self) -> bool:
+            """Whether a call runs though it is remembered."""
+
+        @property
+        def outputs(self) -> list[str]:
+            """The declared names."""
+
+        def code(self) -> Code:
+            """Return what the callable is and reaches now; asked for each decision."""
+
+        def counted(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+            """Return the inputs that can change a result; asked for each decision."""
+
+        def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+            """Name what counts besides code and inputs, such as a tool's version.
+
+            Asked for each decision, so it must be quick and change nothing. None stands for what
+            cannot be asked now; it matches whatever was recorded. Digests of files are remembered
+            in the folder `memo` (`memori.digest.files.file_digest`).
+            """
+
+        def execute(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+            """Run the callable; return each output's value by name. Asked for each miss."""
+
+        def results_of(self, values: dict[str, JSON]) -> Results:
+            """Return the values of the outputs, and their aliases."""

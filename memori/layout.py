@@ -1,0 +1,160 @@
+"""Where what a stage remembers lies, below its `hash_output`.
+
+::
+
+    NAME.inputs  NAME.outputs  NAME.stage     the latest run, for people to read
+    NAME/KEY8/                                a run's own folder; NAME/latest links to the latest
+    .memori/stages/NAME/CC/CONTENTS16-KEY32.json
+                                              entries, by the digest of inputs with contents (its
+                                              first two digits are CC), and by key
+    .memori/stages/NAME/CC/CONTENTS16.unfinished
+                                              the folder of a run that goes on, or failed
+    .memori/stages/NAME/folders/KEY8.json     whose a run's folder is, and what became of the run
+    .memori/stages/NAME/latest                which entry is that of the latest run
+    .memori/stages/NAME/recent/INPUTS32       the latest entries of inputs that name files,
+                                              whatever these held
+    .memori/stages/NAME/made                  marks of files that runs wrote where an input said
+    .memori/locks                             the locks of runs that go on (`memori.lock`)
+    .memori/files/                            digests of files, remembered by stat
+    .memori/nodes/                            what lies in the folders of Nipype's nodes
+    .memori/derivatives/                      below a folder of BIDS derivatives: what was written
+
+No other module knows a path inside ``.memori``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from hashlib import sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Key(Protocol):
+        """What the place of an entry depends on (`memori.key.Key`)."""
+
+        inputs_digest: str
+        contents_digest: str
+        digest: str
+
+
+HIDDEN = ".memori"
+SHARD = re.compile(r"[0-9a-f]{2}")
+OLD_SHARD = re.compile(r"[0-9a-f]{16}")
+"""Where schema 1 kept the entries of one set of inputs."""
+
+
+def file_name(name: str) -> str:
+    """Return a stage's name as a file name: short, visible and without separators.
+
+    Examples
+    --------
+    >>> file_name("smooth"), file_name("<lambda>")
+    ('smooth', 'lambda')
+    """
+    plain = re.sub(r"[^\w.+=@,-]+", "_", name).strip("_").lstrip(".") or "stage"
+    if len(os.fsencode(plain)) > 100:
+        plain = f"{plain[:20]}-{sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    return plain
+
+
+def memo_of(root: str) -> str:
+    """Return the folder in which a root's digests of files are remembered."""
+    return f"{root}/{HIDDEN}/files"
+
+
+def stages_of(root: str) -> str:
+    """Return the folder of all stages that a root remembers."""
+    return f"{root}/{HIDDEN}/stages"
+
+
+def locks_of(root: str) -> str:
+    """Return the file that stands for a root's locks."""
+    return f"{root}/{HIDDEN}/locks"
+
+
+def is_run_folder(root: str, name: str) -> bool:
+    """Tell whether a path relative to a root is the own folder of a run, which memori made."""
+    above, stage, folder = "", *os.path.split(name)
+    if os.sep in stage:
+        above, stage = os.path.split(stage)
+    return os.path.isfile(Layout(os.path.join(root, above), stage).claim(folder))
+
+
+def node_note(root: str, folder: str) -> str:
+    """Return the file that notes what lies in the folder of a Nipype node."""
+    return f"{root}/{HIDDEN}/nodes/{sha256(os.fsencode(folder)).hexdigest()[:32]}.json"
+
+
+def derivative_record(root: str, name: str) -> str:
+    """Return the file that records what memori wrote as a derivative of this name."""
+    return f"{root}/{HIDDEN}/derivatives/{name}.json"
+
+
+class Layout:
+    """The paths of one stage's memory.
+
+    Parameters
+    ----------
+    root : str
+        The stage's `hash_output`, absolute.
+    name : str
+        The stage's name as a file name.
+
+    Attributes
+    ----------
+    records : str
+        The folder of all that is hidden.
+    """
+
+    __slots__ = ("name", "records", "root")
+
+    def __init__(self, root: str, name: str) -> None:
+        self.root = root
+        self.name = name
+        self.records = f"{root}/{HIDDEN}/stages/{name}"
+
+    def entry(self, key: Key) -> str:
+        """Return the file of the entry of a key."""
+        contents = key.contents_digest
+        return f"{self.records}/{contents[:2]}/{contents[:16]}-{key.digest[:32]}.json"
+
+    def old_entry(self, key: Key) -> str:
+        """Return where schema 1 kept the entry of a key."""
+        return f"{self.records}/{key.inputs_digest[:16]}/{key.digest[:32]}.json"
+
+    def unfinished(self, key: Key) -> str:
+        """Return the mark of a run with these inputs that goes on, or failed."""
+        contents = key.contents_digest
+        return f"{self.records}/{contents[:2]}/{contents[:16]}.unfinished"
+
+    def recent(self, key: Key) -> str:
+        """Return the file that names the latest entries of the same inputs."""
+        return f"{self.records}/recent/{key.inputs_digest[:32]}"
+
+    @property
+    def latest(self) -> str:
+        """The file that names the entry of the latest run."""
+        return f"{self.records}/latest"
+
+    @property
+    def made(self) -> str:
+        """The table of marks of files that runs wrote where an input said."""
+        return f"{self.records}/made"
+
+    @property
+    def claims(self) -> str:
+        """The folder that tells whose each run's folder is."""
+        return f"{self.records}/folders"
+
+    def claim(self, folder: str) -> str:
+        """Return the file that tells whose a run's folder is."""
+        return f"{self.claims}/{os.path.basename(folder)}.json"
+
+    @property
+    def views(self) -> tuple[str, str, str]:
+        """The three files for people: inputs, outputs, stage."""
+        base = f"{self.root}/{self.name}"
+        return f"{base}.inputs", f"{base}.outputs", f"{base}.stage"

@@ -1,0 +1,165 @@
+"""Locks between threads, processes and hosts that leave nothing behind.
+
+One file stands for all locks of a folder; a lock is one byte of it, held through an open file
+description of its own (``F_OFD_SETLK``). So two threads exclude each other as two processes do,
+NFS carries the lock to other hosts, nothing is made or removed for it, and it ends when its holder
+does, however that comes about. Where the system has no such locks, a file per lock is locked
+whole (``flock``).
+
+Not promised: exclusion everywhere. Where locks are refused (``ENOLCK``), where the file cannot be
+written, or where two mounts of one folder do not share them, two holders may work at once. Nothing
+that is guarded by a lock may be lost or wrong then; it may only be done twice.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from struct import pack
+
+from memori.files import make_folder
+
+try:
+    import fcntl
+except ImportError:  # not POSIX
+    fcntl = None  # type: ignore[assignment]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+_held: set[int] = set()
+_WITHOUT_RANGES = (errno.EINVAL, errno.ENOSYS)
+
+
+class lock:  # noqa: N801  a context manager, read as a word
+    """Hold one of a folder's locks inside a with block.
+
+    The value is True where it is held, False if somebody else holds it and one would not wait,
+    None where no lock can be had; the work goes on in each case. A process that the holder forks
+    does not hold the lock with it.
+
+    Parameters
+    ----------
+    path : str
+        The file that stands for the locks; it is made, with its folder, if it is not there.
+    number : int
+        Which lock, from 0 to 2**62.
+    wait : bool, optional
+        Whether to wait for whoever holds it.
+    """
+
+    __slots__ = ("_descriptor", "_number", "_path", "_wait")
+
+    def __init__(self, path: str, number: int, *, wait: bool = True) -> None:
+        self._path = path
+        self._number = number
+        self._wait = wait
+        self._descriptor = -1
+
+    def __enter__(self) -> bool | None:
+        try:
+            return self._acquire()
+        except OSError:
+            return None
+
+    def _acquire(self) -> bool:
+        if _has_ranges():
+            self._descriptor = _opened(self._path)
+            try:
+                return self._kept(_lock_range(self._descriptor, self._number, wait=self._wait))
+            except OSError as error:
+                self._let_go()
+                if error.errno not in _WITHOUT_RANGES:
+                    raise
+        return self._acquire_whole(f"{self._path}-{self._number:x}")
+
+    def _acquire_whole(self, path: str) -> bool:
+        while True:
+            self._descriptor = _opened(path)
+            try:
+                if not self._kept(_lock_whole(self._descriptor, wait=self._wait)):
+                    return False
+                if os.path.samestat(os.fstat(self._descriptor), os.stat(path)):
+                    self._path = path
+                    return True
+            except FileNotFoundError:
+                pass  # its holder removed it: ask again
+            except BaseException:
+                self._let_go()
+                raise
+            self._let_go()
+
+    def _kept(self, is_mine: bool) -> bool:
+        if is_mine:
+            _held.add(self._descriptor)
+        else:
+            self._let_go()
+        return is_mine
+
+    def _let_go(self) -> None:
+        _held.discard(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._descriptor not in _held:  # not held, or in a process that was forked meanwhile
+            return
+        if self._path.endswith(f"-{self._number:x}"):
+            try:
+                os.unlink(self._path)
+            except OSError:
+                pass  # somebody removed it
+        self._let_go()
+
+
+def _close_in_child() -> None:
+    """Give up the child's share of what its parent holds; the parent goes on holding it."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_close_in_child)
+
+
+def _opened(path: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        return os.open(path, flags, 0o666)
+
+
+def _has_ranges() -> bool:
+    return hasattr(fcntl, "F_OFD_SETLK")
+
+
+def _lock_range(descriptor: int, number: int, *, wait: bool) -> bool:
+    command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
+    # struct flock: type, whence, start, length, pid (which must be 0)
+    asked = pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0)
+    return _granted(lambda: fcntl.fcntl(descriptor, command, asked))
+
+
+def _lock_whole(descriptor: int, *, wait: bool) -> bool:
+    if fcntl is None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
+    return _granted(lambda: fcntl.flock(descriptor, how))
+
+
+def _granted(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True

@@ -1,0 +1,25 @@
+"""The store: what stages remember, on disk.
+
+Store      the memory of one stage in one folder, for whoever decides and records
+Memory     all that a folder remembers, for whoever only asks
+Entry      the record of one run
+
+`layout` alone knows where things lie; docs/store.md describes the files.
+"""
+
+from memori.layout import file_name, locks_of, memo_of, node_note
+from memori.store.entry import SCHEMA, Entry
+from memori.store.memory import Memory, memories_below
+from memori.store.store import Store
+
+__all__ = [
+    "SCHEMA",
+    "Entry",
+    "Memory",
+    "Store",
+    "file_name",
+    "locks_of",
+    "memo_of",
+    "memories_below",
+    "node_note",
+]

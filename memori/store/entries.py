@@ -1,0 +1,198 @@
+"""The entries of one stage: read without trust, written whole or not at all.
+
+A reader never writes. An entry lies where the digest of its inputs with their contents and its key
+say, so that it is found without a list, and the few that differ in code alone lie beside it. For
+inputs that name files a small file lists the latest entries whatever those files held: a miss is
+explained by one of these.
+"""
+
+from __future__ import annotations
+
+import os
+
+from memori.errors import warn
+from memori.files import atomic_write, make_folder
+from memori.layout import OLD_SHARD, SHARD
+from memori.store.entry import Entry, SchemaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memori.key import Key
+    from memori.layout import Layout
+
+_MOST_PARSED = 2048
+_LARGEST_PARSED = 16384
+_MOST_NEIGHBOURS = 16
+_MOST_RECENT = 4
+_NAME = 64  # bytes for the name of an entry's file in a file of names
+_parsed: dict[str, tuple[bytes, Entry]] = {}
+_told_of: set[str] = set()
+_old: dict[str, bool] = {}
+
+
+def exact(layout: Layout, key: Key) -> Entry | None:
+    """Return the entry of exactly this key, if there is a sound one."""
+    found = read(layout.entry(key))
+    if found is None and _has_old(layout):
+        found = read(layout.old_entry(key))
+    return found if found is not None and found.key == key.digest else None
+
+
+def neighbours(layout: Layout, key: Key) -> Iterator[Entry]:
+    """Yield the latest entries of the same inputs: of equal contents first, then of others."""
+    path = layout.entry(key)
+    folder, name = os.path.split(path)
+    beside = [each for each in listed(folder) if each.startswith(name[:17])]
+    paths = newest_first([f"{folder}/{each}" for each in beside if each.endswith(".json")])
+    paths[_MOST_NEIGHBOURS:] = []
+    if key.files:
+        paths += [each for each in names_in(layout, layout.recent(key)) if each not in paths]
+    if _has_old(layout):
+        old = os.path.dirname(layout.old_entry(key))
+        paths += newest_first([f"{old}/{each}" for each in listed(old)])[:_MOST_NEIGHBOURS]
+    for each in paths:
+        found = read(each)
+        if found is not None:
+            yield found
+
+
+def _has_old(layout: Layout) -> bool:
+    """Tell whether there are entries of schema 1; none are added."""
+    known = _old.get(layout.records)
+    if known is None:
+        if len(_old) >= _MOST_PARSED:
+            _old.clear()
+        known = any(OLD_SHARD.fullmatch(name) for name in listed(layout.records))
+        _old[layout.records] = known
+    return known
+
+
+def everything(layout: Layout) -> Iterator[str]:
+    """Yield the files of all entries."""
+    for shard in sorted(listed(layout.records)):
+        if SHARD.fullmatch(shard) or OLD_SHARD.fullmatch(shard):
+            folder = f"{layout.records}/{shard}"
+            for name in listed(folder):
+                if name.endswith(".json"):
+                    yield f"{folder}/{name}"
+
+
+def read(path: str) -> Entry | None:
+    """Return the entry in a file; None, with a warning, if there is something else."""
+    try:
+        content = content_of(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        _warn(path, f"it cannot be read ({error})")
+        return None
+    known = _parsed.get(path)
+    if known is not None and known[0] == content:
+        return known[1]
+    try:
+        entry = Entry.from_bytes(content)
+    except SchemaError as error:
+        _warn_of_schema(path, str(error))
+        return None
+    except ValueError as error:
+        _warn(path, str(error))
+        return None
+    entry.path = path
+    if len(_parsed) >= _MOST_PARSED:
+        _parsed.clear()
+    if len(content) <= _LARGEST_PARSED:
+        _parsed[path] = (content, entry)
+    return entry
+
+
+def write(layout: Layout, entry: Entry, key: Key) -> None:
+    """Write an entry, replacing the one under its key.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there before still stands.
+    """
+    path = layout.entry(key)
+    make_folder(os.path.dirname(path))
+    atomic_write(path, entry.to_bytes())
+    entry.path = path
+    if key.files:
+        recent = layout.recent(key)
+        others = [each for each in names_in(layout, recent) if each != path]
+        make_folder(os.path.dirname(recent))
+        put_names(layout, recent, [path, *others[: _MOST_RECENT - 1]])
+
+
+# Files of names: overwritten in place, so a torn one names a file that is not there
+
+
+def names_in(layout: Layout, path: str) -> list[str]:
+    """Return the files of entries that a file of names lists."""
+    try:
+        content = content_of(path)
+    except OSError:
+        return []
+    names = (content[at : at + _NAME] for at in range(0, len(content), _NAME))
+    plain = (os.fsdecode(name.strip()) for name in names)
+    return [f"{layout.records}/{name}" for name in plain if name and ".." not in name]
+
+
+def put_names(layout: Layout, path: str, entries: list[str]) -> None:
+    """Make a file of names list these files of entries."""
+    names = [os.fsencode(each[len(layout.records) + 1 :]) for each in entries]
+    content = b"".join(name.ljust(_NAME - 1) + b"\n" for name in names)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
+# Reading
+
+
+def content_of(path: str) -> bytes:
+    """Return the bytes of a small file, in as few system calls as can be."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = os.read(descriptor, 65536)
+        while more := os.read(descriptor, 1 << 20):
+            content += more
+        return content
+    finally:
+        os.close(descriptor)
+
+
+def listed(folder: str) -> list[str]:
+    """Return the names in a folder; none if it is not there."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def newest_first(paths: list[str]) -> list[str]:
+    """Order files by the time of their last change."""
+    return paths if len(paths) < 2 else sorted(paths, key=_written, reverse=True)
+
+
+def _written(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _warn(path: str, reason: str) -> None:
+    warn(f"memori does not trust {path}: {reason}")
+
+
+def _warn_of_schema(path: str, reason: str) -> None:
+    """Warn once for all the entries of a stage: an upgrade is no fault of each of them."""
+    stage = os.path.dirname(os.path.dirname(path))
+    if stage not in _told_of:
+        _told_of.add(stage)
+        _warn(path, f"{reason}. It is left where it is, and so are others like it")

@@ -1,0 +1,107 @@
+"""An entry: the record of one run.
+
+An entry is one JSON file that carries the SHA-256 of its own text. What is broken, written by
+hand or in a schema that this memori does not know does not pass `Entry.from_bytes`; which memori
+wrote it does not matter. docs/store.md lists what a record holds.
+"""
+
+from __future__ import annotations
+
+import json
+
+from memori.artifacts import Artifact
+from memori.digest.values import part_at
+from memori.files import sealed, unsealed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.digest.values import JSON
+
+SCHEMA = 2
+_READ = (1, 2)
+
+
+class SchemaError(ValueError):
+    """An entry is sound and in a schema that this memori does not know."""
+
+
+class Entry:
+    """The record of one run.
+
+    Attributes
+    ----------
+    key : str
+        The digest of the key that the run was filed under.
+    record : dict
+        All of the entry, as its file holds it.
+    inputs, outputs : dict of str to JSON
+        Values, with each path relative to `hash_output`.
+    files, artifacts : list of Artifact
+        The files and folders among the inputs and among the outputs.
+    path : str
+        Its file; empty before it is written.
+    """
+
+    __slots__ = ("artifacts", "files", "inputs", "key", "outputs", "path", "record")
+
+    def __init__(self, record: dict[str, JSON]) -> None:
+        self.record = record
+        self.path = ""
+        self.key: str = record["key"]
+        self.inputs: dict[str, JSON] = record["inputs"]
+        self.outputs: dict[str, JSON] = record["outputs"]
+        self.files = [Artifact.from_record(each) for each in record["files"]]
+        self.artifacts = [Artifact.from_record(each) for each in record["artifacts"]]
+        self._require_shape()
+
+    def _require_shape(self) -> None:
+        code = self.record["code"]
+        shapes = (
+            (self.key, str),
+            (self.inputs, dict),
+            (self.outputs, dict),
+            (code["fast"], str),
+            (code["components"], dict),
+            (self.record["surroundings"], dict),
+        )
+        for value, shape in shapes:
+            if not isinstance(value, shape):
+                raise TypeError(f"{value!r} stands where a {shape.__name__} belongs")
+        code["canonical"]
+        for artifact in self.artifacts:
+            if not isinstance(part_at(self.outputs, artifact.pointer), str):
+                raise TypeError(f"no path stands at {artifact.pointer}")
+        if not isinstance(self.record["folder"], (str, type(None))):
+            raise TypeError(f"{self.record['folder']!r} is no folder")
+
+    @property
+    def folder(self) -> str | None:
+        """The run's own folder, relative to `hash_output`."""
+        folder: str | None = self.record["folder"]
+        return folder
+
+    def to_bytes(self) -> bytes:
+        """Return the entry as the content of its file."""
+        return sealed(json.dumps(self.record, check_circular=False).encode("ascii"))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Entry:
+        """Read an entry, trusting nothing.
+
+        Raises
+        ------
+        SchemaError
+            If it is in a schema that this memori does not know.
+        ValueError
+            If it is broken or was edited; the message says which.
+        """
+        try:
+            record = json.loads(unsealed(content))
+            if record["schema"] not in _READ:
+                raise SchemaError(
+                    f"it is in schema {record['schema']}, written by memori {record['memori']}; "
+                    f"this memori reads schema {' and '.join(map(str, _READ))}"
+                )
+            return cls(record)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"it lacks what an entry has ({error!r})") from error

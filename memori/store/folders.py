@@ -1,0 +1,188 @@
+"""The runs' own folders: whose each is, and what became of its run.
+
+A folder is claimed by making a file that was not there, which is exclusive on every file system.
+The claim is a file of JSON lines: who runs and which entry it will become, then how it ended
+(``finished``, ``failed``, ``replaced``). A folder is emptied for another run, or removed, only if
+its run certainly is over and left no entry: it failed, or the process that ran it is gone. Whether
+a lock is held is not asked, since locks can be refused, or not shared between mounts.
+
+The folder of an entry that another run replaced may be in use by whoever was given its paths. It
+is removed at once if this very process made it, else after a day, by the next run of the same key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+
+from memori.files import atomic_write, make_folder, remove_if_there
+from memori.layout import Layout
+from memori.owner import is_gone, is_this_process, this_process
+from memori.store.entries import content_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.digest.values import JSON
+    from memori.key import Key
+
+_KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
+_IN_USE = 86_400  # seconds for which a replaced folder may still be read by another process
+
+
+def new_folder(layout: Layout, key: Key) -> str:
+    """Make the empty folder of a run and return it, relative to the root.
+
+    The folder of a run that is over and left no entry is emptied and used again; one that failed
+    with the same inputs and other code is removed.
+    """
+    _drop_earlier_try(layout, key)
+    make_folder(layout.claims)
+    first = {"entry": os.path.relpath(layout.entry(key), layout.root), "owner": this_process()}
+    attempt = 0
+    while True:
+        name = f"{key.digest[:8]}-{attempt}" if attempt else key.digest[:8]
+        folder = f"{layout.name}/{name}"
+        if _claim(layout.claim(name), first) or _take_over(layout, folder, first):
+            _make_empty(f"{layout.root}/{folder}")
+            _mark_unfinished(layout, key, folder)
+            return folder
+        attempt += 1
+
+
+def finished(layout: Layout, key: Key, folder: str) -> None:
+    """Note that a run is in the store."""
+    _note(layout.claim(folder), {"finished": True})
+    remove_if_there(layout.unfinished(key))
+
+
+def failed(layout: Layout, folder: str) -> None:
+    """Note that a run is over and left no entry; its folder stays until the next try."""
+    _note(layout.claim(folder), {"failed": True})
+
+
+def replaced(layout: Layout, folder: str) -> None:
+    """Note that the entry of a folder was replaced; remove the folder if nobody else has it."""
+    told = _told(layout.claim(folder))
+    if told and is_this_process(told[0].get("owner")):
+        drop(layout, folder)
+    else:
+        _note(layout.claim(folder), {"replaced": time.time()})
+
+
+def drop(layout: Layout, folder: str) -> None:
+    """Remove the folder of a run, with its claim."""
+    import shutil
+
+    path = f"{layout.root}/{folder}"
+    above, name = os.path.split(folder)
+    if above == layout.name and _KEY8.fullmatch(name) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+        remove_if_there(layout.claim(folder))
+
+
+def unfinished(layout: Layout) -> list[str]:
+    """List the folders of runs that go on, or are over and left no entry."""
+    found = []
+    for name in sorted(os.listdir(layout.claims)) if os.path.isdir(layout.claims) else ():
+        told = _told(f"{layout.claims}/{name}")
+        folder = f"{layout.name}/{name.removesuffix('.json')}"
+        is_open = bool(told) and "owner" in told[0] and not _ending(told, "finished", "replaced")
+        if is_open and os.path.isdir(f"{layout.root}/{folder}"):
+            found.append(folder)
+    return found
+
+
+def _drop_earlier_try(layout: Layout, key: Key) -> None:
+    """Remove what a run with the same inputs and other code left behind, if it is over."""
+    mark = layout.unfinished(key)
+    try:
+        told = json.loads(content_of(mark))
+        other, folder = str(told["key"]), str(told["folder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if other != key.digest and _is_abandoned(_told(layout.claim(folder))):
+        drop(layout, folder)
+
+
+def _mark_unfinished(layout: Layout, key: Key, folder: str) -> None:
+    mark = layout.unfinished(key)
+    make_folder(os.path.dirname(mark))
+    told = {"key": key.digest, "folder": folder}
+    atomic_write(mark, json.dumps(told).encode("ascii"))
+
+
+# Claims
+
+
+def _claim(claim: str, first: dict[str, JSON]) -> bool:
+    try:
+        descriptor = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        os.write(descriptor, json.dumps(first).encode("ascii") + b"\n")
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
+    """Claim the folder of a run that is over; of several who try, one succeeds."""
+    claim = layout.claim(folder)
+    told = _told(claim)
+    since = _ending(told, "replaced")
+    is_unused = isinstance(since, float) and time.time() - since > _IN_USE
+    if not is_unused and not _is_abandoned(told):
+        return False
+    taken = f"{claim}.{os.urandom(6).hex()}.partial"
+    try:
+        os.rename(claim, taken)
+    except FileNotFoundError:
+        return False
+    try:
+        return _claim(claim, first)
+    finally:
+        os.unlink(taken)
+
+
+def _told(claim: str) -> list[dict[str, JSON]]:
+    try:
+        lines = [json.loads(line) for line in content_of(claim).splitlines() if line]
+    except (OSError, ValueError):
+        return []  # gone, or being written
+    return lines if all(isinstance(line, dict) for line in lines) else []
+
+
+def _ending(told: list[dict[str, JSON]], *names: str) -> JSON:
+    """Return what the lines after the first say of the run's end under one of these names."""
+    return next((line[name] for line in told[1:] for name in names if name in line), None)
+
+
+def _is_abandoned(told: list[dict[str, JSON]]) -> bool:
+    """Tell whether a run certainly is over and left no entry."""
+    if not told or "owner" not in told[0] or _ending(told, "finished", "replaced"):
+        return False
+    return bool(_ending(told, "failed")) or is_gone(told[0]["owner"])
+
+
+def _note(claim: str, line: dict[str, JSON]) -> None:
+    try:
+        descriptor = os.open(claim, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # somebody removed the folder with its claim
+    try:
+        os.write(descriptor, b"\n" + json.dumps(line).encode("ascii"))
+    finally:
+        os.close(descriptor)
+
+
+def _make_empty(path: str) -> None:
+    import shutil
+
+    if os.path.islink(path) or os.path.isfile(path):
+        os.unlink(path)
+    elif os.path.isdir(path):
+        shutil.rmtree(path)
+    os.makedirs(path)

@@ -1,0 +1,67 @@
+"""What a folder remembers, for whoever only asks: lists of stages, entries and unfinished runs.
+
+Safe beside runs that go on: what appears or goes meanwhile is seen or not, and nothing is written
+but by `Memory.drop`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from memori.files import remove_if_there
+from memori.layout import HIDDEN, Layout, stages_of
+from memori.store import entries, folders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memori.store.entry import Entry
+
+
+class Memory:
+    """All that is remembered in one folder.
+
+    Parameters
+    ----------
+    root : str
+        A `hash_output`, absolute.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def stages(self) -> list[str]:
+        """Return the names of the stages that recorded something, as file names."""
+        return sorted(entries.listed(stages_of(self.root)))
+
+    def entries(self, stage: str) -> Iterator[Entry]:
+        """Yield the sound entries of a stage, the newest first."""
+        paths = list(entries.everything(Layout(self.root, stage)))
+        for path in entries.newest_first(paths):
+            found = entries.read(path)
+            if found is not None:
+                yield found
+
+    def unfinished(self) -> Iterator[tuple[str, str]]:
+        """Yield stage and folder (absolute) of each run that goes on, or left no entry."""
+        for stage in self.stages():
+            for folder in folders.unfinished(Layout(self.root, stage)):
+                yield stage, os.path.join(self.root, folder)
+
+    def drop(self, stage: str, entry: Entry) -> None:
+        """Forget one run: its entry, and the folder that belongs to it."""
+        remove_if_there(entry.path)
+        if entry.folder is not None:
+            folders.drop(Layout(self.root, stage), entry.folder)
+
+
+def memories_below(folder: str) -> Iterator[Memory]:
+    """Yield the memory of each `hash_output` at or below a folder."""
+    for above, inner, _ in os.walk(folder):
+        inner.sort()
+        if HIDDEN in inner:
+            inner.remove(HIDDEN)
+            for root in (above, os.path.join(above, HIDDEN)):  # a root may bear that name itself
+                if os.path.isdir(stages_of(root)):
+                    yield Memory(root)

@@ -1,0 +1,113 @@
+"""The memory of one stage in one folder: what is asked of it to decide, and to record.
+
+Whoever is about to run a stage holds the lock of its key. The lock saves work and nothing depends
+on it: an entry is written whole or not at all, whoever comes second takes what the first recorded,
+and no folder is removed that somebody may still use (`memori.store.folders`). Only rename, locks
+and exclusive creation are asked of the file system.
+
+Not promised: one run at a time where locks are refused or not shared, or for a stage that is
+forced.
+"""
+
+from __future__ import annotations
+
+from memori.layout import Layout, file_name, locks_of, memo_of
+from memori.lock import lock
+from memori.store import entries, folders, latest, made
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memori.artifacts import Artifact
+    from memori.key import Key
+    from memori.store.entry import Entry
+
+
+class Store:
+    """The entries of one stage in one folder.
+
+    Parameters
+    ----------
+    root : str
+        The stage's `hash_output`, absolute.
+    stage_name : str
+        The stage's name.
+
+    Attributes
+    ----------
+    memo : str
+        The folder in which digests of files are remembered.
+    """
+
+    __slots__ = ("layout", "memo", "name", "root")
+
+    def __init__(self, root: str, stage_name: str) -> None:
+        self.root = root
+        self.name = file_name(stage_name)
+        self.layout = Layout(root, self.name)
+        self.memo = memo_of(root)
+
+    def lock(self, key: Key) -> lock:
+        """Hold the lock of a key, waiting for whoever runs the same."""
+        return lock(locks_of(self.root), int(key.digest[:15], 16))
+
+    # Entries
+
+    def exact(self, key: Key) -> Entry | None:
+        """Return the entry of exactly this key, if there is a sound one."""
+        return entries.exact(self.layout, key)
+
+    def neighbours(self, key: Key) -> Iterator[Entry]:
+        """Yield the latest entries of the same inputs, equal contents of their files first."""
+        return entries.neighbours(self.layout, key)
+
+    def write(self, entry: Entry, key: Key) -> None:
+        """Write an entry, replacing the one under its key; an OSError leaves what was there."""
+        entries.write(self.layout, entry, key)
+
+    # The latest run
+
+    def latest(self) -> Entry | None:
+        """Return the entry of the latest run, or else the one written last."""
+        return latest.latest(self.layout)
+
+    def follow(self, entry: Entry) -> None:
+        """Make a remembered run the latest one; an OSError says that this cannot be written."""
+        latest.follow(self.layout, entry)
+
+    def show(self, entry: Entry) -> None:
+        """Write the files that describe a run; an OSError says that they cannot be written."""
+        latest.show(self.layout, entry)
+
+    # Files that runs write where an input says
+
+    def mark_made(self, files: list[Artifact]) -> None:
+        """Note which files, named by inputs, a run of the stage wrote itself."""
+        made.mark(self.layout, files)
+
+    def was_made(self, file: Artifact) -> bool:
+        """Tell whether a run of the stage itself wrote this content under this name."""
+        return made.is_marked(self.layout, file)
+
+    # Runs' own folders
+
+    def new_folder(self, key: Key) -> str:
+        """Make the empty folder of a run and return it, relative to the root."""
+        return folders.new_folder(self.layout, key)
+
+    def finished(self, key: Key, folder: str) -> None:
+        """Note that the run of a folder is in the store."""
+        folders.finished(self.layout, key, folder)
+
+    def failed(self, folder: str) -> None:
+        """Note that the run of a folder is over and left no entry."""
+        folders.failed(self.layout, folder)
+
+    def replaced(self, folder: str) -> None:
+        """Note that another entry took the place of the one of a folder."""
+        folders.replaced(self.layout, folder)
+
+    def drop_folder(self, folder: str) -> None:
+        """Remove the folder of a run."""
+        folders.drop(self.layout, folder)

@@ -1,0 +1,267 @@
+"""The audit hook: what Python does, told to the run that it is done for.
+
+Python tells its audit hooks (PEP 578) of each file that it is about to open, each folder that it
+lists, each program that it starts. A hook can never be taken away again: it is installed by the
+first run that is watched, does nothing outside runs, and never raises, for an exception in it
+would stop what the user does.
+
+A file is opened *for* a run if the run is current where it is opened (a context variable), or if it
+is opened in a thread that the run started. A run inside a run is seen by both. What memori itself
+reads and writes is done `aside`.
+
+Not promised: what C libraries open by themselves (HDF5, ITK, Arrow, SQLite), and `os.stat` and all
+that is made of it (`os.path.exists`): Python does not tell of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextvars import Token
+
+from memori.watch.observed import ASIDE, Observed, current
+from memori.watch.threads import follow_pools, follow_threads, runs_of_thread, thread_starts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+    Handler = Callable[[Observed, tuple[object, ...]], None]
+
+_WRITES = os.O_WRONLY | os.O_RDWR
+_DEEPEST = 60  # frames that are looked at to tell who reads
+_live: list[Observed] = []
+_installed: list[int] = []
+_folder: list[str] = []  # the current one, once it was asked for
+
+
+class watching:  # noqa: N801  a context manager, read as a word
+    """Watch what is done inside a with block.
+
+    Parameters
+    ----------
+    memo : str, optional
+        The folder in which digests of files are remembered.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with watching() as seen:
+    ...         with open(f"{folder}/new.txt", "w") as file:
+    ...             _ = file.write("1")
+    ...     seen.how(f"{folder}/new.txt"), seen.wrote(f"{folder}/new.txt")
+    ('write', True)
+    """
+
+    __slots__ = ("_memo", "_seen", "_token")
+
+    def __init__(self, memo: str | None = None) -> None:
+        self._memo = memo
+
+    def __enter__(self) -> Observed:
+        install()
+        follow_pools()
+        outer = current.get()
+        if outer is not None and not outer.live:
+            outer = None
+        self._seen = Observed(outer, self._memo)
+        self._token: Token[Observed | None] = current.set(self._seen)
+        _folder.clear()
+        _live.append(self._seen)
+        return self._seen
+
+    def __exit__(self, *error: object) -> None:
+        _live.remove(self._seen)
+        self._seen.live = False
+        current.reset(self._token)
+
+
+class aside:  # noqa: N801  a context manager, read as a word
+    """Keep what memori itself does inside a with block out of what its run is seen to do."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token: Token[Observed | None] = current.set(ASIDE)
+
+    def __exit__(self, *error: object) -> None:
+        current.reset(self._token)
+
+
+def install() -> None:
+    """Install the hook, once in a process (a process that was forked has it already)."""
+    if not _installed:
+        _installed.append(1)
+        follow_threads(_live)
+        sys.addaudithook(_hook)
+
+
+def _hook(event: str, args: tuple[object, ...]) -> None:
+    if not _live:
+        return
+    handler = _HANDLERS.get(event)
+    if handler is None:
+        return
+    run = current.get()
+    if run is None or not run.live:
+        if run is not ASIDE:
+            for each in runs_of_thread(_live):
+                _tell(handler, each, args)
+        return
+    while run is not None:
+        _tell(handler, run, args)
+        run = run.outer
+
+
+def _tell(handler: Handler, run: Observed, args: tuple[object, ...]) -> None:
+    try:
+        handler(run, args)
+    except Exception as error:  # whatever it is, the user's own work goes on
+        run.faults.append(f"{type(error).__name__}: {error}")
+
+
+def _opened(run: Observed, args: tuple[object, ...]) -> None:
+    path, mode, flags = args
+    if type(path) is not str or path[:1] != "/":
+        if mode is None and _names_a_folder(sys._getframe(3)):
+            for each in _in_open_folders(path):
+                _opened(run, (each, mode, flags))
+            return
+        path = absolute(path)
+        if path is None:
+            return
+    assert isinstance(flags, int)
+    if flags & _WRITES:
+        run.opens_to_write(path, flags, _stack())
+    elif flags == 0 and type(mode) is str and mode[:1] in "wax":  # C code that calls fopen
+        run.writes(path, "append" if mode[:1] == "a" else "write", mode[:1] != "a", _stack())
+    elif path not in run.touched:
+        run.reads(path, _stack() if run.wants_look() else None)
+
+
+def _names_a_folder(frame: FrameType) -> bool:
+    """Tell whether `os.open` is called with `dir_fd`, of which Python does not tell hooks."""
+    caller = frame.f_back
+    if caller is None:
+        return False
+    constants = caller.f_code.co_consts
+    return any(type(each) is tuple and "dir_fd" in each for each in constants)
+
+
+def _in_open_folders(path: object) -> list[str]:
+    """Return each place in an open folder that a relative path may mean."""
+    name = absolute(path, -1)
+    if name is None or os.path.isabs(os.fsdecode(path)):  # type: ignore[arg-type]
+        return [] if name is None else [name]
+    found = [name]
+    with aside():
+        for descriptor in os.listdir("/proc/self/fd"):
+            folder = folder_of(int(descriptor))
+            if folder is not None and os.path.isdir(folder):
+                found.append(f"{folder}/{os.fsdecode(path)}")  # type: ignore[arg-type]
+    there = [each for each in found if os.path.lexists(each)]
+    return there or found
+
+
+def _renamed(run: Observed, args: tuple[object, ...]) -> None:
+    source, target = absolute(args[0], args[2]), absolute(args[1], args[3])
+    if source is not None and target is not None:
+        run.moves(source, target)
+
+
+def _linked(run: Observed, args: tuple[object, ...]) -> None:
+    target = absolute(args[1], args[-1])
+    if target is not None:
+        run.writes(target)
+
+
+def _removed(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0], args[1])
+    if path is not None:
+        run.removes(path)
+
+
+def _truncated(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0])
+    if path is not None:
+        run.writes(path, "write", anew=args[1] == 0)
+
+
+def _started(run: Observed, args: tuple[object, ...]) -> None:
+    words = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
+    run.programs.append(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+
+
+def _shell(run: Observed, args: tuple[object, ...]) -> None:
+    run.programs.append(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
+
+
+def _thread_started(run: Observed, args: tuple[object, ...]) -> None:
+    thread_starts(run, getattr(args[0], "__self__", None))
+
+
+def absolute(path: object, folder: object = -1) -> str | None:
+    """Return a path as it is given to a call of `os`, absolute; None for a mere number.
+
+    Parameters
+    ----------
+    path : object
+        Text, bytes, a path or a descriptor.
+    folder : int, optional
+        The descriptor of the folder that a relative path is meant in; -1 for the current one.
+    """
+    if isinstance(path, int):
+        return None
+    text = os.fsdecode(path)  # type: ignore[arg-type]
+    if text[:1] == "/":
+        return text
+    if type(folder) is int and folder != -1:
+        above = folder_of(folder)
+        return None if above is None else f"{above}/{text}"
+    if not _folder:
+        _folder.append(os.getcwd())
+    return f"{_folder[0]}/{text}"
+
+
+def folder_of(descriptor: int) -> str | None:
+    """Return what an open descriptor is open on; None where the system does not tell."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return None
+
+
+def _moved_on(run: Observed, args: tuple[object, ...]) -> None:
+    _folder.clear()
+
+
+def _stack() -> tuple[CodeType, ...]:
+    """Return the code that is running below the hook, innermost first."""
+    frame = sys._getframe(3).f_back
+    found = []
+    for _ in range(_DEEPEST):
+        if frame is None:
+            break
+        found.append(frame.f_code)
+        frame = frame.f_back
+    return tuple(found)
+
+
+_HANDLERS: dict[str, Handler] = {
+    "open": _opened,
+    "os.rename": _renamed,
+    "os.link": _linked,
+    "os.symlink": _linked,
+    "os.remove": _removed,
+    "os.rmdir": _removed,
+    "os.truncate": _truncated,
+    "os.chdir": _moved_on,
+    "subprocess.Popen": _started,
+    "os.posix_spawn": _started,
+    "os.exec": _started,
+    "os.system": _shell,
+    "_thread.start_new_thread": _thread_started,
+    "_thread.start_joinable_thread": _thread_started,
+}

@@ -1,0 +1,245 @@
+"""What one run was seen to do with files, folders and programs, as it happened.
+
+`Observed` collects; what of it counts is decided later (`memori.watch.record`). A path is kept as
+it was spelled, made absolute by the folder that was current at that moment. The first touch of a
+path decides what it is to the run: something that it read, something that it made, or a log that
+it appended to. The first times, the stat is taken right before the file is opened, so that a
+change between its reading and the end of the run is seen; once many files in a row turned out to
+be older than the run, their times at its end say the same, and the look is saved.
+
+Not promised: what is read through a memory map that was opened before the run, and files opened by
+number that somebody else opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from contextvars import ContextVar
+
+from memori.digest.files import FileDigest, file_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Literal
+
+    How = Literal["read", "write", "append"]
+    Look = os.stat_result | None | Literal[False]
+
+UNLOOKED: Literal[False] = False
+"""Instead of a stat: nobody looked. None says that nothing was there."""
+
+_ENOUGH = 64  # looks at files all older than the run, after which it is no longer looked at each
+_OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
+_ACCESS = os.O_ACCMODE
+_TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
+_stat = os.stat
+
+
+class Touch:
+    """How a run dealt with one path.
+
+    Attributes
+    ----------
+    how : {"read", "write", "append"}
+        The first touch: "write" if the file was created, emptied or put there by a rename before
+        anything of it was read.
+    look : os.stat_result, None or False
+        The stat right before the first touch; None if nothing was there, False if nobody looked.
+    written : bool
+        Whether it was written at all.
+    appends : bool
+        Whether it was never written but by appending.
+    before : FileDigest or None
+        Of a file that was read, then written or removed: what it was before.
+    stack : tuple of code or None
+        The code that was running at the first touch, innermost first; None if nobody looked.
+    """
+
+    __slots__ = ("appends", "before", "how", "look", "stack", "written")
+
+    def __init__(self, how: How, look: Look, stack: tuple[CodeType, ...] | None = None) -> None:
+        self.how = how
+        self.look: Look = look
+        self.written = how != "read"
+        self.appends = how == "append"
+        self.before: FileDigest | None = None
+        self.stack = stack
+
+    def __repr__(self) -> str:
+        return f"<Touch {self.how}{' written' if self.written else ''}>"
+
+
+class Observed:
+    """What one run was seen to do.
+
+    Parameters
+    ----------
+    outer : Observed, optional
+        The run inside which this one goes on; it sees all that this one does.
+    memo : str, optional
+        The folder in which digests of files are remembered.
+
+    Attributes
+    ----------
+    began : int
+        When it began, in ns.
+    live : bool
+        Whether it still goes on.
+    touched : dict of str to Touch
+        By path, in the order of the first touch.
+    programs : list of tuple of str
+        The words of each program that was started.
+    faults : list of str
+        What went wrong in watching: if there is any, the run was not wholly watched.
+    """
+
+    def __init__(self, outer: Observed | None = None, memo: str | None = None) -> None:
+        self.outer = outer
+        self.memo = memo
+        self.began = time.time_ns()
+        self.live = True
+        self.touched: dict[str, Touch] = {}
+        self.programs: list[tuple[str, ...]] = []
+        self.faults: list[str] = []
+        self._old_in_a_row = 0
+        self._real: dict[str, Touch] | None = None
+
+    # What the recorder asks
+
+    def touch(self, path: str) -> Touch | None:
+        """Return how the run dealt with a file, however the run spelled its path."""
+        found = self.touched.get(path)
+        if found is not None:
+            return found
+        if self._real is None or self.live:
+            self._real = {}
+            for each, touch in self.touched.items():
+                self._real.setdefault(os.path.realpath(each), touch)
+        return self._real.get(os.path.realpath(path))
+
+    def how(self, path: str) -> How | None:
+        """Tell how the run first touched a file; None if it was not seen to."""
+        touch = self.touch(path)
+        return None if touch is None else touch.how
+
+    def wrote(self, path: str) -> bool:
+        """Tell whether the run wrote a file at all, appending included."""
+        touch = self.touch(path)
+        return touch is not None and touch.written
+
+    # What the hook tells
+
+    def reads(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
+        """Note that a path is about to be opened for reading."""
+        if path not in self.touched:
+            self.touched[path] = Touch("read", self._look(path), stack)
+
+    def wants_look(self) -> bool:
+        """Tell whether the next file that is read is worth a look, and its readers are."""
+        return self._old_in_a_row < _ENOUGH or bool(self.programs)
+
+    def _look(self, path: str) -> Look:
+        if not self.wants_look():
+            return UNLOOKED
+        found = look_at(path)
+        if found is not None:
+            is_old = found.st_ctime_ns < self.began - _OLD
+            self._old_in_a_row = self._old_in_a_row + 1 if is_old else 0
+        return found
+
+    def opens_to_write(
+        self, path: str, flags: int, stack: tuple[CodeType, ...] | None = None
+    ) -> None:
+        """Note that a path is about to be opened for writing, with the flags of `os.open`."""
+        if _TEMPORARY and flags & _TEMPORARY:
+            return  # a file without a name
+        only_appends = bool(flags & os.O_APPEND) and flags & _ACCESS == os.O_WRONLY
+        anew = bool(flags & (os.O_TRUNC | os.O_EXCL))
+        self.writes(path, "append" if only_appends and not anew else "write", anew, stack)
+
+    def writes(
+        self,
+        path: str,
+        how: Literal["write", "append"] = "write",
+        anew: bool = True,
+        stack: tuple[CodeType, ...] | None = None,
+    ) -> None:
+        """Note that a path is about to be written; `anew` says that nothing of it will be left."""
+        touch = self.touched.get(path)
+        if touch is None:
+            found = look_at(path)
+            if found is not None and stat.S_ISDIR(found.st_mode):
+                return  # where something without a name is made
+            is_edit = how == "write" and not anew and found is not None
+            touch = Touch("read" if is_edit else how, found, stack)
+            self.touched[path] = touch
+            if is_edit:
+                touch.before = self._digest(path)
+        elif touch.how == "read" and not touch.written:
+            self._keep(path, touch, found := look_at(path))
+            if found is None and not touch.look:  # looked for and not found, now made
+                touch.how = how
+                touch.appends = how == "append"
+        touch.written = True
+        touch.appends = touch.appends and how == "append"
+
+    def removes(self, path: str) -> None:
+        """Note that a path is about to be removed, or moved away."""
+        touch = self.touched.get(path)
+        if touch is None:
+            self.touched[path] = Touch("write", look_at(path))
+        elif touch.how == "read" and not touch.written:
+            self._keep(path, touch, look_at(path))
+            touch.written = True
+
+    def moves(self, source: str, target: str) -> None:
+        """Note that a file or folder is about to be renamed; what is in a folder goes with it."""
+        touch = self.touched.get(source)
+        if touch is None:
+            found = look_at(source)
+            touch = self.touched[source] = Touch("read", found)
+            is_new = found is not None and found.st_ctime_ns >= self.began
+            touch.before = None if is_new else self._digest(source)
+        self.removes(source)
+        self.writes(target)
+        inside = f"{source}/"
+        for path, touch in list(self.touched.items()):
+            if path.startswith(inside) and touch.written:
+                self.writes(f"{target}/{path[len(inside) :]}")
+
+    def _keep(self, path: str, touch: Touch, now: os.stat_result | None) -> None:
+        """Digest a file that was read, before the run makes it another one."""
+        if now is not None and touch.before is None:
+            then = touch.look
+            if not then or (then.st_ctime_ns, then.st_size) == (now.st_ctime_ns, now.st_size):
+                touch.before = self._digest(path)
+
+    def _digest(self, path: str) -> FileDigest | None:
+        token = current.set(ASIDE)
+        try:
+            found = look_at(path)
+            if found is None or not stat.S_ISREG(found.st_mode):
+                return None
+            return file_digest(path, self.memo)
+        except OSError:
+            return None
+        finally:
+            current.reset(token)
+
+
+def look_at(path: str) -> os.stat_result | None:
+    """Return the stat of what a path leads to; None for nothing."""
+    try:
+        return _stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+ASIDE = Observed()
+"""Stands for "no run" where memori itself does the work."""
+ASIDE.live = False
+
+current: ContextVar[Observed | None] = ContextVar("memori_watch", default=None)

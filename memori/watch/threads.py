@@ -1,0 +1,133 @@
+"""Whose work a thread does.
+
+A thread belongs to the run that started it, for as long as that run goes on. What is given to a
+`ThreadPoolExecutor` belongs to the run that gave it, however old the pool's threads are. Of a
+worker of a `multiprocessing.pool.ThreadPool` that outlives the run which started it nobody knows
+for whom it works: what it does counts for every run that goes on. So does what a thread does of
+which `threading` knows nothing. Any other thread that is older than a run (a notebook's history)
+does nothing for it.
+
+Python tells of a thread that starts from 3.12 on; before, `Thread.start` is wrapped.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident
+from functools import wraps
+
+from memori.watch.observed import Observed, current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+_RUN = "_memori_run"
+
+
+def follow_threads(live: Sequence[Observed]) -> None:
+    """Wrap what must be wrapped to tell which run starts a thread.
+
+    Parameters
+    ----------
+    live : sequence of Observed
+        All runs that go on, at any time.
+    """
+    if sys.version_info < (3, 12):
+        from threading import Thread
+
+        start = Thread.start
+
+        @wraps(start)
+        def noting(self: Thread) -> None:
+            if live:
+                run = current.get()
+                for each in (run,) if run is not None and run.live else runs_of_thread(live):
+                    thread_starts(each, self)
+            start(self)
+
+        Thread.start = noting  # type: ignore[method-assign]
+
+
+def thread_starts(run: Observed, thread: object) -> None:
+    """Note which run starts a thread that is about to start."""
+    about = getattr(thread, "__dict__", {})
+    if _RUN not in about:
+        about[_RUN] = run
+        if _module_of(thread) == "concurrent.futures.thread":
+            follow_pools()
+
+
+def runs_of_thread(live: Sequence[Observed]) -> Sequence[Observed]:
+    """Return the runs that this thread works for, where no run is current.
+
+    Parameters
+    ----------
+    live : sequence of Observed
+        All runs that go on.
+    """
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return ()  # there is but one thread
+    thread = threading._active.get(get_ident())
+    if thread is None:
+        return tuple(live)
+    run = _own_run(thread)
+    if run is not None and run.live:
+        current.set(run)
+        return tuple(_with_outer(run))
+    return tuple(live) if _module_of(thread) == "multiprocessing.pool" else ()
+
+
+def _with_outer(run: Observed | None) -> list[Observed]:
+    found = []
+    while run is not None:
+        found.append(run)
+        run = run.outer
+    return found
+
+
+def _own_run(thread: object) -> Observed | None:
+    run = getattr(thread, "__dict__", {}).get(_RUN)
+    return run if isinstance(run, Observed) else None
+
+
+def _module_of(thread: object) -> str:
+    return str(getattr(getattr(thread, "_target", None), "__module__", ""))
+
+
+class _Carried:
+    """A call that is made for the run that asked for it, in whatever thread."""
+
+    __slots__ = ("_function", "_run")
+
+    def __init__(self, run: Observed, function: Callable[..., object]) -> None:
+        self._run = run
+        self._function = function
+
+    def __call__(self, *args: Any, **named: Any) -> object:
+        token = current.set(self._run)
+        try:
+            return self._function(*args, **named)
+        finally:
+            current.reset(token)
+
+
+def follow_pools() -> None:
+    """Carry runs to the threads of pools, if there may be pools in this process."""
+    module = sys.modules.get("concurrent.futures.thread")
+    pool = getattr(module, "ThreadPoolExecutor", None)
+    if pool is None or getattr(pool.submit, _RUN, None):
+        return
+    submit = pool.submit
+
+    @wraps(submit)
+    def carrying(self: Any, function: Any, /, *args: Any, **named: Any) -> Any:
+        run = current.get()
+        if run is not None and run.live:
+            function = _Carried(run, function)
+        return submit(self, function, *args, **named)
+
+    setattr(carrying, _RUN, True)
+    pool.submit = carrying
