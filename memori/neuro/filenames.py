@@ -1,10 +1,10 @@
 """Names of files, as the field writes them: where a suffix begins, and what a program made of one.
 
-A suffix is what says the format, whole: ``.nii.gz``, ``.dtseries.nii``, ``.surf.gii``, ``.tar.gz``,
-``+orig.BRIK.gz``. A dot before a digit is part of the name (``mask_0.5``, ``vol.0001``), so is
-the dot at the start of a hidden file, and so is all of a FreeSurfer name that ends in no format
-(``lh.pial``, ``rh.sphere.reg``). What stands before the suffix is the stem. `split` is the one place
-that knows this; templates and `memori map` ask it.
+A suffix is what says the format, whole: ``.nii.gz``, ``.dtseries.nii``, ``.surf.gii``,
+``.tar.gz``, ``+orig.BRIK.gz``. A dot before a digit is part of the name (``mask_0.5``,
+``vol.0001``), so is the dot at the start of a hidden file, and so is all of a FreeSurfer name that
+ends in no format (``lh.pial``, ``rh.sphere.reg``). What stands before the suffix is the stem.
+`split` is the one place that knows this; only BIDS names end as BIDS has it, at their first dot.
 
 FSL's programs take and give image names without suffix (``brain``) and put their own in place
 of one (``brain.nii`` becomes ``brain.nii.gz`` under FSLOUTPUTTYPE=NIFTI_GZ). AFNI's add a view to

@@ -1,4 +1,4 @@
-"""Names of files: where a suffix begins, and where FSL and AFNI put what they were asked to write."""
+"""Names of files: where a suffix begins, and where FSL and AFNI put what they were to write."""
 
 import pytest
 from hypothesis import given

@@ -4,9 +4,9 @@ A value is written as a person would type it: text as it is, a number by its sho
 list as several arguments. True, False and None are no text at all: inside an optional group they
 decide whether it stands, outside they are an error that says so.
 
-A text that names a file means the file, whether it was passed or is the template's own default; where
-the field's kind is str, int or float it is text and nothing else, in the command line as in what
-counts.
+A text that names a file means the file, whether it was passed or is the template's own default;
+where the field's kind is str, int or float it is text and nothing else, in the command line as in
+what counts.
 
 Not promised: dicts and nested lists. They have no spelling that all tools would understand.
 """

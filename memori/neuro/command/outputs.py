@@ -84,19 +84,19 @@ class Named:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
+        """What its name is made of."""
         return names_in(self.name)
 
     def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """As in `Output`."""
+        """Return its name, filled."""
         return inside(name, rendered(name, self.name, values))
 
     def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Make the folder that it goes to."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
 
     def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return the file or folder that was written under its name."""
         found = _written(place or "", folder)
         _reject_unwritten(place or "", found, folder, ignored)
         return Folder(found) if os.path.isdir(found) else found
@@ -107,11 +107,11 @@ class Whole(Named):
     """A folder with all it holds."""
 
     def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Make the folder."""
         os.makedirs(path, exist_ok=True)
 
     def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return the folder, with something in it."""
         path = os.path.join(folder, place or "")
         if not os.path.isdir(path) or not os.listdir(path):
             raise MissingOutputError(f"{place}/ with something in it")
@@ -140,21 +140,21 @@ class Glob:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
+        """What the pattern is made of."""
         return names_in(self.name)
 
     def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """As in `Output`."""
+        """Return the pattern, filled; what inputs bring is taken literally."""
         pattern = rendered(name, self.name, values, glob.escape)
         inside(name, pattern)
         return pattern
 
     def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Make the folder above the first wildcard."""
         os.makedirs(os.path.dirname(before_wild(path)), exist_ok=True)
 
     def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return the files that match, sorted."""
         found = sorted(
             name
             for name in glob.glob(place or "", root_dir=folder, recursive=True)
@@ -182,20 +182,20 @@ class Optional:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
+        """What the name is made of that it may have."""
         return self.output.fields
 
     def place(self, name: str, values: Mapping[str, Any]) -> Place:
-        """As in `Output`."""
+        """Return where it would be."""
         found: Place = self.output.place(name, values)
         return found
 
     def prepare(self, path: Any, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Make ready for it."""
         self.output.prepare(path, values)
 
     def collect(self, place: Any, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return it, or None where it was not written."""
         try:
             return self.output.collect(place, folder, ignored)
         except MissingOutputError:
@@ -219,11 +219,11 @@ class Copy:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
+        """The input that is copied."""
         return (self.of,)
 
     def place(self, name: str, values: Mapping[str, Any]) -> Place:
-        """As in `Output`."""
+        """Return the input's own name, or one for each of a list."""
         places: list[str] = []
         for number, text in enumerate(texts_of(Field(self.of), values[self.of]), 1):
             own = os.path.basename(text.rstrip("/"))
@@ -231,7 +231,7 @@ class Copy:
         return places if isinstance(values[self.of], (list, tuple)) else places[0]
 
     def prepare(self, path: Any, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Copy the input, with the files that belong to it."""
         several = isinstance(path, list)
         sources = values[self.of] if several else [values[self.of]]
         for place, named in zip(path if several else [path], sources, strict=True):
@@ -249,7 +249,7 @@ class Copy:
             )
 
     def collect(self, place: Any, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return the copy, or each of several."""
         if isinstance(place, list):
             return [self.collect(each, folder, ignored) for each in place]
         path = os.path.join(folder, place)
@@ -282,19 +282,19 @@ class Stdout:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
+        """What its file's name is made of."""
         return names_in(self.file or ())
 
     def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """As in `Output`."""
+        """Return the name of its file, if it has one."""
         return None if self.file is None else inside(name, rendered(name, self.file, values))
 
     def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Make the folder that its file goes to."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
 
     def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return what was printed: as a value, or as a file."""
         printed = os.path.join(folder, STREAMS[0])
         if place is not None:
             return _replaced(os.path.join(folder, place), printed)

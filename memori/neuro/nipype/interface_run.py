@@ -1,9 +1,9 @@
 """One run of an interface: a fresh instance, in its own folder, to outputs or a clear error.
 
 Nipype's own `run` does the work (checks, hooks, the reading of outputs). What it would run through
-its `run_command`, `memori.neuro.process.run` runs instead: what is printed goes to files, nothing
-survives the run, and neither a poll nor a garbage collection slows it down. A class that is put
-between the interface's class and `CommandLine` does this, so that what a subclass adds to
+its `run_command`, `memori.neuro.command.execution` runs instead: what is printed goes to files,
+nothing survives the run, and neither a poll nor a garbage collection slows it down. A class that is
+put between the interface's class and `CommandLine` does this, so that what a subclass adds to
 ``_run_interface`` still happens.
 
 A command that exits with a code other than those that its interface calls right is an error,
@@ -28,10 +28,10 @@ from nipype.utils.filemanip import copyfile
 from memori.errors import MemoriError
 from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import ended
+from memori.neuro.command.execution import Execution
 from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.traits import assign, outputs_of
-from memori.neuro.process.run import run_process
-from memori.neuro.tools import identity as tools
+from memori.neuro.tools.identity import require
 
 _kinds: dict[type, type] = {}
 
@@ -71,16 +71,6 @@ class InterfaceError(MemoriError):
         ]
         super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(kind: type[InterfaceError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
-    """Make an error again in the process that hears of it."""
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(facts)
-    return error
-
 
 class _Launched(CommandLine):  # type: ignore[misc]
     """Stands between an interface's class and `CommandLine`, and runs its command line."""
@@ -100,7 +90,7 @@ class _Launched(CommandLine):  # type: ignore[misc]
         runtime.environ.update(self._get_environ())
         runtime.success_codes = correct_return_codes
         program = command_of(self)
-        runtime.command_path = tools.require(program, runtime.environ)
+        runtime.command_path = require(program, runtime.environ)
         runtime.dependencies = "<skipped>"
         _launch(runtime)
         return runtime
@@ -113,19 +103,19 @@ def command_of(interface: Any) -> str:
 
 def _launch(runtime: Any) -> None:
     """Run the command line as Nipype does, through a shell: interfaces rely on one."""
-    streams = [_free(os.path.join(str(runtime.cwd), name)) for name in ("stdout", "stderr")]
-    result = run_process(
+    folder = str(runtime.cwd)
+    names = [os.path.basename(_free(os.path.join(folder, name))) for name in ("stdout", "stderr")]
+    done = Execution(
         ["/bin/sh", "-c", runtime.cmdline],
-        executable="/bin/sh",
-        folder=str(runtime.cwd),
-        stdout=streams[0],
-        stderr=streams[1],
-        environment={str(name): str(value) for name, value in runtime.environ.items()},
-    )
-    runtime.returncode = result.code
+        folder,
+        os.path.basename(runtime.command_path),
+        {str(name): str(value) for name, value in runtime.environ.items()},
+        streams=(names[0], names[1]),
+    ).run(exit_codes=None)
+    runtime.returncode = done.code
     printed = []
-    for path in streams:
-        with open(path, encoding="utf-8", errors="replace") as file:
+    for name in names:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
             printed.append("\n".join(file.read().splitlines()))
     runtime.stdout, runtime.stderr = printed
     runtime.merged = "\n".join(text for text in printed if text)

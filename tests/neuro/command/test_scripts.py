@@ -21,10 +21,12 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "sh script data", "bash -e script", "bash -euo pipefail script", "bash -eo pipefail -u script",
-        "bash +x script", "bash -o pipefail script data", "bash --norc -x -- script", "sh -x script",
-        "/bin/bash -ex script", "tcsh -f script", "bash --rcfile data script",
-        "python script", "python3.11 -u script", "python -W ignore script", "python -Wignore script",
+        "sh script data", "bash -e script", "bash -euo pipefail script", "sh -x script",
+        "bash -eo pipefail -u script", "bash +x script", "bash -o pipefail script data",
+        "bash --norc -x -- script", "/bin/bash -ex script", "tcsh -f script",
+        "bash --rcfile data script",
+        "python script", "python3.11 -u script", "python -W ignore script",
+        "python -Wignore script",
         "python -OO -X dev script data", "pypy3 -B script",
         "perl -w script", "perl -I data script", "perl -Idata -Mstrict script", "ruby -w script",
         "Rscript --vanilla script data", "R --no-save -f script", "R --file=data -f script",
@@ -45,7 +47,8 @@ def test_the_script_is_found(line: str) -> None:
     "line",
     [
         "bash -c script", "bash -ec 'echo $0' script", "bash -e -c script data", "sh -s script",
-        "python -c script data", "python -m script data", "python -uc script data", "python - script",
+        "python -c script data", "python -m script data", "python -uc script data",
+        "python - script",
         "perl -e script data", "perl -lane script data", "perl -w -E script", "ruby -e script data",
         "Rscript -e script data", "node -e script", "node -pe script", "node --eval script data",
         "julia -e script data", "octave --eval script data", "php -r script", "lua -e script data",

@@ -137,6 +137,7 @@ def test_what_is_quoted_or_means_nothing_to_a_shell_passes(line: str, expected: 
         ("t {a.stm}", "stem, suffix, name"),
         ("t {a: int = x}", "expected int"),
         ("t {a=1} {a=2}", "two defaults"),
+        ("t {a: int} {a: str}", "two kinds"),
         ("t {a b}", "no field"),
     ],
 )
@@ -166,3 +167,10 @@ def test_values_that_cannot_stand_are_refused(line: str, value: object, match: s
     """A value that makes no argument, or would be taken for an option, is an error."""
     with pytest.raises(TemplateError, match=match):
         parse(line).fill({"a": value})
+
+
+def test_a_kind_holds_for_each_place_of_a_field() -> None:
+    """Text that is told once to be no path is none anywhere in the command."""
+    line = "t {a: str} --x={a} [-y {a}] {b} {b: list}"
+    filled = parse(line).fill({"a": "n", "b": ["n"]}, lambda text: f"/here/{text}")
+    assert ["t", "n", "--x=n", "-y", "n", "/here/n", "/here/n"] == filled
