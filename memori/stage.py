@@ -78,6 +78,7 @@ class Stage:
 
     files_count_by: Literal["path", "name"] = "path"
     uncounted: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
     always_runs: bool = False
     threads: int = 1
 

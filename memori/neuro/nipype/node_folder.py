@@ -7,8 +7,9 @@ Nipype's other parts read. A note per node folder says what was put there, so th
 as it was left is not touched.
 
 Files are hard-linked where the file system can and copied where it cannot; an edit of a linked
-file changes memori's copy, and its digest tells. An output that is one of the inputs is kept as
-just that, so that it follows the input to another folder.
+file changes memori's copy, and its digest tells. What a link in the node's folder leads to, outside
+of it, is copied: an edit of what memori made must not reach a raw file. An output that is one of
+the inputs is kept as just that, so that it follows the input to another folder.
 
 Not promised: paths of a base folder inside the content of files.
 """
@@ -31,6 +32,7 @@ from memori.digest.values import copy_json, part_at, strings
 from memori.files import atomic_write
 from memori.layout import locks_of, node_note
 from memori.lock import lock
+from memori.neuro.command.copies import private_copy
 from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE, outputs_of_kind
 from memori.neuro.nipype.trait_json import from_plain, to_plain
 from memori.store import Store
@@ -305,7 +307,10 @@ def bring(source: str, target: str, names: Iterator[str] | list[str]) -> None:
             continue
         real = os.path.realpath(old)
         try:
-            os.link(real, new)
+            if not real.startswith(os.path.realpath(source) + os.sep):
+                private_copy(real, new)
+            else:
+                os.link(real, new)
         except FileExistsError:
             os.unlink(new)
             bring(source, target, [name])

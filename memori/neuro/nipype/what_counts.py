@@ -36,6 +36,7 @@ from memori.artifacts import relative_path
 from memori.digest.files import file_digest, is_file
 from memori.digest.values import encode
 from memori.fingerprint.walk import origin_of_class
+from memori.neuro.filenames import split
 from memori.neuro.nipype.engine_api import (
     RUN_STATE,
     BasePath,
@@ -301,7 +302,6 @@ def _digest_of_variable(value: str, root: str, memo: str | None) -> str:
 
 _PATH_IN_TEXT = re.compile(r"/[^\s'\",;:=\[\]()<>|]+")
 _SIDECARS = (".json", ".bval", ".bvec", ".tsv")
-_SUFFIX = re.compile(r"(\.nii|\.gii|\.mif|\.tsv|\.img|\.BRIK)?\.[^.]+$")
 
 
 def _file_facts(
@@ -343,8 +343,8 @@ def _named_in_text(name: str, text: str, memo: str | None) -> Iterator[tuple[str
 def _companions(path: str, *, sidecars: bool) -> list[str]:
     found = [each for each in get_related_files(path, include_this_file=False) if is_file(each)]
     if sidecars:
-        stem = _SUFFIX.sub("", path)
-        found += [stem + suffix for suffix in _SIDECARS if is_file(stem + suffix)]
+        bare, _ = split(path)
+        found += [bare + suffix for suffix in _SIDECARS if is_file(bare + suffix)]
     return [each for each in dict.fromkeys(found) if each != path]
 
 
