@@ -96,7 +96,7 @@ class Call:
         stage = self._stage
         code = stage.code() if before is None else before.code
         surroundings = (
-            stage.surroundings(self._inputs, self._store.memo)
+            stage.surroundings(self._inputs, self._store.root)
             if before is None
             else before.surroundings
         )
