@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from memori.digest.files import file_digest, is_file
@@ -34,6 +35,7 @@ from memori.neuro.command.arguments import flat
 from memori.neuro.command.call import Command
 from memori.neuro.command.containers import Container, container_of
 from memori.neuro.command.errors import CommandError
+from memori.neuro.command.fields import Field
 from memori.neuro.command.input_paths import input_paths, is_folder
 from memori.neuro.command.outputs import (
     Copy,
@@ -48,6 +50,7 @@ from memori.neuro.command.plan import Options, Plan
 from memori.neuro.command.template import Template, parse, parse_name
 from memori.neuro.process.run import note_interrupts
 from memori.neuro.tools.identity import cache_folder, facts, require, thread_variables
+from memori.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -90,7 +93,9 @@ class ShellStage(Stage):
         Those that mean success. Unless it is 0 alone they count: a run that was accepted under one
         rule is no hit under another.
     **static
-        Values for inputs; they win over what a run is given.
+        Values for inputs; they win over what a run is given. A field that is called like an option
+        is meant before the option: ``ShellStage("sleep {timeout}", timeout=3)``; see
+        `with_options`.
 
     Raises
     ------
@@ -103,6 +108,7 @@ class ShellStage(Stage):
     files_count_by: Literal["path", "name"] = "name"
     uncounted: frozenset[str] = frozenset({"threads"})
 
+    @parameters_first
     def __init__(
         self,
         command: str | Callable[..., Sequence[object]],
@@ -151,6 +157,18 @@ class ShellStage(Stage):
             code_version=code_version,
             **static,
         )
+
+    @classmethod
+    def own_names(cls, given: Mapping[str, Any], source: str) -> Collection[str]:
+        """Return the fields of a command; those of `threads` are filled by the option."""
+        command = given[source]
+        names = set(signature(command).parameters if callable(command) else parse(command).fields)
+        outputs, env = (None if n in names else given.get(n) for n in ("outputs", "env"))
+        for output in _outputs_of(outputs).values():
+            names.update(output.fields)
+        for text in (env or {}).values():
+            names.update(p.name for p in parse_name(os.fspath(text)) if isinstance(p, Field))
+        return names.difference(_outputs_of(outputs), {"threads"})
 
     # What counts besides the template and the inputs
 
