@@ -8,7 +8,7 @@ A `ShellStage` is a stage whose callable runs one command::
 The words of the template are in `memori.neuro.command.template`, those of the outputs in
 `memori.neuro.command.outputs`. Fields make the signature: the stage above takes in_file, frac, mask
 and R. Where a template cannot say it, a function of the inputs and the outputs' paths returns the
-list of arguments instead; it is called to decide, too, so it must do nothing else.
+list of arguments instead, and does nothing else (`memori.neuro.command.arguments`).
 
 The command runs in the run's own folder; inputs that name existing files reach it as absolute
 paths, and only their base names and contents count. What else counts is the version of the tool,
@@ -16,8 +16,8 @@ the environment on its suite's list, ``env=``, the contents of folders among the
 files that the command line names itself. What it prints is in ``stdout.txt`` and ``stderr.txt``.
 
 Not promised: that a command does not change its inputs (a warning tells; `Copy` is for those that
-do), and that it
-reads nothing that its command line does not name (say so with ``depends_on=`` and ``uses=``).
+do), and that it reads nothing that its command line does not name (say so with ``depends_on=`` and
+``uses=``).
 """
 
 from __future__ import annotations
