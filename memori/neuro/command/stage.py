@@ -178,7 +178,7 @@ class ShellStage(Stage):
         note_interrupts(inputs)
         is_template = isinstance(self.command.source, Template)
         plan = self.command.plan(inputs, None if is_template else self.code())
-        environment = {**os.environ, **plan.variables}
+        environment = {**os.environ, **plan.variables} if plan.variables else os.environ
         found: dict[str, JSON] = {}
         codes = sorted(set(self.command.options.exit_codes))
         if codes != [0]:
