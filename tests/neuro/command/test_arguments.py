@@ -240,7 +240,7 @@ def beside(in_file: str, out: str) -> list[str]:
 
 
 def test_a_function_is_given_the_copies_of_its_inputs() -> None:
-    """Where they lie is known only in the run, so it is asked there once more; a hit asks nothing."""
+    """Where they lie is known only in the run, so it is asked there once more; a hit is not."""
     calls.clear()
     stage = copying(beside, link_inputs=True, hash_output="work")
     assert "one" == Path(stage.run("in.txt")["out"]).read_text()
