@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
+_MOST_NAMES = 4096
+_file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
 OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
@@ -54,9 +56,15 @@ def file_name(name: str) -> str:
     >>> file_name("smooth"), file_name("<lambda>")
     ('smooth', 'lambda')
     """
+    known = _file_names.get(name)
+    if known is not None:
+        return known
     plain = re.sub(r"[^\w.+=@,-]+", "_", name).strip("_").lstrip(".") or "stage"
     if len(os.fsencode(plain)) > 100:
         plain = f"{plain[:20]}-{sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    if len(_file_names) >= _MOST_NAMES:
+        _file_names.clear()
+    _file_names[name] = plain
     return plain
 
 

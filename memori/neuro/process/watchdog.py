@@ -62,7 +62,7 @@ def end(marks: list[str], groups: list[int]) -> None:
             time.sleep(0.02)
 
 
-def stop(commands: Iterable[list[str]], patience: float = STOP) -> list[list[str]]:
+def stop(commands: Iterable[list[str]]) -> list[list[str]]:
     """Run commands that end something, all at once; return those that did not end in time."""
     import subprocess
 
@@ -79,7 +79,7 @@ def stop(commands: Iterable[list[str]], patience: float = STOP) -> list[list[str
         except OSError:
             continue  # the engine is gone
         started.append((command, process))
-    until = time.monotonic() + patience
+    until = time.monotonic() + STOP
     late = []
     for command, process in started:
         try:

@@ -465,8 +465,10 @@ def test_an_engine_that_hangs_does_not_hang_the_run(
     assert any("rm --force" in each and "did not end within" in each for each in caplog.messages)
 
 
-def test_an_engine_that_hangs_does_not_hang_an_interrupt(hanging: Container) -> None:
-    """Several commands share one time limit."""
+def test_an_engine_that_hangs_does_not_hang_an_interrupt(
+    hanging: Container, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Several commands share one time limit, and what hangs is said of each."""
     errors: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -484,6 +486,7 @@ def test_an_engine_that_hangs_does_not_hang_an_interrupt(hanging: Container) -> 
     for each in threads:
         each.join(60)
     assert 3 == len(errors)
+    assert 3 == sum("did not end within" in each for each in caplog.messages)
     assert _ended(f"{NAP}6")
     assert _ended(f"{NAP}4")
 

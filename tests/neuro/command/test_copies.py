@@ -247,6 +247,26 @@ def test_an_output_that_is_a_link_to_the_input_can_be_read(raw: Path) -> None:
     assert os.path.dirname(found) == os.path.dirname(os.path.realpath(found))
 
 
+def test_a_link_in_a_folder_of_outputs_can_be_read(raw: Path) -> None:
+    """It leads to a copy, which stays, and not to the raw file."""
+    stage = ShellStage("sh -c 'ln -s $0 d/x' {in_file}", {"d": "d/"}, link_inputs=True)
+    found = Path(stage.run(raw)["d"], "x")
+    assert "raw\n" == found.read_text()
+    assert not os.path.samefile(found, raw)
+
+
+def test_a_name_that_a_suite_completes_is_free() -> None:
+    """A tool that is told `brain` makes brain.nii.gz of it, which its input may be called."""
+    Path("brain.nii.gz").write_bytes(b"raw")
+    for name in ("brain", "brain.nii", "brain.hdr"):
+        stage = ShellStage(
+            "sh -c 'to=$(dirname $1)/brain.nii.gz; ! test -e $to && cp $0 $to' {x} {o}",
+            outputs={"o": name},
+            link_inputs=True,
+        )
+        assert "brain.nii.gz" == os.path.basename(stage.run("brain.nii.gz")["o"])
+
+
 # Copies as outputs
 
 
