@@ -8,6 +8,9 @@ inputs, or ran a program, is asked each time.
 
 There are `PLACES` places for answers, each of which holds the latest: losing one costs a call.
 
+The paths of outputs that a function is given lie in a folder that is not there yet: it may take
+them apart and join them, but not make them relative.
+
 Not promised: to see that a function asked whether a file is there, or what time it is.
 """
 
