@@ -28,7 +28,7 @@ LAYERS = [
     {"decision"},
     {"schedule"},
     {"results", "current_run", "kind", "recorder", "call"},
-    {"outputs", "parameters", "place", "stage"},
+    {"options", "outputs", "parameters", "place", "stage"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},

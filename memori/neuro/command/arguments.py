@@ -8,6 +8,9 @@ inputs, or ran a program, is asked each time.
 
 There are `PLACES` places for answers, each of which holds the latest: losing one costs a call.
 
+The paths of outputs that a function is given lie in a folder that is not there yet: it may take
+them apart and join them, but not make them relative.
+
 Not promised: to see that a function asked whether a file is there, or what time it is.
 """
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from memori.fingerprint import Code
 
 PLACES = 65_536
+_MOST = 1024  # answers that a process remembers
+_recalled: dict[str, list[str]] = {}
 _LOOKS = frozenset({"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.system", "os.exec",
                     "os.posix_spawn", "os.fork", "socket.connect"})  # fmt: skip
 
@@ -102,6 +107,7 @@ def answer(
 def forget(said: Answer) -> None:
     """Ask again next time: a function gave another answer to the same."""
     if said.recalled is not None:
+        _recalled.pop(said.recalled, None)
         remove_if_there(_place(said.recalled))
 
 
@@ -194,20 +200,30 @@ def _place(about: str) -> str:
 def _recall(about: str) -> list[str] | None:
     if reads_always():
         return None
+    if about in _recalled:
+        return _recalled[about]
     try:
         with open(_place(about), "rb") as file:
             told = json.loads(unsealed(file.read()))
         if told["about"] == about:
-            return list(map(str, told["argv"]))
+            return _remember(about, list(map(str, told["argv"])))
     except (OSError, ValueError, KeyError, TypeError):
         pass  # lost, broken, or of another: it is asked
     return None
 
 
-def _keep(about: str, argv: Sequence[str]) -> None:
+def _remember(about: str, argv: list[str]) -> list[str]:
+    if len(_recalled) >= _MOST:
+        _recalled.clear()
+    _recalled[about] = argv
+    return argv
+
+
+def _keep(about: str, argv: list[str]) -> None:
+    _remember(about, argv)
     place = _place(about)
     try:
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        atomic_write(place, sealed(json.dumps({"about": about, "argv": list(argv)}).encode()))
+        atomic_write(place, sealed(json.dumps({"about": about, "argv": argv}).encode()))
     except OSError:
         pass  # costs a call only

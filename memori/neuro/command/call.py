@@ -133,7 +133,7 @@ class Command:
         plan = make_plan(
             self._recipe, values, code, latest.plan.answer if latest and is_same else None
         )
-        _latest.set(_Latest(self, inputs, encode(values), plan))
+        _latest.set(_Latest(self, inputs, values, plan))
         return plan
 
     def planned(self, inputs: Mapping[str, Any]) -> Plan:
@@ -141,7 +141,7 @@ class Command:
         latest = _latest.get()
         if latest is None or latest.command is not self:
             return self.plan(inputs)
-        is_same = latest.values == encode(self._values(inputs))
+        is_same = encode(latest.values) == encode(self._values(inputs))
         return latest.plan if is_same else self.plan(inputs)
 
     def _values(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class _Latest(NamedTuple):
 
     command: Command
     inputs: Mapping[str, Any]
-    values: str
+    values: dict[str, Any]
     plan: Plan
 
 

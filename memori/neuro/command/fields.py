@@ -299,15 +299,25 @@ def fill(
             continue
         value = values[piece.name]
         require_kind(piece, value)
-        if place == 0 and not (piece.name in allowed or piece.kind == "str"):
-            for text in [] if value == piece.default else texts_of(piece, value):
-                reject_option(piece.name, text)  # a default is the author's own word
         texts = texts_of(piece, value, path)
+        if place == 0 and not (piece.name in allowed or piece.kind == "str"):
+            for text in _begins(piece, value, texts):
+                reject_option(piece.name, text)
         lists += len(texts) != 1
         if lists > 1:
             raise TemplateError(f"{piece.name!r} is the second list inside one argument")
         grown = [text + each for text in grown for each in texts]
     return grown
+
+
+def _begins(field: Field, value: Any, texts: list[str]) -> list[str]:
+    """Return the texts with which arguments begin; a default is the author's own word."""
+    if value == field.default:
+        return []
+    if field.part is not None:
+        return texts
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    return [each for each in listed[: 1 if field.joint else None] if isinstance(each, str)]
 
 
 def reject_option(name: str, text: str) -> None:

@@ -340,7 +340,7 @@ def paths_at(place: str | list[str], folder: str) -> str | list[str]:
 
 
 def fills(place: str | list[str], output: Output) -> str | list[str]:
-    """Return what stands in the command for an output: of a pattern, what comes before it."""
+    """Return what stands in the command for an output; a pattern ends at its first wildcard."""
     inner = output.output if isinstance(output, Optional) else output
     return before_wild(place) if isinstance(inner, Glob) and isinstance(place, str) else place
 

@@ -8,7 +8,7 @@ A `ShellStage` is a stage whose callable runs one command::
 The words of the template are in `memori.neuro.command.template`, those of the outputs in
 `memori.neuro.command.outputs`. Fields make the signature: the stage above takes in_file, frac, mask
 and R. Where a template cannot say it, a function of the inputs and the outputs' paths returns the
-list of arguments instead; it is called to decide, too, so it must do nothing else.
+list of arguments instead, and does nothing else (`memori.neuro.command.arguments`).
 
 The command runs in the run's own folder; inputs that name existing files reach it as absolute
 paths, and only their base names and contents count. What else counts is the version of the tool,
@@ -16,15 +16,16 @@ the environment on its suite's list, ``env=``, the contents of folders among the
 files that the command line names itself. What it prints is in ``stdout.txt`` and ``stderr.txt``.
 
 Not promised: that a command does not change its inputs (a warning tells; `Copy` is for those that
-do), and that it
-reads nothing that its command line does not name (say so with ``depends_on=`` and ``uses=``).
+do), and that it reads nothing that its command line does not name (say so with ``depends_on=`` and
+``uses=``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from memori.digest.files import file_digest, is_file
@@ -34,6 +35,7 @@ from memori.neuro.command.arguments import flat
 from memori.neuro.command.call import Command
 from memori.neuro.command.containers import Container, container_of
 from memori.neuro.command.errors import CommandError
+from memori.neuro.command.fields import Field
 from memori.neuro.command.input_paths import input_paths, is_folder
 from memori.neuro.command.outputs import (
     Copy,
@@ -48,6 +50,7 @@ from memori.neuro.command.plan import Options, Plan
 from memori.neuro.command.template import Template, parse, parse_name
 from memori.neuro.process.run import note_interrupts
 from memori.neuro.tools.identity import cache_folder, facts, require, thread_variables
+from memori.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -90,7 +93,9 @@ class ShellStage(Stage):
         Those that mean success. Unless it is 0 alone they count: a run that was accepted under one
         rule is no hit under another.
     **static
-        Values for inputs; they win over what a run is given.
+        Values for inputs; they win over what a run is given. A field that is called like an option
+        is meant before the option: ``ShellStage("sleep {timeout}", timeout=3)``; see
+        `with_options`.
 
     Raises
     ------
@@ -103,6 +108,7 @@ class ShellStage(Stage):
     files_count_by: Literal["path", "name"] = "name"
     uncounted: frozenset[str] = frozenset({"threads"})
 
+    @parameters_first
     def __init__(
         self,
         command: str | Callable[..., Sequence[object]],
@@ -152,6 +158,18 @@ class ShellStage(Stage):
             **static,
         )
 
+    @classmethod
+    def own_names(cls, given: Mapping[str, Any], source: str) -> Collection[str]:
+        """Return the fields of a command; those of `threads` are filled by the option."""
+        command = given[source]
+        names = set(signature(command).parameters if callable(command) else parse(command).fields)
+        outputs, env = (None if n in names else given.get(n) for n in ("outputs", "env"))
+        for output in _outputs_of(outputs).values():
+            names.update(output.fields)
+        for text in (env or {}).values():
+            names.update(p.name for p in parse_name(os.fspath(text)) if isinstance(p, Field))
+        return names.difference(_outputs_of(outputs), {"threads"})
+
     # What counts besides the template and the inputs
 
     def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
@@ -160,7 +178,7 @@ class ShellStage(Stage):
         note_interrupts(inputs)
         is_template = isinstance(self.command.source, Template)
         plan = self.command.plan(inputs, None if is_template else self.code())
-        environment = {**os.environ, **plan.variables}
+        environment = {**os.environ, **plan.variables} if plan.variables else os.environ
         found: dict[str, JSON] = {}
         codes = sorted(set(self.command.options.exit_codes))
         if codes != [0]:

@@ -1,4 +1,4 @@
-"""What a command is: where it lies, its version, and what of the environment counts.
+"""What a command is: where it lies, its version, and which environment it listens to.
 
 The identity of a command is the version that its suite reports (`memori.neuro.tools.suites`), else
 that of the Python distribution which installed it (for the launchers that pip writes, whose content
@@ -151,7 +151,7 @@ def identity(command: str, path: str) -> str:
 def facts(
     program: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
 ) -> dict[str, str | None]:
-    """Return all that counts of a program: what it is, None if it is not there, and of the rest.
+    """Return what a program is (None if it is not there), and what else counts when it runs.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def facts(
 def surroundings(
     command: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Return what of the environment changes the results of a command, by name.
+    """Return the parts of the environment that change the results of a command, by name.
 
     Only variables on the list of its suite count, and the suite's own settings in the home.
     """

@@ -229,3 +229,21 @@ def test_a_command_is_made_once_for_a_decision(monkeypatch: pytest.MonkeyPatch) 
         each("in.txt")
         counts.append(len(made))
     assert [2, 1, 1, 1] == counts
+
+
+def beside(in_file: str, out: str) -> list[str]:
+    """Write beside the input, whose length is looked at."""
+    calls.append(in_file)
+    with open(in_file) as file:
+        length = len(file.read())
+    return ["sh", "-c", 'cp "$0" "$0.copy"; cp "$0.copy" "$1"', in_file, out, str(length)]
+
+
+def test_a_function_is_given_the_copies_of_its_inputs() -> None:
+    """Where they lie is known only in the run, so it is asked there once more; a hit is not."""
+    calls.clear()
+    stage = copying(beside, link_inputs=True, hash_output="work")
+    assert "one" == Path(stage.run("in.txt")["out"]).read_text()
+    assert [os.path.abspath("in.txt"), f"{stage.run('in.txt')['out'][:-5]}in.txt"] == calls
+    assert not stage.state
+    assert not os.path.exists("in.txt.copy")

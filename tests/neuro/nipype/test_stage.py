@@ -55,6 +55,40 @@ def bold(tmp_path):
     return str(path)
 
 
+class NamedSpec(BaseInterfaceInputSpec):
+    """Traits that are called like options of a stage."""
+
+    stage_name = traits.Str()
+    uses = traits.Int()
+
+
+class NamedOutput(TraitedSpec):
+    """What they were."""
+
+    told = traits.List()
+
+
+class Named(SimpleInterface):
+    """Tell what the traits are."""
+
+    input_spec = NamedSpec
+    output_spec = NamedOutput
+
+    def _run_interface(self, runtime):
+        self._results["told"] = [self.inputs.stage_name, self.inputs.uses]
+        return runtime
+
+
+def test_a_trait_is_meant_before_an_option():
+    """The option is set by with_options, as for every kind of stage."""
+    stage = NipypeStage(Named(), stage_name="value", uses=3)
+    assert ("Named", ["value", 3]) == (stage.stage_name, stage.run()["told"])
+    other = stage.with_options(stage_name="records", always_run=True)
+    assert ("records", True, ["value", 3]) == (
+        other.stage_name, other.always_runs, other.run()["told"])  # fmt: skip
+    assert "records" == NipypeStage(niu.Merge(2), stage_name="records").stage_name
+
+
 @pytest.fixture(autouse=True)
 def _fslmaths(tmp_path_factory, monkeypatch):
     """The program niimath under the name by which FSL's interfaces call it."""
