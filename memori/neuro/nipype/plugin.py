@@ -36,6 +36,7 @@ from memori.neuro.nipype.engine_api import (
     memory_of,
     report_crash,
     report_nodes_not_run,
+    status_callback_of,
     str2bool,
     topological_sort,
 )
@@ -75,7 +76,7 @@ class MemoriPlugin(PluginBase):  # type: ignore[misc]
             to stop on the first crash.
         """
         with _Workers(self.plugin_args) as workers:
-            going = _Going(graph, config, workers, updatehash, self._status_callback)
+            going = _Going(graph, config, workers, updatehash, status_callback_of(self))
             try:
                 going.go()
             finally:
