@@ -98,24 +98,24 @@ def code_of(interface: Interface, unwritten: Mapping[str, Any]) -> InterfaceCode
     kind = type(interface)
     state = _state_of(interface)
     source = getattr(interface.inputs, "function_str", None)
-    place = ""
+    key = ""
     if not unwritten and not getattr(interface, "imports", None):  # what is imported may change
         try:
             values = [to_plain(part, _as_it_is) for part in (state, source)]
-            place = f"{kind.__module__}.{kind.__qualname__} {id(kind)} {encode(values)}"
+            key = f"{kind.__module__}.{kind.__qualname__} {id(kind)} {encode(values)}"
         except NotPlainError:
             pass
-    known = _codes.get(place)
+    known = _codes.get(key)
     if known is not None and known.parts[0] is kind:
         return known
     function = compiled_function(interface) if source else None
     name = getattr(function, "__name__", None) or name_of(interface)
     parts = (kind, state, dict(unwritten), function or source, _packages_of(interface))
     made = InterfaceCode(name, parts)
-    if place:
+    if key:
         if len(_codes) >= _MOST_CODES:
             _codes.clear()
-        _codes[place] = made
+        _codes[key] = made
     return made
 
 
