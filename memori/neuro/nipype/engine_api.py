@@ -89,7 +89,7 @@ __all__ = [
 # Interfaces
 
 RUN_STATE = frozenset({"inputs", "results", "out", "environ", "version", "runtime", "outputs"})
-"""Attributes of an interface, without leading underscores, that a run leaves or replaces."""
+"""Attributes of interfaces, without leading underscores, that a run leaves or replaces."""
 
 ARGUMENT_KEPT_AS = {"command": "_cmd", "numinputs": "_numinputs"}
 """Arguments of constructors that instances keep under another name."""

@@ -233,8 +233,9 @@ def facts_of(
     unwritten : mapping, optional
         Values that are no JSON, whose files are looked for.
     """
-    found = dict(_program_facts(interface, values, uses))
-    for name, value in variables_of(interface, values).items():
+    variables = variables_of(interface, values)
+    found = dict(_program_facts(interface, values, uses, variables))
+    for name, value in variables.items():
         if not _is_about_the_machine(name):
             found.setdefault(f"env {name}", _digest_of_variable(value, root, memo))
     found.update(_file_facts(interface, values, memo))
@@ -244,12 +245,17 @@ def facts_of(
 
 
 def _program_facts(
-    interface: Interface, values: Mapping[str, Any], uses: tuple[str, ...]
+    interface: Interface,
+    values: Mapping[str, Any],
+    uses: tuple[str, ...],
+    variables: Mapping[str, str],
 ) -> Iterator[tuple[str, JSON]]:
     programs = programs_of(interface, uses)
     environment = environment_of(interface, values) if programs else {}
+    # a path that the interface sets itself counts relative to the memory
+    paths = {name for name, value in variables.items() if os.path.isabs(value)}
     for program in programs:
-        yield from facts(program, environment, ignored=_THREAD_VARIABLES).items()
+        yield from facts(program, environment, ignored=_THREAD_VARIABLES | paths).items()
     if isinstance(interface, CommandLine):
         for word in shlex.split(interface.cmd)[1:]:
             if is_file(word):
