@@ -148,13 +148,7 @@ class WorkflowCall:
     def always_runs(self) -> bool:
         """Tell whether a node may give something else although all that counts is the same."""
         layout = Layout(self.workflow)
-        return any(
-            node.interface.always_run
-            and not isinstance(node.interface, _SINKS)
-            and type(getattr(node.interface, "stage", None)) is not Stage
-            and not layout.is_predictable(name)
-            for name, node in layout.nodes.items()
-        )
+        return any(_always_runs(node, name, layout) for name, node in layout.nodes.items())
 
     def surroundings(
         self, inputs: Mapping[str, JSON], root: str, memo: str | None
@@ -180,6 +174,18 @@ class WorkflowCall:
             inside = "".join(f"[{part!r}]" for part in file.pointer[1:])
             found[f"content of {file.pointer[0]}{inside}"] = file.identity
         return {**found, **values}
+
+
+def _always_runs(node: Any, name: str, layout: Layout) -> bool:
+    """Tell whether a node asks for each run, for a reason that what counts does not show."""
+    if node.overwrite is not None:
+        return bool(node.overwrite)
+    is_seen_through = (
+        isinstance(node.interface, _SINKS)
+        or type(getattr(node.interface, "stage", None)) is Stage
+        or layout.is_predictable(name)
+    )
+    return bool(node.interface.always_run) and not is_seen_through
 
 
 def _settings(node: Any) -> dict[str, Any]:
