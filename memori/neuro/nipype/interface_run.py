@@ -1,4 +1,4 @@
-"""One run of an interface: a fresh instance, in its own folder, to outputs or a clear error.
+"""One run of an interface: a fresh instance in its own folder; outputs, or a clear error.
 
 Nipype's own `run` does the work (checks, hooks, the reading of outputs). What it would run through
 its `run_command`, `memori.neuro.command.execution` runs instead: what is printed goes to files,

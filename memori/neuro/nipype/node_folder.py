@@ -71,7 +71,7 @@ class NodeStore(Store):
         return None
 
 
-class Place:
+class NodeFolder:
     """A node's folder, and the note of what was put there.
 
     Parameters
@@ -83,7 +83,7 @@ class Place:
     """
 
     def __init__(self, root: str, folder: str) -> None:
-        self.folder = folder
+        self.path = folder
         self._note = node_note(root, folder)
         self._locks = locks_of(root)
 
@@ -116,13 +116,13 @@ class Place:
             The inputs that are outputs, too.
         """
         files = {
-            os.path.relpath(path, self.folder): stat_of(os.stat(path))
+            os.path.relpath(path, self.path): stat_of(os.stat(path))
             for path in paths
             if os.path.isfile(path)
         }
         os.makedirs(os.path.dirname(self._note), exist_ok=True)
         note: dict[str, Any] = {
-            "folder": self.folder,
+            "folder": self.path,
             "key": key,
             "needed": needed,
             "passed": passed,
@@ -136,15 +136,15 @@ class Place:
 
     def _is_as(self, name: str, stat: list[int]) -> bool:
         try:
-            return list(stat_of(os.stat(f"{self.folder}/{name}"))) == stat
+            return list(stat_of(os.stat(f"{self.path}/{name}"))) == stat
         except OSError:
             return False
 
 
-def was_edited(place: Place, names: list[str], kept: str, memo: str) -> bool:
+def was_edited(node_folder: NodeFolder, names: list[str], kept: str, memo: str) -> bool:
     """Tell whether a file of a node's folder now has another content than memori's copy."""
     for name in names:
-        here, there = os.path.join(place.folder, name), os.path.join(kept, name)
+        here, there = os.path.join(node_folder.path, name), os.path.join(kept, name)
         both = is_file(here) and is_file(there)
         if both and file_digest(here, memo).identity != file_digest(there, memo).identity:
             return True
@@ -191,18 +191,18 @@ def outputs_to_plain(
 
 
 def paths_in(inputs: Any) -> dict[str, list[str | int]]:
-    """Return each absolute path among the inputs with the first place where it stands."""
+    """Return each absolute path among the inputs with the pointer to where it first stands."""
     values = {name: getattr(inputs, name) for name in inputs.copyable_trait_names()}
     return {
-        text: list(place)
+        text: list(pointer)
         for name, value in reversed(values.items())
-        for place, text in reversed(list(strings(value, (name,))))
+        for pointer, text in reversed(list(strings(value, (name,))))
         if text[:1] == os.sep and os.path.lexists(text)
     }
 
 
 def references(value: JSON) -> Iterator[list[str | int]]:
-    """Yield where the inputs stand that are outputs, too."""
+    """Yield the pointer to each input that is an output, too."""
     if isinstance(value, list):
         for part in value:
             yield from references(part)
@@ -216,11 +216,11 @@ def references(value: JSON) -> Iterator[list[str | int]]:
 
 def passed_on(outputs: Mapping[str, JSON], inputs: Any) -> list[str]:
     """Return the inputs that are outputs, too, as they are now."""
-    return [str(_input_at(inputs, place)) for place in references(outputs)]
+    return [str(_input_at(inputs, pointer)) for pointer in references(outputs)]
 
 
-def _input_at(inputs: Any, place: list[str | int]) -> Any:
-    return part_at(getattr(inputs, str(place[0])), tuple(place[1:]))
+def _input_at(inputs: Any, pointer: list[str | int]) -> Any:
+    return part_at(getattr(inputs, str(pointer[0])), tuple(pointer[1:]))
 
 
 def outputs_from_plain(
