@@ -19,6 +19,7 @@ import os
 import sys
 from contextvars import Token
 
+from memori.watch.callers import is_globbing, is_of_imports, reader_of_source
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import follow_pools, follow_threads, runs_of_thread, thread_starts
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Observed, tuple[object, ...]], None]
 
 _WRITES = os.O_WRONLY | os.O_RDWR
+_SOURCES = (".py", ".pyc")
 _DEEPEST = 60  # frames that are looked at to tell who reads
 _live: list[Observed] = []
 _installed: list[int] = []
@@ -125,7 +127,7 @@ def _tell(handler: Handler, run: Observed, args: tuple[object, ...]) -> None:
 def _opened(run: Observed, args: tuple[object, ...]) -> None:
     path, mode, flags = args
     if type(path) is not str or path[:1] != "/":
-        if mode is None and _names_a_folder(sys._getframe(3)):
+        if mode is None and _names_a_folder(_caller()):
             for each in _in_open_folders(path):
                 _opened(run, (each, mode, flags))
             return
@@ -138,12 +140,17 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
     elif flags == 0 and type(mode) is str and mode[:1] in "wax":  # C code that calls fopen
         run.writes(path, "append" if mode[:1] == "a" else "write", mode[:1] != "a", _stack())
     elif path not in run.touched:
+        if path.endswith(_SOURCES):
+            reader = reader_of_source(_caller())
+            if reader == "import":
+                run.imports(path)
+            if reader:
+                return
         run.reads(path, _stack() if run.wants_look() else None)
 
 
-def _names_a_folder(frame: FrameType) -> bool:
+def _names_a_folder(caller: FrameType | None) -> bool:
     """Tell whether `os.open` is called with `dir_fd`, of which Python does not tell hooks."""
-    caller = frame.f_back
     if caller is None:
         return False
     constants = caller.f_code.co_consts
@@ -163,6 +170,60 @@ def _in_open_folders(path: object) -> list[str]:
                 found.append(f"{folder}/{os.fsdecode(path)}")  # type: ignore[arg-type]
     there = [each for each in found if os.path.lexists(each)]
     return there or found
+
+
+def _listed(run: Observed, args: tuple[object, ...]) -> None:
+    caller = _caller()
+    if is_of_imports(caller):
+        return
+    path = args[0]
+    folder = folder_of(path) if isinstance(path, int) else absolute(path)
+    if folder is not None:
+        run.lists(folder, _stack(), whole=not is_globbing(caller))
+
+
+def _globbed(run: Observed, args: tuple[object, ...]) -> None:
+    pattern, _, folder, descriptor = args
+    above = absolute("." if folder is None else folder, -1 if descriptor is None else descriptor)
+    run.globs[os.path.join(above or "", os.fsdecode(pattern))] = None  # type: ignore[arg-type]
+
+
+def _path_globbed(run: Observed, args: tuple[object, ...]) -> None:
+    folder, pattern = args
+    run.globs[f"{absolute(folder)}/{pattern}"] = None
+
+
+def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:
+    _path_globbed(run, (args[0], f"**/{args[1]}"))
+
+
+def _imported(run: Observed, args: tuple[object, ...]) -> None:
+    if type(args[1]) is str:  # a compiled one; for others the import system opens a file
+        run.imports(args[1])
+
+
+def _connected(run: Observed, args: tuple[object, ...]) -> None:
+    name = os.fsdecode(args[0])  # type: ignore[arg-type]
+    if name and not name.startswith((":", "file:")):
+        path = absolute(name)
+        if path is not None:
+            run.reads(path, _stack())
+
+
+def _linked_in(run: Observed, args: tuple[object, ...]) -> None:
+    if isinstance(args[0], str) and "/" in args[0]:
+        run.reads(absolute(args[0]) or "", _stack())
+
+
+def _called(run: Observed, args: tuple[object, ...]) -> None:
+    if isinstance(args[1], tuple):
+        run.network.add(str(args[1][0]))
+
+
+def _made(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0], args[2])
+    if path is not None and not os.path.lexists(path):
+        run.made.add(path)
 
 
 def _renamed(run: Observed, args: tuple[object, ...]) -> None:
@@ -214,6 +275,8 @@ def absolute(path: object, folder: object = -1) -> str | None:
     """
     if isinstance(path, int):
         return None
+    if path is None:
+        path = ""
     text = os.fsdecode(path)  # type: ignore[arg-type]
     if text[:1] == "/":
         return text
@@ -237,8 +300,13 @@ def _moved_on(run: Observed, args: tuple[object, ...]) -> None:
     _folder.clear()
 
 
+def _caller() -> FrameType | None:
+    """Return the frame below the hook, as asked by a handler."""
+    return sys._getframe(3).f_back
+
+
 def _stack() -> tuple[CodeType, ...]:
-    """Return the code that is running below the hook, innermost first."""
+    """Return the code that is running below the hook, innermost first, as asked by a handler."""
     frame = sys._getframe(3).f_back
     found = []
     for _ in range(_DEEPEST):
@@ -251,6 +319,16 @@ def _stack() -> tuple[CodeType, ...]:
 
 _HANDLERS: dict[str, Handler] = {
     "open": _opened,
+    "os.listdir": _listed,
+    "os.scandir": _listed,
+    "glob.glob/2": _globbed,
+    "pathlib.Path.glob": _path_globbed,
+    "pathlib.Path.rglob": _path_globbed_below,
+    "import": _imported,
+    "sqlite3.connect": _connected,
+    "ctypes.dlopen": _linked_in,
+    "socket.connect": _called,
+    "os.mkdir": _made,
     "os.rename": _renamed,
     "os.link": _linked,
     "os.symlink": _linked,

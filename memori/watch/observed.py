@@ -32,7 +32,7 @@ UNLOOKED: Literal[False] = False
 """Instead of a stat: nobody looked. None says that nothing was there."""
 
 _ENOUGH = 64  # looks at files all older than the run, after which it is no longer looked at each
-_OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
+OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _ACCESS = os.O_ACCMODE
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
 _stat = os.stat
@@ -72,6 +72,38 @@ class Touch:
         return f"<Touch {self.how}{' written' if self.written else ''}>"
 
 
+class Listing:
+    """What a folder held when a run first listed it.
+
+    Attributes
+    ----------
+    look : os.stat_result or None
+        The folder's stat right before; None if it was not there.
+    names : tuple of str
+        What was in it.
+    folders : frozenset of str
+        Which of the names are folders.
+    whole : bool
+        Whether all names were given to the run, and not only those that fit a pattern.
+    stack : tuple of code
+        The code that was running when it was first listed.
+    """
+
+    __slots__ = ("folders", "look", "names", "stack", "whole")
+
+    def __init__(self, folder: str, stack: tuple[CodeType, ...]) -> None:
+        self.look = look_at(folder)
+        self.whole = False
+        self.stack = stack
+        try:
+            with os.scandir(folder) as entries:
+                found = [(entry.name, entry.is_dir()) for entry in entries]
+        except OSError:
+            found = []
+        self.names = tuple(name for name, _ in found)
+        self.folders = frozenset(name for name, is_folder in found if is_folder)
+
+
 class Observed:
     """What one run was seen to do.
 
@@ -92,6 +124,16 @@ class Observed:
         By path, in the order of the first touch.
     programs : list of tuple of str
         The words of each program that was started.
+    folders : dict of str to Listing
+        By path: each folder that was listed.
+    globs : dict of str to None
+        The patterns that were asked for, absolute.
+    imported : dict of str to os.stat_result or None
+        By path: each module's file that the import system read, with its stat right before.
+    made : set of str
+        The folders that it made.
+    network : set of str
+        The hosts that it connected to.
     faults : list of str
         What went wrong in watching: if there is any, the run was not wholly watched.
     """
@@ -102,7 +144,12 @@ class Observed:
         self.began = time.time_ns()
         self.live = True
         self.touched: dict[str, Touch] = {}
+        self.folders: dict[str, Listing] = {}
+        self.globs: dict[str, None] = {}
+        self.imported: dict[str, os.stat_result | None] = {}
+        self.made: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
+        self.network: set[str] = set()
         self.faults: list[str] = []
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
@@ -146,7 +193,7 @@ class Observed:
             return UNLOOKED
         found = look_at(path)
         if found is not None:
-            is_old = found.st_ctime_ns < self.began - _OLD
+            is_old = found.st_ctime_ns < self.began - OLD
             self._old_in_a_row = self._old_in_a_row + 1 if is_old else 0
         return found
 
@@ -201,14 +248,32 @@ class Observed:
         if touch is None:
             found = look_at(source)
             touch = self.touched[source] = Touch("read", found)
-            is_new = found is not None and found.st_ctime_ns >= self.began
+            is_new = found is not None and found.st_ctime_ns >= self.began  # a program made it
             touch.before = None if is_new else self._digest(source)
+            touch.written = True
         self.removes(source)
         self.writes(target)
         inside = f"{source}/"
         for path, touch in list(self.touched.items()):
             if path.startswith(inside) and touch.written:
                 self.writes(f"{target}/{path[len(inside) :]}")
+
+    def lists(self, folder: str, stack: tuple[CodeType, ...], *, whole: bool) -> None:
+        """Note that a folder is about to be listed, whole or for the names that fit a pattern."""
+        known = self.folders.get(folder)
+        if known is None:
+            token = current.set(ASIDE)
+            try:
+                known = self.folders[folder] = Listing(folder, stack)
+            finally:
+                current.reset(token)
+        known.whole = known.whole or whole
+
+    def imports(self, path: str) -> None:
+        """Note that the import system is about to read a module's file, source or compiled."""
+        path = source_of(path)
+        if path not in self.imported:
+            self.imported[path] = look_at(path)
 
     def _keep(self, path: str, touch: Touch, now: os.stat_result | None) -> None:
         """Digest a file that was read, before the run makes it another one."""
@@ -228,6 +293,19 @@ class Observed:
             return None
         finally:
             current.reset(token)
+
+
+def source_of(path: str) -> str:
+    """Return the source that a compiled file was made of, where it lies in the usual place.
+
+    >>> source_of("/here/__pycache__/mine.cpython-311.pyc"), source_of("/here/mine.py")
+    ('/here/mine.py', '/here/mine.py')
+    """
+    folder, name = os.path.split(path)
+    above, own = os.path.split(folder)
+    if own != "__pycache__":
+        return path
+    return os.path.join(above, f"{name.partition('.')[0]}.py")
 
 
 def look_at(path: str) -> os.stat_result | None:
