@@ -14,7 +14,7 @@ import stat
 from binascii import a2b_base64, b2a_base64
 from itertools import chain
 from operator import attrgetter
-from struct import Struct
+from struct import Struct, error
 
 from memori.digest.files import file_digest, reads_always
 from memori.digest.values import encode, text_digest
@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from memori.digest.files import Stat
+    from memori.digest.files import FileDigest, Stat
     from memori.digest.values import JSON
 
     Difference = tuple[str, str, str, str]
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 NOTHING = "nothing"
 NO_STAT: Stat = (0, 0, 0, 0, 0)
 _FIVE = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev")
-_ONE = Struct("<qqqQQ")
+_ONE = Struct("<5Q")
+_ALL = (1 << 64) - 1
 _DIGEST = 64
+_SMALL = 1 << 18  # bytes; below that, reading a file again costs less than a note of its digest
 _MOST_NAMES = 100  # of a folder, kept for people; more are kept as a digest
 
 
@@ -180,7 +182,7 @@ def _paths(groups: JSON, places: Places) -> list[str]:
 
 def _packed(files: list[FileFact], places: Places) -> dict[str, JSON]:
     files.sort(key=lambda fact: os.path.split(fact.path))
-    stats = b"".join(_ONE.pack(*fact.stat) for fact in files)
+    stats = b"".join(packed_stat(fact.stat) for fact in files)
     return {
         "files": _grouped((fact.path for fact in files), places),
         "stats": b2a_base64(stats, newline=False).decode(),
@@ -274,13 +276,13 @@ def _file_differences(
     is_trusting = not reads_always()
     if is_trusting:
         try:
-            now = Struct("<" + "qqqQQ" * len(paths)).pack(
+            now = Struct(f"<{5 * len(paths)}Q").pack(
                 *chain.from_iterable(map(_FIVE, map(os.stat, paths)))
             )
             if now == stats:
                 return
-        except OSError:
-            pass  # one is gone: which, is found below
+        except (OSError, error):
+            pass  # one is gone, or older than 1970: which, is found below
     identify = _module_identity if kind == "module" else _file_identity
     for index, path in enumerate(paths):
         then = stats[index * _ONE.size : (index + 1) * _ONE.size]
@@ -293,15 +295,25 @@ def _file_differences(
 
 def _stat_of(path: str) -> bytes:
     try:
-        return _ONE.pack(*_FIVE(os.stat(path)))
+        return packed_stat(_FIVE(os.stat(path)))
     except OSError:
         return b""
+
+
+def packed_stat(stat: Stat) -> bytes:
+    """Return a stat as bytes."""
+    return _ONE.pack(*(number & _ALL for number in stat))
+
+
+def digest_of(path: str, memo: str | None) -> FileDigest:
+    """Return the digest of a file; that of a small one is not noted in the memo on disk."""
+    return file_digest(path, None if os.path.getsize(path) < _SMALL else memo)
 
 
 def _file_identity(path: str, memo: str | None) -> str:
     try:
         if stat.S_ISREG(os.stat(path).st_mode):
-            return file_digest(path, memo).identity
+            return digest_of(path, memo).identity
     except OSError:
         pass  # gone, or nobody may read it any more
     return NOTHING

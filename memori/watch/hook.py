@@ -20,7 +20,7 @@ import sys
 from contextvars import Token
 
 from memori.watch.callers import is_globbing, is_of_imports, reader_of_source
-from memori.watch.observed import ASIDE, Observed, current
+from memori.watch.observed import ASIDE, GLANCED, Observed, current
 from memori.watch.threads import follow_pools, follow_threads, runs_of_thread, thread_starts
 
 TYPE_CHECKING = False
@@ -112,9 +112,22 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
             for each in runs_of_thread(_live):
                 _tell(handler, each, args)
         return
+    if run.glances and handler is _opened and run.outer is None and _is_glanced(run, *args):
+        return
     while run is not None:
         _tell(handler, run, args)
         run = run.outer
+
+
+def _is_glanced(run: Observed, path: object, mode: object, flags: object) -> bool:
+    """Note a file that is opened for reading and needs no look; the way of thousands of files."""
+    if type(path) is not str or type(mode) is not str or mode[0] != "r" or "+" in mode:
+        return False
+    if path not in run.touched:
+        if path[:1] != "/" or path.endswith(_SOURCES):
+            return False
+        run.touched[path] = GLANCED
+    return True
 
 
 def _tell(handler: Handler, run: Observed, args: tuple[object, ...]) -> None:
@@ -146,7 +159,7 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
                 run.imports(path)
             if reader:
                 return
-        run.reads(path, _stack() if run.wants_look() else None)
+        run.reads(path, None if run.glances else _stack())
 
 
 def _names_a_folder(caller: FrameType | None) -> bool:
@@ -252,11 +265,11 @@ def _truncated(run: Observed, args: tuple[object, ...]) -> None:
 
 def _started(run: Observed, args: tuple[object, ...]) -> None:
     words = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
-    run.programs.append(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+    run.starts(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
 
 
 def _shell(run: Observed, args: tuple[object, ...]) -> None:
-    run.programs.append(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
+    run.starts(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
 
 
 def _thread_started(run: Observed, args: tuple[object, ...]) -> None:

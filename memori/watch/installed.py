@@ -26,6 +26,7 @@ _FOLDERS = ("/usr/share/", "/usr/lib/")  # of which the names are Debian's
 _DPKG = "/var/lib/dpkg/info"
 _RPM = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
 
+_real: dict[str, str] = {}  # folder -> the same without links
 _known: dict[str, bool] = {}
 _records: dict[str, list[bytes]] = {}  # site folder -> what each distribution lists
 _listed: dict[tuple[str, str], frozenset[str]] = {}  # site folder, name in it -> paths below it
@@ -47,7 +48,8 @@ def installed(paths: Iterable[str]) -> set[str]:
 def _find(paths: list[str]) -> None:
     left = []
     for path in paths:
-        real = os.path.realpath(path) + "/" * (path[-1:] == "/")
+        folder, name = os.path.split(path)
+        real = os.path.join(_real_folder(folder), name)
         _known[path] = _is_pythons(path) or _is_pythons(real)
         if not _known[path]:
             left.append((path, real))
@@ -56,6 +58,13 @@ def _find(paths: list[str]) -> None:
         if asked:
             owned = owners({each for pair in asked for each in pair})
             _known.update((path, True) for path, real in asked if {path, real} & owned)
+
+
+def _real_folder(folder: str) -> str:
+    known = _real.get(folder)
+    if known is None:
+        known = _real[folder] = os.path.realpath(folder)
+    return known
 
 
 def _is_pythons(path: str) -> bool:

@@ -72,6 +72,10 @@ class Touch:
         return f"<Touch {self.how}{' written' if self.written else ''}>"
 
 
+GLANCED = Touch("read", UNLOOKED)
+"""Stands for all files that were opened for reading and not looked at; never changed."""
+
+
 class Listing:
     """What a folder held when a run first listed it.
 
@@ -124,6 +128,8 @@ class Observed:
         By path, in the order of the first touch.
     programs : list of tuple of str
         The words of each program that was started.
+    glances : bool
+        Whether files that are opened for reading need no look any more.
     folders : dict of str to Listing
         By path: each folder that was listed.
     globs : dict of str to None
@@ -151,6 +157,7 @@ class Observed:
         self.programs: list[tuple[str, ...]] = []
         self.network: set[str] = set()
         self.faults: list[str] = []
+        self.glances = False
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
 
@@ -181,21 +188,22 @@ class Observed:
 
     def reads(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that a path is about to be opened for reading."""
-        if path not in self.touched:
-            self.touched[path] = Touch("read", self._look(path), stack)
-
-    def wants_look(self) -> bool:
-        """Tell whether the next file that is read is worth a look, and its readers are."""
-        return self._old_in_a_row < _ENOUGH or bool(self.programs)
-
-    def _look(self, path: str) -> Look:
-        if not self.wants_look():
-            return UNLOOKED
+        if path in self.touched:
+            return
+        if self.glances:
+            self.touched[path] = GLANCED
+            return
         found = look_at(path)
+        self.touched[path] = Touch("read", found, stack)
         if found is not None:
             is_old = found.st_ctime_ns < self.began - OLD
             self._old_in_a_row = self._old_in_a_row + 1 if is_old else 0
-        return found
+            self.glances = self._old_in_a_row >= _ENOUGH and not self.programs
+
+    def starts(self, words: tuple[str, ...]) -> None:
+        """Note that a program is about to be started, which may write what is then read."""
+        self.programs.append(words)
+        self.glances = False
 
     def opens_to_write(
         self, path: str, flags: int, stack: tuple[CodeType, ...] | None = None
@@ -215,7 +223,7 @@ class Observed:
         stack: tuple[CodeType, ...] | None = None,
     ) -> None:
         """Note that a path is about to be written; `anew` says that nothing of it will be left."""
-        touch = self.touched.get(path)
+        touch = self._own_touch(path)
         if touch is None:
             found = look_at(path)
             if found is not None and stat.S_ISDIR(found.st_mode):
@@ -233,9 +241,16 @@ class Observed:
         touch.written = True
         touch.appends = touch.appends and how == "append"
 
+    def _own_touch(self, path: str) -> Touch | None:
+        """Return the touch of a path, one that may be changed."""
+        touch = self.touched.get(path)
+        if touch is GLANCED:
+            touch = self.touched[path] = Touch("read", UNLOOKED)
+        return touch
+
     def removes(self, path: str) -> None:
         """Note that a path is about to be removed, or moved away."""
-        touch = self.touched.get(path)
+        touch = self._own_touch(path)
         if touch is None:
             self.touched[path] = Touch("write", look_at(path))
         elif touch.how == "read" and not touch.written:

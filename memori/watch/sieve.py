@@ -18,9 +18,17 @@ import os
 import stat
 import time
 
-from memori.digest.files import FileDigest, file_digest, settle_time, stat_of
+from memori.digest.files import FileDigest, settle_time, stat_of
 from memori.digest.streams import in_threads
-from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, counted_names, present_names
+from memori.watch.facts import (
+    NO_STAT,
+    Facts,
+    FileFact,
+    ListingFact,
+    counted_names,
+    digest_of,
+    present_names,
+)
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import asked_without_listing, patterns_for
 from memori.watch.modules import module_digest, user_modules
@@ -29,9 +37,11 @@ from memori.watch.unseen import unseen_readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 _MOST_PROGRAMS = 50
+_LARGE = 1 << 20  # bytes; such files are digested on all cores
+_RECENT = 1_000_000_000  # ns
 _TICK = 10_000_000  # ns; kernels stamp files by a clock that lags behind
 
 
@@ -92,10 +102,11 @@ class Sieve:
         """
         facts = Facts()
         touched = self._touched()
-        _wait_until_settled(touched)
-        self._remember_digests(touched)
+        looks = {path: look_at(path) for path in touched}
+        _wait_until_settled(looks)
+        in_threads(self._digest, [path for path, look in looks.items() if _is_large(look)])
         for path, touch in touched.items():
-            self._file(facts, path, touch)
+            self._file(facts, path, touch, looks[path])
         self._listings(facts)
         self._modules(facts)
         facts.absent = [path for path in facts.absent if not self._left_out.absent(path)]
@@ -115,18 +126,14 @@ class Sieve:
         left_out = self._left_out.among(plain)
         return {path: touch for path, touch in plain.items() if path not in left_out}
 
-    def _remember_digests(self, touched: dict[str, Touch]) -> None:
-        """Digest many files on all cores; what follows finds them in the memo."""
-        in_threads(self._digest, list(touched))
-
     def _digest(self, path: str) -> FileDigest | None:
+        """Digest a large file, on any core; what follows finds it in the memo."""
         try:
-            return file_digest(path, self._memo) if os.path.isfile(path) else None
+            return digest_of(path, self._memo)
         except OSError:
             return None
 
-    def _file(self, facts: Facts, path: str, touch: Touch) -> None:
-        now = look_at(path)
+    def _file(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
         if any(look and not stat.S_ISREG(look.st_mode) for look in (now, touch.look)):
             return  # a folder, a pipe, a device
         if touch.appends:
@@ -143,7 +150,7 @@ class Sieve:
             self._read(facts, path, touch, now)
 
     def _fact(self, path: str) -> FileFact:
-        digest = file_digest(path, self._memo)
+        digest = digest_of(path, self._memo)
         return FileFact(path, digest.identity, digest.stats[0] if digest.settled else NO_STAT)
 
     def _is_new(self, look: os.stat_result) -> bool:
@@ -255,13 +262,19 @@ def plain_path(path: str) -> str:
     return os.path.normpath(path)
 
 
-def _wait_until_settled(touched: Iterable[str]) -> None:
+def _is_large(look: os.stat_result | None) -> bool:
+    return look is not None and stat.S_ISREG(look.st_mode) and look.st_size > _LARGE
+
+
+def _wait_until_settled(looks: Mapping[str, os.stat_result | None]) -> None:
     """Wait (milliseconds) until the stats of fresh files can vouch for them from here on."""
+    recent = time.time_ns() - _RECENT
     waits = [0.0]
-    for path in touched:
-        try:
-            waits.append(settle_time(path))
-        except OSError:
-            pass  # not there
+    for path, look in looks.items():
+        if look is not None and look.st_ctime_ns > recent:
+            try:
+                waits.append(settle_time(path))
+            except OSError:
+                pass  # gone meanwhile
     if max(waits):
         time.sleep(max(waits))
