@@ -13,9 +13,10 @@ datasets_of    where the BIDS datasets are that the inputs of a call lie in
 from memori.watch.facts import Facts, differences, holds
 from memori.watch.hook import aside, watching
 from memori.watch.left_out import LeftOut
-from memori.watch.observed import Observed, Touch
+from memori.watch.observed import Observed
 from memori.watch.places import datasets_of
 from memori.watch.sieve import Sieve
+from memori.watch.touch import Touch
 
 __all__ = [
     "Facts",

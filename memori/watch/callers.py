@@ -18,6 +18,7 @@ _LIBRARY = os.path.dirname(os.__file__)
 _ZIPS = "<frozen zipimport"
 _IMPORTS = (
     "<frozen importlib",
+    "<frozen site",
     _ZIPS,
     os.path.join(_LIBRARY, "importlib") + os.sep,
     os.path.join(_LIBRARY, "pkgutil.py"),

@@ -19,9 +19,11 @@ import os
 import sys
 from contextvars import Token
 
+from memori.watch import children
 from memori.watch.callers import is_globbing, is_of_imports, reader_of_source
-from memori.watch.observed import ASIDE, GLANCED, Observed, current
+from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import follow_pools, follow_threads, runs_of_thread, thread_starts
+from memori.watch.touch import GLANCED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 _WRITES = os.O_WRONLY | os.O_RDWR
 _SOURCES = (".py", ".pyc")
 _DEEPEST = 60  # frames that are looked at to tell who reads
-_live: list[Observed] = []
+live: list[Observed] = []
+"""The runs that go on, of all threads."""
 _installed: list[int] = []
 _folder: list[str] = []  # the current one, once it was asked for
 
@@ -57,7 +60,7 @@ class watching:  # noqa: N801  a context manager, read as a word
     ('write', True)
     """
 
-    __slots__ = ("_memo", "_seen", "_token")
+    __slots__ = ("_marks", "_memo", "_seen", "_token")
 
     def __init__(self, memo: str | None = None) -> None:
         self._memo = memo
@@ -65,18 +68,27 @@ class watching:  # noqa: N801  a context manager, read as a word
     def __enter__(self) -> Observed:
         install()
         follow_pools()
+        children.offer_spool()
+        self._marks = children.marks()
         outer = current.get()
         if outer is not None and not outer.live:
             outer = None
-        self._seen = Observed(outer, self._memo)
+        self._seen = Observed(children.new_name(), outer, self._memo)
         self._token: Token[Observed | None] = current.set(self._seen)
         _folder.clear()
-        _live.append(self._seen)
+        live.append(self._seen)
         return self._seen
 
     def __exit__(self, *error: object) -> None:
-        _live.remove(self._seen)
+        current.set(ASIDE)
+        live.remove(self._seen)
         self._seen.live = False
+        try:
+            children.learn(self._seen, self._marks)
+        except (OSError, ValueError, KeyError, TypeError) as fault:
+            self._seen.faults.append(f"what children told is lost: {fault}")
+        if not live:
+            children.withdraw_spool()
         current.reset(self._token)
 
 
@@ -96,12 +108,13 @@ def install() -> None:
     """Install the hook, once in a process (a process that was forked has it already)."""
     if not _installed:
         _installed.append(1)
-        follow_threads(_live)
+        follow_threads(live)
         sys.addaudithook(_hook)
+        os.register_at_fork(after_in_child=lambda: children.go_on_in_fork(live))
 
 
 def _hook(event: str, args: tuple[object, ...]) -> None:
-    if not _live:
+    if not live:
         return
     handler = _HANDLERS.get(event)
     if handler is None:
@@ -109,7 +122,7 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
     run = current.get()
     if run is None or not run.live:
         if run is not ASIDE:
-            for each in runs_of_thread(_live):
+            for each in runs_of_thread(live):
                 _tell(handler, each, args)
         return
     if run.glances and handler is _opened and run.outer is None and _is_glanced(run, *args):
@@ -198,12 +211,12 @@ def _listed(run: Observed, args: tuple[object, ...]) -> None:
 def _globbed(run: Observed, args: tuple[object, ...]) -> None:
     pattern, _, folder, descriptor = args
     above = absolute("." if folder is None else folder, -1 if descriptor is None else descriptor)
-    run.globs[os.path.join(above or "", os.fsdecode(pattern))] = None  # type: ignore[arg-type]
+    run.asks_for(os.path.join(above or "", os.fsdecode(pattern)))  # type: ignore[arg-type]
 
 
 def _path_globbed(run: Observed, args: tuple[object, ...]) -> None:
     folder, pattern = args
-    run.globs[f"{absolute(folder)}/{pattern}"] = None
+    run.asks_for(f"{absolute(folder)}/{pattern}")
 
 
 def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:
@@ -230,13 +243,13 @@ def _linked_in(run: Observed, args: tuple[object, ...]) -> None:
 
 def _called(run: Observed, args: tuple[object, ...]) -> None:
     if isinstance(args[1], tuple):
-        run.network.add(str(args[1][0]))
+        run.calls(str(args[1][0]))
 
 
 def _made(run: Observed, args: tuple[object, ...]) -> None:
     path = absolute(args[0], args[2])
-    if path is not None and not os.path.lexists(path):
-        run.made.add(path)
+    if path is not None:
+        run.makes(path)
 
 
 def _renamed(run: Observed, args: tuple[object, ...]) -> None:

@@ -8,7 +8,7 @@ The list is short, and all of it is here:
 - caches of libraries, by name, because what is in them is made of something else: matplotlib's,
   fontconfig's, numba's, pip's, and ``__pycache__``. Never a cache's root: models and templates that
   were downloaded once live in ``~/.cache``;
-- what memori keeps (``.memori``);
+- what memori keeps (``.memori``), and where Python finds its packages (``.pth``);
 - what the user names (`ignore_reads`): a file, a folder with all that is in it, or a pattern.
 
 Settings of libraries and tools in the home folder count like any file.
@@ -32,6 +32,7 @@ _CACHES = re.compile(
     r"/(?:\.memori|__pycache__|\.?fontconfig|\.cache/(?:matplotlib|pip|numba)"
     r"|\.config/matplotlib/tex\.cache)/"
     r"|/matplotlib/fontlist-[^/]*\.json(?:\.matplotlib-lock)?$"
+    r"|/(?:site|dist)-packages/[^/]*\.pth$"
     r"|\.(?:pyc|nbi|nbc)(?:\.[^/]*)?$"
 )
 

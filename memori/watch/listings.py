@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from memori.watch.observed import Listing
+    from memori.watch.touch import Listing
 
 BELOW = "**"
 _SIGNS = "*?["

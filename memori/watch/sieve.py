@@ -32,7 +32,8 @@ from memori.watch.facts import (
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import asked_without_listing, patterns_for
 from memori.watch.modules import module_digest, user_modules
-from memori.watch.observed import OLD, UNLOOKED, Listing, Observed, Touch, look_at
+from memori.watch.observed import OLD, Observed
+from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
 from memori.watch.unseen import unseen_readers
 
 TYPE_CHECKING = False
