@@ -281,6 +281,12 @@ def _started(run: Observed, args: tuple[object, ...]) -> None:
     run.starts(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
 
 
+def _spawned(run: Observed, args: tuple[object, ...]) -> None:
+    caller = _caller()
+    if caller is None or not caller.f_code.co_filename.endswith("subprocess.py"):  # told already
+        _started(run, args)
+
+
 def _shell(run: Observed, args: tuple[object, ...]) -> None:
     run.starts(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
 
@@ -363,7 +369,7 @@ _HANDLERS: dict[str, Handler] = {
     "os.truncate": _truncated,
     "os.chdir": _moved_on,
     "subprocess.Popen": _started,
-    "os.posix_spawn": _started,
+    "os.posix_spawn": _spawned,
     "os.exec": _started,
     "os.system": _shell,
     "_thread.start_new_thread": _thread_started,

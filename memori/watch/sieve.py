@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 _MOST_PROGRAMS = 50
 _LARGE = 1 << 20  # bytes; such files are digested on all cores
 _RECENT = 1_000_000_000  # ns
-_TICK = 10_000_000  # ns; kernels stamp files by a clock that lags behind
 
 
 def _never(path: str) -> bool:
@@ -156,7 +155,7 @@ class Sieve:
 
     def _is_new(self, look: os.stat_result) -> bool:
         """Tell whether a file that was there when it was touched was made while the run went on."""
-        return look.st_ctime_ns >= self._seen.began - _TICK
+        return look.st_ctime_ns > self._seen.began
 
     def _edited(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
         before = touch.before
@@ -191,8 +190,8 @@ class Sieve:
                 facts.read.append(self._fact(path))
         elif now is not None and then and stat_of(now) == stat_of(then):
             facts.read.append(self._fact(path))
-        elif not (now is None and then and self._is_new(then)):  # else made and removed meanwhile
-            facts.unvouched.append(path)
+        elif now is not None or not then or then.st_ctime_ns < self._seen.began:
+            facts.unvouched.append(path)  # else it was made and removed meanwhile
 
     def _listings(self, facts: Facts) -> None:
         seen = self._seen

@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 
 import nibabel as nib
@@ -256,15 +257,23 @@ def test_a_file_that_changes_while_the_run_goes_on_is_named(project):
     """Nobody can vouch for what was read of a file that changed after it was opened."""
     path = project.write("a.txt")
 
-    def somebody_writes():
-        program = f"open({path!r}, 'w').write('2')"
-        subprocess.run([sys.executable, "-c", program], check=True)
+    read, written = threading.Event(), threading.Event()
+
+    def somebody():
+        read.wait()
+        project.write("a.txt", "2")
+        written.set()
+
+    thread = threading.Thread(target=somebody)
+    thread.start()
 
     def run():
         open(path).close()
-        somebody_writes()
+        read.set()
+        written.wait()
 
     project.run(run)
+    thread.join()
 
     assert [path] == project.unvouched
 
@@ -413,8 +422,8 @@ from memori.watch import Sieve, watching
 with watching() as seen:
     import xml.dom.minidom, nibabel, importlib.metadata, zoneinfo, mimetypes
     importlib.metadata.version("numpy")
-    import nibabel.tests, numpy.testing, matplotlib.pyplot
-    matplotlib.get_data_path(), zoneinfo.ZoneInfo("UTC")
+    import nibabel.tests, numpy.testing, pandas, zoneinfo
+    zoneinfo.ZoneInfo("UTC"), pandas.Timestamp("2020-01-01", tz="Europe/Paris")
     import os
     list(os.walk(os.path.dirname(nibabel.__file__) + "/benchmarks"))
 facts = Sieve(seen, None).facts()
