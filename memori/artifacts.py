@@ -31,6 +31,7 @@ from memori.digest.files import (
 )
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import copy_json, put, strings
+from memori.layout import is_run_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -293,6 +294,6 @@ def _without_key(path: str, root: str) -> str:
     match = _RUN_FOLDER.fullmatch(path)
     if match is None:
         return path
-    above, name, inside = match["above"] or "", match["name"], match["inside"] or ""
-    claim = os.path.join(root, above, ".memori", "stages", name, "folders", f"{match['key']}.json")
-    return os.path.join(above, name, "*", inside) if os.path.isfile(claim) else path
+    above = os.path.join(match["above"] or "", match["name"])
+    is_own = is_run_folder(root, os.path.join(above, match["key"]))
+    return os.path.join(above, "*", match["inside"] or "") if is_own else path

@@ -17,7 +17,6 @@ from memori.current_run import CurrentRun, entered, reject_recursion
 from memori.decision import Change, Decision, decide, exact_hit
 from memori.errors import StageError, warn
 from memori.key import Key
-from memori.recorder import Recorder
 from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
@@ -76,12 +75,18 @@ class Call:
             return self._hit(decision.hit_entry)
         assert decision.key is not None
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
-        decision.key.code.components()  # may import, which must not happen while a lock is held
+        import memori.recorder
+        import memori.watch  # noqa: F401  nothing is imported while a lock is held
+
+        decision.key.code.components()
+
         with self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
-            key = self._key()
+            key = self._key() if decision.key.may_name_files else decision.key
             entry = None if forced else exact_hit(key, self._store)
-            return self._execute(key, forced=forced) if entry is None else self._hit(entry)
+            if entry is not None:
+                return self._hit(entry)
+            return self._execute(key, forced=forced)
 
     def _identity(self, key: Key) -> tuple[str, ...]:
         return self._store.root, self._store.name, key.digest
@@ -91,7 +96,7 @@ class Call:
         stage = self._stage
         code = stage.code() if before is None else before.code
         surroundings = (
-            stage.surroundings(self._inputs, self._store.memo)
+            stage.surroundings(self._inputs, self._store.root)
             if before is None
             else before.surroundings
         )
@@ -101,18 +106,21 @@ class Call:
         return Key(values, files, code, surroundings, tuple(stage.outputs))
 
     def _execute(self, key: Key, *, forced: bool) -> Outcome:
+        from memori.recorder import Recorder
+        from memori.watch import watching
+
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
         recorder = Recorder(*about, key, self._store, forced=forced)
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         with recorder:
             try:
-                with entered(run):
+                with entered(run), watching(self._store.memo) as seen:
                     values = stage.execute(self._inputs)
             finally:
                 key.code.settle()
             results = stage.results_of(values)
-            entry = recorder.finish(values, results, lambda: self._key(key))
+            entry = recorder.finish(values, results, seen, lambda: self._key(key))
         if entry is not None:
             results = self._restored(entry)
         return Outcome(self._inputs, results, (stage.stage_name,))

@@ -5,7 +5,7 @@ What differs from kind to kind is asked of the stage through this protocol. `Sta
 plain callable; `ShellStage`, `NipypeStage` and a kind of your own override what differs::
 
     class Seeded(Stage):
-        def surroundings(self, inputs, memo):
+        def surroundings(self, inputs, root):
             return {"seed": os.environ.get("SEED", "0")}
 """
 
@@ -53,12 +53,12 @@ if TYPE_CHECKING:
         def counted(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
             """Return the inputs that can change a result; asked for each decision."""
 
-        def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+        def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
             """Name what counts besides code and inputs, such as a tool's version.
 
             Asked for each decision, so it must be quick and change nothing. None stands for what
-            cannot be asked now; it matches whatever was recorded. Digests of files are remembered
-            in the folder `memo` (`memori.digest.files.file_digest`).
+            cannot be asked now; it matches whatever was recorded. The stage is remembered in the
+            folder `root`.
             """
 
         def execute(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -3,8 +3,10 @@
 What describes the code is taken before the callable runs, because the run may change what it
 reaches. The files are looked at again after it: an input that names a file which only the run
 made is filed as the run left it, so that the next call with the same arguments is a hit; so is
-one that stood there before and that the run wrote anew. Any other input file whose content changed
-while the stage ran cannot be vouched for, and the run is not remembered.
+one that stood there before and that the run was seen to write before it read it. For a file that a
+program or a C library may have written, it is proof enough that it is returned as an output, or
+that an earlier run of the stage left just what stood there. Any other input file whose content
+changed while the stage ran cannot be vouched for, and the run is not remembered.
 
 If somebody else recorded the same run meanwhile (where no lock could be had), that entry is taken,
 and what this run made in its own folder is removed: nobody was given it.
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.results import Results
     from memori.store import Store
+    from memori.watch import Observed
 
 
 class Recorder:
@@ -70,6 +73,8 @@ class Recorder:
         self._forced = forced
         self._folder: str | None = None
         self._is_over = False
+        self._has_returned = False
+        self._process = os.getpid()
         self._record: dict[str, JSON] = {
             "memori": __version__,
             "schema": SCHEMA,
@@ -89,11 +94,13 @@ class Recorder:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self._folder is not None and not self._is_over:
-            try:
-                self._store.failed(self._folder)
-            except OSError:
-                pass  # a full disk: the next run sees it when this process is gone
+        if self._folder is None or self._is_over or os.getpid() != self._process:
+            return
+        note = self._store.released if self._has_returned else self._store.failed
+        try:
+            note(self._folder)
+        except OSError:
+            pass  # a full disk: the next run sees it when this process is gone
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""
@@ -104,6 +111,7 @@ class Recorder:
         self,
         values: dict[str, JSON],
         results: Results,
+        seen: Observed | None,
         look_again: Callable[[], Key],
     ) -> Entry | None:
         """Write the entry of a run that returned.
@@ -114,6 +122,8 @@ class Recorder:
             The outputs.
         results : Results
             What the exception carries if the entry cannot be written.
+        seen : Observed or None
+            What the run was seen to do; None if it was not watched.
         look_again : callable
             Finds the key of the same inputs as they are now.
 
@@ -129,10 +139,11 @@ class Recorder:
             If something cannot be read or written.
         """
         seconds = time.time() - self._began
+        self._has_returned = True
         try:
             artifacts = self._outputs(values)
             after = look_again() if self._before.may_name_files else self._before
-            changed = self._changed_input(after, artifacts)
+            changed = self._changed_input(after, artifacts, seen)
             if changed is not None:
                 warn(
                     f"{self._subject}: the input {changed.path} changed while "
@@ -167,18 +178,23 @@ class Recorder:
             store.replaced(there.folder)
         return entry
 
-    def _changed_input(self, after: Key, outputs: list[Artifact]) -> Artifact | None:
+    def _changed_input(
+        self, after: Key, outputs: list[Artifact], seen: Observed | None
+    ) -> Artifact | None:
         """Return an input that is not what it was, and that is not the run's own product."""
         now = {file.pointer: file.identity for file in after.files}
         named = {artifact.locate(self._store.root) for artifact in outputs}
         for file in self._before.files:
             is_same = file.kind == "path" or now.get(file.pointer) == file.identity
-            if not is_same and not self._is_own(file, named):
+            if not is_same and not self._is_own(file, named, seen):
                 return file
         return None
 
-    def _is_own(self, file: Artifact, named: set[str]) -> bool:
+    def _is_own(self, file: Artifact, named: set[str], seen: Observed | None) -> bool:
         """Tell whether the run wrote a file anew, rather than reading what somebody rewrote."""
+        how = None if seen is None else seen.how(file.absolute)
+        if how is not None:
+            return how != "read"
         return file.absolute in named or self._store.was_made(file)
 
     def _outputs(self, values: dict[str, JSON]) -> list[Artifact]:

@@ -300,7 +300,7 @@ class Stage:
         left_out = self.uncounted.union(self._places)
         return {**{k: v for k, v in inputs.items() if k not in left_out}, **self._fixed}
 
-    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+    def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
         """Name what counts besides code and inputs; None for what cannot be asked now."""
         return {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -142,8 +143,59 @@ def test_an_output_named_by_an_argument_is_no_reason_to_rerun(
         os.unlink(out)
         assert [True, False] == [ran(stage, out, "1"), ran(stage, out, "1")]
         Path(out).write_text("edited by hand")
-        with pytest.warns(MemoriWarning, match="changed while the stage ran"):
-            assert ran(stage, out, "1") is True
+        assert [True, False] == [ran(stage, out, "1"), ran(stage, out, "1")]
+        assert "1" == read(out)
+
+
+def test_a_file_that_stood_where_a_stage_writes_is_replaced_and_remembered(tmp_path: Path) -> None:
+    """What a stage overwrites unread is its output, though it stood there before and differs."""
+    out = tmp_path / "out.txt"
+    out.write_text("of another program")
+
+    def draw(out: str, fail: bool) -> None:
+        Path(out).write_text(os.urandom(8).hex())
+
+    stage = Stage(draw, [], tmp_path / "w", "draw")
+    assert [True, False] == [ran(stage, str(out), False), ran(stage, str(out), False)]
+    kept = out.read_text()
+    assert [True, False] == [ran(stage, str(out), True), ran(stage, str(out), True)]
+    assert kept != out.read_text()
+
+
+@pytest.mark.parametrize("made_by_the_stage", [False, True])
+def test_a_file_that_somebody_rewrites_while_a_stage_reads_it_is_not_vouched_for(
+    tmp_path: Path, made_by_the_stage: bool
+) -> None:
+    """The result of the old content is never filed under the new one, whoever made the old."""
+    file = tmp_path / "b.txt"
+    file.write_text("old")
+    asked, done = threading.Event(), threading.Event()
+
+    def rewrite() -> None:
+        asked.wait(60)
+        file.write_text("new")
+        done.set()
+
+    def copy(path: str, write: bool) -> str:
+        if write:
+            Path(path).write_text("old")
+            return "written"
+        text = read(path)
+        if not done.is_set():
+            asked.set()
+            done.wait(60)
+        return text
+
+    stage = Stage(copy, hash_output=tmp_path / "w", code_version="1")
+    if made_by_the_stage:
+        assert {"output": "written"} == stage.run(str(file), True)
+    somebody = threading.Thread(target=rewrite)
+    somebody.start()
+    with pytest.warns(MemoriWarning, match="changed while the stage ran"):
+        assert {"output": "old"} == stage.run(str(file), False)
+    somebody.join()
+    assert {"output": "new"} == stage.run(str(file), False)
+    assert stage.state is True
 
 
 def test_an_input_that_the_stage_changes_in_place_is_not_remembered(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ LAYERS = [
     {"files", "lock", "owner"},
     {"digest"},
     {"fingerprint"},
-    {"watch"},
-    {"artifacts", "key"},
+    {"layout"},
+    {"artifacts", "key", "watch"},
     {"store"},
     {"decision"},
     {"schedule"},
@@ -142,6 +142,16 @@ def test_memori_neuro_is_a_lazy_table_of_contents():
     assert {"memori.neuro", "memori.neuro.bids", "memori.neuro.bids.dataset"} == neuro(
         loaded_by("from memori.neuro import Dataset")
     )
+
+
+def test_memori_neuro_offers_what_it_lists():
+    """Each name of the table of contents can be imported, and is defined under that very name."""
+    import memori.neuro
+
+    found = {name: getattr(memori.neuro, name) for name in memori.neuro.__all__}
+
+    assert {name: name for name in found} == {n: value.__name__ for n, value in found.items()}
+    assert set(memori.neuro.__all__) == set(memori.neuro._WHERE)
 
 
 def neuro(loaded):

@@ -77,6 +77,22 @@ def test_links_within_the_repository_lead_somewhere():
     assert [] == broken
 
 
+PAGES_FOR_USERS = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "architecture.md"),
+    *sorted((ROOT / "examples").rglob("*.py")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES_FOR_USERS, ids=lambda page: page.name)
+def test_users_need_no_module_below_memori_neuro(page):
+    """What a page or an example shows is imported from `memori.neuro` itself."""
+    text = page.read_text(encoding="utf-8")
+    modules = sorted(path.stem for path in (ROOT / "memori" / "neuro").iterdir())
+
+    assert [] == re.findall(rf"memori\.neuro\.(?:{'|'.join(modules)})\b", text)
+
+
 def test_readme_and_ci_run_the_same_commands():
     """The two commands of the README are the ones that .ci/run runs."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,8 +8,7 @@ The datasets are AFNI's own (``mean+orig.HEAD``): memori finds the view that AFN
 import sys
 
 from memori import Pipeline
-from memori.neuro import ShellStage
-from memori.neuro.command.stage import Stdout
+from memori.neuro import ShellStage, Stdout
 
 mean = ShellStage(
     "3dTstat -mean -prefix {mean} {bold}",

@@ -12,8 +12,7 @@ import sys
 import nibabel as nib
 
 from memori import Pipeline, Stage
-from memori.neuro import ShellStage
-from memori.neuro.command.stage import Stdout
+from memori.neuro import ShellStage, Stdout
 
 FSLMATHS = "fslmaths" if shutil.which("fslmaths") else "niimath"
 

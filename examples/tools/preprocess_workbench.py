@@ -6,8 +6,7 @@ python examples/tools/preprocess_workbench.py sub-01_task-rest_bold.nii.gz
 import sys
 
 from memori import Pipeline
-from memori.neuro import ShellStage
-from memori.neuro.command.stage import Stdout
+from memori.neuro import ShellStage, Stdout
 
 mean = ShellStage(
     "wb_command -volume-reduce {bold} MEAN {mean}",

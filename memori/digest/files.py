@@ -2,7 +2,8 @@
 
 A file is identified by `hash`, the SHA-256 of its bytes, and, for the formats that memori knows,
 by `content`, a digest of what the file means. Both are remembered while (size, mtime_ns, ctime_ns,
-inode, device) of the file and of its companions stay the same: in memory, and below a folder of
+inode, device) of the file and of its companions stay the same, and companions that were looked for
+in vain do not appear: in memory, and below a folder of
 the store, one small JSON file each, found by device, inode and name so that a moved project is
 not read again. Programs can set mtime, but not ctime: an edit that keeps size and mtime is still
 seen.
@@ -24,6 +25,7 @@ import os
 import stat
 import time
 
+from memori.digest.formats import possible_companions_of
 from memori.digest.streams import digests
 from memori.digest.values import encode, text_digest
 from memori.files import atomic_write, sealed, unsealed
@@ -50,13 +52,15 @@ class FileDigest:
         Digest of the meaning, for a known format.
     companions : tuple of str
         Names of the files beside it that belong to it (the .img of a .hdr).
+    absent : tuple of str
+        Names of files that would belong to it and are not there.
     stats : tuple
         Stat of the file and of each companion: size, mtime_ns, ctime_ns, inode, device.
     settled : bool
         Whether the stat can vouch for the content.
     """
 
-    __slots__ = ("companions", "content", "hash", "settled", "stats")
+    __slots__ = ("absent", "companions", "content", "hash", "settled", "stats")
 
     def __init__(
         self,
@@ -65,12 +69,14 @@ class FileDigest:
         companions: tuple[str, ...],
         stats: tuple[Stat, ...],
         settled: bool,
+        absent: tuple[str, ...] = (),
     ) -> None:
         self.hash = hash
         self.content = content
         self.companions = companions
         self.stats = stats
         self.settled = settled
+        self.absent = absent
 
     @property
     def identity(self) -> str:
@@ -162,6 +168,8 @@ def _holds(known: FileDigest, path: str, status: Stat) -> bool:
     if known.stats[0] != status:
         return False
     folder = os.path.dirname(path)
+    if any(is_file(os.path.join(folder, name)) for name in known.absent):
+        return False
     try:
         return all(
             stat_of(os.stat(os.path.join(folder, name))) == then
@@ -175,6 +183,7 @@ def _read(path: str, status: Stat) -> FileDigest:
     """Digest a file, again if it changed meanwhile; a file that never rests is never settled."""
     for _ in range(3):
         began = time.time_ns()
+        belonging = possible_companions_of(path)
         raw, content = digests(path)
         companions = () if content is None else content.companions
         stats = tuple(
@@ -186,7 +195,8 @@ def _read(path: str, status: Stat) -> FileDigest:
         status = now
     settled = now == status and all(_is_old(each, began) for each in (status, *stats))
     meaning = None if content is None else content.digest
-    return FileDigest(raw, meaning, companions, (status, *stats), settled)
+    absent = tuple(name for name in belonging if name not in companions)
+    return FileDigest(raw, meaning, companions, (status, *stats), settled, absent)
 
 
 def _is_old(status: Stat, began: int) -> bool:
@@ -226,6 +236,8 @@ def to_record(known: FileDigest) -> dict[str, object]:
         record["content"] = known.content
     if known.companions:
         record["companions"] = list(known.companions)
+    if known.absent:
+        record["absent"] = list(known.absent)
     if known.settled:
         record["stat"] = [list(each) for each in known.stats]
     return record
@@ -239,21 +251,18 @@ def from_record(record: dict[str, object]) -> FileDigest:
     KeyError, TypeError, ValueError
         If the record is not one.
     """
-    hash, content, companions, stats = (
-        record["hash"],
-        record.get("content"),
-        record.get("companions", []),
-        record.get("stat", []),
-    )
+    hash, content = record["hash"], record.get("content")
+    companions, absent, stats = (record.get(name, []) for name in ("companions", "absent", "stat"))
     if not (isinstance(hash, str) and isinstance(companions, list) and isinstance(stats, list)):
+        raise ValueError("not the record of a file")
+    if not isinstance(absent, list):
         raise ValueError("not the record of a file")
     if not (content is None or isinstance(content, str)):
         raise ValueError("not the record of a file")
     if stats and len(stats) != 1 + len(companions):
         raise ValueError("not the record of a file")
-    return FileDigest(
-        hash, content, tuple(companions), tuple(tuple(each) for each in stats), bool(stats)
-    )
+    found = tuple(tuple(each) for each in stats)
+    return FileDigest(hash, content, tuple(companions), found, bool(stats), tuple(absent))
 
 
 def is_file(path: str) -> bool:

@@ -12,7 +12,8 @@ was imported.
 
 Some formats keep one image in several files (.hdr and .img, HEAD and BRIK). Each of these names
 stands for all of them: the content covers its *companions*. If such files are not sound, their
-content is the bytes of all.
+content is the bytes of all. A companion that is not there yet (a header is often fetched before its
+data) is looked for again whenever the file is.
 
 Another package adds a format with an entry point in the group ``memori.formats``, named by the
 suffix, that loads a `Format`; it cannot replace the formats below nor claim a suffix in `PLAIN`.
@@ -44,7 +45,10 @@ if TYPE_CHECKING:
         family: str
 
         def companions(self, path: str) -> tuple[str, ...]:
-            """Return names, relative to the file's folder, of further files that belong to it."""
+            """Return names, relative to the file's folder, of further files that belong to it.
+
+            Also those that do not exist: a digest holds only while they do not.
+            """
             ...
 
         def describe(self, path: str, fields: FieldDigest) -> None:
@@ -189,7 +193,7 @@ def content_of(path: str) -> Content | None:
         fields = FieldDigest(known.family)
         try:
             known.describe(path, fields)
-            return Content(fields.hexdigest(), known.companions(path))
+            return Content(fields.hexdigest(), _existing(path, known.companions(path)))
         except Exception as error:  # whatever a hostile file brings about, its bytes remain
             if isinstance(error, OSError) and error.errno is not None:
                 raise
@@ -199,6 +203,11 @@ def content_of(path: str) -> Content | None:
 
 def companions_of(path: str) -> tuple[str, ...]:
     """Return names, relative to the file's folder, of further files that belong to it."""
+    return _existing(path, possible_companions_of(path))
+
+
+def possible_companions_of(path: str) -> tuple[str, ...]:
+    """Return names as `companions_of` does, also of files that do not exist."""
     for known in formats_of(path):
         try:
             if companions := known.companions(path):
@@ -207,6 +216,11 @@ def companions_of(path: str) -> tuple[str, ...]:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
     return ()
+
+
+def _existing(path: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    folder = os.path.dirname(path)
+    return tuple(name for name in names if os.path.isfile(os.path.join(folder, name)))
 
 
 def may_be_known(path: str) -> bool:

@@ -168,10 +168,10 @@ def copy_json(value: JSON) -> JSON:
 
 
 def strings(value: JSON, pointer: Pointer) -> Iterator[tuple[Pointer, str]]:
-    """Yield each string inside a JSON value (not the keys) with its pointer, in order."""
+    """Yield each string inside a value of lists, tuples and dicts with its pointer, in order."""
     if isinstance(value, str):
         yield pointer, value
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         for place, part in enumerate(value):
             if not isinstance(part, (int, float)):
                 yield from strings(part, (*pointer, place))

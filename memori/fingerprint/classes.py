@@ -113,6 +113,8 @@ def _fill_class(walk: Walk, node: Node) -> None:
     if "_member_map_" in space:
         _put_members(walk, owner, state)
         skipped |= {*space["_member_map_"]}
+    if "__base_traits__" in space:  # of traits: all that is declared
+        skipped |= {"__class_traits__"}  # the same, and each name that was ever asked for
     _put_namespace(walk, owner, skipped, state)
     if DOCS in walk.modes:
         walk.put(space.get("__doc__"), state)

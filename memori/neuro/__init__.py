@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from memori.neuro.bids.derivatives import Derivatives
     from memori.neuro.command.containers import Container
     from memori.neuro.command.errors import CommandError
+    from memori.neuro.command.fields import TemplateError
     from memori.neuro.command.outputs import Copy, Glob, Optional, Stdout
     from memori.neuro.command.stage import ShellStage
+    from memori.neuro.command.stdout_parsers import numbers, pairs, table
+    from memori.neuro.command.styx import StyxRunner
     from memori.neuro.data.arrays import load_array, save_array
     from memori.neuro.data.arrays_to_disk import arrays_to_disk
     from memori.neuro.data.cifti import save_cifti
@@ -23,13 +26,17 @@ if TYPE_CHECKING:
     from memori.neuro.data.images import save_image
     from memori.neuro.data.surfaces import save_labels, save_metric, save_surface
     from memori.neuro.data.tables import load_table, save_table
+    from memori.neuro.filenames import AmbiguousFileError, real_file
     from memori.neuro.nipype.as_node import as_interface, as_node
     from memori.neuro.nipype.caching import remember
-    from memori.neuro.nipype.stage import NipypeStage
+    from memori.neuro.nipype.interface_run import InterfaceError
+    from memori.neuro.nipype.stage import InterfaceInputError, NipypeStage
     from memori.neuro.nipype.workflow import remember_workflow
     from memori.neuro.nipype.workflow_stage import as_stage
+    from memori.neuro.tools.identity import ToolError
 
 __all__ = [
+    "AmbiguousFileError",
     "BIDSFile",
     "CommandError",
     "Container",
@@ -37,16 +44,24 @@ __all__ = [
     "Dataset",
     "Derivatives",
     "Glob",
+    "InterfaceError",
+    "InterfaceInputError",
     "NipypeStage",
     "Optional",
     "ShellStage",
     "Stdout",
+    "StyxRunner",
+    "TemplateError",
+    "ToolError",
     "arrays_to_disk",
     "as_interface",
     "as_node",
     "as_stage",
     "load_array",
     "load_table",
+    "numbers",
+    "pairs",
+    "real_file",
     "remember",
     "remember_workflow",
     "save_array",
@@ -57,9 +72,11 @@ __all__ = [
     "save_metric",
     "save_surface",
     "save_table",
+    "table",
 ]
 
 _WHERE = {
+    "AmbiguousFileError": "filenames",
     "BIDSFile": "bids.dataset",
     "CommandError": "command.errors",
     "Container": "command.containers",
@@ -67,16 +84,24 @@ _WHERE = {
     "Dataset": "bids.dataset",
     "Derivatives": "bids.derivatives",
     "Glob": "command.outputs",
+    "InterfaceError": "nipype.interface_run",
+    "InterfaceInputError": "nipype.stage",
     "NipypeStage": "nipype.stage",
     "Optional": "command.outputs",
     "ShellStage": "command.stage",
     "Stdout": "command.outputs",
+    "StyxRunner": "command.styx",
+    "TemplateError": "command.fields",
+    "ToolError": "tools.identity",
     "arrays_to_disk": "data.arrays_to_disk",
     "as_interface": "nipype.as_node",
     "as_node": "nipype.as_node",
     "as_stage": "nipype.workflow_stage",
     "load_array": "data.arrays",
     "load_table": "data.tables",
+    "numbers": "command.stdout_parsers",
+    "pairs": "command.stdout_parsers",
+    "real_file": "filenames",
     "remember": "nipype.caching",
     "remember_workflow": "nipype.workflow",
     "save_array": "data.arrays",
@@ -87,6 +112,7 @@ _WHERE = {
     "save_metric": "data.surfaces",
     "save_surface": "data.surfaces",
     "save_table": "data.tables",
+    "table": "command.stdout_parsers",
 }
 
 

@@ -7,8 +7,8 @@ Entry      the record of one run
 `layout` alone knows where things lie; docs/store.md describes the files.
 """
 
+from memori.layout import file_name, locks_of, memo_of, node_note
 from memori.store.entry import SCHEMA, Entry
-from memori.store.layout import file_name, locks_of, memo_of, node_note
 from memori.store.memory import Memory, memories_below
 from memori.store.store import Store
 

@@ -12,15 +12,15 @@ import os
 
 from memori.errors import warn
 from memori.files import atomic_write, make_folder
+from memori.layout import OLD_SHARD, SHARD
 from memori.store.entry import Entry, SchemaError
-from memori.store.layout import OLD_SHARD, SHARD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memori.key import Key
-    from memori.store.layout import Layout
+    from memori.layout import Layout
 
 _MOST_PARSED = 2048
 _LARGEST_PARSED = 16384
@@ -29,12 +29,13 @@ _MOST_RECENT = 4
 _NAME = 64  # bytes for the name of an entry's file in a file of names
 _parsed: dict[str, tuple[bytes, Entry]] = {}
 _told_of: set[str] = set()
+_old: dict[str, bool] = {}
 
 
 def exact(layout: Layout, key: Key) -> Entry | None:
     """Return the entry of exactly this key, if there is a sound one."""
     found = read(layout.entry(key))
-    if found is None:
+    if found is None and _has_old(layout):
         found = read(layout.old_entry(key))
     return found if found is not None and found.key == key.digest else None
 
@@ -48,12 +49,24 @@ def neighbours(layout: Layout, key: Key) -> Iterator[Entry]:
     paths[_MOST_NEIGHBOURS:] = []
     if key.files:
         paths += [each for each in names_in(layout, layout.recent(key)) if each not in paths]
-    old = os.path.dirname(layout.old_entry(key))
-    paths += newest_first([f"{old}/{each}" for each in listed(old)])[:_MOST_NEIGHBOURS]
+    if _has_old(layout):
+        old = os.path.dirname(layout.old_entry(key))
+        paths += newest_first([f"{old}/{each}" for each in listed(old)])[:_MOST_NEIGHBOURS]
     for each in paths:
         found = read(each)
         if found is not None:
             yield found
+
+
+def _has_old(layout: Layout) -> bool:
+    """Tell whether there are entries of schema 1; none are added."""
+    known = _old.get(layout.records)
+    if known is None:
+        if len(_old) >= _MOST_PARSED:
+            _old.clear()
+        known = any(OLD_SHARD.fullmatch(name) for name in listed(layout.records))
+        _old[layout.records] = known
+    return known
 
 
 def everything(layout: Layout) -> Iterator[str]:

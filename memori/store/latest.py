@@ -1,12 +1,14 @@
 """The latest run: a pointer for memori, and three files for people.
 
-The pointer names the entry of the latest run; `force_skip_stage` and explanations follow it. The
-three files (``NAME.inputs``, ``NAME.outputs``, ``NAME.stage``, JSON over many lines, files shown
-with their digests) are written when a run was executed, and where one is missing. A hit on an entry
-that they show writes nothing; one on another entry moves the pointer, and the three files follow:
-at once for the first hits of a process, for further ones when it ends.
+The pointer names the entry of the latest run, which `force_skip_stage` and explanations follow, and
+the one that the files show. The three files (``NAME.inputs``, ``NAME.outputs``, ``NAME.stage``,
+JSON over many lines, files shown with their digests) are written when a run was executed, and where
+one is missing. A hit on an entry that they show writes nothing; one on another entry moves the
+pointer, and the three files follow: at once for the first hits of a process, for further ones when
+it ends.
 
-Not promised: the three files for runs whose process was killed before it ended.
+Not promised: the three files for runs whose process was killed before it ended, and a whole one
+to who opened it before it was rewritten and reads it after.
 """
 
 from __future__ import annotations
@@ -15,17 +17,17 @@ import json
 import os
 
 from memori.digest.values import copy_json, put
-from memori.files import atomic_write, make_folder, remove_if_there
+from memori.files import remove_if_there
+from memori.layout import locks_of
 from memori.lock import lock
-from memori.store.entries import content_of, everything, names_in, newest_first, put_names, read
-from memori.store.layout import locks_of
+from memori.store.entries import everything, names_in, newest_first, put_names, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.artifacts import Artifact
     from memori.digest.values import JSON
+    from memori.layout import Layout
     from memori.store.entry import Entry
-    from memori.store.layout import Layout
 
     Stats = tuple[tuple[int, int, int], ...]
 
@@ -34,6 +36,7 @@ _AT_ONCE = 2  # hits of a process on other entries of one stage that are shown a
 _SHOWN_ELSEWHERE = ("inputs", "files", "outputs", "artifacts")
 _LOCK = 1 << 61  # above the numbers of keys
 _flat = json.JSONEncoder(check_circular=False).encode
+_quoted = json.encoder.encode_basestring_ascii
 _seen: dict[str, tuple[Stats, str]] = {}
 _followed: dict[str, int] = {}
 _behind: dict[str, tuple[int, Layout, Entry]] = {}
@@ -56,7 +59,7 @@ def follow(layout: Layout, entry: Entry) -> None:
     OSError
         If something cannot be written.
     """
-    if _views_show(layout, entry.key):
+    if _views_show(layout, entry):
         _behind.pop(layout.records, None)
         return
     followed = _followed.get(layout.records, 0)
@@ -67,7 +70,7 @@ def follow(layout: Layout, entry: Entry) -> None:
     waiting = _behind.get(layout.records)
     if waiting is not None and waiting[2].key == entry.key and waiting[0] == os.getpid():
         return
-    put_names(layout, layout.latest, [entry.path])
+    _point(layout, entry)
     if not _behind:
         import atexit
 
@@ -75,11 +78,16 @@ def follow(layout: Layout, entry: Entry) -> None:
     _behind[layout.records] = (os.getpid(), layout, entry)
 
 
+def _point(layout: Layout, entry: Entry) -> None:
+    """Name an entry as the latest one, and leave what the three files show."""
+    put_names(layout, layout.latest, [entry.path, *names_in(layout, layout.latest)[1:]])
+
+
 def catch_up() -> None:
     """Write the files for people that lag behind the pointer."""
     while _behind:
         _, (process, layout, entry) = _behind.popitem()
-        if process == os.getpid() and names_in(layout, layout.latest) == [entry.path]:
+        if process == os.getpid() and names_in(layout, layout.latest)[:1] == [entry.path]:
             try:
                 show(layout, entry)
             except OSError:
@@ -94,12 +102,12 @@ def show(layout: Layout, entry: Entry) -> None:
     OSError
         If something cannot be written; the entries are not touched.
     """
-    make_folder(layout.records)
     with lock(locks_of(layout.root), _LOCK + hash_of(layout.name), wait=False) as is_mine:
         # Another run that is just being shown is the latest as well.
         if is_mine is not False:
-            put_names(layout, layout.latest, [entry.path])
+            _point(layout, entry)
             _show(layout, entry)
+            put_names(layout, layout.latest, [entry.path, entry.path])
             _behind.pop(layout.records, None)
 
 
@@ -112,37 +120,76 @@ def hash_of(name: str) -> int:
 
 def _show(layout: Layout, entry: Entry) -> None:
     inputs, outputs, stage = layout.views
-    # The first vouches for the others, so it goes first and comes last.
-    for path in (stage, inputs, outputs):
-        remove_if_there(path)
-    atomic_write(inputs, _indented(with_files(entry.inputs, entry.files)))
-    atomic_write(outputs, _indented(with_files(entry.outputs, entry.artifacts)))
     record = {k: v for k, v in entry.record.items() if k not in _SHOWN_ELSEWHERE}
-    where = os.path.relpath(entry.path, layout.root)
-    atomic_write(stage, _indented({**record, "entry": where}))
+    where = entry.path[len(layout.root) + 1 :]
+    # The first vouches for the others, so it goes first and comes last.
+    with _rewriting(stage, _indented({**record, "entry": where})):
+        with _rewriting(inputs, _indented(with_files(entry.inputs, entry.files))):
+            pass
+        with _rewriting(outputs, _indented(with_files(entry.outputs, entry.artifacts))):
+            pass
     if entry.folder is not None:
         _link_latest(layout, os.path.basename(entry.folder))
 
 
-def _views_show(layout: Layout, key: str) -> bool:
-    """Tell whether the three files describe the run of this key."""
+class _rewriting:  # noqa: N801  a context manager, read as a word
+    """Take a file away inside a with block, and put it back with another content at its end.
+
+    Its inode is used again: a new one costs a hundred microseconds where a disk is old or full.
+    """
+
+    __slots__ = ("_content", "_partial", "_path")
+
+    def __init__(self, path: str, content: bytes) -> None:
+        self._path = path
+        self._content = content
+        folder, _, name = path.rpartition("/")
+        self._partial = f"{folder}/.{name[:100]}.{os.urandom(6).hex()}.partial"
+
+    def __enter__(self) -> None:
+        try:
+            os.rename(self._path, self._partial)
+        except FileNotFoundError:
+            pass
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._write()
+            os.rename(self._partial, self._path)
+        except BaseException:
+            remove_if_there(self._partial)
+            raise
+
+    def _write(self) -> None:
+        descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            if os.fstat(descriptor).st_nlink > 1:  # somebody keeps this content under another name
+                os.unlink(self._partial)
+                os.close(descriptor)
+                descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            view = memoryview(self._content)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.ftruncate(descriptor, len(self._content))
+        finally:
+            os.close(descriptor)
+
+
+def _views_show(layout: Layout, entry: Entry) -> bool:
+    """Tell whether the three files are there and describe the run of an entry."""
     try:
         stats: Stats = tuple(
             (found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, layout.views)
         )
     except OSError:
         return False
-    if _seen.get(layout.records) == (stats, key):
+    if _seen.get(layout.records) == (stats, entry.path):
         return True
-    try:
-        told = json.loads(content_of(layout.views[2]))
-    except (OSError, ValueError):
-        return False
-    if not isinstance(told, dict) or told.get("key") != key:
+    if names_in(layout, layout.latest) != [entry.path, entry.path]:
         return False
     if len(_seen) >= _MOST_SEEN:
         _seen.clear()
-    _seen[layout.records] = (stats, key)
+    _seen[layout.records] = (stats, entry.path)
     return True
 
 
@@ -177,8 +224,15 @@ def _indented(record: dict[str, JSON]) -> bytes:
 
 def _lines(value: JSON, margin: str) -> str:
     """Spread dicts over lines, and leave the rest to the encoder that is written in C."""
-    if not isinstance(value, dict) or not value:
+    kind = type(value)
+    if kind is str:
+        return _quoted(value)
+    if kind is int:
+        return repr(value)
+    if value is None:
+        return "null"
+    if kind is not dict or not value:
         return _flat(value)
     inner = margin + "  "
-    items = (f"{inner}{_flat(key)}: {_lines(part, inner)}" for key, part in value.items())
+    items = [f"{inner}{_quoted(key)}: {_lines(part, inner)}" for key, part in value.items()]
     return "{\n" + ",\n".join(items) + f"\n{margin}}}"

@@ -16,7 +16,7 @@ from memori.files import make_folder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.artifacts import Artifact
-    from memori.store.layout import Layout
+    from memori.layout import Layout
 
 _SLOTS = 4096
 _WIDTH = 33  # 32 hexadecimal digits and a line feed

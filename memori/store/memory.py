@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from memori.files import remove_if_there
+from memori.layout import HIDDEN, Layout, stages_of
 from memori.store import entries, folders
-from memori.store.layout import HIDDEN, Layout, stages_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

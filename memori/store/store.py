@@ -11,9 +11,9 @@ forced.
 
 from __future__ import annotations
 
+from memori.layout import Layout, file_name, locks_of, memo_of
 from memori.lock import lock
 from memori.store import entries, folders, latest, made
-from memori.store.layout import Layout, file_name, locks_of, memo_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +103,10 @@ class Store:
     def failed(self, folder: str) -> None:
         """Note that the run of a folder is over and left no entry."""
         folders.failed(self.layout, folder)
+
+    def released(self, folder: str) -> None:
+        """Note that the run of a folder returned and left no entry."""
+        folders.released(self.layout, folder)
 
     def replaced(self, folder: str) -> None:
         """Note that another entry took the place of the one of a folder."""

@@ -110,6 +110,62 @@ def test_the_memo_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert first.hash == again.hash
 
 
+DATA_BESIDE_A_HEADER = {
+    "x.hdr": (b"no NIfTI", "x.img"),
+    "packed.hdr": (b"no NIfTI", "packed.img.gz"),
+    "x.img": (bytes(8), "x.hdr"),
+    "x+orig.HEAD": (b"no AFNI", "x+orig.BRIK"),
+    "y+orig.HEAD": (b"no AFNI", "y+orig.BRIK.gz"),
+    "x.BRIK": (bytes(8), "x.HEAD"),
+    "x.func.gii": (
+        b'<?xml version="1.0"?><GIFTI Version="1.0" NumberOfDataArrays="1"><DataArray '
+        b'Encoding="ExternalFileBinary" ExternalFileName="x.dat"><Data/></DataArray></GIFTI>',
+        "x.dat",
+    ),
+    "x.mih": (b"mrtrix image\nfile: x.dat 0\n", "x.dat"),
+}
+
+
+@pytest.mark.parametrize("name", DATA_BESIDE_A_HEADER)
+@pytest.mark.parametrize("in_new_process", [False, True])
+def test_data_that_arrive_after_their_header_are_seen(
+    tmp_path: Path, name: str, in_new_process: bool
+) -> None:
+    """Data that are fetched after their header count as soon as they are there."""
+    raw, data = DATA_BESIDE_A_HEADER[name]
+    header, memo = tmp_path / name, str(tmp_path / "memo")
+    header.write_bytes(raw)
+    age(header)
+    seen = []
+    for values in (None, b"one", b"two", None, b"one"):
+        if values is None:
+            (tmp_path / data).unlink(missing_ok=True)
+        else:
+            (tmp_path / data).write_bytes(values)
+            age(tmp_path / data)
+        if in_new_process:
+            files._remembered.clear()
+        seen.append(file_digest(str(header), memo))
+        assert seen[-1].settled
+        assert seen[-1].identity == file_digest(str(header), memo).identity
+
+    assert 3 == len({each.identity for each in seen})
+    assert [each.identity for each in seen[:2]] == [each.identity for each in seen[3:]]
+    assert [(), (data,), (data,), (), (data,)] == [each.companions for each in seen]
+
+
+def test_an_old_header_without_data_is_read_once(tmp_path: Path) -> None:
+    """Looking for what could belong to a file does not mean to read the file again."""
+    header = tmp_path / "x.hdr"
+    header.write_text("no NIfTI")
+    age(header)
+    memo = str(tmp_path / "memo")
+    first = file_digest(str(header), memo)
+    assert first is file_digest(str(header), memo)
+    files._remembered.clear()  # as in a new process
+    assert ("x.img", "x.img.gz") == first.absent == file_digest(str(header), memo).absent
+
+
 def test_a_digest_survives_its_record(tmp_path: Path) -> None:
     """What is written to an entry is what is read from it."""
     file = tmp_path / "a.txt"

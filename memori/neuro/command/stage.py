@@ -66,11 +66,11 @@ class ShellStage(Stage):
     hash_output, stage_name, aliases, depends_on, code_version
         As for `memori.Stage`.
     timeout : float, optional
-        Seconds after which the command is ended and has failed.
+        Seconds after which the command is ended and has failed. Never counts.
     env : mapping of str to str, optional
         Environment variables for it; fields are filled as in a template. They count, by digest.
     retries : int, optional
-        How often it is tried again when it fails.
+        How often it is tried again when it fails. Never counts.
     threads : int, optional
         How many threads it may use: sets the usual variables and the tool's own option, or fills
         ``{threads}``. Never counts.
@@ -81,9 +81,10 @@ class ShellStage(Stage):
     uses : iterable of str, optional
         Other programs that the command calls; their identity counts too.
     allow_dash : iterable of str, optional
-        Inputs whose values may begin with ``-``.
+        Inputs whose values may begin with ``-``. Never counts.
     exit_codes : iterable of int, optional
-        Those that mean success.
+        Those that mean success. Unless it is 0 alone they count: a run that was accepted under one
+        rule is no hit under another.
     **static
         Values for inputs; they win over what a run is given.
 
@@ -148,7 +149,7 @@ class ShellStage(Stage):
 
     # What counts besides the template and the inputs
 
-    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+    def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
         """Return the tool, its environment, and the files that the command line names."""
         note_interrupts(
             inputs
@@ -157,6 +158,9 @@ class ShellStage(Stage):
         further = self.command.further_environment(inputs)
         environment = {**os.environ, **further} if further else os.environ
         found: dict[str, JSON] = {}
+        codes = sorted(set(self.command.options.exit_codes))
+        if codes != [0]:
+            found["exit codes"] = codes
         container = self.command.options.container
         if container is not None:
             found["container"] = container.identity(environment)

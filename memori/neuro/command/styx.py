@@ -5,9 +5,9 @@ ANTs, FreeSurfer, MRtrix3 and Workbench. One line makes memori run them all::
 
     import niwrap
     from niwrap import mrtrix
-    from memori.neuro.command.styx import Runner
+    from memori.neuro import StyxRunner
 
-    niwrap.set_global_runner(Runner("work"))
+    niwrap.set_global_runner(StyxRunner("work"))
     mask = mrtrix.mrthreshold("T1.nii.gz", "mask.nii.gz")
 
 The same command line on the same files is then not run again. A function returns paths before its
@@ -56,7 +56,7 @@ class Metadata(Protocol):
         """An image that has it."""
 
 
-class Runner:
+class StyxRunner:
     """Runs NiWrap's tools as stages.
 
     Parameters
@@ -82,7 +82,7 @@ class Runner:
         self._options = options
 
     def __repr__(self) -> str:
-        return f"Runner({self.hash_output!r})"
+        return f"StyxRunner({self.hash_output!r})"
 
     def start_execution(self, metadata: Metadata) -> Execution:
         """Begin a call of a tool."""

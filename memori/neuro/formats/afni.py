@@ -54,16 +54,15 @@ class _Dataset:
         """Return BRIK or BRIK.gz of a HEAD, HEAD of a BRIK."""
         stem = re.sub(r"\.(HEAD|BRIK|BRIK\.gz)$", "", path, flags=re.IGNORECASE)
         names = [stem + suffix for suffix in (".HEAD", ".BRIK", ".BRIK.gz")]
-        return tuple(
-            os.path.basename(name) for name in names if name != path and os.path.isfile(name)
-        )
+        return tuple(os.path.basename(name) for name in names if name != path)
 
     def describe(self, path: str, fields: FieldDigest) -> None:
         """Put attributes and voxels into `fields`."""
-        others = self.companions(path)
-        if len(others) != 1:
+        folder = os.path.dirname(path)
+        names = [os.path.join(folder, name) for name in self.companions(path)]
+        files = [path, *(name for name in names if os.path.isfile(name))]
+        if len(files) != 2:
             raise BrokenFileError("a HEAD needs one BRIK")
-        files = [path, os.path.join(os.path.dirname(path), others[0])]
         head, brik = files if path.lower().endswith(".head") else reversed(files)
         with Source(head) as source:
             attributes = list(_attributes(source.rest_below(_MOST_HEAD)))

@@ -225,7 +225,7 @@ class _Document:
     """The callbacks of `read_xml`: values go to `_Values`, all else to `Canonical`."""
 
     def __init__(self, folder: str, *, decode: bool) -> None:
-        self.files: dict[str, int] = {}  # bytes of each that no array has claimed yet
+        self.files: dict[str, int | None] = {}  # bytes of each that no array has claimed yet
         self.canonical = Canonical(_RULES)
         self._folder = folder
         self._decode = decode
@@ -234,6 +234,10 @@ class _Document:
         self._has_values = False
         self._root = True
 
+    def read(self, path: str) -> None:
+        with Source(path) as source:
+            read_xml(source.rest(), self.start, self.text, self.end)
+
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if self._root and name != "GIFTI":
             raise BrokenFileError(f"<{name}> is not <GIFTI>")
@@ -241,10 +245,12 @@ class _Document:
         if self._values:
             raise BrokenFileError("an element inside Data")
         if name == "DataArray":
+            if _ENCODINGS.get(attributes.get("Encoding", "")) == "ExternalFileBinary":
+                self.files.setdefault(attributes.get("ExternalFileName", ""), None)
             if self._packing:
                 raise BrokenFileError("a DataArray inside another")
             self._packing, self._has_values = _array(attributes), False
-            if self._packing.encoding == "ExternalFileBinary":
+            if self._packing.encoding == "ExternalFileBinary" and self._decode:
                 self._external(self._packing)
         self.canonical.start(name, attributes)
         if name == "Data":
@@ -276,8 +282,9 @@ class _Document:
         path = os.path.join(self._folder, packing.file)
         if not os.path.isfile(path):
             raise BrokenFileError(f"no external file {packing.file!r}")
-        left = self.files.get(packing.file, os.path.getsize(path)) - packing.length
-        if self._decode and left < 0:  # else many arrays could each read one large file
+        left = self.files[packing.file]
+        left = (os.path.getsize(path) if left is None else left) - packing.length
+        if left < 0:  # else many arrays could each read one large file
             raise BrokenFileError(f"{packing.file!r} is too small for its arrays")
         self.files[packing.file] = left
 
@@ -290,17 +297,18 @@ class _Gifti:
         with Source(path) as source:
             if not any(_mentions(source.rest())):
                 return ()
-        return tuple(self._read(path, decode=False).files)
+        document = _Document(os.path.dirname(path), decode=False)
+        try:
+            document.read(path)
+        except (ValueError, KeyError):
+            pass  # a reader that asks for less may read it
+        return tuple(filter(None, document.files))
 
     def describe(self, path: str, fields: FieldDigest) -> None:
         """Put the document, with its values decoded, into `fields`."""
-        fields.field("document", self._read(path, decode=True).canonical.hexdigest())
-
-    def _read(self, path: str, *, decode: bool) -> _Document:
-        document = _Document(os.path.dirname(path), decode=decode)
-        with Source(path) as source:
-            read_xml(source.rest(), document.start, document.text, document.end)
-        return document
+        document = _Document(os.path.dirname(path), decode=True)
+        document.read(path)
+        fields.field("document", document.canonical.hexdigest())
 
 
 GIFTI = _Gifti()

@@ -105,10 +105,7 @@ class _Image:
         with Source(path) as source:
             header = _read_mih(source)
         names = [os.fsdecode(_place(value)[0]) for value in header.all("file")]
-        folder = os.path.dirname(path)
-        return tuple(
-            name for name in dict.fromkeys(names) if os.path.isfile(os.path.join(folder, name))
-        )
+        return tuple(dict.fromkeys(names))
 
     def describe(self, path: str, fields: FieldDigest) -> None:
         """Put header and voxels into `fields`."""

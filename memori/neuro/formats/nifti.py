@@ -154,14 +154,14 @@ class _Nifti:
     family = "nifti 1"
 
     def companions(self, path: str) -> tuple[str, ...]:
-        """Return the other half of a pair; none for a single file."""
+        """Return the other half of a pair, gzipped or not; none for a single file."""
         stem, suffix, gz = _split(path)
         other = {".hdr": ".img", ".img": ".hdr"}.get(suffix.lower())
         if other is None:
             return ()
         other = other.upper() if suffix.isupper() else other
         names = [stem + other + gz, stem + other + ("" if gz else ".gz")]
-        return tuple(os.path.basename(name) for name in names if os.path.isfile(name))[:1]
+        return tuple(os.path.basename(name) for name in names)
 
     def describe(self, path: str, fields: FieldDigest) -> None:
         """Put header, extensions and voxels into `fields`."""
@@ -186,11 +186,12 @@ class _Nifti:
             _put_voxels(source, length, header, fields)
 
     def _pair(self, path: str) -> tuple[str, str]:
-        other = self.companions(path)
-        if not other:
-            raise BrokenFileError("half of a pair")
-        beside = os.path.join(os.path.dirname(path), other[0])
-        return (path, beside) if _split(path)[1].lower() == ".hdr" else (beside, path)
+        folder = os.path.dirname(path)
+        names = [os.path.join(folder, name) for name in self.companions(path)]
+        others = [name for name in names if os.path.isfile(name)]
+        if len(others) != 1:
+            raise BrokenFileError("a pair has two halves")
+        return (path, others[0]) if _split(path)[1].lower() == ".hdr" else (others[0], path)
 
 
 NIFTI = _Nifti()

@@ -198,7 +198,8 @@ def as_interface(stage: Stage | Pipeline, **inputs: Any) -> StageInterface:
     --------
     >>> def add(a, b=1):
     ...     return a + b
-    >>> as_interface(Stage(add), a=2).run().outputs.output
+    >>> from tempfile import mkdtemp
+    >>> as_interface(Stage(add), a=2).run(cwd=mkdtemp()).outputs.output
     3
     """
     if not isinstance(stage, (Stage, Pipeline)):

@@ -13,6 +13,7 @@ from typing import Any
 
 from nipype.interfaces.base import Bunch, Interface, InterfaceResult, traits
 
+from memori.neuro.nipype.engine_api import outputs_of_kind
 from memori.neuro.nipype.stage import NipypeStage
 from memori.neuro.nipype.traits import shaped
 
@@ -42,7 +43,7 @@ class RememberedInterface:
     def __call__(self, **inputs: Any) -> InterfaceResult:
         """Return what the interface's `run` returns, running it only if need be."""
         results = self.stage.run(**inputs)
-        outputs = self.stage.model._outputs()
+        outputs = outputs_of_kind(self.stage.model)
         for name, value in results.items():
             trait = outputs.trait(name)
             if trait is None or name not in outputs.copyable_trait_names():

@@ -21,9 +21,9 @@ from typing import Any
 
 from nipype.interfaces.base import CommandLine, Interface, Undefined, isdefined
 
+from memori.neuro.nipype.engine_api import ARGUMENT_KEPT_AS, RUN_STATE
+
 _MISSING = object()
-_RUN_STATE = frozenset({"inputs", "_results", "_out", "_environ", "_version", "_runtime"})
-_ELSEWHERE = {"command": "_cmd", "numinputs": "_numinputs"}
 
 
 class Recipe:
@@ -68,7 +68,8 @@ class Recipe:
         self.attributes = {
             name: _copied(value)
             for name, value in vars(interface).items()
-            if name not in _RUN_STATE and not _same(vars(fresh).get(name, _MISSING), value)
+            if name.lstrip("_") not in RUN_STATE
+            and not _same(vars(fresh).get(name, _MISSING), value)
         }
 
     def make(self, kind: type[Interface] | None = None) -> Interface:
@@ -100,7 +101,7 @@ def _changes_program(kind: type) -> bool:
     for owner in own:
         for value in vars(owner).values():
             code = getattr(getattr(value, "fget", value), "__code__", None)
-            if code is not None and "_cmd" in code.co_names:
+            if code is not None and ARGUMENT_KEPT_AS["command"] in code.co_names:
                 return True
     return getattr(kind, "cmd", None) is not CommandLine.cmd
 
@@ -143,7 +144,7 @@ def _constructor_arguments(interface: Interface) -> dict[str, Any]:
                 if isdefined(value):
                     found[name] = _plain(value)
                 continue
-            for place in (name, f"_{name}", _ELSEWHERE.get(name, name)):
+            for place in (name, f"_{name}", ARGUMENT_KEPT_AS.get(name, name)):
                 if place in state:
                     if _same(state[place], parameter.default):
                         break  # a class may not pass on what it does not know

@@ -15,22 +15,27 @@ Not promised: commands that a Python interface starts by itself.
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import time
+from functools import partial
 from typing import Any
 
 from nipype.interfaces.base import CommandLine, Interface, isdefined
-from nipype.interfaces.base.specs import get_filecopy_info
 from nipype.interfaces.io import DataSink
-from nipype.utils.filemanip import copyfile
 
 from memori.errors import MemoriError
 from memori.neuro.command.errors import ended
 from memori.neuro.nipype.cloning import Recipe
-from memori.neuro.nipype.traits import assign, outputs_of
+from memori.neuro.nipype.engine_api import (
+    copyfile,
+    get_filecopy_info,
+    own_environment,
+    program_of,
+    without_dependencies,
+)
+from memori.neuro.nipype.traits import assign, outputs_of, with_texts
 from memori.neuro.process.run import run_process
-from memori.neuro.tools import identity as tools
+from memori.neuro.tools.identity import require
 
 _kinds: dict[type, type] = {}
 
@@ -75,7 +80,7 @@ class InterfaceError(MemoriError):
 
 
 def _restore(kind: type[InterfaceError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
-    """Make an error again in the process that hears of it."""
+    """Return an error as it was in the process that raised it."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(facts)
     return error
@@ -87,7 +92,7 @@ class _Launched(CommandLine):  # type: ignore[misc]
     _memori_runtime: Any = None
 
     def _run_interface(self, runtime: Any, correct_return_codes: tuple[int, ...] = (0,)) -> Any:
-        self._ldd = False  # asks `ldd` at each run, for a record that is not kept
+        without_dependencies(self)
         self._memori_runtime = runtime
         if self.terminal_output.startswith("file"):  # the file is an output of the interface
             self._memori_runtime = super()._run_interface(runtime, correct_return_codes)
@@ -96,18 +101,12 @@ class _Launched(CommandLine):  # type: ignore[misc]
             runtime.cmdline = self.cmdline
         except Exception as error:
             raise RuntimeError("Error raised when interpolating the command line") from error
-        runtime.environ.update(self._get_environ())
+        runtime.environ.update(own_environment(self))
         runtime.success_codes = correct_return_codes
-        program = command_of(self)
-        runtime.command_path = tools.require(program, runtime.environ)
+        runtime.command_path = require(program_of(self), runtime.environ)
         runtime.dependencies = "<skipped>"
         _launch(runtime)
         return runtime
-
-
-def command_of(interface: Any) -> str:
-    """Return the program that an interface calls."""
-    return shlex.split(interface._cmd_prefix + interface.cmd)[0]
 
 
 def _launch(runtime: Any) -> None:
@@ -209,16 +208,16 @@ def _bring_files(interface: Interface, folder: str) -> None:
     for wish in get_filecopy_info(interface):
         value = interface.inputs.trait_get().get(wish["key"])
         if value:
-            setattr(interface.inputs, wish["key"], _brought(value, folder, wish["copy"]))
+            brought = with_texts(value, partial(_brought, folder=folder, copy=wish["copy"]))
+            setattr(interface.inputs, wish["key"], brought)
 
 
-def _brought(value: Any, folder: str, copy: bool) -> Any:
-    if isinstance(value, (list, tuple)):
-        return type(value)(_brought(part, folder, copy) for part in value)
-    if isinstance(value, str) and os.path.isfile(value):
-        target = os.path.join(folder, os.path.basename(value))
-        return copyfile(os.path.abspath(value), target, copy=copy, create_new=True)
-    return value
+def _brought(text: str, folder: str, copy: bool) -> str:
+    if not os.path.isfile(text):
+        return text
+    target = os.path.join(folder, os.path.basename(text))
+    brought: str = copyfile(os.path.abspath(text), target, copy=copy, create_new=True)
+    return brought
 
 
 def part_links(paths: Any) -> None:

@@ -27,18 +27,18 @@ from nipype.interfaces.base import Bunch, Interface, isdefined, traits
 
 from memori.artifacts import spelled_values
 from memori.digest.files import file_digest, is_file, stat_of
-from memori.digest.values import copy_json
+from memori.digest.values import copy_json, part_at, strings
 from memori.files import atomic_write
+from memori.layout import locks_of, node_note
 from memori.lock import lock
+from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE, outputs_of_kind
 from memori.neuro.nipype.trait_json import from_plain, to_plain
-from memori.store import Store, locks_of, node_note
+from memori.store import Store
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.store import Entry
 
-_OF_NIPYPE = ("_0x*.json", "result_*.pklz", "_inputs.pklz", "_node.pklz", ".proc-*", "provenance.*")
-_FOLDERS_OF_NIPYPE = ("_report", "_nipype", "mapflow")
 _RUNTIME = ".runtime.json"
 _OF_EVERY_RUN = (
     "duration",
@@ -190,24 +190,13 @@ def outputs_to_plain(
 
 def paths_in(inputs: Any) -> dict[str, list[str | int]]:
     """Return each absolute path among the inputs with the first place where it stands."""
-    found: list[tuple[str, list[str | int]]] = []
-
-    def walk(value: Any, at: list[str | int]) -> None:
-        if isinstance(value, str):
-            if value[:1] == "/" and os.path.lexists(value):
-                found.append((value, at))
-        elif isinstance(value, (list, tuple)):
-            for place, part in enumerate(value):
-                walk(part, [*at, place])
-        elif isinstance(value, dict):  # a DataSink's inputs
-            for key, part in value.items():
-                walk(part, [*at, key])
-
-    for name in inputs.copyable_trait_names():
-        value = getattr(inputs, name)
-        if isdefined(value):
-            walk(value, [name])
-    return dict(reversed(found))
+    values = {name: getattr(inputs, name) for name in inputs.copyable_trait_names()}
+    return {
+        text: list(place)
+        for name, value in reversed(values.items())
+        for place, text in reversed(list(strings(value, (name,))))
+        if text[:1] == os.sep and os.path.lexists(text)
+    }
 
 
 def references(value: JSON) -> Iterator[list[str | int]]:
@@ -229,10 +218,7 @@ def passed_on(outputs: Mapping[str, JSON], inputs: Any) -> list[str]:
 
 
 def _input_at(inputs: Any, place: list[str | int]) -> Any:
-    found: Any = getattr(inputs, str(place[0]))
-    for part in place[1:]:
-        found = found[part]
-    return found
+    return part_at(getattr(inputs, str(place[0])), tuple(place[1:]))
 
 
 def outputs_from_plain(
@@ -259,7 +245,7 @@ def outputs_from_plain(
             return folder.join(value["parts"])
         return _input_at(interface.inputs, value["at"])
 
-    outputs = interface._outputs()
+    outputs = outputs_of_kind(interface)
     if outputs is None:
         return None
     for name, value in values.items():
@@ -302,8 +288,8 @@ def files_of(folder: str) -> Iterator[str]:
     for above, folders, names in os.walk(folder):
         inside = os.path.relpath(above, folder)
         if inside == ".":
-            folders[:] = [name for name in folders if name not in _FOLDERS_OF_NIPYPE]
-            names = [n for n in names if not any(fnmatchcase(n, each) for each in _OF_NIPYPE)]
+            folders[:] = [name for name in folders if name not in FOLDERS_OF_NIPYPE]
+            names = [n for n in names if not any(fnmatchcase(n, each) for each in FILES_OF_NIPYPE)]
         for name in names + [n for n in folders if os.path.islink(os.path.join(above, n))]:
             if name != _RUNTIME:
                 yield os.path.normpath(os.path.join(inside, name))
@@ -332,7 +318,7 @@ def bring_folders(source: str, target: str) -> None:
     for above, folders, _ in os.walk(source):
         for name in folders:
             inside = os.path.relpath(os.path.join(above, name), source)
-            if inside.split(os.sep)[0] not in _FOLDERS_OF_NIPYPE:
+            if inside.split(os.sep)[0] not in FOLDERS_OF_NIPYPE:
                 os.makedirs(os.path.join(target, inside), exist_ok=True)
 
 

@@ -25,13 +25,20 @@ from concurrent.futures.process import BrokenProcessPool
 from traceback import format_exception
 from typing import Any
 
-import nipype.pipeline.plugins
 from nipype import logging as nipype_logging
 from nipype.pipeline.engine import MapNode
-from nipype.pipeline.engine.utils import topological_sort
-from nipype.pipeline.plugins.base import PluginBase, report_crash, report_nodes_not_run
-from nipype.utils.misc import str2bool
-from nipype.utils.profiler import get_system_total_memory_gb
+
+from memori.neuro.nipype.engine_api import (
+    PluginBase,
+    add_plugin,
+    get_system_total_memory_gb,
+    gpus_of,
+    memory_of,
+    report_crash,
+    report_nodes_not_run,
+    str2bool,
+    topological_sort,
+)
 
 logger = nipype_logging.getLogger("nipype.workflow")
 
@@ -90,7 +97,7 @@ class _Task:
 
     @property
     def gpus(self) -> int:
-        return self.node.n_procs if self.node.is_gpu_node() else 0
+        return gpus_of(self.node)
 
 
 class _Workers:
@@ -121,7 +128,7 @@ class _Workers:
     def check(self, node: Any) -> None:
         """Raise if a node asks for more than there is."""
         most = (self.processors, self.memory, self.gpus)
-        asked = (node.n_procs, node.mem_gb, node.n_procs if node.is_gpu_node() else 0)
+        asked = (node.n_procs, node.mem_gb, gpus_of(node))
         if self.strict and any(a > b for a, b in zip(asked, most, strict=True)):
             raise RuntimeError(
                 f"node {node.fullname} asks for {asked[0]} processors, {asked[1]} GB and "
@@ -141,7 +148,7 @@ class _Workers:
         gpus = sum(each.gpus for each in self.running.values())
         return (
             used + min(task.node.n_procs, self.processors) <= self.processors
-            and memory + min(task.node.mem_gb_runtime, self.memory) <= self.memory
+            and memory + min(memory_of(task.node), self.memory) <= self.memory
             and (not task.gpus or gpus + task.gpus <= self.gpus)
         )
 
@@ -348,4 +355,4 @@ class _Going:
             self._callback(node, status)
 
 
-nipype.pipeline.plugins.MemoriPlugin = MemoriPlugin
+add_plugin(MemoriPlugin)

@@ -1,9 +1,16 @@
 """A node of a Nipype workflow that asks memori before it runs.
 
-`RememberedNode` is put in front of a class of nodes (`memori.neuro.nipype.remembered`) and
-overrides what Nipype's plugins call: `is_cached` and `run`. On a miss the node runs as it always
-did, with all its outputs; then its result is kept, and only after that the outputs that nobody
-needs are removed as Nipype would have. On a hit the result is put where Nipype looks for it.
+`remember_node` changes a node's class (Node, JoinNode, MapNode, or a user's) to a subclass of the
+same name with `RememberedNode` before it, which overrides what Nipype's plugins call: `is_cached`
+and `run`. On a miss the node runs as it always did, with all its outputs; then its result is kept,
+and only after that the outputs that nobody needs are removed as Nipype would have. On a hit the
+result is put where Nipype looks for it. A node carries one plain dict, ``_memori``, so that it goes
+wherever nodes go: to worker processes, into crash files, through copies.
+
+A MapNode keeps no memory of its own: each of its elements does, and the results are collected anew.
+Nodes that always run (sinks, grabbers) run, unless they are asked to verify instead. What a sink
+wrote never shares its content with memori's copy (see
+`memori.neuro.nipype.interface_run.part_links`).
 
 Not promised: the memory of a node whose outputs are objects that cannot be written down. It runs
 each time, with a warning.
@@ -13,29 +20,34 @@ from __future__ import annotations
 
 import os
 import warnings
-from copy import deepcopy
 from typing import Any
 
-from nipype import config as nipype_config
 from nipype import logging as nipype_logging
 from nipype.interfaces.base import InterfaceResult
-from nipype.pipeline.engine import JoinNode
-from nipype.pipeline.engine.utils import (
-    clean_working_directory,
-    load_resultfile,
-    merge_dict,
-    save_hashfile,
-    save_resultfile,
-    write_node_report,
-)
-from nipype.utils.filemanip import emptydirs, savepkl
-from nipype.utils.misc import str2bool
+from nipype.pipeline.engine import MapNode
 
 from memori.decision import Decision, decide
-from memori.digest.values import encode
+from memori.digest.values import encode, text_digest
 from memori.errors import MemoriWarning, RecordError
 from memori.key import Key
+from memori.layout import memo_of
+from memori.neuro.nipype.engine_api import (
+    ElementHook,
+    LazyResult,
+    all_outputs_kept,
+    clean_working_directory,
+    complete_config,
+    emptydirs,
+    hash_inputs,
+    load_results,
+    result_file,
+    save_result,
+    save_run_files,
+    str2bool,
+    take_inputs,
+)
 from memori.neuro.nipype.interface_run import part_links
+from memori.neuro.nipype.kinds import before, reduced
 from memori.neuro.nipype.node_folder import (
     NodeStore,
     Place,
@@ -53,44 +65,24 @@ from memori.neuro.nipype.node_folder import (
     was_edited,
 )
 from memori.neuro.nipype.node_key import Identity
-from memori.neuro.nipype.trait_json import NotPlainError
+from memori.neuro.nipype.trait_json import NotPlainError, to_plain
 from memori.recorder import Recorder
 from memori.results import Results
-from memori.store import Entry, memo_of
+from memori.store import Entry
 
 logger = nipype_logging.getLogger("nipype.workflow")
 _NODE: Any = object  # each class of nodes with a memory derives from a class of Nipype's too
-
-
-class LazyResult(InterfaceResult):  # type: ignore[misc]
-    """A result that is read from its file when somebody looks at it."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_path" not in self.__dict__:
-            raise AttributeError(name)
-        found = load_resultfile(self.__dict__.pop("_path"))
-        self.__dict__.update(found.__dict__)
-        return getattr(found, name)
 
 
 class RememberedNode(_NODE):  # type: ignore[misc]
     """What a node with a memory does differently."""
 
     _memori: dict[str, Any]
-    _memori_kind: type
-    config: Any
-    _needed_outputs: list[str]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from memori.neuro.nipype.remembered import blank
-
         # Nobody reads the arguments of the plugin here, and a callback cannot be pickled.
         whole: Any = self.__getstate__()
-        state = {name: part for name, part in whole.items() if name != "use_plugin"}
-        return blank, (self._memori_kind,), state
+        return reduced(self, {name: part for name, part in whole.items() if name != "use_plugin"})
 
     # What Nipype asks of a node
 
@@ -98,7 +90,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         """Tell whether memori has the node's result, after putting it back in its folder."""
         if "running" in self._memori:
             return self._memori["running"], False
-        has_result = os.path.exists(self._result_file())
+        has_result = os.path.exists(result_file(self))
         if self._always_runs():
             return False, False
         try:
@@ -109,7 +101,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
 
     def hash_exists(self, updatehash: bool = False) -> Any:
         """Answer as Nipype does, with Nipype's hash."""
-        self._get_hashval()
+        hash_inputs(self)
         return super().hash_exists(updatehash)
 
     @property
@@ -120,13 +112,13 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         except Exception:
             if "failed" not in self._memori:
                 raise
-            return InterfaceResult(self._interface.__class__, None)
+            return InterfaceResult(type(self.interface), None)
 
     def run(self, updatehash: bool = False) -> Any:
         """Return the node's result, running it only if memori does not have it."""
         self._memori.pop("failed", None)
         try:
-            self._complete_config()
+            complete_config(self)
             if self._always_runs():
                 with self._place().lock():
                     return self._parted(super().run(updatehash=updatehash))
@@ -137,31 +129,22 @@ class RememberedNode(_NODE):  # type: ignore[misc]
 
     # How memori answers
 
-    def _complete_config(self) -> None:
-        if not self.config or "execution" not in self.config:
-            self.config = merge_dict(deepcopy(nipype_config._sections), self.config or {})
-
     def _always_runs(self) -> bool:
         if self.overwrite is not None:
             return False
-        return bool(self._interface.always_run) and not self._memori["verify"]
+        return bool(self.interface.always_run) and not self._memori["verify"]
 
     def _place(self) -> Place:
         return Place(self._memori["root"], self.output_dir())
 
-    def _result_file(self) -> str:
-        return os.path.join(self.output_dir(), f"result_{self.name}.pklz")
-
     def _wanted(self) -> list[str]:
         """Return the outputs that the workflow needs; empty for all."""
         removes = str2bool(self.config["execution"]["remove_unnecessary_outputs"])
-        return list(self._needed_outputs) if removes else []
+        return list(self.needed_outputs) if removes else []
 
     def _identity(self) -> Identity:
-        self._get_inputs()
-        if isinstance(self, JoinNode):
-            self._collate_join_field_inputs()
-        return Identity(self._interface, self._memori["root"])
+        take_inputs(self)
+        return Identity(self.interface, self._memori["root"])
 
     def _hit(self) -> Entry | None:
         """Return the entry of this node, once what it recorded lies in the node's folder."""
@@ -192,7 +175,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
                     with self._place().lock():
                         return self._run_and_keep(identity, key, store, updatehash)
         logger.info('[Node] "%s" found in memory.', self.fullname)
-        return LazyResult(self._result_file())
+        return LazyResult(result_file(self))
 
     # Running
 
@@ -203,18 +186,17 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         store: NodeStore,
         updatehash: bool,
     ) -> Any:
-        passed = paths_in(self._interface.inputs)
-        self._get_hashval()  # with the outputs that are needed: Nipype's own cache agrees with it
-        wanted, self._needed_outputs = self._needed_outputs, []  # memori keeps all outputs
-        adopts = updatehash and os.path.exists(self._result_file())
+        passed = paths_in(self.interface.inputs)
+        hash_inputs(self)  # with the outputs that are needed: Nipype's own cache agrees with it
+        adopts = updatehash and os.path.exists(result_file(self))
         self._memori["running"] = adopts
-        function = f"{type(self._interface).__module__}.{type(self._interface).__qualname__}"
+        function = f"{type(self.interface).__module__}.{type(self.interface).__qualname__}"
         subject = f"node {self.fullname}"
         with Recorder(subject, identity.name, function, key, store) as recorder:
             try:
-                result = self._load_results() if adopts else super().run()
+                with all_outputs_kept(self):
+                    result = load_results(self) if adopts else super().run()
             finally:
-                self._needed_outputs = wanted
                 del self._memori["running"]
             self._parted(result)
             entry = self._keep(recorder, identity, result, passed)
@@ -232,7 +214,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             bring_folders(folder, kept)
             bring(folder, kept, list(files_of(folder)))
             keep_runtime(result.runtime, kept, folder)
-            return recorder.finish(values, Results(values), identity.key)
+            return recorder.finish(values, Results(values), None, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
             warnings.warn(
                 f"node {self.fullname} ran and is not remembered: {error}",
@@ -246,26 +228,22 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         folder, wanted = self.output_dir(), self._wanted()
         if wanted and result.outputs is not None:
             result.outputs = clean_working_directory(
-                result.outputs, folder, self._interface.inputs, wanted, self.config
+                result.outputs, folder, self.interface.inputs, wanted, self.config
             )
-            self._save_result(result)
+            save_result(self, result)
         if entry is not None:
             paths = [os.path.join(folder, name) for name in files_of(folder)]
             at = {encode(place): path for path, place in passed.items()}
             used = [at[encode(place)] for place in references(entry.outputs)]
-            self._place().write(entry.key, wanted, [*paths, self._result_file()], used)
+            self._place().write(entry.key, wanted, [*paths, result_file(self)], used)
         return result
-
-    def _save_result(self, result: Any) -> None:
-        relative = str2bool(self.config["execution"]["use_relative_paths"])
-        save_resultfile(result, self.output_dir(), self.name, rebase=relative)
 
     def _parted(self, result: Any) -> Any:
         """Make what was written elsewhere its own, where it shares its content with an input."""
         if result is None or result.outputs is None:
             return result
         own = self.output_dir() + os.sep
-        sources = {_inode(path): path for path in paths_in(self._interface.inputs)}
+        sources = {_inode(path): path for path in paths_in(self.interface.inputs)}
         for path in paths_in(result.outputs):
             if not path.startswith(own) and sources.get(_inode(path), path) != path:
                 part_links(path)
@@ -281,7 +259,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         note = place.read()
         if note is not None and note["key"] == entry.key:
             changed = place.changed(note)
-            passed = passed_on(entry.outputs, self._interface.inputs)
+            passed = passed_on(entry.outputs, self.interface.inputs)
             if not changed and note["needed"] == wanted and note["passed"] == passed:
                 return True
             if was_edited(place, changed, kept, memo_of(root)):
@@ -289,8 +267,8 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         with place.lock():
             self._fill(entry, kept, wanted)
             paths = [os.path.join(place.folder, name) for name in files_of(place.folder)]
-            passed = passed_on(entry.outputs, self._interface.inputs)
-            place.write(entry.key, wanted, [*paths, self._result_file()], passed)
+            passed = passed_on(entry.outputs, self.interface.inputs)
+            place.write(entry.key, wanted, [*paths, result_file(self)], passed)
         return True
 
     def _fill(self, entry: Entry, kept: str, wanted: list[str]) -> None:
@@ -300,20 +278,16 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         bring_folders(kept, folder)
         bring(kept, folder, list(files_of(kept)))
         values = restored_outputs(entry, self._memori["root"])
-        outputs = outputs_from_plain(self._interface, values, kept, folder)
+        outputs = outputs_from_plain(self.interface, values, kept, folder)
         runtime = recall_runtime(kept, folder)
-        inputs = self._interface.inputs.get_traitsfree()
-        result = InterfaceResult(type(self._interface), runtime, inputs=inputs, outputs=outputs)
+        inputs = self.interface.inputs.get_traitsfree()
+        result = InterfaceResult(type(self.interface), runtime, inputs=inputs, outputs=outputs)
         if wanted and outputs is not None:
             result.outputs = clean_working_directory(
-                outputs, folder, self._interface.inputs, wanted, self.config
+                outputs, folder, self.interface.inputs, wanted, self.config
             )
-        self._save_result(result)
-        savepkl(os.path.join(folder, "_inputs.pklz"), inputs)
-        savepkl(os.path.join(folder, "_node.pklz"), self)
-        self._get_hashval()
-        save_hashfile(os.path.join(folder, f"_0x{self._hashvalue}.json"), self._hashed_inputs)
-        write_node_report(self, result=result, is_mapnode=False)
+        save_result(self, result)
+        save_run_files(self, result)
 
 
 def _inode(path: str) -> tuple[int, int] | None:
@@ -322,3 +296,83 @@ def _inode(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+class RememberedMapNode(RememberedNode, ElementHook):
+    """A MapNode, each of whose elements has a memory."""
+
+    def is_cached(self, rm_outdated: bool = False) -> tuple[bool, bool]:
+        """Tell whether all elements are remembered and were collected as they are."""
+        if "running" in self._memori:
+            return False, False
+        try:
+            collected = self._is_collected()
+        except Exception:  # the run will raise it, where it can be reported
+            collected = False
+        return collected, collected
+
+    def run(self, updatehash: bool = False) -> Any:
+        """Run what is not remembered of the elements, and collect the results."""
+        self._memori["updatehash"] = updatehash
+        self._memori.pop("failed", None)
+        try:
+            complete_config(self)
+            if not updatehash and self._is_collected():
+                return LazyResult(result_file(self))
+            with self._place().lock():
+                self._memori["running"] = False
+                try:
+                    result = super(RememberedNode, self).run()
+                finally:
+                    del self._memori["running"]
+                key = self._collection_key()
+                if key is not None:
+                    self._place().write(key, self._wanted(), [result_file(self)], [])
+                return result
+        except BaseException:
+            self._memori["failed"] = True
+            raise
+
+    def _is_collected(self) -> bool:
+        """Tell whether the result file was made of just these elements and inputs."""
+        note = self._place().read()
+        if note is None or self._place().changed(note) or note["needed"] != self._wanted():
+            return False
+        key = self._collection_key()
+        return key is not None and key == note["key"]
+
+    def _collection_key(self) -> str | None:
+        """Return a digest of the elements and the inputs; None if one is not remembered."""
+        take_inputs(self)
+        keys = []
+        for node in self.elements():
+            entry = None if node._always_runs() else node._hit()
+            if entry is None:
+                return None
+            keys.append(entry.key)
+        try:
+            values = to_plain([getattr(self.inputs, name) for name in self.iterfield], str)
+        except NotPlainError:
+            return None
+        return text_digest(encode([keys, values]))
+
+    def before_element(self, node: Any) -> None:
+        """Give each element the memory of the map."""
+        remember_node(node, self._memori)
+
+
+def remember_node(node: Any, options: dict[str, Any]) -> None:
+    """Give a node a memory.
+
+    Parameters
+    ----------
+    node : nipype Node
+        It becomes one of a subclass.
+    options : dict
+        ``root`` (the folder of the memory, absolute) and ``verify`` (whether nodes that always
+        run are verified instead).
+    """
+    if not isinstance(node, RememberedNode):
+        own = RememberedMapNode if isinstance(node, MapNode) else RememberedNode
+        node.__class__ = before(own, type(node))
+    node._memori = dict(options)

@@ -5,10 +5,10 @@ come back defined. Each run makes a fresh instance and runs it in the run's own 
 change to the caller's folder (`memori.neuro.nipype.interface_run`). A trait that was set on the
 interface is a default.
 
-What counts is the class, with the arguments of its constructor; the trait values, exactly; the
-content and the base name of each file, with the files that belong to it; the content of each folder
-that a Directory trait names; the program (`memori.neuro.nipype.what_counts`). What cannot change a
-result (`nohash` traits, threads, how output is shown) does not count.
+What counts is the class, with its attributes; the trait values, exactly; the content and the base
+name of each file, with the files that belong to it; the content of each folder that a Directory
+trait names; the program and the variables that are set for it (`memori.neuro.nipype.what_counts`).
+What cannot change a result (`nohash` traits, threads, how output is shown) does not count.
 
 An interface that always runs in a workflow (DataGrabber, SelectFiles) always runs here; a DataSink
 is a hit while all that it wrote is as it was.
@@ -25,41 +25,25 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from nipype.interfaces.base import CommandLine, Interface
+from nipype.interfaces.base import Interface
 from nipype.interfaces.io import DataSink
-from nipype.utils.functions import create_function_from_source
 
 from memori.current_run import workdir
 from memori.digest.values import NotJSONError, to_json, to_json_as
 from memori.errors import MemoriError, StageError
+from memori.layout import memo_of
 from memori.neuro.nipype.cloning import Recipe
+from memori.neuro.nipype.engine_api import check_inputs, outputs_of_kind
 from memori.neuro.nipype.interface_run import run_interface
-from memori.neuro.nipype.traits import (
-    THREADS,
-    as_folders,
-    assign,
-    names_output,
-    parameters,
-    uncounted,
-)
-from memori.neuro.nipype.what_counts import (
-    environment_of,
-    file_facts,
-    packages_of,
-    programs_of,
-    tool_facts,
-)
+from memori.neuro.nipype.traits import as_folders, assign, names_output, parameters, uncounted
+from memori.neuro.nipype.what_counts import code_of, environment_of, facts_of, programs_of
 from memori.neuro.process.own_cwd import run_in
-from memori.neuro.tools import identity as tools
+from memori.neuro.tools.identity import require
 from memori.results import Results
 from memori.stage import Stage
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
-
-SHOWN_ONLY = frozenset(
-    {"terminal_output", "write_cmdline", "resource_monitor", "ignore_exception", "ldd"}
-)
 
 
 class InterfaceInputError(MemoriError, ValueError):
@@ -78,25 +62,15 @@ class InterfaceCall:
     def __init__(self, interface: Interface) -> None:
         self.recipe = Recipe(interface)
         values = self.recipe.values
-        source = values.get("function_str")
-        function = None if source is None else compiled_function(interface)
-        self.__name__ = getattr(function, "__name__", None) or name_of(interface)
+        ignored = uncounted(interface) | {"function_str"}
+        not_json = {n: v for n, v in values.items() if n not in ignored and not _is_json(v)}
+        self.model = self.recipe.make()  # shows traits and the program; it never runs
+        assign(self.model, values, os.getcwd())
+        self._code = code_of(self.model, not_json)
+        self.__name__ = self._code.__name__
         self.__qualname__ = self.recipe.kind.__qualname__
         self.__module__ = self.recipe.kind.__module__
         self.__signature__ = parameters(interface, values)
-        ignored = uncounted(interface) | {"function_str"}
-        self._code = (
-            self.recipe.kind,
-            _counted(self.recipe.arguments, values),
-            _counted(self.recipe.attributes, values),
-            {
-                name: value
-                for name, value in values.items()
-                if name not in ignored and not _is_json(value)
-            },
-            function or source,
-            packages_of(interface),
-        )
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """Run a fresh instance and return the outputs that came back defined."""
@@ -108,34 +82,7 @@ class InterfaceCall:
 
     def __fingerprint__(self) -> tuple[object, ...]:
         """Return what counts as the code of this call."""
-        return self._code
-
-
-def compiled_function(interface: Interface) -> Any:
-    """Return the function of a `Function` interface, so that what it reaches can be followed."""
-    try:
-        return create_function_from_source(
-            interface.inputs.function_str, getattr(interface, "imports", None)
-        )
-    except Exception:  # an import that fails here and now: the text counts
-        return None
-
-
-def name_of(interface: Interface) -> str:
-    """Return what people call an interface."""
-    if type(interface) is CommandLine:
-        return os.path.basename(str(interface.cmd).split()[0])
-    return type(interface).__name__
-
-
-def _counted(state: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what can change a result, of a constructor's arguments or an instance's attributes."""
-    names = {name: name.lstrip("_") for name in state}
-    return {
-        name: value
-        for name, value in state.items()
-        if names[name] not in SHOWN_ONLY | THREADS and name not in values
-    }
+        return self._code.parts
 
 
 def _is_json(value: object) -> bool:
@@ -205,8 +152,7 @@ class NipypeStage(Stage):
             )
         call = InterfaceCall(interface)
         self.recipe = call.recipe
-        self.model = call.recipe.make()  # shows traits and the program; it never runs
-        assign(self.model, call.recipe.values, os.getcwd())
+        self.model = call.model
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         wants_to_run = interface.always_run and not isinstance(interface, DataSink)
         self.always_runs = bool(wants_to_run if always_run is None else always_run)
@@ -216,7 +162,7 @@ class NipypeStage(Stage):
             for name in interface.inputs.copyable_trait_names()
             if names_output(self.model, name)
         }
-        outputs = interface._outputs()
+        outputs = outputs_of_kind(interface)
         super().__init__(
             call,
             () if outputs is None else tuple(outputs.copyable_trait_names()),
@@ -253,13 +199,12 @@ class NipypeStage(Stage):
 
     # When it runs
 
-    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+    def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
         """Return the program, its environment, and the files that belong to the inputs."""
-        counted = {k: v for k, v in inputs.items() if k not in self.uncounted}
-        return {
-            **dict(tool_facts(self._at(inputs), inputs, self._uses)),
-            **dict(file_facts(self.model, counted, memo)),
-        }
+        left_out = self.uncounted - {"environ"}
+        counted = {name: value for name, value in inputs.items() if name not in left_out}
+        made = self._at(inputs)
+        return facts_of(made, counted, root=root, memo=memo_of(root), uses=self._uses)
 
     def _at(self, inputs: Mapping[str, JSON]) -> Interface:
         """Return an instance that calls the program of these inputs."""
@@ -277,13 +222,12 @@ class NipypeStage(Stage):
         made = self.recipe.make()
         try:
             assign(made, {**self.recipe.values, **inputs}, os.getcwd())
-            made._check_mandatory_inputs()
-            made._check_version_requirements(made.inputs)
+            check_inputs(made)
         except Exception as error:
             raise InterfaceInputError(f"{self.subject}: {error}") from error
         environment = environment_of(made, inputs)
         for program in programs_of(made, self._uses):
-            tools.require(program, environment)
+            require(program, environment)
 
     def named(self, value: object) -> dict[str, JSON]:
         """Keep the outputs that came back defined."""

@@ -14,13 +14,14 @@ import inspect
 import keyword
 import os
 from collections.abc import Callable, Iterator
+from pathlib import PurePath
 from typing import Any
 
-from nipype.interfaces.base import Interface, Undefined, isdefined, traits
-from nipype.interfaces.base.traits_extension import BasePath, Directory
+from nipype.interfaces.base import Bunch, Interface, Undefined, isdefined, traits
 from nipype.interfaces.io import DataSink
 
 from memori.digest.folder import Folder
+from memori.neuro.nipype.engine_api import BasePath, Directory, outputs_of_kind
 
 THREADS = frozenset(
     {"num_threads", "nthreads", "n_jobs", "n_procs", "num_jobs", "number_of_cpus", "nproc"}
@@ -78,7 +79,7 @@ def names_output(interface: Interface, name: str) -> bool:
         return name.startswith(("out_", "output_")) and trait.is_trait_type(Directory)
     if not trait.is_trait_type(BasePath):
         return False
-    outputs = interface._outputs()
+    outputs = outputs_of_kind(interface)
     declared = [] if outputs is None else outputs.copyable_trait_names()
     return name.startswith("out") or name in declared
 
@@ -86,7 +87,7 @@ def names_output(interface: Interface, name: str) -> bool:
 # From JSON to traits
 
 
-def assign(interface: Interface, values: dict[str, Any], origin: str) -> None:
+def assign(interface: Interface, values: dict[str, Any], origin: str, *, spec: Any = None) -> None:
     """Set traits, in the order given.
 
     Parameters
@@ -97,13 +98,15 @@ def assign(interface: Interface, values: dict[str, Any], origin: str) -> None:
         As JSON holds them, or as traits do.
     origin : str
         The folder that relative paths of inputs refer to.
+    spec : spec, optional
+        Where to set them; the inputs of a MapNode are other than those of its interface.
 
     Raises
     ------
     TraitError, OSError
         If a trait refuses its value, or one that excludes it is set.
     """
-    spec = interface.inputs
+    spec = interface.inputs if spec is None else spec
     for name, value in values.items():
         trait = spec.trait(name)
         if trait is None or name not in spec.copyable_trait_names():
@@ -176,7 +179,24 @@ def _choices(trait: Any) -> list[Any]:
     return [each for each in made if hasattr(each, "trait_type")]
 
 
-# Paths
+# Texts and paths inside values
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield each text inside a value of any kind, keys and paths among them."""
+    if isinstance(value, (str, PurePath)):
+        yield str(value)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for part in value:
+            yield from texts(part)
+    elif isinstance(value, (dict, Bunch)):
+        for item in value.items():
+            yield from texts(item)
+
+
+def with_texts(value: Any, change: Callable[[str], Any]) -> Any:
+    """Return a value of lists, tuples and dicts with `change` applied to each string in it."""
+    return with_paths(_ANY, value, lambda text, _: change(text))
 
 
 def with_paths(trait: Any, value: Any, change: Callable[[str, Any], Any]) -> Any:

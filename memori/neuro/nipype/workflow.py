@@ -16,9 +16,9 @@ from typing import Any
 from nipype.pipeline.engine import Node, Workflow
 
 from memori.neuro.nipype import plugin  # noqa: F401  so that run(plugin="Memori") finds it
-from memori.neuro.nipype.remembered import remember_node
-
-_kinds: dict[type, type] = {}
+from memori.neuro.nipype.engine_api import GraphHook, elements_of
+from memori.neuro.nipype.kinds import before, reduced
+from memori.neuro.nipype.remembered_node import remember_node
 
 
 def remember_workflow(
@@ -61,41 +61,23 @@ def remember_workflow(
 
 def _remember(element: Any, options: dict[str, Any]) -> None:
     if isinstance(element, Workflow):
-        element.__class__ = _remembered_workflow(type(element))
+        if not isinstance(element, RememberedWorkflow):
+            element.__class__ = before(RememberedWorkflow, type(element))
         element._memori = options
-        for inner in element._graph.nodes():
+        for inner in elements_of(element):
             _remember(inner, options)
     else:
         remember_node(element, options)
 
 
-def _remembered_workflow(kind: type) -> type:
-    if issubclass(kind, _Remembered):
-        return kind
-    if kind not in _kinds:
-        names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_memori_kind": kind}
-        _kinds[kind] = type(kind.__name__, (_Remembered, kind), names)
-    return _kinds[kind]
-
-
-def _blank(kind: type) -> Any:
-    """Begin to make a workflow again from its pickle."""
-    return object.__new__(_remembered_workflow(kind))
-
-
-_WORKFLOW: Any = object  # each class of workflows with a memory derives from one of Nipype's too
-
-
-class _Remembered(_WORKFLOW):  # type: ignore[misc]
+class RememberedWorkflow(GraphHook):
     """What a workflow with a memory does differently."""
 
     _memori: dict[str, Any]
-    _memori_kind: type
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _blank, (self._memori_kind,), self.__getstate__()
+        return reduced(self, self.__getstate__())
 
-    def _create_flat_graph(self) -> Any:
-        """Remember also what was added since."""
+    def before_graph(self) -> None:
+        """Remember also the nodes that were added since."""
         _remember(self, self._memori)
-        return super()._create_flat_graph()

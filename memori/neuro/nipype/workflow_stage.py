@@ -1,44 +1,57 @@
 """A whole Nipype workflow as one stage of a pipeline.
 
-``as_stage(wf, inputs={"t1w": "inputnode.in_file"}, outputs={"brain": "bet.out_file"})`` takes the
-inputs by the names of a pipeline and returns the outputs so. A run makes a copy of the workflow,
-runs it in the run's own folder, and reads the outputs. What counts is every node (its interface,
-its values, the contents of the files that they name, its program), how they are connected, and the
-inputs. With `remember_workflow` before, the nodes are remembered too: then a stage that has to run
-again runs only the nodes that changed.
+``as_stage(wf, inputs={"t1w": "inputnode.in_file"}, outputs={"brain": "outputnode.brain"})`` takes
+the inputs by the names of a pipeline and returns the outputs so. A run makes a copy of the
+workflow, runs it in the run's own folder, and reads the outputs. With `remember_workflow` before,
+the nodes are remembered too: then a stage that has to run again runs only the nodes that changed.
+
+What counts is every node as `memori.neuro.nipype.what_counts` has it, with its iterables; how they
+are connected, with the arguments of connect functions; and the inputs. Wherever one of these names
+a file, its content counts. Nodes that look for files (SelectFiles, DataGrabber) are asked at each
+decision what they find, and that counts; where only a run can tell what they are asked for, or a
+node always runs for a reason of its own, the stage always runs.
 
 A workflow is not taken apart into a `Pipeline`, whose edges carry values by name: iterables, maps,
 joins, connect functions and undefined outputs have no counterpart there and would be lost.
 
-Not promised: outputs of a workflow that says only while it runs which nodes there are.
+Not promised: outputs of a workflow that says only while it runs which nodes there are, and that
+what its sinks wrote is still there on a hit.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
 from nipype.interfaces.base import isdefined
+from nipype.interfaces.io import DataSink, ExportFile, JSONFileSink, MySQLSink, SQLiteSink, XNATSink
 from nipype.pipeline.engine import Node, Workflow
 
+from memori.artifacts import find_inputs
 from memori.current_run import workdir
-from memori.digest.files import file_digest, is_file
 from memori.errors import StageError
-from memori.neuro.nipype.cloning import defined_values
-from memori.neuro.nipype.node_key import code_of
-from memori.neuro.nipype.remembered import original_kind
-from memori.neuro.nipype.traits import uncounted
-from memori.neuro.nipype.what_counts import file_facts, tool_facts
+from memori.layout import memo_of
+from memori.neuro.nipype.engine_api import joins_unique
+from memori.neuro.nipype.kinds import original_kind
+from memori.neuro.nipype.traits import as_folders, assign, names_output
+from memori.neuro.nipype.what_counts import (
+    code_of,
+    counted_values,
+    facts_of,
+    files_named_in,
+    written,
+)
+from memori.neuro.nipype.workflow_layout import Field, Layout, iterables_of, iterated, own_values
 from memori.neuro.process.own_cwd import run_in
 from memori.stage import Stage
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
 
-Field = tuple[str, str]  # a node's name below the workflow, and a trait
+_SINKS = (DataSink, ExportFile, JSONFileSink, MySQLSink, SQLiteSink, XNATSink)
 
 
 class WorkflowCall:
@@ -78,6 +91,8 @@ class WorkflowCall:
         default = value if isdefined(value) else inspect.Parameter.empty
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
 
+    # Running
+
     def __call__(self, **inputs: Any) -> Any:
         """Run a copy of the workflow and return its outputs, in order."""
         folder = os.fspath(workdir())
@@ -87,109 +102,112 @@ class WorkflowCall:
         workflow = deepcopy(self.workflow)
         workflow.base_dir = folder
         for name, value in inputs.items():
-            node, trait = self.inputs[name]
-            setattr(workflow.get_node(node).inputs, trait, _absolute(value, origin))
+            place, trait = self.inputs[name]
+            node = workflow.get_node(place)
+            assign(node.interface, {trait: value}, origin, spec=node.inputs)
         plugin, arguments = self._run_with
+        layout = Layout(workflow)
         graph = workflow.run(plugin=plugin, plugin_args=arguments)
-        found = [self._output(graph, name) for name in self.outputs]
+        found = [self._output(name, graph, layout) for name in self.outputs]
         return found[0] if len(found) == 1 else tuple(found)
 
-    def _output(self, graph: Any, name: str) -> Any:
+    def _output(self, name: str, graph: Any, layout: Layout) -> Any:
         """Return an output; of a node with iterables a list, in the order of the iterables."""
-        node_name, trait = self.outputs[name]
-        full = f"{self.workflow.name}.{node_name}"
+        field, links = layout.origin(self.outputs[name])
+        full = f"{self.workflow.name}.{field[0]}"
         values = [
-            node.result.outputs.trait_get()[trait]
+            node.result.outputs.trait_get()[field[1]]
             if hasattr(node.result.outputs, "trait_get")
-            else node.result.outputs.dictcopy()[trait]
+            else node.result.outputs.dictcopy()[field[1]]
             for node in sorted(graph.nodes(), key=lambda each: each.index)
             if node.fullname == full
         ]
+        if not values:
+            values = layout.known(field, {}) or []  # an identity node passes its own value on
+        for link in links:
+            values = [link.passed(value) for value in values]
         if not values or not all(isdefined(value) for value in values):
             raise StageError(
-                f"workflow {self.workflow.name!r}: {node_name}.{trait}, for the output {name!r}, "
-                "is undefined after the run"
+                f"workflow {self.workflow.name!r}: {'.'.join(self.outputs[name])}, for the output "
+                f"{name!r}, is undefined after the run"
             )
         return values[0] if len(values) == 1 else values
 
     # What counts
 
-    def nodes(self) -> Iterator[tuple[str, Any]]:
-        """Yield each node with its name below the workflow, in the order of names."""
-        for name in sorted(self.workflow.list_node_names()):
-            yield name, self.workflow.get_node(name)
-
     def __fingerprint__(self) -> tuple[object, ...]:
         """Return what counts as the code of this call."""
-        filled = set(self.inputs.values())
+        layout = Layout(self.workflow)
         nodes = [
-            (
-                name,
-                original_kind(type(node)),
-                _settings(node),
-                _values(name, node, filled),
-                code_of(node.interface, {}).__fingerprint__(),
-            )
-            for name, node in self.nodes()
+            (name, original_kind(type(node)), _settings(node), code_of(node.interface, {}).parts)
+            for name, node in layout.nodes.items()
         ]
-        return nodes, sorted(_edges(self.workflow, ""), key=repr), self.inputs, self.outputs
+        links = [(field, link.source, link.function) for field, link in layout.links.items()]
+        return nodes, links, _values_of(layout)[1], self.inputs, self.outputs
 
-    def surroundings(self, memo: str | None) -> dict[str, JSON]:
-        """Return the files and programs of all nodes."""
-        filled = set(self.inputs.values())
+    def always_runs(self) -> bool:
+        """Tell whether a node may give something else although all that counts is the same."""
+        layout = Layout(self.workflow)
+        return any(
+            node.interface.always_run
+            and not isinstance(node.interface, _SINKS)
+            and type(getattr(node.interface, "stage", None)) is not Stage
+            and not layout.is_predictable(name)
+            for name, node in layout.nodes.items()
+        )
+
+    def surroundings(
+        self, inputs: Mapping[str, JSON], root: str, memo: str | None
+    ) -> dict[str, JSON]:
+        """Return the values, files and programs of all nodes, by node."""
+        layout = Layout(self.workflow)
+        given = {field: inputs[name] for name, field in self.inputs.items() if name in inputs}
+        counted, unwritten = _values_of(layout)
+        for node, trait in given:
+            counted.pop(f"{node}.{trait}", None)
         found: dict[str, JSON] = {}
-        for name, node in self.nodes():
-            values = _values(name, node, filled)
-            facts = [
-                *tool_facts(node.interface, {}, ()),
-                *file_facts(node.interface, values, memo),
-                *_files(values, memo),
-            ]
-            found.update({f"{name}: {what}": fact for what, fact in facts})
-        return found
-
-
-_SETTINGS = ("iterables", "itersource", "synchronize", "iterfield", "nested", "joinsource")
+        for name, node in layout.nodes.items():
+            values = {**own_values(node), **{t: v for (at, t), v in given.items() if at == name}}
+            facts = facts_of(node.interface, values, root=root, memo=memo)
+            found.update({f"{name}: {what}": fact for what, fact in facts.items()})
+            if layout.is_predictable(name):
+                finds = written({f"{name}: finds": list(layout.finds(name, given))})
+                counted.update(finds[0])
+        for place, value in unwritten.items():
+            found.update(files_named_in(place, value, memo))
+        values, files = find_inputs(counted, root, memo, by_name=True)
+        for file in files:
+            place = "".join(f"[{part!r}]" for part in file.pointer[1:])
+            found[f"content of {file.pointer[0]}{place}"] = file.identity
+        return {**found, **values}
 
 
 def _settings(node: Any) -> dict[str, Any]:
-    """Return what a node is told besides its inputs."""
-    more = {"joinfield": getattr(node, "joinfield", None), "unique": getattr(node, "_unique", None)}
-    return {**{name: getattr(node, name, None) for name in _SETTINGS}, **more}
+    """Return what a node is told besides its inputs and iterables."""
+    names = ("itersource", "synchronize", "iterfield", "nested", "joinsource", "joinfield")
+    return {**{name: getattr(node, name, None) for name in names}, "unique": joins_unique(node)}
 
 
-def _values(name: str, node: Any, filled: set[Field]) -> dict[str, Any]:
-    ignored = uncounted(node.interface)
-    values = {**defined_values(node.interface.inputs), **defined_values(node.inputs)}
-    return {k: v for k, v in values.items() if k not in ignored and (name, k) not in filled}
-
-
-def _edges(workflow: Any, above: str) -> Iterator[tuple[str, str, Any]]:
-    for source, target, told in workflow._graph.edges(data=True):
-        yield above + source.name, above + target.name, told["connect"]
-    for element in workflow._graph.nodes():
-        if isinstance(element, Workflow):
-            yield from _edges(element, f"{above}{element.name}.")
-
-
-def _files(values: Mapping[str, Any], memo: str | None) -> Iterator[tuple[str, JSON]]:
-    stack = list(values.items())
-    while stack:
-        name, value = stack.pop()
-        if isinstance(value, str) and is_file(value):
-            yield f"file {os.path.basename(value)} in {name}", file_digest(value, memo).identity
-        elif isinstance(value, (list, tuple)):
-            stack += [(name, part) for part in value]
-        elif isinstance(value, dict):
-            stack += [(name, part) for part in value.values()]
-
-
-def _absolute(value: Any, origin: str) -> Any:
-    if isinstance(value, list):
-        return [_absolute(part, origin) for part in value]
-    if isinstance(value, str) and value and os.path.exists(os.path.join(origin, value)):
-        return os.path.join(origin, value)
-    return value
+def _values_of(layout: Layout) -> tuple[dict[str, JSON], dict[str, Any]]:
+    """Return all values that a workflow holds, by place: as JSON, and those that are none."""
+    plain, unwritten = written(
+        {
+            f"arguments to {node}.{trait}": list(link.arguments)
+            for (node, trait), link in layout.links.items()
+            if link.arguments
+        }
+    )
+    for name, node in layout.nodes.items():
+        stage = getattr(node.interface, "stage", None)  # of a stage that stands as a node
+        more = written({"iterables": iterables_of(node), "static": getattr(stage, "args", {})})
+        parts = [("{}: {}", more)]
+        if not layout.is_predictable(name):  # else what it finds counts, in place of its inputs
+            parts.append(("{}.{}", counted_values(node.interface, own_values(node))))
+            parts.append(("{}.{}, each", counted_values(node.interface, iterated(node))))
+        for label, (as_json, as_code) in parts:
+            plain.update({label.format(name, what): value for what, value in as_json.items()})
+            unwritten.update({label.format(name, what): value for what, value in as_code.items()})
+    return plain, unwritten
 
 
 class WorkflowStage(Stage):
@@ -198,9 +216,24 @@ class WorkflowStage(Stage):
     files_count_by: Literal["path", "name"] = "name"
     function: WorkflowCall
 
-    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+    @property
+    def always_runs(self) -> bool:  # type: ignore[override]
+        """Whether one of its nodes always runs."""
+        return self.function.always_runs()
+
+    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
+        """Return what a run was given, with folders of Directory traits as `Folder`."""
+        bound = super().bind(args, kwargs)
+        for name, (place, trait) in self.function.inputs.items():
+            interface = self.function.workflow.get_node(place).interface
+            kind = interface.inputs.trait(trait)
+            if name in bound and kind is not None and not names_output(interface, trait):
+                bound[name] = as_folders(kind, bound[name])
+        return bound
+
+    def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
         """Return the files and programs of all nodes."""
-        return self.function.surroundings(memo)
+        return self.function.surroundings(inputs, root, memo_of(root))
 
 
 def as_stage(

@@ -583,6 +583,30 @@ def test_exit_codes_that_mean_success() -> None:
     assert "x" == ShellStage("sh -c 'echo x; exit 3'", exit_codes=[0, 3]).run()["output"]
 
 
+def test_what_was_accepted_under_another_rule_is_no_hit(caplog: pytest.LogCaptureFixture) -> None:
+    """A run that ended with code 3 is not taken for good once 3 means that it failed."""
+    loose = ShellStage("sh -c 'echo x; exit 3'", hash_output="work", exit_codes=[3, 0, 3])
+    loose.run()
+    again = ShellStage("sh -c 'echo x; exit 3'", hash_output="work", exit_codes=(0, 3))
+    again.run()
+    assert not again.state
+    strict = ShellStage("sh -c 'echo x; exit 3'", hash_output="work")
+    assert "exit codes" in str(strict.explain())
+    with pytest.raises(CommandError, match="exited with code 3"):
+        strict.run()
+    loose.run()
+    assert not loose.state
+
+
+@pytest.mark.parametrize("option", [{"timeout": 9}, {"retries": 2}, {"allow_dash": ["x"]}])
+def test_how_a_run_is_watched_does_not_count(option: dict[str, object]) -> None:
+    """What succeeded within a time, after retries or in spite of a dash, succeeded."""
+    ShellStage("echo {x}", hash_output="work").run("x")
+    other = ShellStage("echo {x}", hash_output="work", **option)
+    other.run("x")
+    assert not other.state
+
+
 def test_a_timeout_is_a_failure() -> None:
     """The command is ended and the error says so."""
     began = time.monotonic()

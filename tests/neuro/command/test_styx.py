@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from memori.neuro.command.errors import CommandError
-from memori.neuro.command.styx import Execution, Runner
+from memori.neuro.command.styx import Execution, StyxRunner
 from memori.neuro.tools import identity as tools
 
 niwrap = pytest.importorskip("niwrap", reason="niwrap is not installed: pip install niwrap")
@@ -23,7 +23,7 @@ afni, dcm2niix, fsl, mrtrix, workbench = (
 )
 
 
-class Counting(Runner):
+class Counting(StyxRunner):
     """A runner that remembers which tools were executed."""
 
     def __init__(self, *args: object, **options: object) -> None:
@@ -180,7 +180,7 @@ def test_a_failure_is_memoris(runner: Counting, image: str) -> None:
 
 def test_images_that_niwrap_names(tmp_path: Path) -> None:
     """An engine alone takes the image of each tool."""
-    runner = Runner(tmp_path, container="podman://")
+    runner = StyxRunner(tmp_path, container="podman://")
     container = runner.start_execution(fsl.BET_METADATA).stage.command.options.container
     assert container is not None
     assert fsl.BET_METADATA.container_image_tag == container.image

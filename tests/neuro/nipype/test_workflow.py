@@ -18,6 +18,8 @@ from nipype.interfaces import utility as niu
 from nipype.interfaces.base import CommandLine, isdefined
 from nipype.interfaces.io import DataSink
 from nipype.pipeline.engine import JoinNode, MapNode, Node, Workflow
+from nipype.scripts.crash_files import display_crash_file
+from nipype.utils.filemanip import loadcrash
 
 from memori.errors import MemoriWarning
 from memori.neuro import remember_workflow
@@ -591,6 +593,34 @@ def test_nodes_added_later_and_copies_are_remembered(tmp_path, log):
     assert {"write": 1} == log()
     assert type(clone.get_node("node")).__name__ == "Node"
     assert isinstance(clone.get_node("node"), Node)
+
+
+def fails_until(flag):
+    import os
+
+    if not os.path.exists(flag):
+        raise ValueError("not yet")
+    return "at last"
+
+
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc", "Memori"])
+def test_node_runs_again_from_its_crash_file(tmp_path, plugin):
+    """`nipypecli crash -r` runs a remembered node, whichever plugin left the crash file."""
+    node = Node(niu.Function(["flag"], ["said"], fails_until), "late")
+    node.inputs.flag = str(tmp_path / "flag")
+    workflow = Workflow("crashing", base_dir=str(tmp_path / "base"))
+    workflow.add_nodes([node])
+    crashes = {"crashdump_dir": str(tmp_path / "crash"), "crashfile_format": "pklz"}
+    workflow.config["execution"] = crashes
+    (tmp_path / "crash").mkdir()
+    with pytest.raises(RuntimeError, match="not yet"):
+        remember_workflow(workflow, tmp_path / "memory").run(plugin=plugin)
+    (tmp_path / "flag").touch()
+    (crash,) = (tmp_path / "crash").iterdir()
+
+    display_crash_file(str(crash), True, False, str(tmp_path / "again"))
+
+    assert "at last" == loadcrash(str(crash))["node"].run().outputs.said
 
 
 def test_only_workflows():

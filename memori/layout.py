@@ -29,9 +29,19 @@ from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from memori.key import Key
+    from typing import Protocol
+
+    class Key(Protocol):
+        """What the place of an entry depends on (`memori.key.Key`)."""
+
+        inputs_digest: str
+        contents_digest: str
+        digest: str
+
 
 HIDDEN = ".memori"
+_MOST_NAMES = 4096
+_file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
 OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
@@ -45,9 +55,15 @@ def file_name(name: str) -> str:
     >>> file_name("smooth"), file_name("<lambda>")
     ('smooth', 'lambda')
     """
+    known = _file_names.get(name)
+    if known is not None:
+        return known
     plain = re.sub(r"[^\w.+=@,-]+", "_", name).strip("_").lstrip(".") or "stage"
     if len(os.fsencode(plain)) > 100:
         plain = f"{plain[:20]}-{sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    if len(_file_names) >= _MOST_NAMES:
+        _file_names.clear()
+    _file_names[name] = plain
     return plain
 
 
@@ -64,6 +80,14 @@ def stages_of(root: str) -> str:
 def locks_of(root: str) -> str:
     """Return the file that stands for a root's locks."""
     return f"{root}/{HIDDEN}/locks"
+
+
+def is_run_folder(root: str, name: str) -> bool:
+    """Tell whether a path relative to a root is the own folder of a run, which memori made."""
+    above, stage, folder = "", *os.path.split(name)
+    if os.sep in stage:
+        above, stage = os.path.split(stage)
+    return os.path.isfile(Layout(os.path.join(root, above), stage).claim(folder))
 
 
 def node_note(root: str, folder: str) -> str:

@@ -1,0 +1,290 @@
+"""Every name of Nipype that memori uses and Nipype does not promise, with what it is taken to mean.
+
+Nipype promises its interfaces, nodes and workflows, and how to derive from an interface
+(`_run_interface`, `_list_outputs`, `_outputs`, ``input_spec``). A memory for nodes needs more: how
+a node gets its inputs, what its hash is, where its results lie. All of that stands here and nowhere
+else in memori. tests/neuro/nipype/test_engine_api.py says what each of these must do; it runs on
+the oldest Nipype that is admitted and on the newest.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import nipype.pipeline.plugins
+from nipype import config as nipype_config
+from nipype.interfaces.base import Bunch, CommandLine, Interface, InterfaceResult
+from nipype.interfaces.base.specs import get_filecopy_info
+from nipype.interfaces.base.traits_extension import BasePath, Directory
+from nipype.pipeline.engine import JoinNode, MapNode, Workflow
+from nipype.pipeline.engine.utils import (
+    clean_working_directory,
+    evaluate_connect_function,
+    load_resultfile,
+    merge_dict,
+    save_hashfile,
+    save_resultfile,
+    topological_sort,
+    write_node_report,
+)
+from nipype.pipeline.plugins.base import PluginBase, report_crash, report_nodes_not_run
+from nipype.utils.filemanip import copyfile, emptydirs, get_related_files, savepkl
+from nipype.utils.functions import create_function_from_source
+from nipype.utils.misc import str2bool
+from nipype.utils.profiler import get_system_total_memory_gb
+
+__all__ = [
+    "ARGUMENT_KEPT_AS",
+    "FILES_OF_NIPYPE",
+    "FOLDERS_OF_NIPYPE",
+    "RUN_STATE",
+    "BasePath",
+    "Directory",
+    "ElementHook",
+    "GraphHook",
+    "LazyResult",
+    "PluginBase",
+    "add_plugin",
+    "all_outputs_kept",
+    "check_inputs",
+    "clean_working_directory",
+    "complete_config",
+    "copyfile",
+    "create_function_from_source",
+    "edges_of",
+    "elements_of",
+    "emptydirs",
+    "evaluate_connect_function",
+    "found_by",
+    "get_filecopy_info",
+    "get_related_files",
+    "get_system_total_memory_gb",
+    "gpus_of",
+    "hash_inputs",
+    "joins_unique",
+    "load_results",
+    "memory_of",
+    "named_package",
+    "outputs_of_kind",
+    "own_environment",
+    "program_of",
+    "report_crash",
+    "report_nodes_not_run",
+    "result_file",
+    "save_result",
+    "save_resultfile",
+    "save_run_files",
+    "str2bool",
+    "take_inputs",
+    "topological_sort",
+    "without_dependencies",
+]
+
+# Interfaces
+
+RUN_STATE = frozenset({"inputs", "results", "out", "environ", "version", "runtime", "outputs"})
+"""Attributes of an interface, without leading underscores, that a run leaves or replaces."""
+
+ARGUMENT_KEPT_AS = {"command": "_cmd", "numinputs": "_numinputs"}
+"""Arguments of constructors that instances keep under another name."""
+
+
+def outputs_of_kind(interface: Interface) -> Any:
+    """Return an empty spec of an interface's outputs, or None."""
+    return interface._outputs()
+
+
+def program_of(interface: CommandLine) -> str:
+    """Return the program that an interface calls."""
+    return shlex.split(interface._cmd_prefix + interface.cmd)[0]
+
+
+def own_environment(interface: Interface) -> dict[str, str]:
+    """Return the variables that an interface sets for its command; empty if it runs none."""
+    told = interface._get_environ() if hasattr(interface, "_get_environ") else {}
+    return {str(name): str(value) for name, value in dict(told or {}).items()}
+
+
+def named_package(interface: Interface) -> str | None:
+    """Return the Python package that the interface of a library says it needs."""
+    name: str | None = getattr(interface, "_pkg", None)
+    return name
+
+
+def check_inputs(interface: Interface) -> None:
+    """Raise as a run would if inputs are missing, exclude others or need another version."""
+    interface._check_mandatory_inputs()
+    interface._check_version_requirements(interface.inputs)
+
+
+def found_by(interface: Interface) -> dict[str, Any]:
+    """Return what an interface that looks for files finds now (SelectFiles, DataGrabber)."""
+    interface._run_interface(Bunch())
+    found: dict[str, Any] = interface._list_outputs() or {}
+    return found
+
+
+def without_dependencies(interface: CommandLine) -> None:
+    """Ask no `ldd` at each run, for a record that is not kept."""
+    interface._ldd = False
+
+
+# Nodes
+
+FILES_OF_NIPYPE = (
+    "_0x*.json",
+    "result_*.pklz",
+    "_inputs.pklz",
+    "_node.pklz",
+    ".proc-*",
+    "provenance.*",
+)
+FOLDERS_OF_NIPYPE = ("_report", "_nipype", "mapflow")
+"""What Nipype writes into a node's folder beside what the interface writes."""
+
+
+def result_file(node: Any) -> str:
+    """Return where other nodes read the result of a node."""
+    return os.path.join(node.output_dir(), f"result_{node.name}.pklz")
+
+
+def complete_config(node: Any) -> None:
+    """Fill a node's settings up with those of Nipype, as its run does."""
+    own = node.config or {}
+    execution = own.get("execution", {})
+    if any(name not in execution for name in nipype_config._sections["execution"]):
+        node.config = merge_dict(deepcopy(nipype_config._sections), own)
+
+
+def take_inputs(node: Any) -> None:
+    """Read what earlier nodes made into the inputs of a node, as it does before it runs."""
+    node._get_inputs()
+    if isinstance(node, JoinNode):
+        node._collate_join_field_inputs()
+    if isinstance(node, MapNode):
+        node._check_iterfield()
+
+
+def hash_inputs(node: Any) -> None:
+    """Let a node compute Nipype's own hash, unless it has."""
+    node._get_hashval()
+
+
+@contextmanager
+def all_outputs_kept(node: Any) -> Iterator[None]:
+    """Let a node keep outputs that nobody needs, without another hash."""
+    needed, node._needed_outputs = node._needed_outputs, []
+    try:
+        yield
+    finally:
+        node._needed_outputs = needed
+
+
+def load_results(node: Any) -> InterfaceResult:
+    """Return the result that lies in a node's folder, read again from its files if need be."""
+    return node._load_results()
+
+
+def save_result(node: Any, result: InterfaceResult) -> None:
+    """Write a result where other nodes read it."""
+    relative = str2bool(node.config["execution"]["use_relative_paths"])
+    save_resultfile(result, node.output_dir(), node.name, rebase=relative)
+
+
+def save_run_files(node: Any, result: InterfaceResult) -> None:
+    """Write what a run leaves beside the result: inputs, node, hash and report."""
+    folder = node.output_dir()
+    savepkl(os.path.join(folder, "_inputs.pklz"), node.inputs.get_traitsfree())
+    savepkl(os.path.join(folder, "_node.pklz"), node)
+    hash_inputs(node)
+    save_hashfile(os.path.join(folder, f"_0x{node._hashvalue}.json"), node._hashed_inputs)
+    write_node_report(node, result=result, is_mapnode=False)
+
+
+class LazyResult(InterfaceResult):  # type: ignore[misc]
+    """A result that is read from its file when somebody looks at it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_path" not in self.__dict__:
+            raise AttributeError(name)
+        found = load_resultfile(self.__dict__.pop("_path"))
+        self.__dict__.update(found.__dict__)
+        return getattr(found, name)
+
+
+def memory_of(node: Any) -> float:
+    """Return the gigabytes that a node may need now, by its inputs where it can estimate."""
+    # only Nipype 1.11 and later estimate
+    return float(getattr(node, "mem_gb_runtime", None) or node.mem_gb)
+
+
+def gpus_of(node: Any) -> int:
+    """Return how many places on GPUs a node takes."""
+    # only Nipype 1.10 and later know nodes that need one
+    needs_one = getattr(node, "is_gpu_node", None)
+    return int(node.n_procs) if needs_one is not None and needs_one() else 0
+
+
+def joins_unique(node: Any) -> bool | None:
+    """Tell whether a JoinNode leaves out what comes twice; None for other nodes."""
+    unique: bool | None = getattr(node, "_unique", None)
+    return unique
+
+
+# Workflows
+
+
+def edges_of(workflow: Workflow) -> Iterator[tuple[Any, Any, list[tuple[Any, str]]]]:
+    """Yield each pair of connected elements (nodes, workflows) with what is passed."""
+    for source, target, told in workflow._graph.edges(data=True):
+        yield source, target, told["connect"]
+
+
+def elements_of(workflow: Workflow) -> list[Any]:
+    """Return the nodes and workflows of a workflow, without those inside the latter."""
+    return list(workflow._graph.nodes())
+
+
+def add_plugin(kind: type) -> None:
+    """Make ``run(plugin=...)`` find a class by its name."""
+    setattr(nipype.pipeline.plugins, kind.__name__, kind)
+
+
+# Where memori is put between a class of Nipype's and what that calls
+
+_BELOW: Any = object  # a class of Nipype's comes below each hook
+
+
+class GraphHook(_BELOW):  # type: ignore[misc]
+    """Between `Workflow` and a class that prepares it."""
+
+    def before_graph(self) -> None:
+        """Do what has to be done before the workflow's nodes are laid out to run."""
+
+    def _create_flat_graph(self) -> Any:
+        self.before_graph()
+        return super()._create_flat_graph()
+
+
+class ElementHook(_BELOW):  # type: ignore[misc]
+    """Between `MapNode` and a class that prepares its elements."""
+
+    def before_element(self, node: Any) -> None:
+        """Do what has to be done before an element of the map is looked at or run."""
+
+    def elements(self) -> list[Any]:
+        """Return the nodes that the map stands for."""
+        return [node for _, node in self._make_nodes()]
+
+    def _make_nodes(self, cwd: str | None = None) -> Iterator[tuple[int, Any]]:
+        for place, node in super()._make_nodes(cwd):
+            self.before_element(node)
+            yield place, node

@@ -1,0 +1,236 @@
+"""What counts of an interface is one thing: as a stage, as a node, inside a workflow."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from nipype.interfaces import utility as niu
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    Bunch,
+    CommandLine,
+    CommandLineInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    traits,
+)
+from nipype.pipeline.engine import Node, Workflow
+
+from memori.fingerprint import fingerprint
+from memori.neuro import NipypeStage, as_stage, remember_workflow
+from memori.neuro.nipype.what_counts import code_of
+
+
+class _Out(TraitedSpec):
+    out = File(exists=True)
+
+
+class Tool(CommandLine):
+    """A program that leaves out.txt."""
+
+    _cmd = "mytool"
+    input_spec = CommandLineInputSpec
+    output_spec = _Out
+
+    def _list_outputs(self):
+        return {"out": os.path.abspath("out.txt")}
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """Write the program that `Tool` calls."""
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+    def write(text):
+        path = tmp_path / "bin" / "mytool"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    return write
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """Count how often a program has noted in $RAN that it ran."""
+    path = tmp_path / "ran"
+    monkeypatch.setenv("RAN", str(path))
+    return lambda: len(path.read_text().split())
+
+
+def as_a_stage(interface, folder, output="out"):
+    """Run an interface as a NipypeStage."""
+    return NipypeStage(interface, folder / "stages").run()[output]
+
+
+def as_a_node(interface, folder, output="out"):
+    """Run an interface as a remembered node."""
+    node = remember_workflow(Node(interface, "n", base_dir=str(folder / "base")), folder / "nodes")
+    return getattr(node.run().outputs, output)
+
+
+def in_a_workflow(interface, folder, output="out"):
+    """Run an interface as the only node of a workflow that is a stage."""
+    workflow = Workflow("wf")
+    workflow.add_nodes([Node(interface, "n")])
+    return as_stage(workflow, {}, {"out": f"n.{output}"}, folder / "workflows").run()["out"]
+
+
+HOW = pytest.mark.parametrize("how", [as_a_stage, as_a_node, in_a_workflow])
+
+
+@HOW
+def test_variables_that_are_set_on_an_interface_count(tmp_path, tool, how, ran):
+    """Another value in `environ` is another run; going back to the first is a hit."""
+    tool("echo $SCALE >out.txt; echo ran >>$RAN")
+    found = [
+        Path(how(Tool(environ={"SCALE": value}), tmp_path)).read_text() for value in ("2", "3", "2")
+    ]
+
+    assert ["2\n", "3\n", "2\n"] == found
+    assert 2 == ran()
+
+
+@HOW
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "NSLOTS", "DISPLAY"])
+def test_variables_of_threads_and_session_do_not_count(tmp_path, tool, how, name, ran):
+    """How many threads a program is given, and on which screen it would draw, never count."""
+    tool("echo x >out.txt; echo ran >>$RAN")
+    for value in (":1", ":2"):
+        how(Tool(environ={name: value}), tmp_path)
+
+    assert 1 == ran()
+
+
+@HOW
+def test_file_that_a_variable_names_counts_by_content(tmp_path, tool, how, ran):
+    """An edited file behind a variable runs again; a project that moved as a whole does not."""
+    tool("cat $SETTINGS >out.txt; echo ran >>$RAN")
+    project = tmp_path / "project"
+    project.mkdir()
+    for text in ("one", "two"):
+        (project / "settings").write_text(text)
+        given = Tool(environ={"SETTINGS": f"{project / 'settings'}"})
+        assert text == Path(how(given, project)).read_text()
+    moved = project.rename(tmp_path / "moved")
+    given = Tool(environ={"SETTINGS": f"{moved / 'settings'}"})
+    assert "two" == Path(how(given, moved)).read_text()
+    assert 2 == ran()
+
+
+class _Printed(TraitedSpec):
+    out = traits.Str()
+
+
+class Printing(Tool):
+    """Returns what the program prints."""
+
+    output_spec = _Printed
+
+    def aggregate_outputs(self, runtime=None, needed_outputs=None):
+        return _Printed(out=runtime.stdout)
+
+
+def test_output_that_is_kept_from_an_interface_counts(tmp_path, tool, ran):
+    """An interface that reads its results from what is printed has none where it is not told."""
+    tool("echo printed; echo ran >>$RAN")
+    found = [
+        as_a_node(Printing(terminal_output=terminal), tmp_path)
+        for terminal in ("stream", "allatonce", "none")
+    ]
+
+    assert ["printed", "printed", ""] == found
+    assert 2 == ran()
+
+
+class _In(BaseInterfaceInputSpec):
+    what = traits.Any()
+
+
+class _Text(TraitedSpec):
+    out = traits.Str()
+
+
+class Atlas(SimpleInterface):
+    """Reads a file that it was made with, and one inside an object."""
+
+    input_spec = _In
+    output_spec = _Text
+
+    def __init__(self, atlas, **inputs):
+        super().__init__(**inputs)
+        self._atlas = atlas
+
+    def _run_interface(self, runtime):
+        paths = [self._atlas, getattr(self.inputs.what, "path", None)]
+        self._results["out"] = "".join(Path(path).read_text() for path in paths if path)
+        return runtime
+
+
+@HOW
+def test_file_that_an_attribute_names_counts(tmp_path, how):
+    """A file that an interface was made with counts by its content."""
+    atlas = tmp_path / "atlas.txt"
+    found = []
+    for text in ("one", "two", "two"):
+        atlas.write_text(text)
+        found.append(how(Atlas(str(atlas)), tmp_path))
+
+    assert ["one", "two", "two"] == found
+
+
+@pytest.mark.parametrize("how", [as_a_node, in_a_workflow])
+def test_file_inside_an_object_counts(tmp_path, how):
+    """A file counts by its content also where a Bunch names it (as those of SpecifyModel)."""
+    path = tmp_path / "regressors.txt"
+    found = []
+    for text in ("one", "two"):
+        path.write_text(text)
+        found.append(how(Atlas("", what=Bunch(path=str(path))), tmp_path))
+
+    assert ["one", "two"] == found
+
+
+@HOW
+def test_what_a_function_imports_counts(tmp_path, how, monkeypatch):
+    """A Function whose `imports` name code of the user's runs again after that was edited."""
+    monkeypatch.syspath_prepend(tmp_path / "code")
+    (tmp_path / "code").mkdir()
+    module = tmp_path / "code" / "own_library_of_mine.py"
+    source, imports = "def f(x):\n    return add(x)\n", ["from own_library_of_mine import add"]
+    found = []
+    for number, added in enumerate((1, 10)):
+        module.write_text(f"def add(x):\n    return x + {added}\n")
+        os.utime(module, (number, number))
+        importlib.invalidate_caches()
+        sys.modules.pop("own_library_of_mine", None)
+        function = niu.Function(["x"], ["y"], function=source, imports=imports)
+        function.inputs.x = 1
+        found.append(how(function, tmp_path, "y"))
+
+    assert [2, 11] == found
+
+
+def test_a_class_is_the_same_whatever_its_instances_were_asked():
+    """Traits note each name that was ever asked of an instance in its class; that is no edit."""
+
+    def of(interface):
+        found = fingerprint(code_of(interface, {}))
+        return found.canonical()
+
+    before = of(Atlas("x"))
+    assert not hasattr(Atlas("x").inputs, "num_threads")
+    assert "num_threads" in _In.__class_traits__
+
+    assert before == of(Atlas("x"))
+    _In.add_class_trait("added", traits.Int(3))
+    try:
+        assert before != of(Atlas("x"))
+    finally:
+        for kind in (_In.__base_traits__, _In.__class_traits__):
+            del kind["added"]
