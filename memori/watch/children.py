@@ -197,7 +197,7 @@ def _listing_told(run: Observed, folder: str) -> dict[str, Any]:
 _TELLERS: dict[str, Any] = {
     "touched": _touch_told,
     "folders": _listing_told,
-    "imported": lambda run, path: {"look": _look_told(run.imported[path])},
+    "imported": lambda run, path: {"look": _look_told(run.imported[path].look)},
     "globs": lambda run, pattern: {},
     "made": lambda run, path: {},
     "network": lambda run, host: {},
@@ -232,7 +232,7 @@ def _learn_listing(run: Observed, line: dict[str, Any]) -> None:
 
 
 def _learn_import(run: Observed, line: dict[str, Any]) -> None:
-    run.imported.setdefault(line["what"], _look_learned(line["look"]) or None)
+    run.imported.setdefault(line["what"], Touch("read", _look_learned(line["look"])))
 
 
 _LEARNERS: dict[str, Any] = {

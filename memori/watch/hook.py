@@ -74,6 +74,7 @@ class watching:  # noqa: N801  a context manager, read as a word
         if outer is not None and not outer.live:
             outer = None
         self._seen = Observed(children.new_name(), outer, self._memo)
+        self._seen.base = sys._getframe(1).f_code
         self._token: Token[Observed | None] = current.set(self._seen)
         _folder.clear()
         live.append(self._seen)
@@ -169,7 +170,7 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
         if path.endswith(_SOURCES):
             reader = reader_of_source(_caller())
             if reader == "import":
-                run.imports(path)
+                run.imports(path, _stack())
             if reader:
                 return
         run.reads(path, None if run.glances else _stack())
@@ -225,7 +226,7 @@ def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:
 
 def _imported(run: Observed, args: tuple[object, ...]) -> None:
     if type(args[1]) is str:  # a compiled one; for others the import system opens a file
-        run.imports(args[1])
+        run.imports(args[1], _stack())
 
 
 def _connected(run: Observed, args: tuple[object, ...]) -> None:

@@ -11,8 +11,6 @@ import sys
 from hashlib import sha256
 
 from memori.digest.files import file_digest
-from memori.fingerprint.distributions import module_origin
-from memori.watch.installed import installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +54,9 @@ def _text_digest(path: str) -> str | None:
 
 def user_modules(paths: Iterable[str]) -> dict[str, str]:
     """Return those of some modules' files that are the user's, with the modules' names."""
+    from memori.fingerprint.distributions import module_origin
+    from memori.watch.installed import installed
+
     paths = set(paths)
     names: dict[str, str] = {}
     for name, module in list(sys.modules.items()):

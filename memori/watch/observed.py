@@ -64,8 +64,10 @@ class Observed:
         By path: each folder that was listed.
     globs : dict of str to None
         The patterns that were asked for, absolute.
-    imported : dict of str to os.stat_result or None
-        By path: each module's file that the import system read, with its stat right before.
+    imported : dict of str to Touch
+        By path: each module's file that the import system read.
+    base : code or None
+        The code that started watching.
     made : set of str
         The folders that it made.
     network : set of str
@@ -90,13 +92,14 @@ class Observed:
         self.touched: dict[str, Touch] = {}
         self.folders: dict[str, Listing] = {}
         self.globs: dict[str, None] = {}
-        self.imported: dict[str, os.stat_result | None] = {}
+        self.imported: dict[str, Touch] = {}
         self.made: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
         self.network: set[str] = set()
         self.unwatched: list[tuple[str, ...]] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None
+        self.base: CodeType | None = None
         self.glances = False
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
@@ -261,11 +264,11 @@ class Observed:
         if self.tell is not None:
             self.tell("network", host)
 
-    def imports(self, path: str) -> None:
+    def imports(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that the import system is about to read a module's file, source or compiled."""
         path = source_of(path)
         if path not in self.imported:
-            self.imported[path] = look_at(path)
+            self.imported[path] = Touch("read", look_at(path), stack)
             if self.tell is not None:
                 self.tell("imported", path)
 

@@ -233,13 +233,13 @@ class Sieve:
         return {name for name, look in looks.items() if look is not None and self._is_new(look)}
 
     def _modules(self, facts: Facts) -> None:
-        imported = {plain_path(path): look for path, look in self._seen.imported.items()}
+        imported = {plain_path(path): touch.look for path, touch in self._seen.imported.items()}
         left_out = {path for path in imported if path.startswith(self._own)} | self._counted
         for path, name in user_modules(imported.keys() - left_out).items():
             if name in self._followed or self._left_out.ignores(path):
                 continue
             then, now = imported[path], look_at(path)
-            if then is None:
+            if not then:
                 continue  # a compiled file without a source beside it counts as it is
             if now is None or stat_of(now) != stat_of(then):
                 facts.unvouched.append(path)
