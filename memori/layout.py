@@ -17,6 +17,7 @@
     .memori/locks                             the locks of runs that go on (`memori.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
+    .memori/derivatives/                      below a folder of BIDS derivatives: what was written
 
 No other module knows a path inside ``.memori``.
 """
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
+_MOST_NAMES = 4096
+_file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
 OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
@@ -55,9 +58,15 @@ def file_name(name: str) -> str:
     >>> file_name("smooth"), file_name("<lambda>")
     ('smooth', 'lambda')
     """
+    known = _file_names.get(name)
+    if known is not None:
+        return known
     plain = re.sub(r"[^\w.+=@,-]+", "_", name).strip("_").lstrip(".") or "stage"
     if len(os.fsencode(plain)) > 100:
         plain = f"{plain[:20]}-{sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    if len(_file_names) >= _MOST_NAMES:
+        _file_names.clear()
+    _file_names[name] = plain
     return plain
 
 
@@ -87,6 +96,11 @@ def is_run_folder(root: str, name: str) -> bool:
 def node_note(root: str, folder: str) -> str:
     """Return the file that notes what lies in the folder of a Nipype node."""
     return f"{root}/{HIDDEN}/nodes/{sha256(os.fsencode(folder)).hexdigest()[:32]}.json"
+
+
+def derivative_record(root: str, name: str) -> str:
+    """Return the file that records what memori wrote as a derivative of this name."""
+    return f"{root}/{HIDDEN}/derivatives/{name}.json"
 
 
 class Layout:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from memori.digest.values import JSON
 
+_MOST_KNOWN = 4096
+_known: dict[tuple[str, str], str] = {}
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
@@ -62,12 +64,12 @@ class Place:
             If a field is filled with what cannot name one folder.
         """
         if "{" not in self.text and "}" not in self.text:
-            return os.path.abspath(self.text)
+            return _absolute(self.text)
 
         def value_of(match: re.Match[str]) -> str:
             return match[0][0] if match[1] is None else self._plain(match[1], inputs)
 
-        return os.path.abspath(_FIELD.sub(value_of, self.text))
+        return _absolute(_FIELD.sub(value_of, self.text))
 
     def _plain(self, field: str, inputs: Mapping[str, JSON]) -> str:
         value = inputs.get(field)
@@ -79,3 +81,14 @@ class Place:
                 f"with {value!r}; it must be a text or number that can name one folder"
             )
         return text
+
+
+def _absolute(text: str) -> str:
+    """Return `os.path.abspath`, as found before where it was: each hit asks for it."""
+    place = (os.getcwd(), text)
+    found = _known.get(place)
+    if found is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        found = _known[place] = os.path.abspath(text)
+    return found

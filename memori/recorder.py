@@ -73,6 +73,8 @@ class Recorder:
         self._forced = forced
         self._folder: str | None = None
         self._is_over = False
+        self._has_returned = False
+        self._process = os.getpid()
         self._record: dict[str, JSON] = {
             "memori": __version__,
             "schema": SCHEMA,
@@ -92,11 +94,13 @@ class Recorder:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self._folder is not None and not self._is_over:
-            try:
-                self._store.failed(self._folder)
-            except OSError:
-                pass  # a full disk: the next run sees it when this process is gone
+        if self._folder is None or self._is_over or os.getpid() != self._process:
+            return
+        note = self._store.released if self._has_returned else self._store.failed
+        try:
+            note(self._folder)
+        except OSError:
+            pass  # a full disk: the next run sees it when this process is gone
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""
@@ -135,6 +139,7 @@ class Recorder:
             If something cannot be read or written.
         """
         seconds = time.time() - self._began
+        self._has_returned = True
         try:
             artifacts = self._outputs(values)
             after = look_again() if self._before.may_name_files else self._before

@@ -2,12 +2,13 @@
 
 A folder is claimed by making a file that was not there, which is exclusive on every file system.
 The claim is a file of JSON lines: who runs and which entry it will become, then how it ended
-(``finished``, ``failed``, ``replaced``). A folder is emptied for another run, or removed, only if
+(``finished``, ``failed``, ``released``). A folder is emptied for another run, or removed, only if
 its run certainly is over and left no entry: it failed, or the process that ran it is gone. Whether
 a lock is held is not asked, since locks can be refused, or not shared between mounts.
 
-The folder of an entry that another run replaced may be in use by whoever was given its paths. It
-is removed at once if this very process made it, else after a day, by the next run of the same key.
+The folder of an entry that another run replaced may be in use by whoever was given its paths, and
+so may that of a run which returned and could not be remembered. It is released: used again after a
+day, by the next run of the same key. A replaced folder that this very process made goes at once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from memori.key import Key
 
 _KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
-_IN_USE = 86_400  # seconds for which a replaced folder may still be read by another process
+_IN_USE = 86_400  # seconds for which a released folder may still be read
 
 
 def new_folder(layout: Layout, key: Key) -> str:
@@ -62,13 +63,18 @@ def failed(layout: Layout, folder: str) -> None:
     _note(layout.claim(folder), {"failed": True})
 
 
+def released(layout: Layout, folder: str) -> None:
+    """Note that a run returned and left no entry: its paths may be in use for a while."""
+    _note(layout.claim(folder), {"released": time.time()})
+
+
 def replaced(layout: Layout, folder: str) -> None:
-    """Note that the entry of a folder was replaced; remove the folder if nobody else has it."""
+    """Remove the folder of an entry that was replaced, at once if nobody else has it."""
     told = _told(layout.claim(folder))
     if told and is_this_process(told[0].get("owner")):
         drop(layout, folder)
     else:
-        _note(layout.claim(folder), {"replaced": time.time()})
+        released(layout, folder)
 
 
 def drop(layout: Layout, folder: str) -> None:
@@ -88,7 +94,7 @@ def unfinished(layout: Layout) -> list[str]:
     for name in sorted(os.listdir(layout.claims)) if os.path.isdir(layout.claims) else ():
         told = _told(f"{layout.claims}/{name}")
         folder = f"{layout.name}/{name.removesuffix('.json')}"
-        is_open = bool(told) and "owner" in told[0] and not _ending(told, "finished", "replaced")
+        is_open = bool(told) and "owner" in told[0] and not _ending(told, "finished", "released")
         if is_open and os.path.isdir(f"{layout.root}/{folder}"):
             found.append(folder)
     return found
@@ -132,7 +138,7 @@ def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
     """Claim the folder of a run that is over; of several who try, one succeeds."""
     claim = layout.claim(folder)
     told = _told(claim)
-    since = _ending(told, "replaced")
+    since = _ending(told, "released")
     is_unused = isinstance(since, float) and time.time() - since > _IN_USE
     if not is_unused and not _is_abandoned(told):
         return False
@@ -162,7 +168,7 @@ def _ending(told: list[dict[str, JSON]], *names: str) -> JSON:
 
 def _is_abandoned(told: list[dict[str, JSON]]) -> bool:
     """Tell whether a run certainly is over and left no entry."""
-    if not told or "owner" not in told[0] or _ending(told, "finished", "replaced"):
+    if not told or "owner" not in told[0] or _ending(told, "finished", "released"):
         return False
     return bool(_ending(told, "failed")) or is_gone(told[0]["owner"])
 

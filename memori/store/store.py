@@ -104,6 +104,10 @@ class Store:
         """Note that the run of a folder is over and left no entry."""
         folders.failed(self.layout, folder)
 
+    def released(self, folder: str) -> None:
+        """Note that the run of a folder returned and left no entry."""
+        folders.released(self.layout, folder)
+
     def replaced(self, folder: str) -> None:
         """Note that another entry took the place of the one of a folder."""
         folders.replaced(self.layout, folder)

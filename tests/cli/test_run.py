@@ -137,6 +137,15 @@ def test_a_script_counts_by_content() -> None:
         assert "two\n" == memori("run", "--", *command).stdout
 
 
+def test_the_program_behind_a_wrapper_counts() -> None:
+    """``env`` runs another program, which is the one that may change."""
+    for said in ("one", "two"):
+        Path("tool").write_text(f"#!/bin/sh\necho {said}\n")
+        Path("tool").chmod(0o755)
+        for _ in range(2):
+            assert f"{said}\n" == memori("run", "--", "env", "A=1", "./tool").stdout
+
+
 def test_the_exit_code_is_the_commands() -> None:
     """A failure is not remembered; its folder is evidence."""
     for _ in range(2):
