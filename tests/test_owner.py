@@ -122,7 +122,7 @@ os.waitpid(child, 0)
 
 
 def test_a_process_that_the_system_hides_is_not_gone() -> None:
-    """On many clusters /proc shows a user no process of others (hidepid); they go on all the same."""
+    """On many clusters /proc shows a user no process of others (hidepid); they go on."""
     if not shutil.which("unshare") or os.geteuid() != 0:
         pytest.skip("another mount of /proc needs root and unshare: run the tests as root")
     mount = "mount -t proc -o hidepid=2 proc /proc && exec "
