@@ -46,6 +46,8 @@ _file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
 OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
+ENTRY = re.compile(r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json")
+"""The file of an entry, relative to the stage's records."""
 
 
 def file_name(name: str) -> str:
