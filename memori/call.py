@@ -100,9 +100,14 @@ class Call:
             if before is None
             else before.surroundings
         )
-        by_name = stage.files_count_by == "name"
         counted = stage.counted(self._inputs)
-        values, files = find_inputs(counted, self._store.root, self._store.memo, by_name=by_name)
+        values, files = find_inputs(
+            counted,
+            self._store.root,
+            self._store.memo,
+            by_name=stage.files_count_by == "name",
+            texts=stage.texts,
+        )
         return Key(values, files, code, surroundings, tuple(stage.outputs))
 
     def _execute(self, key: Key, *, forced: bool) -> Outcome:

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
             """Whether a file's place counts, or its name alone (as where a program gets copies)."""
 
         @property
+        def texts(self) -> frozenset[str]:
+            """The inputs whose strings name no files."""
+
+        @property
         def always_runs(self) -> bool:
             """Whether a call runs though it is remembered."""
 

@@ -17,6 +17,7 @@
     .memori/locks                             the locks of runs that go on (`memori.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
+    .memori/derivatives/                      below a folder of BIDS derivatives: what was written
 
 No other module knows a path inside ``.memori``.
 """
@@ -45,6 +46,8 @@ _file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
 OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
+ENTRY = re.compile(r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json")
+"""The file of an entry, relative to the stage's records."""
 
 
 def file_name(name: str) -> str:
@@ -93,6 +96,11 @@ def is_run_folder(root: str, name: str) -> bool:
 def node_note(root: str, folder: str) -> str:
     """Return the file that notes what lies in the folder of a Nipype node."""
     return f"{root}/{HIDDEN}/nodes/{sha256(os.fsencode(folder)).hexdigest()[:32]}.json"
+
+
+def derivative_record(root: str, name: str) -> str:
+    """Return the file that records what memori wrote as a derivative of this name."""
+    return f"{root}/{HIDDEN}/derivatives/{name}.json"
 
 
 class Layout:

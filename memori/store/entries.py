@@ -12,7 +12,7 @@ import os
 
 from memori.errors import warn
 from memori.files import atomic_write, make_folder
-from memori.layout import OLD_SHARD, SHARD
+from memori.layout import ENTRY, OLD_SHARD, SHARD
 from memori.store.entry import Entry, SchemaError
 
 TYPE_CHECKING = False
@@ -135,14 +135,14 @@ def names_in(layout: Layout, path: str) -> list[str]:
         content = content_of(path)
     except OSError:
         return []
-    names = (content[at : at + _NAME] for at in range(0, len(content), _NAME))
-    plain = (os.fsdecode(name.strip()) for name in names)
-    return [f"{layout.records}/{name}" for name in plain if name and ".." not in name]
+    rows = (content[at : at + _NAME] for at in range(0, len(content), _NAME))
+    names = (row.strip().decode("ascii", "replace") for row in rows)
+    return [f"{layout.records}/{name}" for name in names if ENTRY.fullmatch(name)]
 
 
 def put_names(layout: Layout, path: str, entries: list[str]) -> None:
     """Make a file of names list these files of entries."""
-    names = [os.fsencode(each[len(layout.records) + 1 :]) for each in entries]
+    names = [each[len(layout.records) + 1 :].encode("ascii") for each in entries]
     content = b"".join(name.ljust(_NAME - 1) + b"\n" for name in names)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
