@@ -154,17 +154,19 @@ class Observed:
         """Note that the run is over."""
         self.live = self.glances = False
         self._take_glanced()
+        self.glanced = {}
 
     def _take_glanced(self) -> None:
         """Count files that were glanced at as touched; other threads may add to them meanwhile."""
         paths = list(self.glanced)
-        detours = [path for path in paths if "/." in path or "//" in path]
-        for path in map(plain_path, detours):
-            self.touched.setdefault(path, GLANCED)
-        new = set(paths).difference(self.touched, detours)
-        self.touched.update(dict.fromkeys(new, GLANCED))
-        for path in paths:
-            del self.glanced[path]
+        everything = "\n".join(paths)
+        plain = paths
+        if "/." in everything or "//" in everything:
+            plain = [plain_path(path) for path in paths]
+        self.touched.update(dict.fromkeys(set(plain).difference(self.touched), GLANCED))
+        if self.live:
+            for path in paths:
+                del self.glanced[path]
 
     def reads(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that a path is about to be opened for reading."""
