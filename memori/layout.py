@@ -13,7 +13,7 @@
     .memori/stages/NAME/latest                which entry is that of the latest run
     .memori/stages/NAME/recent/INPUTS32       the latest entries of inputs that name files,
                                               whatever these held
-    .memori/stages/NAME/made                  marks of files that runs wrote where an input said
+    .memori/stages/NAME/marks                 marks of files that runs wrote where an input said
     .memori/locks                             the locks of runs that go on (`memori.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
@@ -150,9 +150,9 @@ class Layout:
         return f"{self.records}/latest"
 
     @property
-    def made(self) -> str:
+    def marks(self) -> str:
         """The table of marks of files that runs wrote where an input said."""
-        return f"{self.records}/made"
+        return f"{self.records}/marks"
 
     @property
     def claims(self) -> str:

@@ -27,7 +27,7 @@ def mark(layout: Layout, files: list[Artifact]) -> None:
     if not files:
         return
     make_folder(layout.records)
-    descriptor = os.open(layout.made, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(layout.marks, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         for file in files:
             digest = _digest(file)
@@ -40,7 +40,7 @@ def is_marked(layout: Layout, file: Artifact) -> bool:
     """Tell whether a run of the stage itself wrote this content under this name."""
     digest = _digest(file)
     try:
-        descriptor = os.open(layout.made, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(layout.marks, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
