@@ -167,6 +167,7 @@ class Recorder:
             if self._folder is not None and there.folder != self._folder:
                 store.drop_folder(self._folder)
             self._is_over = True
+            store.follow(there)
             return there
         store.write(entry, key)
         store.mark_made(_written(self._before, key))
