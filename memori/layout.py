@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
+INSIDE = frozenset({"stages", "files", "nodes", "derivatives"})
+"""The folders in the hidden one; whatever else lies there is the user's."""
 _MOST_NAMES = 4096
 _file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
