@@ -193,7 +193,7 @@ def test_a_rerun_in_a_new_process_leaves_the_folder_of_a_damaged_entry(
 
 
 def test_a_process_that_the_run_forked_gets_no_folder_for_it(tmp_path: Path) -> None:
-    """The folder that a child would make is not known to the run, so it is an error that says so."""
+    """The run would not know the folder that a child makes: an error says what to do."""
 
     def fork(first: bool) -> list[Any]:
         mine = str(workdir()) if first else ""
