@@ -19,8 +19,11 @@ import os
 import sys
 from contextvars import Token
 
+from memori.watch import children
+from memori.watch.callers import is_globbing, is_of_imports, reader_of_source
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import follow_pools, follow_threads, runs_of_thread, thread_starts
+from memori.watch.touch import GLANCED, plain_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     Handler = Callable[[Observed, tuple[object, ...]], None]
 
 _WRITES = os.O_WRONLY | os.O_RDWR
+_SOURCES = (".py", ".pyc")
 _DEEPEST = 60  # frames that are looked at to tell who reads
-_live: list[Observed] = []
+live: list[Observed] = []
+"""The runs that go on, of all threads."""
 _installed: list[int] = []
 _folder: list[str] = []  # the current one, once it was asked for
 
@@ -55,7 +60,7 @@ class watching:  # noqa: N801  a context manager, read as a word
     ('write', True)
     """
 
-    __slots__ = ("_memo", "_seen", "_token")
+    __slots__ = ("_marks", "_memo", "_seen", "_token")
 
     def __init__(self, memo: str | None = None) -> None:
         self._memo = memo
@@ -63,18 +68,28 @@ class watching:  # noqa: N801  a context manager, read as a word
     def __enter__(self) -> Observed:
         install()
         follow_pools()
+        children.offer_spool()
+        self._marks = children.marks()
         outer = current.get()
         if outer is not None and not outer.live:
             outer = None
-        self._seen = Observed(outer, self._memo)
+        self._seen = Observed(children.new_name(), outer, self._memo)
+        self._seen.base = sys._getframe(1).f_code
         self._token: Token[Observed | None] = current.set(self._seen)
         _folder.clear()
-        _live.append(self._seen)
+        live.append(self._seen)
         return self._seen
 
     def __exit__(self, *error: object) -> None:
-        _live.remove(self._seen)
+        current.set(ASIDE)
+        live.remove(self._seen)
         self._seen.live = False
+        try:
+            children.learn(self._seen, self._marks)
+        except (OSError, ValueError, KeyError, TypeError) as fault:
+            self._seen.faults.append(f"what children told is lost: {fault}")
+        if not live:
+            children.withdraw_spool()
         current.reset(self._token)
 
 
@@ -94,12 +109,13 @@ def install() -> None:
     """Install the hook, once in a process (a process that was forked has it already)."""
     if not _installed:
         _installed.append(1)
-        follow_threads(_live)
+        follow_threads(live)
         sys.addaudithook(_hook)
+        os.register_at_fork(after_in_child=lambda: children.go_on_in_fork(live))
 
 
 def _hook(event: str, args: tuple[object, ...]) -> None:
-    if not _live:
+    if not live:
         return
     handler = _HANDLERS.get(event)
     if handler is None:
@@ -107,12 +123,25 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
     run = current.get()
     if run is None or not run.live:
         if run is not ASIDE:
-            for each in runs_of_thread(_live):
+            for each in runs_of_thread(live):
                 _tell(handler, each, args)
+        return
+    if run.glances and handler is _opened and run.outer is None and _is_glanced(run, *args):
         return
     while run is not None:
         _tell(handler, run, args)
         run = run.outer
+
+
+def _is_glanced(run: Observed, path: object, mode: object, flags: object) -> bool:
+    """Note a file that is opened for reading and needs no look; the way of thousands of files."""
+    if type(path) is not str or type(mode) is not str or mode[0] != "r" or "+" in mode:
+        return False
+    if path not in run.touched:
+        if path[:1] != "/" or "/." in path or "//" in path or path.endswith(_SOURCES):
+            return False
+        run.touched[path] = GLANCED
+    return True
 
 
 def _tell(handler: Handler, run: Observed, args: tuple[object, ...]) -> None:
@@ -125,25 +154,32 @@ def _tell(handler: Handler, run: Observed, args: tuple[object, ...]) -> None:
 def _opened(run: Observed, args: tuple[object, ...]) -> None:
     path, mode, flags = args
     if type(path) is not str or path[:1] != "/":
-        if mode is None and _names_a_folder(sys._getframe(3)):
+        if mode is None and path and _names_a_folder(_caller()):
             for each in _in_open_folders(path):
                 _opened(run, (each, mode, flags))
             return
         path = absolute(path)
         if path is None:
             return
+    elif "/." in path or "//" in path:
+        path = plain_path(path)
     assert isinstance(flags, int)
     if flags & _WRITES:
         run.opens_to_write(path, flags, _stack())
     elif flags == 0 and type(mode) is str and mode[:1] in "wax":  # C code that calls fopen
         run.writes(path, "append" if mode[:1] == "a" else "write", mode[:1] != "a", _stack())
     elif path not in run.touched:
-        run.reads(path, _stack() if run.wants_look() else None)
+        if path.endswith(_SOURCES):
+            reader = reader_of_source(_caller())
+            if reader == "import":
+                run.imports(path, _stack())
+            if reader:
+                return
+        run.reads(path, None if run.glances else _stack())
 
 
-def _names_a_folder(frame: FrameType) -> bool:
+def _names_a_folder(caller: FrameType | None) -> bool:
     """Tell whether `os.open` is called with `dir_fd`, of which Python does not tell hooks."""
-    caller = frame.f_back
     if caller is None:
         return False
     constants = caller.f_code.co_consts
@@ -165,6 +201,60 @@ def _in_open_folders(path: object) -> list[str]:
     return there or found
 
 
+def _listed(run: Observed, args: tuple[object, ...]) -> None:
+    caller = _caller()
+    if is_of_imports(caller):
+        return
+    path = args[0]
+    folder = folder_of(path) if isinstance(path, int) else absolute(path)
+    if folder is not None:
+        run.lists(folder, _stack(), whole=not is_globbing(caller))
+
+
+def _globbed(run: Observed, args: tuple[object, ...]) -> None:
+    pattern, _, folder, descriptor = args
+    above = absolute("." if folder is None else folder, -1 if descriptor is None else descriptor)
+    run.asks_for(plain_path(os.path.join(above or "", os.fsdecode(pattern))))  # type: ignore[arg-type]
+
+
+def _path_globbed(run: Observed, args: tuple[object, ...]) -> None:
+    folder, pattern = args
+    run.asks_for(plain_path(f"{absolute(folder)}/{pattern}"))
+
+
+def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:
+    _path_globbed(run, (args[0], f"**/{args[1]}"))
+
+
+def _imported(run: Observed, args: tuple[object, ...]) -> None:
+    if type(args[1]) is str:  # a compiled one; for others the import system opens a file
+        run.imports(args[1], _stack())
+
+
+def _connected(run: Observed, args: tuple[object, ...]) -> None:
+    name = os.fsdecode(args[0])  # type: ignore[arg-type]
+    if name and not name.startswith((":", "file:")):
+        path = absolute(name)
+        if path is not None:
+            run.reads(path, _stack())
+
+
+def _linked_in(run: Observed, args: tuple[object, ...]) -> None:
+    if isinstance(args[0], str) and "/" in args[0]:
+        run.reads(absolute(args[0]) or "", _stack())
+
+
+def _called(run: Observed, args: tuple[object, ...]) -> None:
+    if isinstance(args[1], tuple):
+        run.calls(str(args[1][0]))
+
+
+def _made(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0], args[2])
+    if path is not None:
+        run.makes(path)
+
+
 def _renamed(run: Observed, args: tuple[object, ...]) -> None:
     source, target = absolute(args[0], args[2]), absolute(args[1], args[3])
     if source is not None and target is not None:
@@ -172,7 +262,16 @@ def _renamed(run: Observed, args: tuple[object, ...]) -> None:
 
 
 def _linked(run: Observed, args: tuple[object, ...]) -> None:
-    target = absolute(args[1], args[-1])
+    source = absolute(args[0], args[2])
+    if source is not None:
+        run.reads(source, _stack())
+    target = absolute(args[1], args[3])
+    if target is not None:
+        run.writes(target)
+
+
+def _pointed(run: Observed, args: tuple[object, ...]) -> None:
+    target = absolute(args[1], args[2])
     if target is not None:
         run.writes(target)
 
@@ -191,11 +290,17 @@ def _truncated(run: Observed, args: tuple[object, ...]) -> None:
 
 def _started(run: Observed, args: tuple[object, ...]) -> None:
     words = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
-    run.programs.append(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+    run.starts(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+
+
+def _spawned(run: Observed, args: tuple[object, ...]) -> None:
+    caller = _caller()
+    if caller is None or not caller.f_code.co_filename.endswith("subprocess.py"):  # told already
+        _started(run, args)
 
 
 def _shell(run: Observed, args: tuple[object, ...]) -> None:
-    run.programs.append(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
+    run.starts(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
 
 
 def _thread_started(run: Observed, args: tuple[object, ...]) -> None:
@@ -203,7 +308,7 @@ def _thread_started(run: Observed, args: tuple[object, ...]) -> None:
 
 
 def absolute(path: object, folder: object = -1) -> str | None:
-    """Return a path as it is given to a call of `os`, absolute; None for a mere number.
+    """Return a path as it is given to a call of `os`, absolute and plain; None for a number.
 
     Parameters
     ----------
@@ -214,15 +319,17 @@ def absolute(path: object, folder: object = -1) -> str | None:
     """
     if isinstance(path, int):
         return None
+    if path is None:
+        path = ""
     text = os.fsdecode(path)  # type: ignore[arg-type]
     if text[:1] == "/":
-        return text
+        return plain_path(text)
     if type(folder) is int and folder != -1:
         above = folder_of(folder)
-        return None if above is None else f"{above}/{text}"
+        return None if above is None else plain_path(f"{above}/{text}")
     if not _folder:
         _folder.append(os.getcwd())
-    return f"{_folder[0]}/{text}"
+    return plain_path(f"{_folder[0]}/{text}")
 
 
 def folder_of(descriptor: int) -> str | None:
@@ -237,8 +344,13 @@ def _moved_on(run: Observed, args: tuple[object, ...]) -> None:
     _folder.clear()
 
 
+def _caller() -> FrameType | None:
+    """Return the frame below the hook, as asked by a handler."""
+    return sys._getframe(3).f_back
+
+
 def _stack() -> tuple[CodeType, ...]:
-    """Return the code that is running below the hook, innermost first."""
+    """Return the code that is running below the hook, innermost first, as asked by a handler."""
     frame = sys._getframe(3).f_back
     found = []
     for _ in range(_DEEPEST):
@@ -251,15 +363,25 @@ def _stack() -> tuple[CodeType, ...]:
 
 _HANDLERS: dict[str, Handler] = {
     "open": _opened,
+    "os.listdir": _listed,
+    "os.scandir": _listed,
+    "glob.glob/2": _globbed,
+    "pathlib.Path.glob": _path_globbed,
+    "pathlib.Path.rglob": _path_globbed_below,
+    "import": _imported,
+    "sqlite3.connect": _connected,
+    "ctypes.dlopen": _linked_in,
+    "socket.connect": _called,
+    "os.mkdir": _made,
     "os.rename": _renamed,
     "os.link": _linked,
-    "os.symlink": _linked,
+    "os.symlink": _pointed,
     "os.remove": _removed,
     "os.rmdir": _removed,
     "os.truncate": _truncated,
     "os.chdir": _moved_on,
     "subprocess.Popen": _started,
-    "os.posix_spawn": _started,
+    "os.posix_spawn": _spawned,
     "os.exec": _started,
     "os.system": _shell,
     "_thread.start_new_thread": _thread_started,
