@@ -189,6 +189,7 @@ class Recorder:
             if self._folder is not None and there.folder != self._folder:
                 store.drop_folder(self._folder)
             self._is_over = True
+            store.follow(there)
             return there
         before = {each.path: each for each in store.under(key)}
         stood = [each for each in before.values() if self._forced and not faults(each, key, store)]
