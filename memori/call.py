@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from memori.artifacts import find_inputs, spelled_values
+from memori.artifacts import current_folder, find_inputs, spelled_values
 from memori.current_run import CurrentRun, entered, reject_recursion
 from memori.decision import Change, Decision, decide, exact_hit
 from memori.errors import StageError, warn
@@ -43,12 +43,13 @@ class Call:
         Where it is remembered.
     """
 
-    __slots__ = ("_inputs", "_stage", "_store")
+    __slots__ = ("_here", "_inputs", "_stage", "_store")
 
     def __init__(self, stage: Kind, inputs: dict[str, JSON], store: Store) -> None:
         self._stage = stage
         self._inputs = inputs
         self._store = store
+        self._here = current_folder()  # a run may leave it for another one
 
     def decide(self, *, explained: bool = True) -> Decision:
         """Return the decision; a miss is explained against the latest run where nothing is near."""
@@ -111,6 +112,7 @@ class Call:
             self._store.memo,
             by_name=stage.files_count_by == "name",
             texts=stage.texts,
+            here=self._here,
         )
         return Key(values, files, code, surroundings, tuple(stage.outputs))
 
@@ -130,6 +132,11 @@ class Call:
             with aside():
                 results = stage.results_of(values)
                 entry = recorder.finish(values, results, watch, lambda: self._key(key))
+        if current_folder() != self._here:
+            warn(
+                f"{stage.subject} was called in {self._here} and left the current folder at "
+                f"{current_folder()}; where it is remembered it will not: have it go back"
+            )
         if entry is not None:
             pass_on(entry, self._store, key.files)
             results = self._restored(entry)

@@ -113,7 +113,8 @@ class Stage:
         self._parameters = parameters_of(function)
         self._fixed = fixed_values(function)
         self._outputs = Outputs(self.subject, stage_outputs, stage_output, aliases)
-        self._depends_on = tuple(depends_on)
+        is_several = hasattr(depends_on, "__iter__") and not isinstance(depends_on, str)
+        self._depends_on = tuple(depends_on) if is_several else (depends_on,)
         self._code_version = code_version
         self.watched = watch
         self.ignored_reads = tuple(map(str, ignore_reads))

@@ -19,7 +19,6 @@ each time, with a warning.
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 from nipype import logging as nipype_logging
@@ -28,7 +27,7 @@ from nipype.pipeline.engine import MapNode
 
 from memori.decision import Decision, decide
 from memori.digest.values import encode, text_digest
-from memori.errors import MemoriWarning, RecordError
+from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import (
@@ -216,11 +215,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             keep_runtime(result.runtime, kept, folder)
             return recorder.finish(values, Results(values), None, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
-            warnings.warn(
-                f"node {self.fullname} ran and is not remembered: {error}",
-                MemoriWarning,
-                stacklevel=6,
-            )
+            warn(f"node {self.fullname} ran and is not remembered: {error}")
             return None
 
     def _cleaned(self, result: Any, entry: Entry | None, passed: dict[str, Any]) -> Any:
