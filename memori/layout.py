@@ -14,12 +14,8 @@
     .memori/stages/NAME/latest                which entry is that of the latest run
     .memori/stages/NAME/recent/INPUTS32       the latest entries of inputs that name files,
                                               whatever these held
-<<<<<<< HEAD
-    .memori/stages/NAME/made                  marks of files that runs wrote where an input said
-    .memori/written                           marks of files that runs wrote outside their folders
-=======
     .memori/stages/NAME/marks                 marks of files that runs wrote where an input said
->>>>>>> store
+    .memori/written                           marks of files that runs wrote outside their folders
     .memori/locks                             the locks of runs that go on (`memori.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes

@@ -59,16 +59,20 @@ def waits_for(locks: Path) -> bool:
         return any(" -> " in line and inode in line for line in file)
 
 
-def test_an_input_that_is_gone_after_the_run_is_not_vouched_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("relative", [False, True])
+def test_an_input_that_is_gone_after_the_run_is_not_vouched_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: bool
+) -> None:
     """A file that somebody deleted while the stage ran may have changed before it was read."""
-    source = tmp_path / "in.txt"
+    monkeypatch.chdir(tmp_path)
+    source = Path("in.txt") if relative else tmp_path / "in.txt"
 
     def read(source: str) -> str:
-        text = Path(source).read_text()
-        os.unlink(source)
-        return text
+        return subprocess.run(
+            ["sh", "-c", 'cat "$0"; rm "$0"', source], capture_output=True, text=True, check=True
+        ).stdout
 
-    stage = Stage(read, hash_output=tmp_path / "w")
+    stage = Stage(read, hash_output=tmp_path / "w", code_version="1", watch=False)
     for _ in range(2):
         source.write_text("text")
         with pytest.warns(MemoriWarning, match=r"in\.txt changed while the stage ran"):
