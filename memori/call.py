@@ -121,7 +121,9 @@ class Call:
 
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(*about, key, self._store, forced=forced, reasons=reasons)
+        recorder = Recorder(
+            *about, key, self._store, forced=forced, reasons=reasons, inputs=self._inputs
+        )
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         watch = None
         if stage.watched and not watching_is_off():

@@ -28,7 +28,7 @@ LAYERS = [
     {"observations"},
     {"decision"},
     {"schedule"},
-    {"results", "current_run", "kind", "recorder", "call"},
+    {"results", "current_run", "kind", "failure", "recorder", "call"},
     {"options", "outputs", "parameters", "place", "stage"},
     {"cases", "pipeline"},
     {"neuro"},

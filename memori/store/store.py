@@ -15,6 +15,7 @@ from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of
 from memori.lock import lock
 from memori.store import entries, folders, latest, made
+from memori.store.failures import keep_failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,13 +114,17 @@ class Store:
         """Make the empty folder of a run and return it, relative to the root."""
         return folders.new_folder(self.layout, key)
 
-    def finished(self, key: Key, folder: str) -> None:
-        """Note that the run of a folder is in the store."""
+    def finished(self, key: Key, folder: str | None) -> None:
+        """Note that a run is in the store, with its folder or without one."""
         folders.finished(self.layout, key, folder)
 
     def failed(self, folder: str) -> None:
         """Note that the run of a folder is over and left no entry."""
         folders.failed(self.layout, folder)
+
+    def keep_failure(self, folder: str, text: str) -> None:
+        """Write down in a folder why its run failed; never raises an OSError."""
+        keep_failure(f"{self.root}/{folder}", text)
 
     def released(self, folder: str) -> None:
         """Note that the run of a folder returned and left no entry."""

@@ -21,7 +21,7 @@ from memori.current_run import current, workdir
 from memori.digest.values import encode
 from memori.neuro.command.arguments import flat, forget
 from memori.neuro.command.copies import Copies
-from memori.neuro.command.errors import CommandError, empty, keep_evidence, listing
+from memori.neuro.command.errors import CommandError, empty, listing
 from memori.neuro.command.execution import Execution
 from memori.neuro.command.fields import KINDS, Argument, Field, agreed, with_kinds
 from memori.neuro.command.input_paths import input_paths, reporting_changes
@@ -163,7 +163,6 @@ class Command:
                 return self._run(plan, inputs)
             except CommandError as error:
                 if not left or error.interrupted:
-                    keep_evidence(error)
                     raise
                 log.warning("tried again, %d more times at most: %s", left, error)
         raise AssertionError("unreachable: the last try returns or raises")

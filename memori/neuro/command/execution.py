@@ -5,7 +5,7 @@ Nipype's command lines. The program is found as the environment says; what it pr
 files; and one that cannot be started, is ended, or exits with a code that means no success is a
 `CommandError`.
 
-Not promised: evidence of a failure on disk; `memori.neuro.command.errors.keep_evidence` keeps it.
+Not promised: evidence of a failure on disk; the stage that runs it keeps that.
 """
 
 from __future__ import annotations
