@@ -52,11 +52,11 @@ class Call:
         self._here = current_folder()  # a run may leave it for another one
 
     def decide(self, *, explained: bool = True) -> Decision:
-        """Return the decision; a miss is explained against the latest run where nothing is near."""
+        """Return the decision; a miss is explained against the run that is most alike."""
         key = self._key()
         if self._stage.always_runs:
             return Decision(self._stage.stage_name, (Change("forced", "forced"),), None, key)
-        return decide(self._stage.stage_name, key, self._store, against_latest=explained)
+        return decide(self._stage.stage_name, key, self._store, explained=explained)
 
     def recall(self) -> Outcome | None:
         """Return the outcome if this call is remembered, else None."""
@@ -73,7 +73,7 @@ class Call:
                 why = (Change("forced", "forced"),)
                 decision = Decision(self._stage.stage_name, why, None, self._key())
             else:
-                decision = self.decide(explained=logger is not None)
+                decision = self.decide()
         if logger is not None:
             logger.info("%s", decision)
         assert decision.key is not None
@@ -131,6 +131,7 @@ class Call:
         with recorder:
             with entered(run), watch or _Unwatched(key.code):
                 values = stage.execute(self._inputs)
+            recorder.command = run.command
             with aside():
                 results = stage.results_of(values)
                 entry = recorder.finish(values, results, watch, lambda: self._key(key))
@@ -142,7 +143,8 @@ class Call:
         if entry is not None:
             pass_on(entry, self._store, key.files)
             results = self._restored(entry)
-        return Outcome(self._inputs, results, (stage.stage_name,))
+        why = {stage.stage_name: "; ".join(reasons)}
+        return Outcome(self._inputs, results, (stage.stage_name,), why)
 
     def _hit(self, entry: Entry, key: Key | None) -> Outcome:
         try:

@@ -65,6 +65,11 @@ class Recorder:
         Why it runs.
     inputs : dict of str to JSON, optional
         What it was given, for people; what counts of that by default.
+
+    Attributes
+    ----------
+    command : dict of str to JSON, or None
+        The command line that it executed, to be set before it is finished.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Recorder:
         self._folder: str | None = None
         self._is_over = False
         self._has_returned = False
+        self.command: dict[str, JSON] | None = None
         self._process = os.getpid()
         self._record: dict[str, JSON] = {
             "memori": __version__,
@@ -297,6 +303,9 @@ class Recorder:
             "artifacts": [artifact.to_record() for artifact in artifacts],
             "folder": self._folder,
         }
+        if self.command is not None:
+            tool, asked = f"tool {self.command['tool']}", key.surroundings
+            record["command"] = {**self.command, "version": asked.get(tool, asked.get("container"))}
         if facts is not None:
             observed = facts.to_record(self._store.root)
             record["observed"] = observed if len(observed) > 1 else {}

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from memori.fingerprint import Code
     from memori.schedule import Workers
 
+_ALWAYS = Change("no store", "the stage has no hash_output, so it always runs")
+
 
 class Stage:
     """A callable given a memory.
@@ -304,7 +306,8 @@ class Stage:
             return Call(self, inputs, store).run(forced=forced)
         with entered(CurrentRun(self.stage_name, (), None)):
             values = self.execute(inputs)
-        return Outcome(inputs, self.results_of(values), (self.stage_name,))
+        why = {self.stage_name: str(_ALWAYS)}
+        return Outcome(inputs, self.results_of(values), (self.stage_name,), why)
 
     def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the outcome if it is remembered, else None; for who would not start workers."""
@@ -318,8 +321,7 @@ class Stage:
         store = self._store(inputs)
         if store is not None:
             return Call(self, inputs, store).decide()
-        always = Change("no store", "the stage has no hash_output, so it always runs")
-        return Decision(self.stage_name, (always,), None, None)
+        return Decision(self.stage_name, (_ALWAYS,), None, None)
 
     def _inputs(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if self._parameters.are_outdated(self.function):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of
 from memori.lock import lock
-from memori.store import entries, folders, latest, made
+from memori.store import entries, folders, latest, made, nearest
 from memori.store.failures import keep_failure
 
 TYPE_CHECKING = False
@@ -68,9 +68,14 @@ class Store:
         """Yield the latest entries of the same inputs, equal contents of their files first."""
         return entries.neighbours(self.layout, key)
 
+    def nearest(self, key: Key) -> Entry | None:
+        """Return the entry whose inputs are most like those of a key, for explanations."""
+        return nearest.nearest(self.layout, key) or self.latest()
+
     def write(self, entry: Entry, key: Key) -> None:
         """Write an entry, replacing the one under its key; an OSError leaves what was there."""
         entries.write(self.layout, entry, key)
+        nearest.note(self.layout, entry, key)
 
     def forget(self, entry: Entry) -> None:
         """Remove an entry, and nothing that it names."""

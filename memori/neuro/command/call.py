@@ -91,9 +91,14 @@ class Command:
         text = source.text if isinstance(source, Template) else source
         described = {name: repr(output) for name, output in self.outputs.items()}
         parsers = [getattr(output, "parse", None) for output in self.outputs.values()]
-        self._counted = (text, described, parsers, options.link_inputs)
+        self._counted = {
+            "template": text,
+            **{f"output {name}": told for name, told in described.items()},
+            "parsers": parsers,
+            "link_inputs": options.link_inputs,
+        }
 
-    def __fingerprint__(self) -> tuple[object, ...]:
+    def __fingerprint__(self) -> dict[str, object]:
         """Return what counts as the code of this callable."""
         return self._counted
 

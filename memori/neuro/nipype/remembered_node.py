@@ -39,13 +39,14 @@ from memori.neuro.nipype.engine_api import (
     emptydirs,
     hash_inputs,
     load_results,
+    program_of,
     result_file,
     save_result,
     save_run_files,
     str2bool,
     take_inputs,
 )
-from memori.neuro.nipype.interface_run import part_links
+from memori.neuro.nipype.interface_run import argv_of, part_links
 from memori.neuro.nipype.kinds import before, reduced
 from memori.neuro.nipype.node_folder import (
     NodeFolder,
@@ -208,6 +209,10 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         folder = self.output_dir()
         try:
             kept = recorder.new_folder()
+            cmdline = getattr(result.runtime, "cmdline", None)
+            if isinstance(cmdline, str):
+                told = {"argv": argv_of(cmdline), "tool": program_of(self.interface)}
+                recorder.command = told
             outputs = result.outputs
             values = {} if outputs is None else outputs_to_plain(outputs, passed, folder, kept)
             bring_folders(folder, kept)
