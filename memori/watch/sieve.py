@@ -201,10 +201,14 @@ class Sieve:
             elif os.path.lexists(folder) or not self._is_new(listing.look):
                 facts.listed.append(self._listing(folder, listing, written))
         for pattern in seen.globs:
-            there, absent = asked_without_listing(pattern, seen.folders)
-            facts.there += [path for path in there if path not in written]
-            facts.missed += [path for path in absent if path not in written]
-        if self._is_quiet:
+            there, missed = asked_without_listing(pattern, seen.folders)
+            facts.there += there
+            facts.missed += missed
+        not_counted = written | self._left_out.among(facts.there)
+        facts.there = [path for path in facts.there if path not in not_counted]
+        facts.missed = [path for path in facts.missed if path not in written]
+        has_patterns = any(fact.patterns is not None for fact in facts.listed)
+        if self._is_quiet and (has_patterns or facts.there or facts.missed):
             for pattern in seen.globs:
                 found = results(pattern, written | self._helped, self._made)
                 facts.globs.append((pattern, names_digest(found)))
