@@ -192,6 +192,12 @@ def _listing_differences(
         yield "listed", folder, ", ".join(gone), ", ".join(new)
 
 
+def read_paths(record: Mapping[str, JSON], root: str) -> list[str]:
+    """Return the files that a run read, absolute, as they lie now."""
+    packed = record.get("read")
+    return [] if packed is None else _paths(packed["files"], Places(root, record["root"]))
+
+
 def _paths(groups: JSON, places: Places) -> list[str]:
     found: list[str] = []
     for words, names in groups:
