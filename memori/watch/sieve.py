@@ -81,7 +81,8 @@ class Sieve:
     ) -> None:
         self._seen = seen
         self._memo = memo
-        self._own = tuple(f"{folder}/" for folder in (*own, *seen.made))
+        self._own = tuple(f"{folder}/" for folder in (*own, *seen.temporary))
+        self._made_folders = tuple(f"{folder}/" for folder in seen.made)
         self._counted = frozenset(counted)
         self._followed = followed
         self._made = made
@@ -116,7 +117,7 @@ class Sieve:
     def _touched(self) -> dict[str, Touch]:
         """Return the touches that may count, by plain path."""
         paths = [path for path in self._seen.touched if not path.startswith(self._own)]
-        left_out = self._left_out.among(paths) | self._counted
+        left_out = self._left_out.among(paths) | self._counted | self._seen.temporary
         return {path: self._seen.touched[path] for path in paths if path not in left_out}
 
     def _digest(self, path: str) -> FileDigest | None:
@@ -190,7 +191,9 @@ class Sieve:
         seen = self._seen
         written = {path for path, touch in seen.touched.items() if touch.written} | seen.made
         for folder, listing in seen.folders.items():
-            if f"{folder}/".startswith(self._own) or self._left_out.listing(folder):
+            if f"{folder}/".startswith((*self._own, *self._made_folders)) or self._left_out.listing(
+                folder
+            ):
                 continue
             if listing.look is None:
                 if not os.path.lexists(folder):

@@ -231,6 +231,34 @@ def test_what_a_run_left_standing_belongs_to_it(project):
     assert [("written", "figure.png"), ("written", "table.txt")] == project.differs(record)
 
 
+def test_results_in_a_new_folder_belong_to_the_run(project):
+    """A folder that the run makes is no temporary one: what is in it must stay."""
+
+    def run():
+        os.makedirs("figures/new")
+        open("figures/new/a.txt", "w").close()
+        os.listdir("figures/new")
+
+    record = project.run(run)
+    assert [] == project.differs(record)
+
+    os.remove("figures/new/a.txt")
+    assert [("written", "a.txt")] == project.differs(record)
+
+
+def test_temporary_files_may_stay(project):
+    """What `tempfile` made and nobody removed will be removed by somebody: it does not count."""
+
+    def run():
+        folder = tempfile.mkdtemp()
+        open(f"{folder}/a.txt", "w").close()
+        tempfile.NamedTemporaryFile(delete=False).close()
+
+    record = project.run(run)
+
+    assert {"root"} == set(record) - {"unseen"}
+
+
 def test_temporary_files_are_forgotten(project):
     """What a run makes and removes, in whatever way, does not count."""
 
