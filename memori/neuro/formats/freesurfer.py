@@ -9,7 +9,7 @@ Morphometry (lh.curv, lh.thickness) and .label hold nothing volatile: their byte
 What follows a tag that is not known here counts to the byte.
 
 Declined: quadrangle surfaces and volumes of other versions than 1, counts that do not agree with
-the file.
+the file, and a "created by" that is not UTF-8 (which nibabel refuses).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Surface(_OneFile):
         with Source(path, gzipped=False) as source:
             if source.read(3) != b"\xff\xff\xfe":
                 raise BrokenFileError("no triangle surface")
-            if not source.through(b"\n", 4096).startswith(b"created by"):
+            if not source.through(b"\n", 4096).decode("utf-8").startswith("created by"):
                 raise BrokenFileError("nobody created it")
             fields.field("second line", source.through(b"\n", 4096))
             vertices, faces = counts = struct.unpack(">ii", source.read(8))

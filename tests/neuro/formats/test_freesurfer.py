@@ -53,6 +53,14 @@ def test_who_and_when_do_not_count(surface, content, edited):
         assert before == content(surface)
 
 
+def test_a_creator_whom_nibabel_cannot_read_is_declined(surface, content, edited):
+    """A user's name in Latin-1 ends nibabel's reading: the bytes decide."""
+    other = edited(surface, b"me on Monday", "Jos\u00e9".encode("latin-1"))
+    assert content(other) is None
+    with pytest.raises(UnicodeDecodeError):
+        fs.read_geometry(other, read_stamp=True)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
