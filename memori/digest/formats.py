@@ -68,6 +68,7 @@ _MRTRIX = (_NEURO + "mrtrix:IMAGE",)
 _FREESURFER = (_NEURO + "freesurfer:SURFACE",)
 
 _HEADERS = _NEURO + "headers:"
+_HDF5 = (_NEURO + "hdf5:HDF5",)
 
 FORMATS: dict[str, tuple[str, ...]] = {
     ".nii": _NIFTI,
@@ -91,6 +92,20 @@ FORMATS: dict[str, tuple[str, ...]] = {
     ".mgz": (_NEURO + "freesurfer:VOLUME",),
     ".mgh.gz": (_NEURO + "freesurfer:VOLUME",),
     ".annot": (_NEURO + "freesurfer:ANNOTATION",),
+    ".lta": (_NEURO + "freesurfer:TRANSFORM",),
+    ".stats": (_NEURO + "freesurfer:STATISTICS",),
+    ".mnc": (_NEURO + "minc:VOLUME", _NEURO + "hdf5:MINC2"),
+    ".mnc.gz": (_NEURO + "minc:VOLUME",),
+    ".xfm": (_NEURO + "minc:TRANSFORM",),
+    ".trx": (_NEURO + "trx:TRX",),
+    ".mat": (_NEURO + "matlab:MATLAB", *_HDF5),
+    ".h5": _HDF5,
+    ".hdf5": _HDF5,
+    ".hdf": _HDF5,
+    ".h5ad": _HDF5,
+    ".nc": _HDF5,
+    ".nwb": _HDF5,
+    ".snirf": _HDF5,
     ".json": (_NEURO + "sidecars:JSON_TEXT",),
     ".par": (_HEADERS + "PAR",),
     ".rec": (_HEADERS + "REC",),

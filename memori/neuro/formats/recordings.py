@@ -2,7 +2,7 @@
 
 EEGLAB keeps a dataset in a MATLAB file (.set), and its samples often apart (.fdt): under the name
 that the .set holds, or under that of the .set itself, for people rename files and readers look for
-both. A dataset is compared by the bytes of its files.
+both. Every byte of both counts but the date that a MATLAB file holds.
 
 A FIF file is a series of tags, each with a kind, a type and a value. Its writers cut a recording of
 more than 2 GB into parts, each of which names the next; a reader is given the first. What counts:
@@ -22,9 +22,11 @@ from collections.abc import Iterator
 
 from memori.digest.formats import FieldDigest
 from memori.digest.sources import PIECE, BrokenFileError, Source
+from memori.neuro.formats.hdf5 import HDF5
+from memori.neuro.formats.matlab import MATLAB
 
 MOST_PARTS = 1000
-MOST_TAGS = 1_000_000
+MOST_TAGS = 200_000
 MOST_ELEMENTS = 10_000
 MOST_INFLATED = 1 << 30  # bytes of a .set that are searched for names
 
@@ -51,8 +53,16 @@ class _Eeglab:
         return tuple(dict.fromkeys([*found, stem + ".fdt", stem + ".dat"]))
 
     def describe(self, path: str, fields: FieldDigest) -> None:
-        """Decline: the bytes of both files are compared."""
-        raise BrokenFileError("a .set is compared by its bytes and those of its samples")
+        """Put the MATLAB file and the samples into `fields`."""
+        with Source(path, gzipped=False) as source:
+            is_hdf5 = source.up_to(10) == b"MATLAB 7.3"
+        (HDF5 if is_hdf5 else MATLAB).describe(path, fields)
+        for name in self.companions(path):
+            samples = os.path.join(os.path.dirname(path), name)
+            if os.path.isfile(samples):
+                fields.field("name", name)
+                with Source(samples, gzipped=False) as source:
+                    fields.stream("samples", source.rest())
 
 
 def _inflated(source: Source) -> Iterator[bytes]:

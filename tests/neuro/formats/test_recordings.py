@@ -35,14 +35,27 @@ def test_samples_of_eeglab_count(tmp_path, content, how):
     """The .fdt that a .set names counts, or one of its own name; so does the .set."""
     path = tmp_path / "renamed.set"
     path.write_bytes(NAMES[how])
-    assert content(path) is None
+    alone = content(path)
     for name in ("sub-01_eeg.fdt", "renamed.fdt"):
         (tmp_path / name).write_bytes(bytes(8))
         before = content(path)
+        assert before not in (None, alone)
         assert (name,) == companions_of(str(path))
         (tmp_path / name).write_bytes(bytes(7) + b"\1")
         assert before != content(path) is not None
         (tmp_path / name).unlink()
+    assert alone == content(path)
+
+
+def test_the_date_in_a_set_does_not_count(tmp_path, content):
+    """The description at the start of the MATLAB file holds a date, which does not count."""
+    (tmp_path / "x.fdt").write_bytes(bytes(8))
+    digests = set()
+    for date in (b"Monday ", b"Tuesday"):
+        raw = MATLAB.replace(b"GLNXA64", date) + element(b"x.fdt\0", packed=True)
+        (tmp_path / "x.set").write_bytes(raw)
+        digests.add(content(tmp_path / "x.set"))
+    assert 1 == len(digests - {None})
 
 
 def test_a_set_without_samples_elsewhere_is_its_bytes(tmp_path, content):
