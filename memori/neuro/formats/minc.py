@@ -2,9 +2,8 @@
 
 Of a volume counts everything but the attributes ``history`` and ``ident``, which hold command
 lines, dates, users and machines, and where in the file the voxels lie. Of a transform counts
-everything but its comments (lines that begin with ``%``), the line breaks among them; the grid of a
-non-linear one is its companion and counts by its content. Volumes of version 2 are HDF5
-(`memori.neuro.formats.hdf5`).
+everything but its comments (lines that begin with ``%``); the grid of a non-linear one is its
+companion and counts by its content. Volumes of version 2 are HDF5 (`memori.neuro.formats.hdf5`).
 
 Declined: headers that do not agree with the file; a transform without its grid.
 """
@@ -127,9 +126,9 @@ class _Transform:
 
     def describe(self, path: str, fields: FieldDigest) -> None:
         """Put all but comments into `fields`, and the content of grids."""
-        lines = [line.strip() for line in _text(path).splitlines()]
-        counted = [line for line in lines if line and not line.startswith(b"%")]
-        fields.field("text", b"\n".join(counted))
+        lines = _text(path).splitlines(keepends=True)
+        counted = [line for line in lines if not line.lstrip().startswith(b"%")]
+        fields.field("text", b"".join(counted))
         for name in self.companions(path):
             grid = os.path.join(os.path.dirname(path), name)
             if not os.path.isfile(grid):
