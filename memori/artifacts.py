@@ -147,7 +147,12 @@ def _identify(kind: Kind, path: str, memo: str | None) -> FileDigest | str | Non
 
 
 def find_inputs(
-    values: dict[str, JSON], root: str, memo: str | None, *, by_name: bool
+    values: dict[str, JSON],
+    root: str,
+    memo: str | None,
+    *,
+    by_name: bool,
+    texts: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, JSON], list[Artifact]]:
     """Find the files and folders that the inputs of a stage name.
 
@@ -161,6 +166,8 @@ def find_inputs(
         The folder in which digests of files are remembered.
     by_name : bool
         Whether only the base name of a file counts.
+    texts : frozenset of str, optional
+        Inputs whose strings name no files.
 
     Returns
     -------
@@ -176,7 +183,7 @@ def find_inputs(
     """
     artifacts = []
     for pointer, text in _path_candidates(values):
-        artifact = _find(pointer, text, root, memo)
+        artifact = None if pointer[0] in texts else _find(pointer, text, root, memo)
         if artifact is not None:
             if artifact.kind != "path":
                 artifact.absolute = path = artifact.locate(root)

@@ -14,10 +14,21 @@ import warnings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 
 class MemoriError(Exception):
-    """What every error of memori's own is."""
+    """What every error of memori's own is; it travels between processes with its facts."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[MemoriError], args: tuple[Any, ...], facts: dict[str, Any]) -> MemoriError:
+    """Make an error again in the process that hears of it."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
 
 
 class RecordError(MemoriError):

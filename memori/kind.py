@@ -13,7 +13,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Literal, Protocol
 
     from memori.digest.values import JSON
@@ -40,8 +40,20 @@ if TYPE_CHECKING:
             """Whether a file's place counts, or its name alone (as where a program gets copies)."""
 
         @property
+        def texts(self) -> frozenset[str]:
+            """The inputs whose strings name no files."""
+
+        @property
         def always_runs(self) -> bool:
             """Whether a call runs though it is remembered."""
+
+        @property
+        def watched(self) -> bool:
+            """Whether runs are watched (`memori.observations`)."""
+
+        @property
+        def ignored_reads(self) -> Sequence[str]:
+            """Paths and patterns of files that a run may read without that they count."""
 
         @property
         def outputs(self) -> list[str]:

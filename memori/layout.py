@@ -6,7 +6,8 @@
     NAME/KEY8/                                a run's own folder; NAME/latest links to the latest
     .memori/stages/NAME/CC/CONTENTS16-KEY32.json
                                               entries, by the digest of inputs with contents (its
-                                              first two digits are CC), and by key
+                                              first two digits are CC), and by key; KEY32.2.json
+                                              and so on where runs of one key saw other files
     .memori/stages/NAME/CC/CONTENTS16.unfinished
                                               the folder of a run that goes on, or failed
     .memori/stages/NAME/folders/KEY8.json     whose a run's folder is, and what became of the run
@@ -14,9 +15,11 @@
     .memori/stages/NAME/recent/INPUTS32       the latest entries of inputs that name files,
                                               whatever these held
     .memori/stages/NAME/made                  marks of files that runs wrote where an input said
+    .memori/written                           marks of files that runs wrote outside their folders
     .memori/locks                             the locks of runs that go on (`memori.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
+    .memori/derivatives/                      below a folder of BIDS derivatives: what was written
 
 No other module knows a path inside ``.memori``.
 """
@@ -45,6 +48,8 @@ _file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
 OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
+ENTRY = re.compile(r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json")
+"""The file of an entry, relative to the stage's records."""
 
 
 def file_name(name: str) -> str:
@@ -77,6 +82,11 @@ def stages_of(root: str) -> str:
     return f"{root}/{HIDDEN}/stages"
 
 
+def written_of(root: str) -> str:
+    """Return the table of paths that remembered runs of all stages wrote outside their folders."""
+    return f"{root}/{HIDDEN}/written"
+
+
 def locks_of(root: str) -> str:
     """Return the file that stands for a root's locks."""
     return f"{root}/{HIDDEN}/locks"
@@ -93,6 +103,11 @@ def is_run_folder(root: str, name: str) -> bool:
 def node_note(root: str, folder: str) -> str:
     """Return the file that notes what lies in the folder of a Nipype node."""
     return f"{root}/{HIDDEN}/nodes/{sha256(os.fsencode(folder)).hexdigest()[:32]}.json"
+
+
+def derivative_record(root: str, name: str) -> str:
+    """Return the file that records what memori wrote as a derivative of this name."""
+    return f"{root}/{HIDDEN}/derivatives/{name}.json"
 
 
 class Layout:
@@ -118,10 +133,11 @@ class Layout:
         self.name = name
         self.records = f"{root}/{HIDDEN}/stages/{name}"
 
-    def entry(self, key: Key) -> str:
-        """Return the file of the entry of a key."""
+    def entry(self, key: Key, number: int = 1) -> str:
+        """Return the file of an entry of a key; there is one for each thing that runs have seen."""
         contents = key.contents_digest
-        return f"{self.records}/{contents[:2]}/{contents[:16]}-{key.digest[:32]}.json"
+        which = "" if number == 1 else f".{number}"
+        return f"{self.records}/{contents[:2]}/{contents[:16]}-{key.digest[:32]}{which}.json"
 
     def old_entry(self, key: Key) -> str:
         """Return where schema 1 kept the entry of a key."""

@@ -18,6 +18,7 @@ from memori.current_run import CurrentRun, entered
 from memori.decision import Change, Decision
 from memori.digest.values import copy_json, to_json_as
 from memori.fingerprint import fingerprint
+from memori.options import parameters_first, with_options
 from memori.outputs import Outputs
 from memori.parameters import fixed_values, full_name_of, name_of, parameters_of, shown
 from memori.place import Place
@@ -27,8 +28,8 @@ from memori.store import Store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any, Literal
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from typing import Any, Literal, Self
 
     from memori.digest.values import JSON
     from memori.fingerprint import Code
@@ -59,8 +60,13 @@ class Stage:
         Modules, functions and files whose content counts as code.
     code_version : str, optional
         Replaces the analysis of the code; another text reruns.
+    watch : bool, optional
+        Whether what a run reads, lists and writes besides its inputs is seen and counts.
+    ignore_reads : iterable of str or os.PathLike, optional
+        Files, folders and patterns (``"*.log"``) that do not count though a run reads them.
     **static
-        Values for parameters; they win over what a run is given.
+        Values for parameters; they win over what a run is given. A parameter that is called like
+        an option is meant before the option (`with_options`).
 
     Raises
     ------
@@ -78,9 +84,14 @@ class Stage:
 
     files_count_by: Literal["path", "name"] = "path"
     uncounted: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
     always_runs: bool = False
+    watched: bool = True
+    ignored_reads: tuple[str, ...] = ()
     threads: int = 1
+    _made: dict[str, Any]
 
+    @parameters_first
     def __init__(
         self,
         function: Callable[..., Any],
@@ -92,6 +103,8 @@ class Stage:
         stage_output: str | Sequence[str] | None = None,
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
+        watch: bool = True,
+        ignore_reads: Iterable[str | os.PathLike[str]] = (),
         **static: object,
     ) -> None:
         self.function = function
@@ -102,16 +115,53 @@ class Stage:
         self._outputs = Outputs(self.subject, stage_outputs, stage_output, aliases)
         self._depends_on = tuple(depends_on)
         self._code_version = code_version
+        self.watched = watch
+        self.ignored_reads = tuple(map(str, ignore_reads))
         self.hash_output = hash_output
-        self._parameters.reject_unknown(static, self.subject, self._places)
-        self._static = {
-            name: to_json_as(f"{self.subject}, argument {name!r}", value)
-            for name, value in static.items()
-        }
+        self._static: dict[str, JSON] = {}
+        self.add_static(static)
         self._last = Outcome({}, Results())
 
     def __repr__(self) -> str:
         return f"<Stage {self.stage_name}({', '.join(self.inputs)}) -> {', '.join(self.outputs)}>"
+
+    @classmethod
+    def own_names(cls, given: Mapping[str, Any], source: str) -> Collection[str]:
+        """Return the parameters of the callable that a stage is made for.
+
+        Parameters
+        ----------
+        given : Mapping of str to object
+            What the stage is made with.
+        source : str
+            The name of the callable in it.
+        """
+        return parameters_of(given[source]).names
+
+    def add_static(self, values: Mapping[str, object]) -> None:
+        """Fix values of parameters; they win over what a run is given."""
+        self._parameters.reject_unknown(values, self.subject, self._places)
+        self._static.update(
+            (name, to_json_as(f"{self.subject}, argument {name!r}", value))
+            for name, value in values.items()
+        )
+
+    def with_options(self, **options: Any) -> Self:
+        """Return the stage with other options, such as `hash_output`; here a name is no parameter.
+
+        Raises
+        ------
+        TypeError
+            If there is no such option.
+
+        Examples
+        --------
+        >>> def wait(stage_name):
+        ...     return stage_name
+        >>> Stage(wait, stage_name="a value").with_options(stage_name="the records")
+        <Stage the records(stage_name) -> output>
+        """
+        return with_options(self, options)
 
     # What a stage shows
 

@@ -25,10 +25,11 @@ LAYERS = [
     {"layout"},
     {"artifacts", "key", "watch"},
     {"store"},
+    {"observations"},
     {"decision"},
     {"schedule"},
     {"results", "current_run", "kind", "recorder", "call"},
-    {"outputs", "parameters", "place", "stage"},
+    {"options", "outputs", "parameters", "place", "stage"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},
@@ -139,7 +140,8 @@ def test_import_memori_is_light():
 def test_memori_neuro_is_a_lazy_table_of_contents():
     """`import memori.neuro` loads no other module of it, and naming one thing only its own."""
     assert {"memori.neuro"} == neuro(loaded_by("import memori.neuro"))
-    assert {"memori.neuro", "memori.neuro.bids", "memori.neuro.bids.dataset"} == neuro(
+    names = ("", ".bids", ".bids.dataset", ".bids.entities")
+    assert {f"memori.neuro{name}" for name in names} == neuro(
         loaded_by("from memori.neuro import Dataset")
     )
 

@@ -17,15 +17,16 @@ from memori.current_run import workdir
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
 from memori.neuro.command.errors import STREAMS, CommandError, keep_evidence
-from memori.neuro.command.errors import ended as how_ended
-from memori.neuro.process.run import Listener, run_process
-from memori.neuro.tools import identity as tools
+from memori.neuro.command.execution import Execution
+from memori.neuro.command.scripts import programs_of
+from memori.neuro.tools.identity import ToolError, facts
 from memori.stage import Stage
 
 if TYPE_CHECKING:
     import argparse
 
     from memori.digest.values import JSON
+    from memori.neuro.process.run import Listener
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as shells tell it
 _MARK = "output "
@@ -77,36 +78,21 @@ class Invocation:
     ) -> tuple[str, str, list[str]]:  # fmt: skip
         """Run the command; return its streams and its outputs."""
         folder = str(workdir())
-        stdout, stderr = (os.path.join(folder, name) for name in STREAMS)
+        name = os.path.basename(self.words[0])
+        execution = Execution(self.words, folder, name, os.environ, cwd=os.getcwd())
         try:
-            ended = run_process(
-                self.words,
-                executable=tools.require(self.words[0], os.environ),
-                folder=os.getcwd(),
-                stdout=stdout,
-                stderr=stderr,
-                environment=os.environ,
-                listen=self._listen,
-            )
-        except OSError as error:
-            raise MemoriError(f"{self.words[0]} could not be started: {error}") from error
-        if ended.code:
-            keep_evidence(
-                CommandError(
-                    how_ended(ended.code, ended.seconds, timed_out=False),
-                    argv=self.words,
-                    code=ended.code,
-                    seconds=ended.seconds,
-                    stage_name=os.path.basename(self.words[0]),
-                    folder=folder,
-                )
-            )
-            raise FailedError(ended.code if ended.code > 0 else 128 - ended.code)
+            execution.run(listen=self._listen)
+        except CommandError as error:
+            if error.code is None:
+                raise MemoriError(f"{self.words[0]} {error.reason}") from error
+            keep_evidence(error)
+            raise FailedError(error.code if error.code > 0 else 128 - error.code) from error
         missing = [path for path in self.outputs if not os.path.exists(path)]
         if missing:
             raise MemoriError(
                 f"{self.words[0]} exited with code 0 and did not write {', '.join(missing)} (-o)"
             )
+        stdout, stderr = (os.path.join(folder, name) for name in STREAMS)
         return stdout, stderr, [_as_artifact(path) for path in self.outputs]
 
 
@@ -131,7 +117,7 @@ class CommandStage(Stage):
         for path in depends:
             if not os.path.exists(path):
                 raise MemoriError(f"-c {path}: there is no such file or folder")
-        self.program = invocation.words[0]
+        self._programs = programs_of(invocation.words)
         outputs = {os.path.abspath(path) for path in invocation.outputs}
         words = [f"{_MARK}{w}" if os.path.abspath(w) in outputs else w for w in invocation.words]
         own = [os.path.abspath(hash_output), os.getcwd()]
@@ -147,8 +133,12 @@ class CommandStage(Stage):
             place=os.path.relpath(os.getcwd(), hash_output),
         )
 
-    def _surroundings(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
-        return dict(tools.facts(self.program, os.environ))
+    def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
+        """Return what the programs are that the command runs."""
+        found: dict[str, JSON] = {}
+        for program in self._programs:
+            found.update(facts(program, os.environ))
+        return found
 
 
 def _as_artifact(path: str) -> str:
@@ -199,7 +189,7 @@ def remember(
         results = stage.run(force_run_stage=options.force)
     except FailedError as error:
         return error.code
-    except tools.ToolError as error:
+    except ToolError as error:
         listen("stderr", f"memori: {error}\n".encode())
         return NOT_EXECUTABLE if os.path.exists(words[0]) and os.sep in words[0] else NOT_FOUND
     if not stage.state:

@@ -2,10 +2,11 @@
 
 ``memori map -j 4 -o '{/.}_brain.nii.gz' -- bet {} {/.}_brain ::: sub-*/anat/*_T1w.nii.gz``
 
-In the command and in `-o` stand, for each argument, as in GNU parallel:
+In the command and in `-o` stand, for each argument, as in GNU parallel, also several in one word:
 
 ``{}``    the argument; at the end of the command where none of these stands in it
 ``{/}``   its last part: the file's name
+``{//}``  what stands before that: the folder
 ``{.}``   the argument without its suffix, the whole of ``.nii.gz``
 ``{/.}``  the file's name without its suffix
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _USAGE = "memori map [-j N] [options of run] -- command args... ::: argument..."
 _MOST = 100
+_MARK = re.compile(r"\{(?:/?\.?|//)\}")
 
 
 def add_to(commands: Any) -> None:
@@ -38,8 +41,8 @@ def add_to(commands: Any) -> None:
         help="run a command for each of several arguments",
         usage=_USAGE,
         description="Run a command for each argument after :::, as `memori run` does. {} stands "
-        "for the argument, {/} for its last part, {.} and {/.} for these without suffix, in the "
-        "command and in -o.",
+        "for the argument, {/} for its last part, {//} for its folder, {.} and {/.} for the first "
+        "two without suffix, in the command and in -o.",
     )
     parser.add_argument("-j", metavar="N", dest="jobs", type=int, default=1, help="at once")
     add_options(parser)
@@ -52,22 +55,22 @@ def filled(text: str, argument: str) -> str:
 
     Examples
     --------
-    >>> filled("{/.}_brain.nii.gz", "sub-01/sub-01_T1w.nii.gz"), filled("{.}", "a/b.nii")
-    ('sub-01_T1w_brain.nii.gz', 'a/b')
+    >>> filled("{//}/{/.}_brain.nii.gz", "sub-01/sub-01_T1w.nii.gz"), filled("{.}", "a/b.nii")
+    ('sub-01/sub-01_T1w_brain.nii.gz', 'a/b')
     """
-    from memori.neuro.command.fields import suffix
+    from memori.neuro.filenames import split
 
-    bare = argument[: len(argument) - len(suffix(argument))]
+    path = argument.rstrip("/") or argument
+    bare, _ = split(path)
     stands_for = {
         "{}": argument,
-        "{/}": os.path.basename(argument),
+        "{/}": os.path.basename(path),
+        "{//}": os.path.dirname(path) or os.curdir,
         "{.}": bare,
         "{/.}": os.path.basename(bare),
     }
-    for mark, value in stands_for.items():
-        if mark in text:  # one kind at most, so that an argument with braces is left alone
-            return text.replace(mark, value)
-    return text
+    # in one pass, so that braces in an argument are left alone
+    return _MARK.sub(lambda mark: stands_for[mark[0]], text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     place = words.index(":::")
     command, listed = words[:place], words[place + 1 :]
-    if not any(filled(word, "\0") != word for word in command):
+    if not any(map(_MARK.search, command)):
         command = [*command, "{}"]
     from concurrent.futures import ThreadPoolExecutor
 

@@ -22,7 +22,9 @@ from memori.fingerprint.walk import Walk, file_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, KeysView
+    from types import CodeType
+    from typing import Any, TypeGuard
 
     from memori.fingerprint.graph import Overlay, Parts, State
     from memori.fingerprint.guards import Guards
@@ -52,6 +54,7 @@ class Code:
         "_components",
         "_overlay",
         "_parts",
+        "_reached",
         "_root",
         "_taken",
         "_walk",
@@ -61,6 +64,7 @@ class Code:
 
     def __init__(self, walk: Walk, root: Node, overlay: Overlay, asked: Asked) -> None:
         self._walk = walk
+        self._reached = walk
         self._root = root
         self._overlay = overlay
         self._asked = asked
@@ -95,13 +99,53 @@ class Code:
             self._components = _components(self._root, self._parts, self._overlay)
         return dict(self._components)
 
-    def settle(self) -> None:
-        """Take note, right after the callable ran here, of what the run itself has changed."""
+    def settle(self) -> set[tuple[int, str]]:
+        """Take note, right after the callable ran here, of what the run itself has changed.
+
+        Returns
+        -------
+        set of tuple of int and str
+            Those of the `slots` that it left in another state.
+        """
         if self._walk.guards.hold():
-            return
-        after = _walked(*self._asked)[0]
-        settle(self._walk, self._overlay, after, self._taken)
+            return set()
+        self._reached = after = _walked(*self._asked)[0]
+        changed = settle(self._walk, self._overlay, after, self._taken)
         settle_loaded(self._walk, self._taken)
+        return changed
+
+    @property
+    def slots(self) -> KeysView[tuple[int, str]]:
+        """The places that hold a value: the id of a namespace or cell, and the name in it."""
+        return self._reached.slots.keys()
+
+    @property
+    def caches(self) -> list[Any]:
+        """The functions made by `functools.lru_cache` among what is reached."""
+        return self._reached.caches
+
+    @property
+    def functions(self) -> list[FunctionType]:
+        """The functions that are reached."""
+        nodes = self._reached.nodes.values()
+        return [node.origin for node in nodes if isinstance(node.origin, FunctionType)]
+
+    @property
+    def codes(self) -> set[CodeType]:
+        """The code of the functions that are reached."""
+        return {node.code for node in self._reached.nodes.values() if node.code is not None}
+
+    @property
+    def files(self) -> set[str]:
+        """The files of the modules of which something is reached."""
+        owners = (node.owner[0] for node in self._reached.slots.values() if node.owner is not None)
+        spaces = (owner for owner in owners if isinstance(owner, dict))
+        files = {space.get("__file__") for space in spaces}
+        return {code.co_filename for code in self.codes}.union(filter(_is_text, files))
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return type(value) is str
 
 
 def _components(root: Node, parts: Parts, overlay: Overlay) -> dict[str, str]:
@@ -182,6 +226,7 @@ def fingerprint(
     code = Code(walk, root, overlay_of(walk), asked)
     if known is not None and known.code.fast == code.fast:
         code = known.code
+        code._reached = walk  # runs may have made more of it than there was
     _remembered.pop(id(function), None)
     if len(_remembered) >= _LIMIT:
         _remembered.pop(next(iter(_remembered)), None)

@@ -55,9 +55,10 @@ def generation() -> int:
     return _generation[0]
 
 
-def settle(before: Walk, overlay: Overlay, after: Walk, taken: int) -> None:
-    """Remember for each slot that differs between two walks what it was before."""
+def settle(before: Walk, overlay: Overlay, after: Walk, taken: int) -> set[tuple[int, str]]:
+    """Remember for each slot that differs between two walks what it was before; return them."""
     ended = now()
+    changed = set()
     for key, node in after.slots.items():
         then = before.slots.get(key)
         if then is None and key[0] not in before.listed:
@@ -71,6 +72,8 @@ def settle(before: Walk, overlay: Overlay, after: Walk, taken: int) -> None:
             state = overlay.get(then, then.state)
         assert node.owner is not None
         remember(key, node.owner[0], left, _Left(state, taken, ended))
+        changed.add(key)
+    return changed
 
 
 def settle_loaded(before: Walk, taken: int) -> None:

@@ -59,6 +59,7 @@ def _cache(walk: Walk, value: Any, out: State) -> None:
     out.append(
         f"L{sorted(value.cache_parameters().items())}".encode()
     )  # what it has cached is no state
+    walk.caches.append(value)
     walk.put(value.__wrapped__, out)
 
 

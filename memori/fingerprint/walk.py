@@ -27,6 +27,7 @@ from memori.fingerprint.project import NOWHERE, Anchor, module_label, relative
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from memori.fingerprint.graph import State
 
@@ -51,6 +52,7 @@ class Walk:
         self.guards = Guards()
         self.nodes: dict[int, Node] = {}
         self.slots: dict[tuple[int, str], Node] = {}
+        self.caches: list[Any] = []  # functions made by `lru_cache`
         self.shared: dict[str, Node] = {}  # distributions, files: by label
         self.unresolved: dict[str, None] = {}
         self.anchor = NOWHERE  # the project folder of the module that holds the current value

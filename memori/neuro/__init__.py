@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from memori.neuro.bids.dataset import BIDSFile, Dataset
-    from memori.neuro.bids.derivatives import Derivatives
+    from memori.neuro.bids.dataset import Dataset
+    from memori.neuro.bids.derivatives import DerivativeError, Derivatives, RawDatasetError
+    from memori.neuro.bids.entities import BIDSFile
     from memori.neuro.command.containers import Container
     from memori.neuro.command.errors import CommandError
     from memori.neuro.command.fields import TemplateError
@@ -42,12 +43,14 @@ __all__ = [
     "Container",
     "Copy",
     "Dataset",
+    "DerivativeError",
     "Derivatives",
     "Glob",
     "InterfaceError",
     "InterfaceInputError",
     "NipypeStage",
     "Optional",
+    "RawDatasetError",
     "ShellStage",
     "Stdout",
     "StyxRunner",
@@ -77,17 +80,19 @@ __all__ = [
 
 _WHERE = {
     "AmbiguousFileError": "filenames",
-    "BIDSFile": "bids.dataset",
+    "BIDSFile": "bids.entities",
     "CommandError": "command.errors",
     "Container": "command.containers",
     "Copy": "command.outputs",
     "Dataset": "bids.dataset",
+    "DerivativeError": "bids.written",
     "Derivatives": "bids.derivatives",
     "Glob": "command.outputs",
     "InterfaceError": "nipype.interface_run",
     "InterfaceInputError": "nipype.stage",
     "NipypeStage": "nipype.stage",
     "Optional": "command.outputs",
+    "RawDatasetError": "bids.description",
     "ShellStage": "command.stage",
     "Stdout": "command.outputs",
     "StyxRunner": "command.styx",

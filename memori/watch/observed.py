@@ -1,7 +1,7 @@
 """What one run was seen to do with files, folders and programs, as it happened.
 
-`Observed` collects; what of it counts is decided later (`memori.watch.record`). A path is kept as
-it was spelled, made absolute by the folder that was current at that moment. The first touch of a
+`Observed` collects; what of it counts is decided later (`memori.watch.sieve`). A path is kept
+absolute, by the folder that was current at that moment, and without detours. The first touch of a
 path decides what it is to the run: something that it read, something that it made, or a log that
 it appended to. The first times, the stat is taken right before the file is opened, so that a
 change between its reading and the end of the run is seen; once many files in a row turned out to
@@ -16,60 +16,33 @@ from __future__ import annotations
 import os
 import stat
 import time
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
-from memori.digest.files import FileDigest, file_digest
+from memori.digest.files import file_digest
+from memori.watch.touch import (
+    GLANCED,
+    UNLOOKED,
+    Listing,
+    Touch,
+    listed,
+    look_at,
+    plain_path,
+    source_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
     from typing import Literal
 
-    How = Literal["read", "write", "append"]
-    Look = os.stat_result | None | Literal[False]
+    from memori.digest.files import FileDigest
+    from memori.watch.touch import How
 
-UNLOOKED: Literal[False] = False
-"""Instead of a stat: nobody looked. None says that nothing was there."""
-
-_ENOUGH = 64  # looks at files all older than the run, after which it is no longer looked at each
-_OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
+_ENOUGH = 32  # looks at files all older than the run, after which it is no longer looked at each
+OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _ACCESS = os.O_ACCMODE
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
-_stat = os.stat
-
-
-class Touch:
-    """How a run dealt with one path.
-
-    Attributes
-    ----------
-    how : {"read", "write", "append"}
-        The first touch: "write" if the file was created, emptied or put there by a rename before
-        anything of it was read.
-    look : os.stat_result, None or False
-        The stat right before the first touch; None if nothing was there, False if nobody looked.
-    written : bool
-        Whether it was written at all.
-    appends : bool
-        Whether it was never written but by appending.
-    before : FileDigest or None
-        Of a file that was read, then written or removed: what it was before.
-    stack : tuple of code or None
-        The code that was running at the first touch, innermost first; None if nobody looked.
-    """
-
-    __slots__ = ("appends", "before", "how", "look", "stack", "written")
-
-    def __init__(self, how: How, look: Look, stack: tuple[CodeType, ...] | None = None) -> None:
-        self.how = how
-        self.look: Look = look
-        self.written = how != "read"
-        self.appends = how == "append"
-        self.before: FileDigest | None = None
-        self.stack = stack
-
-    def __repr__(self) -> str:
-        return f"<Touch {self.how}{' written' if self.written else ''}>"
 
 
 class Observed:
@@ -77,6 +50,8 @@ class Observed:
 
     Parameters
     ----------
+    name : str, optional
+        Its own.
     outer : Observed, optional
         The run inside which this one goes on; it sees all that this one does.
     memo : str, optional
@@ -85,25 +60,62 @@ class Observed:
     Attributes
     ----------
     began : int
-        When it began, in ns.
+        When it began, in ns, by the clock that stamps files.
     live : bool
         Whether it still goes on.
     touched : dict of str to Touch
         By path, in the order of the first touch.
     programs : list of tuple of str
         The words of each program that was started.
+    glances : bool
+        Whether files that are opened for reading need no look any more.
+    glanced : dict of str to None
+        Those files, as they were spelled, until something else is to be known of them.
+    folders : dict of str to Listing
+        By path: each folder that was listed.
+    globs : dict of str to None
+        The patterns that were asked for, absolute.
+    imported : dict of str to Touch
+        By path: each module's file that the import system read.
+    base : code or None
+        The code that started watching.
+    made : set of str
+        The folders that it made.
+    temporary : set of str
+        Temporary files and folders that it made by `tempfile`.
+    network : set of str
+        The hosts that it connected to.
+    unwatched : list of tuple of str
+        Those of the programs that could not be watched.
+    tell : callable or None
+        Told of each new observation (its kind, which is one of the names above, and its subject)
+        in a process that watches for another.
     faults : list of str
         What went wrong in watching: if there is any, the run was not wholly watched.
     """
 
-    def __init__(self, outer: Observed | None = None, memo: str | None = None) -> None:
+    def __init__(
+        self, name: str = "", outer: Observed | None = None, memo: str | None = None
+    ) -> None:
+        self.name = name
         self.outer = outer
         self.memo = memo
-        self.began = time.time_ns()
+        self.began = _file_clock()
         self.live = True
         self.touched: dict[str, Touch] = {}
+        self.folders: dict[str, Listing] = {}
+        self.globs: dict[str, None] = {}
+        self.imported: dict[str, Touch] = {}
+        self.made: set[str] = set()
+        self.temporary: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
+        self.network: set[str] = set()
+        self.unwatched: list[tuple[str, ...]] = []
         self.faults: list[str] = []
+        self.tell: Callable[[str, str], None] | None = None
+        self.base: CodeType | None = None
+        self.glances = False
+        self.glanced: dict[str, None] = {}
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
 
@@ -132,23 +144,50 @@ class Observed:
 
     # What the hook tells
 
+    def knows(self, path: str) -> bool:
+        """Tell whether a path was touched before."""
+        if self.glanced:
+            self._take_glanced()
+        return path in self.touched
+
+    def ends(self) -> None:
+        """Note that the run is over."""
+        self.live = self.glances = False
+        self._take_glanced()
+        self.glanced = {}
+
+    def _take_glanced(self) -> None:
+        """Count files that were glanced at as touched; other threads may add to them meanwhile."""
+        paths = list(self.glanced)
+        everything = "\n".join(paths)
+        plain = paths
+        if "/." in everything or "//" in everything:
+            plain = [plain_path(path) for path in paths]
+        self.touched.update(dict.fromkeys(set(plain).difference(self.touched), GLANCED))
+        if self.live:
+            for path in paths:
+                del self.glanced[path]
+
     def reads(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that a path is about to be opened for reading."""
-        if path not in self.touched:
-            self.touched[path] = Touch("read", self._look(path), stack)
-
-    def wants_look(self) -> bool:
-        """Tell whether the next file that is read is worth a look, and its readers are."""
-        return self._old_in_a_row < _ENOUGH or bool(self.programs)
-
-    def _look(self, path: str) -> Look:
-        if not self.wants_look():
-            return UNLOOKED
+        if self.knows(path):
+            return
         found = look_at(path)
-        if found is not None:
-            is_old = found.st_ctime_ns < self.began - _OLD
+        self.touched[path] = Touch("read", found, stack)
+        if self.tell is not None:
+            self.tell("touched", path)
+        elif found is not None:
+            is_old = found.st_ctime_ns < self.began - OLD
             self._old_in_a_row = self._old_in_a_row + 1 if is_old else 0
-        return found
+            is_alone = self.outer is None and not self.programs
+            self.glances = is_alone and self._old_in_a_row >= _ENOUGH
+
+    def starts(self, words: tuple[str, ...]) -> None:
+        """Note that a program is about to be started, which may write what is then read."""
+        self.programs.append(words)
+        self.glances = False
+        if self.tell is not None:
+            self.tell("programs", words[0])
 
     def opens_to_write(
         self, path: str, flags: int, stack: tuple[CodeType, ...] | None = None
@@ -168,7 +207,8 @@ class Observed:
         stack: tuple[CodeType, ...] | None = None,
     ) -> None:
         """Note that a path is about to be written; `anew` says that nothing of it will be left."""
-        touch = self.touched.get(path)
+        touch = self._own_touch(path)
+        is_new = touch is None
         if touch is None:
             found = look_at(path)
             if found is not None and stat.S_ISDIR(found.st_mode):
@@ -183,32 +223,114 @@ class Observed:
             if found is None and not touch.look:  # looked for and not found, now made
                 touch.how = how
                 touch.appends = how == "append"
+        was = touch.written, touch.appends
         touch.written = True
         touch.appends = touch.appends and how == "append"
+        if self.tell is not None and (is_new or was != (True, touch.appends)):
+            self.tell("touched", path)
+
+    def _own_touch(self, path: str) -> Touch | None:
+        """Return the touch of a path, one that may be changed."""
+        touch = self.touched.get(path) if self.knows(path) else None
+        if touch is GLANCED:
+            touch = self.touched[path] = Touch("read", UNLOOKED)
+        return touch
 
     def removes(self, path: str) -> None:
         """Note that a path is about to be removed, or moved away."""
-        touch = self.touched.get(path)
+        touch = self._own_touch(path)
         if touch is None:
             self.touched[path] = Touch("write", look_at(path))
         elif touch.how == "read" and not touch.written:
             self._keep(path, touch, look_at(path))
             touch.written = True
+        else:
+            return
+        if self.tell is not None:
+            self.tell("touched", path)
 
     def moves(self, source: str, target: str) -> None:
         """Note that a file or folder is about to be renamed; what is in a folder goes with it."""
-        touch = self.touched.get(source)
+        touch = self._own_touch(source)
         if touch is None:
             found = look_at(source)
             touch = self.touched[source] = Touch("read", found)
-            is_new = found is not None and found.st_ctime_ns >= self.began
+            is_new = found is not None and found.st_ctime_ns > self.began  # a program made it
             touch.before = None if is_new else self._digest(source)
+            touch.written = True
+            if self.tell is not None:
+                self.tell("touched", source)
         self.removes(source)
         self.writes(target)
         inside = f"{source}/"
         for path, touch in list(self.touched.items()):
             if path.startswith(inside) and touch.written:
                 self.writes(f"{target}/{path[len(inside) :]}")
+
+    def lists(self, folder: str, stack: tuple[CodeType, ...], *, whole: bool) -> None:
+        """Note that a folder is about to be listed, whole or for the names that fit a pattern."""
+        known = self.folders.get(folder)
+        if known is not None and (known.whole or not whole):
+            return
+        if known is None:
+            with aside():
+                known = self.folders[folder] = listed(folder, stack)
+        known.whole = whole
+        if self.tell is not None:
+            self.tell("folders", folder)
+
+    def asks_for(self, pattern: str) -> None:
+        """Note that names are about to be looked for that fit an absolute pattern."""
+        self.globs[pattern] = None
+        if self.tell is not None:
+            self.tell("globs", pattern)
+
+    def makes(self, folder: str) -> None:
+        """Note that a folder is about to be made."""
+        if not os.path.lexists(folder):
+            self.made.add(folder)
+            if self.tell is not None:
+                self.tell("made", folder)
+
+    def passes(self, path: str) -> None:
+        """Note that a temporary file or folder is about to be made."""
+        self.temporary.add(path)
+        if self.tell is not None:
+            self.tell("temporary", path)
+
+    def calls(self, host: str) -> None:
+        """Note that another machine is about to be called."""
+        self.network.add(host)
+        if self.tell is not None:
+            self.tell("network", host)
+
+    def imports(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
+        """Note that the import system is about to read a module's file, source or compiled."""
+        path = source_of(path)
+        if path not in self.imported:
+            self.imported[path] = Touch("read", look_at(path), stack)
+            if self.tell is not None:
+                self.tell("imported", path)
+
+    def learns(self, path: str, other: Touch) -> None:
+        """Add how a child of the run dealt with a path."""
+        mine = self._own_touch(path)
+        if mine is None:
+            self.touched[path] = other
+            return
+        both = mine, other
+        for each in both:
+            if each.how == "read" and (
+                each.look is UNLOOKED or (each.look and each.look.st_ctime_ns < self.began)
+            ):
+                mine.how, mine.look = "read", each.look  # it was there before the run
+                break
+        else:
+            if any(each.how == "write" for each in both):
+                mine.how = "write"
+        mine.written = mine.written or other.written
+        mine.appends = mine.appends and other.appends
+        mine.before = mine.before or other.before
 
     def _keep(self, path: str, touch: Touch, now: os.stat_result | None) -> None:
         """Digest a file that was read, before the run makes it another one."""
@@ -218,24 +340,21 @@ class Observed:
                 touch.before = self._digest(path)
 
     def _digest(self, path: str) -> FileDigest | None:
-        token = current.set(ASIDE)
-        try:
-            found = look_at(path)
-            if found is None or not stat.S_ISREG(found.st_mode):
+        with aside():
+            try:
+                found = look_at(path)
+                if found is None or not stat.S_ISREG(found.st_mode):
+                    return None
+                return file_digest(path, self.memo)
+            except OSError:
                 return None
-            return file_digest(path, self.memo)
-        except OSError:
-            return None
-        finally:
-            current.reset(token)
 
 
-def look_at(path: str) -> os.stat_result | None:
-    """Return the stat of what a path leads to; None for nothing."""
-    try:
-        return _stat(path)
-    except (OSError, ValueError):
-        return None
+def _file_clock() -> int:
+    """Return the time by the clock that stamps files here, which ticks more slowly."""
+    if hasattr(time, "CLOCK_REALTIME_COARSE"):
+        return time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+    return time.time_ns()
 
 
 ASIDE = Observed()
@@ -243,3 +362,15 @@ ASIDE = Observed()
 ASIDE.live = False
 
 current: ContextVar[Observed | None] = ContextVar("memori_watch", default=None)
+
+
+class aside:  # noqa: N801  a context manager, read as a word
+    """Keep what memori itself does inside a with block out of what its run is seen to do."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token: Token[Observed | None] = current.set(ASIDE)
+
+    def __exit__(self, *error: object) -> None:
+        current.reset(self._token)

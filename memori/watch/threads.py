@@ -16,7 +16,7 @@ import sys
 from _thread import get_ident
 from functools import wraps
 
-from memori.watch.observed import Observed, current
+from memori.watch.observed import ASIDE, Observed, current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ def follow_threads(live: Sequence[Observed]) -> None:
         def noting(self: Thread) -> None:
             if live:
                 run = current.get()
-                for each in (run,) if run is not None and run.live else runs_of_thread(live):
-                    thread_starts(each, self)
+                if run is None or not run.live:
+                    run = next(iter(runs_of_thread(live)), None) if run is not ASIDE else None
+                if run is not None:
+                    thread_starts(run, self)
             start(self)
 
         Thread.start = noting  # type: ignore[method-assign]

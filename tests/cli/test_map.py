@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -47,10 +46,11 @@ def test_failures_do_not_take_others_down(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_commands_run_side_by_side() -> None:
-    """As many as -j says."""
-    began = time.monotonic()
-    assert 0 == main(["map", "-j", "4", "--", "sleep", ":::", "0.51", "0.52", "0.53", "0.54"])
-    assert time.monotonic() - began < 1.6
+    """As many as -j says: each ends when all four have begun."""
+    wait = "until [ -e a ] && [ -e b ] && [ -e c ] && [ -e d ]; do sleep 0.02; done"
+    script = f'touch "$0"; {wait}'
+    names = ["a", "b", "c", "d"]
+    assert 0 == main(["map", "-j", "4", "--", "timeout", "60", "sh", "-c", script, ":::", *names])
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,11 @@ def test_commands_run_side_by_side() -> None:
         ("{.}", "d/x.y"),
         ("{/.}_b.nii", "x.y_b.nii"),
         ("--in={}", "--in=d/x.y.nii.gz"),
+        ("{//}", "d"),
+        ("{.}/{/.}", "d/x.y/x.y"),
+        ("{//}/{/.}_brain{}", "d/x.y_braind/x.y.nii.gz"),
+        ("{}{}{/}", "d/x.y.nii.gzd/x.y.nii.gzx.y.nii.gz"),
+        ("{{}}", "{d/x.y.nii.gz}"),
         ("-f", "-f"),
         ("{other}", "{other}"),
     ],
@@ -68,6 +73,26 @@ def test_commands_run_side_by_side() -> None:
 def test_what_stands_for_the_argument(word: str, expected: str) -> None:
     """As in GNU parallel, with suffixes as the field has them."""
     assert expected == filled(word, "d/x.y.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("x", ["x", "x", ".", "x", "x"]),
+        ("/d.e/x", ["/d.e/x", "x", "/d.e", "/d.e/x", "x"]),
+        (
+            "data/sub-01.feat/",
+            ["data/sub-01.feat/", "sub-01.feat", "data", "data/sub-01", "sub-01"],
+        ),
+        ("surf/lh.pial", ["surf/lh.pial", "lh.pial", "surf", "surf/lh.pial", "lh.pial"]),
+        ("{/.}.nii", ["{/.}.nii", ".}.nii", "{", "{/.}", ".}"]),
+    ],
+)
+def test_parts_of_any_argument(argument: str, expected: list[str]) -> None:
+    """Of a folder, of a name without suffix, and of one with braces, which are left alone."""
+    marks = ["{}", "{/}", "{//}", "{.}", "{/.}"]
+    assert expected == [filled(mark, argument) for mark in marks]
+    assert " ".join(expected) == filled(" ".join(marks), argument)
 
 
 def test_wrong_use_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

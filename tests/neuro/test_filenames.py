@@ -1,8 +1,10 @@
-"""Where FSL and AFNI put what they were asked to write."""
+"""Names of files: where a suffix begins, and where FSL and AFNI put what they were to write."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from memori.neuro.filenames import AmbiguousFileError, real_file
+from memori.neuro.filenames import AmbiguousFileError, real_file, split, stem, suffix
 
 
 @pytest.fixture
@@ -15,6 +17,65 @@ def folder(tmp_path, monkeypatch):
             (tmp_path / name).touch()
 
     return make
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sub-01_T1w.nii.gz", ("sub-01_T1w", ".nii.gz")),
+        ("SCAN.NII.GZ", ("SCAN", ".NII.GZ")),
+        ("dwi.mif.gz", ("dwi", ".mif.gz")),
+        ("atlas.tar.gz", ("atlas", ".tar.gz")),
+        ("events.tsv.gz", ("events", ".tsv.gz")),
+        ("motion.1D", ("motion", ".1D")),
+        # two parts that say one format
+        ("x.dtseries.nii", ("x", ".dtseries.nii")),
+        ("x.pconnseries.nii", ("x", ".pconnseries.nii")),
+        ("x.surf.gii.gz", ("x", ".surf.gii.gz")),
+        ("x.func.nii", ("x.func", ".nii")),
+        ("x.niml.dset", ("x", ".niml.dset")),
+        ("slice.ome.tif", ("slice", ".ome.tif")),
+        ("brain.4dfp.img", ("brain", ".4dfp.img")),
+        # dots in the name itself
+        ("mask_0.5.nii.gz", ("mask_0.5", ".nii.gz")),
+        ("mask_0.5", ("mask_0.5", "")),
+        ("vol.0001", ("vol.0001", "")),
+        ("bold_2.5mm.nii", ("bold_2.5mm", ".nii")),
+        ("my.brain_2025.nii.gz", ("my.brain_2025", ".nii.gz")),
+        ("aparc.stats.tsv", ("aparc.stats", ".tsv")),
+        # FreeSurfer
+        ("lh.pial", ("lh.pial", "")),
+        ("rh.sphere.reg", ("rh.sphere.reg", "")),
+        ("lh.pial.T1", ("lh.pial.T1", "")),
+        ("lh.pial.surf.gii", ("lh.pial", ".surf.gii")),
+        ("lh.thickness.fwhm10.mgh", ("lh.thickness.fwhm10", ".mgh")),
+        ("lh.cortex.label", ("lh.cortex", ".label")),
+        ("lh.thick.func.gii", ("lh.thick", ".func.gii")),
+        ("rh.aparc.annot", ("rh.aparc", ".annot")),
+        # AFNI
+        ("x+orig.HEAD", ("x", "+orig.HEAD")),
+        ("x+tlrc.BRIK.gz", ("x", "+tlrc.BRIK.gz")),
+        ("x+acpc", ("x", "+acpc")),
+        ("x+orig.", ("x", "+orig.")),
+        # hidden files, folders, and what is no suffix
+        (".hidden", (".hidden", "")),
+        (".hidden.nii.gz", (".hidden", ".nii.gz")),
+        ("run.feat/", ("run", ".feat")),
+        ("dicoms/", ("dicoms", "")),
+        ("what it is.about it", ("what it is.about it", "")),
+        ("ends in.", ("ends in.", "")),
+    ],
+)
+def test_stem_and_suffix(name, expected):
+    """One rule for the names of the field, wherever the file lies."""
+    assert expected == (stem(name), suffix(name))
+    assert expected == (stem(f"/data.d/v1.2/{name}"), suffix(f"/data.d/v1.2/{name}"))
+
+
+@given(st.text(), st.sampled_from(["", ".nii.gz", ".dtseries.nii", "+orig.HEAD", ".x"]))
+def test_stem_and_suffix_make_up_the_name(name, end):
+    """Nothing of a path is lost or doubled by splitting it."""
+    assert f"{name}{end}".rstrip("/") == "".join(split(f"{name}{end}"))
 
 
 @pytest.mark.parametrize(

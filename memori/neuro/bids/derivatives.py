@@ -6,39 +6,39 @@ of their own with a dataset_description.json that says which program made them.
 
 Saving copies: the file in memori's own folders and the one in the derivatives are two, so editing
 one never changes the other. A copy appears under its name whole or not at all; a file that already
-holds the same bytes is left alone. The same values saved twice give the same bytes.
+holds the same bytes is left alone. The same values saved twice give the same bytes. Overwritten is
+only what memori itself wrote from the same source (`memori.neuro.bids.written`).
 
-Not promised: sidecars for each derivative, and the names' validity beyond the order of entities.
+Not promised: sidecars for each derivative, and more of the names' validity than that of each part
+and the order of entities.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
 import shutil
-import uuid
+from collections.abc import Callable
+from typing import BinaryIO, SupportsIndex
 
-from memori.errors import MemoriError
-from memori.files import atomic_write
-from memori.neuro.bids.dataset import ENTITIES, BIDSFile, entity_name
-from memori.version import __version__
+from memori.digest.formats import companions_of
+from memori.neuro.bids.description import RawDatasetError, describe, refuse_raw
+from memori.neuro.bids.entities import (
+    BIDSFile,
+    admit,
+    entity_name,
+    label_of,
+    ordered,
+)
+from memori.neuro.bids.written import DerivativeError, claimed, digest_of
+from memori.neuro.data.saving import save as save_whole
+from memori.neuro.filenames import suffix as extension_of
 
-_BIDS_VERSION = "1.10.0"
+__all__ = ["DerivativeError", "Derivatives", "RawDatasetError"]
 
-
-class RawDatasetError(MemoriError):
-    """Derivatives were about to be written into a raw dataset.
-
-    Attributes
-    ----------
-    root : str
-        The folder that was given for derivatives.
-    """
-
-    def __init__(self, message: str, root: str) -> None:
-        super().__init__(message)
-        self.root = root
+# One file of several: alone, under another name, nobody can read it.
+_PARTS = (".hdr", ".img", ".HEAD", ".BRIK", ".vhdr", ".vmrk", ".eeg", ".fdt", ".mhd", ".nhdr")
 
 
 class Derivatives:
@@ -55,7 +55,8 @@ class Derivatives:
     Raises
     ------
     RawDatasetError
-        If the folder holds a dataset that is not derivatives: raw images are never written to.
+        If the folder is a dataset that is not derivatives, or lies in one but not below its
+        `derivatives`: raw datasets are never written to.
 
     Examples
     --------
@@ -67,7 +68,7 @@ class Derivatives:
     def __init__(self, root: str | os.PathLike[str], *, name: str | None = None) -> None:
         self.root = os.fspath(root)
         self.name = name or os.path.basename(os.path.abspath(self.root))
-        _refuse_raw(self.root)
+        refuse_raw(self.root, self.root)
 
     def __repr__(self) -> str:
         return f"Derivatives({self.root!r})"
@@ -79,7 +80,7 @@ class Derivatives:
         suffix: str | None = None,
         extension: str | None = None,
         datatype: str | None = None,
-        **entities: str | int | None,
+        **entities: str | SupportsIndex | None,
     ) -> str:
         """Return the path of a derivative of `source`; nothing is written.
 
@@ -96,22 +97,25 @@ class Derivatives:
         Raises
         ------
         ValueError
-            If `source` has no BIDS name, an entity's value is not a BIDS label, or the
-            derivative would have the very name of its source.
+            If a part of the name is none that BIDS admits (of `source`, too: nothing of its name
+            is left out unasked), or the derivative would have the very name of its source.
         TypeError
             If BIDS has no such entity; the message gives the nearest one.
         """
         file = BIDSFile(os.fspath(source))
         labels = _labels(file, entities)
         name = "_".join(f"{short}-{label}" for short, label in labels.items())
-        name += f"_{suffix or file.suffix}{file.extension if extension is None else extension}"
+        name += "_" + admit("suffix", file.suffix if suffix is None else suffix)
+        name += admit("extension", file.extension if extension is None else extension)
         if name == os.path.basename(file):
             raise ValueError(
                 f"a derivative of {str(file)!r} would have the same name as the file itself; "
                 "say what was done (desc=...) or give another suffix"
             )
         folders = [f"{short}-{labels[short]}" for short in ("sub", "ses") if short in labels]
-        return os.path.join(self.root, *folders, datatype or file.datatype, name)
+        if datatype is not None or file.datatype:
+            folders.append(_datatype(file, datatype))
+        return os.path.join(self.root, *folders, name)
 
     def save(
         self,
@@ -121,7 +125,7 @@ class Derivatives:
         suffix: str | None = None,
         extension: str | None = None,
         datatype: str | None = None,
-        **entities: str | int | None,
+        **entities: str | SupportsIndex | None,
     ) -> str:
         """Save a result as a derivative of `source` and return its path.
 
@@ -137,122 +141,137 @@ class Derivatives:
         ------
         FileNotFoundError
             If `value` is a string, but names no file.
+        ValueError
+            If it is one file of several, which BIDS does not have (.hdr and .img), holds a number
+            that JSON has not (NaN), or `path` raises.
         TypeError
             If `value` is neither a path nor JSON.
+        DerivativeError
+            If a file is there that memori may not overwrite.
+        RawDatasetError
+            If the derivative would lie in a raw dataset.
         """
-        file = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+        file = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+        if file is not None:
+            _refuse_parts(file)
         if extension is None:
-            extension = ".json" if file is None else BIDSFile(file).extension
+            extension = ".json" if file is None else _extension_of(file)
         target = self.path(
             source, suffix=suffix, extension=extension, datatype=datatype, **entities
         )
-        if file is not None and not os.path.isfile(file):
-            raise FileNotFoundError(f"nothing to save as {target!r}: there is no file {file!r}")
-        content = b"" if file is not None else _json(value, target)
-        self._describe()
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if file is not None:
-            _copy(file, target)
+        refuse_raw(os.path.dirname(target), self.root)
+        if file is None:
+            content = _json(value, target)
+            digest = hashlib.sha256(content).hexdigest()
         else:
-            _write(target, content)
+            digest = digest_of(file)
+        describe(self.root, self.name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with claimed(self.root, target, os.fspath(source), digest) as wanting:
+            if file is None and wanting:
+                _put(target, lambda stream: stream.write(content))
+            elif file is not None and (wanting or _is_link_to(target, file)):
+                _put(target, lambda stream: shutil.copyfile(file, stream.name))
         return target
 
-    def _describe(self) -> None:
-        """Write dataset_description.json where there is none."""
-        target = os.path.join(self.root, "dataset_description.json")
-        if not os.path.exists(target):
-            os.makedirs(self.root, exist_ok=True)
-            description = {
-                "Name": self.name,
-                "BIDSVersion": _BIDS_VERSION,
-                "DatasetType": "derivative",
-                "GeneratedBy": [{"Name": "memori", "Version": __version__}],
-            }
-            atomic_write(target, _json(description, target))
 
-
-def _labels(file: BIDSFile, changes: dict[str, str | int | None]) -> dict[str, str]:
+def _labels(file: BIDSFile, changes: dict[str, str | SupportsIndex | None]) -> dict[str, str]:
     """Return the entities of `file` with the changes made, in the order that BIDS asks for."""
+    parts, suffix, _ = file.parts()
     labels = file.entities
-    if "sub" not in labels or not file.suffix:
+    if "sub" not in labels or not suffix:
         raise ValueError(
             f"{str(file)!r} has no BIDS name; expected one like sub-01_task-rest_bold.nii.gz"
         )
-    for name, label in changes.items():
-        if label is None:
-            labels.pop(entity_name(name), None)
-        elif re.fullmatch("[a-zA-Z0-9+]+", str(label)):
-            labels[entity_name(name)] = str(label)
+    if len(labels) < len(parts):
+        keys = [part.partition("-")[0] for part in parts]
+        odd = next(
+            p
+            for p, key in zip(parts, keys, strict=True)
+            if keys.count(key) > 1 or key not in labels
+        )
+        raise ValueError(
+            f"{odd!r} in the name of {str(file)!r} is no entity of its own (key-label, each key "
+            "once), and nothing is left out of a name; rename the file, or give the BIDS file that "
+            "it was made from as `source`"
+        )
+    changed = {entity_name(name): (name, value) for name, value in changes.items()}
+    for short, (name, value) in changed.items():
+        if value is None:
+            labels.pop(short, None)
         else:
-            raise ValueError(f"{name}={label!r} is no BIDS label; use letters and digits only")
-    order = [*ENTITIES, *sorted(labels.keys() - ENTITIES.keys())]
-    return {short: labels[short] for short in order if short in labels}
+            labels[short] = label_of(name, value)
+    for short in labels.keys() - changed.keys():
+        _check_own(file, short, labels[short])
+    return ordered(labels)
 
 
-def _refuse_raw(root: str) -> None:
-    """Raise if `root` holds a dataset that does not say it is derivatives."""
-    description = os.path.join(root, "dataset_description.json")
+def _check_own(file: BIDSFile, short: str, label: str) -> None:
+    """Raise if BIDS does not admit a label of the source's own name."""
     try:
-        with open(description, encoding="utf-8") as stream:
-            found = json.load(stream)
-        derived = isinstance(found, dict) and (
-            found.get("DatasetType") == "derivative" or "GeneratedBy" in found
+        label_of(short, label)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. It stands in the name of {str(file)!r}: rename that, or give "
+            f"{short}=... for the derivative"
+        ) from None
+
+
+def _datatype(file: BIDSFile, datatype: str | None) -> str:
+    if datatype is not None:
+        return admit("datatype", datatype)
+    said = (
+        f"the folder {file.datatype!r} of {str(file)!r}, taken as datatype for want of datatype=,"
+    )
+    return admit("datatype", file.datatype, said)
+
+
+def _extension_of(file: str) -> str:
+    """Return the extension of a result's own name, in which other dots may stand."""
+    extension = extension_of(file)
+    if not extension:
+        raise ValueError(
+            f"{file!r} has no extension that its derivative could have; give extension=, such as "
+            "'.txt'"
         )
-        said = f"{description!r} does not say DatasetType: derivative"
-    except FileNotFoundError:
-        names = os.listdir(root) if os.path.isdir(root) else []
-        derived = not any(name.startswith("sub-") for name in names)
-        said = "it has subjects but no dataset_description.json"
-    except ValueError:
-        derived, said = False, f"{description!r} is not JSON"
-    if not derived:
-        raise RawDatasetError(
-            f"{root!r} looks like a raw dataset, which derivatives must not be written into: "
-            f"{said}; give a folder of its own, such as derivatives/NAME",
-            root,
+    return extension
+
+
+def _refuse_parts(file: str) -> None:
+    """Raise if a file cannot be saved, or not under another name."""
+    if not os.path.isfile(file):
+        what = f"{file!r} is a folder" if os.path.isdir(file) else f"there is no file {file!r}"
+        raise FileNotFoundError(f"nothing to save as a derivative: {what}")
+    others = companions_of(file)
+    if others or file.removesuffix(".gz").endswith(_PARTS):
+        raise ValueError(
+            f"{file!r} is one of several files that belong together "
+            f"({', '.join([os.path.basename(file), *others])}), and alone, under another name, "
+            "nobody could read it; save it as one file first: an image as .nii.gz by "
+            "memori.neuro.save_image"
         )
+
+
+def _is_link_to(target: str, file: str) -> bool:
+    """Tell whether a derivative is the very file that it should be a copy of."""
+    return os.path.samefile(target, file) and os.path.abspath(target) != os.path.abspath(file)
+
+
+def _put(target: str, write: Callable[[BinaryIO], object]) -> None:
+    save_whole(write, target, default="", caller="Derivatives.save")
 
 
 def _json(value: object, target: str) -> bytes:
     try:
-        return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        return f"{text}\n".encode()
     except TypeError as error:
         raise TypeError(
             f"cannot save a {type(value).__name__} as {target!r}: expected the path of a file or a "
             "JSON value; memori.neuro.save_array, save_image and save_table make files"
         ) from error
-
-
-def _write(target: str, content: bytes) -> None:
-    """Write a small file, unless it holds the same bytes already."""
-    if os.path.isfile(target):
-        with open(target, "rb") as stream:
-            if stream.read() == content:
-                return
-    atomic_write(target, content)
-
-
-def _copy(source: str, target: str) -> None:
-    """Copy a file to `target`, whole or not at all, unless it holds the same bytes already."""
-    if os.path.isfile(target) and _same_files(source, target):
-        return
-    folder, name = os.path.split(target)
-    partial = os.path.join(folder, f".{name[:100]}.{uuid.uuid4().hex[:12]}.partial")
-    try:
-        shutil.copyfile(source, partial)
-        os.replace(partial, target)
-    except BaseException:
-        if os.path.exists(partial):
-            os.unlink(partial)
-        raise
-
-
-def _same_files(one: str, other: str) -> bool:
-    """Compare two files byte by byte (filecmp would trust equal sizes and times)."""
-    if os.path.getsize(one) != os.path.getsize(other):
-        return False
-    with open(one, "rb") as first, open(other, "rb") as second:
-        while block := first.read(1 << 20):
-            if block != second.read(1 << 20):
-                return False
-    return True
+    except ValueError as error:
+        raise ValueError(
+            f"cannot save {target!r} as JSON: {error}; BIDS asks for valid JSON, which has no NaN "
+            "and no infinity: give None, or 'n/a', in their place"
+        ) from error

@@ -1,8 +1,8 @@
 """A command as a callable: from inputs to a command line, and from a run to values.
 
-`Command` is what a `ShellStage` remembers. It knows three things: the arguments (a template or a
-function), the outputs, and how to run (`Options`). The same code makes the arguments when the
-stage decides, with names in place of paths, and when it runs.
+`Command` is what a `ShellStage` remembers. It knows the arguments (a template or a function), the
+outputs, and how to run. A decision makes a plan (`memori.neuro.command.plan`), and the run that it
+decides for executes that plan.
 
 Not promised: to run outside a stage; it needs `memori.workdir`.
 """
@@ -11,48 +11,30 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import replace
 from inspect import Parameter, Signature, signature
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memori.current_run import current, workdir
-from memori.neuro.command.containers import Container
-from memori.neuro.command.errors import STREAMS, CommandError, empty, ended, keep_evidence, listing
-from memori.neuro.command.fields import (
-    KINDS,
-    Argument,
-    Field,
-    TemplateError,
-    reject_option,
-    text_of,
-)
-from memori.neuro.command.input_paths import Links, absolute, input_paths
-from memori.neuro.command.outputs import RESERVED, MissingOutputError, Output, fills
+from memori.digest.values import encode
+from memori.neuro.command.arguments import flat, forget
+from memori.neuro.command.copies import Copies
+from memori.neuro.command.errors import CommandError, empty, keep_evidence, listing
+from memori.neuro.command.execution import Execution
+from memori.neuro.command.fields import KINDS, Argument, Field, agreed, with_kinds
+from memori.neuro.command.input_paths import input_paths, reporting_changes
+from memori.neuro.command.output_names import RESERVED
+from memori.neuro.command.outputs import MissingOutputError, Output, Stdout, paths_at
+from memori.neuro.command.plan import Options, Plan, Recipe, Source, make_plan
 from memori.neuro.command.template import Template
-from memori.neuro.process.run import run_process
-from memori.neuro.tools import identity as tools
-from memori.neuro.tools.suites import suite_of
+
+if TYPE_CHECKING:
+    from memori.fingerprint import Code
 
 log = logging.getLogger(__name__)
-_INTERPRETERS = ("sh", "bash", "dash", "zsh", "ksh", "csh", "tcsh", "perl", "Rscript", "ruby",
-                 "node", "octave", "tclsh", "wish", "julia")  # fmt: skip
 _EMPTY = Parameter.empty
-Source = Template | Callable[..., Sequence[object]]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a command is run; see `memori.neuro.ShellStage`."""
-
-    timeout: float | None = None
-    env: Mapping[str, Argument] = field(default_factory=dict)
-    retries: int = 0
-    threads: int | None = None
-    container: Container | None = None
-    link_inputs: bool = False
-    allow_dash: frozenset[str] = frozenset()
-    exit_codes: tuple[int, ...] = (0,)
 
 
 class Command:
@@ -66,6 +48,11 @@ class Command:
         What it writes.
     options : Options
         How it is run.
+
+    Attributes
+    ----------
+    texts : frozenset of str
+        Inputs that are text and never name a file.
     """
 
     def __init__(
@@ -76,16 +63,31 @@ class Command:
     ) -> None:
         self.source = source
         self.outputs = dict(outputs)
-        self.options = options
         self.__name__ = self.__qualname__ = _name_of(source)
-        self._own = {} if isinstance(source, Template) else _parameters_of(source)
-        self.__signature__ = self._make_signature()
         self.__doc__ = f"Run {source.text if isinstance(source, Template) else self.__name__}"
+        own = {} if isinstance(source, Template) else _parameters_of(source)
+        fields = self._fields(options.env.values())
+        self.options = replace(
+            options, env={name: with_kinds(text, fields) for name, text in options.env.items()}
+        )
+        self.__signature__ = _signature(own, fields, self.outputs)
+        self.texts = frozenset(name for name, each in fields.items() if each.is_text).difference(
+            own
+        )
         self._defaults = {
             name: each.default
             for name, each in self.__signature__.parameters.items()
             if each.default is not _EMPTY
         }
+        takes_more = any(each.kind is Parameter.VAR_KEYWORD for each in own.values())
+        self._recipe = Recipe(
+            self.__name__,
+            source,
+            self.outputs,
+            self.options,
+            frozenset(own),
+            frozenset(self.__signature__.parameters).difference(own) if takes_more else None,
+        )
         text = source.text if isinstance(source, Template) else source
         described = {name: repr(output) for name, output in self.outputs.items()}
         parsers = [getattr(output, "parse", None) for output in self.outputs.values()]
@@ -98,140 +100,67 @@ class Command:
     def __repr__(self) -> str:
         return f"<Command {self.__name__}>"
 
-    def _make_signature(self) -> Signature:
-        """Return what the command takes: those without a default first."""
-        named: dict[str, Parameter] = {}
-        if isinstance(self.source, Template):
-            for name, each in self.source.fields.items():
-                named[name] = _parameter(each)
-        else:
-            named.update(self._own)
-        for output in self.outputs.values():
-            for name in output.fields:
-                named.setdefault(name, _parameter(Field(name)))
-        for name in self._env_fields():
-            named.setdefault(name, _parameter(Field(name)))
-        taken = [each for name, each in named.items() if name not in self.outputs]
-        return Signature(sorted(taken, key=lambda each: (each.kind, each.default is not _EMPTY)))
+    def _fields(self, env: Iterable[Argument]) -> dict[str, Field]:
+        """Return the fields of the template, of the outputs' names and of the variables."""
+        text = self.source.text if isinstance(self.source, Template) else self.__name__
+        found = dict(self.source.fields) if isinstance(self.source, Template) else {}
+        for name in (name for output in self.outputs.values() for name in output.fields):
+            found.setdefault(name, Field(name))
+        for piece in (piece for each in env for piece in each if isinstance(piece, Field)):
+            found[piece.name] = agreed(found.get(piece.name), piece, text)
+        return found
 
-    def _env_fields(self) -> list[str]:
-        texts = self.options.env.values()
-        return [piece.name for text in texts for piece in text if isinstance(piece, Field)]
+    # Planning
 
-    # The command line
+    def plan(self, inputs: Mapping[str, Any], code: Code | None = None) -> Plan:
+        """Make the plan of a decision; a run that follows in this thread executes it.
 
-    def argv(
-        self, values: Mapping[str, Any], paths: Mapping[str, str], link: Callable[[str], str]
-    ) -> list[str]:
-        """Return the arguments for these inputs and these paths of the outputs.
+        Parameters
+        ----------
+        inputs : Mapping of str to JSON
+            The inputs; two decisions for one run are given the same object.
+        code : Code, optional
+            The fingerprint of the command, if what a function said in an earlier run may stand.
 
         Raises
         ------
         TemplateError
             For a value that cannot stand where it would.
         """
-        if isinstance(self.source, Template):
-            argv = self.source.fill({**values, **paths}, link, self.options.allow_dash)
-        else:
-            argv = self._call(self.source, values, paths, link)
-        if not argv or not argv[0]:
-            raise TemplateError(f"the command {self.__name__!r} has no arguments")
-        return self._with_threads(_with_script(argv))
+        values = self._values(inputs)
+        latest = _latest.get()
+        is_same = latest is not None and latest.command is self and latest.inputs is inputs
+        plan = make_plan(
+            self._recipe, values, code, latest.plan.answer if latest and is_same else None
+        )
+        _latest.set(_Latest(self, inputs, values, plan))
+        return plan
 
-    def _call(
-        self,
-        source: Callable[..., Sequence[object]],
-        values: Mapping[str, Any],
-        paths: Mapping[str, str],
-        link: Callable[[str], str],
-    ) -> list[str]:
-        given = {
-            name: self._linked(name, values[name], link) for name in self._own if name in values
-        }
-        given.update({name: path for name, path in paths.items() if name in self._own})
-        made = source(**given)
-        if not isinstance(made, (list, tuple)):
-            raise TemplateError(
-                f"{self.__name__!r} returned {made!r}; a function for a command returns the list "
-                "of its arguments, each an element of its own"
-            )
-        return list(_flat(self.__name__, made))
+    def planned(self, inputs: Mapping[str, Any]) -> Plan:
+        """Return the plan that was just made for these inputs, or else make it."""
+        latest = _latest.get()
+        if latest is None or latest.command is not self:
+            return self.plan(inputs)
+        is_same = encode(latest.values) == encode(self._values(inputs))
+        return latest.plan if is_same else self.plan(inputs)
 
-    def _linked(self, name: str, value: Any, link: Callable[[str], str]) -> Any:
-        if isinstance(value, list):
-            return [self._linked(name, each, link) for each in value]
-        if not isinstance(value, str):
-            return value
-        if name not in self.options.allow_dash:
-            reject_option(name, value)
-        return link(value)
-
-    def _with_threads(self, argv: list[str]) -> list[str]:
-        """Add the tool's own option for the number of threads."""
-        number = self.options.threads
-        command = os.path.basename(argv[0])
-        suite = suite_of(command)
-        if number is None or suite is None or "threads" in self.__signature__.parameters:
-            return argv
-        option = suite.threads_option(command, number)
-        return argv if not option or option[0] in argv else argv + option
-
-    def places(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """Return where each output goes, relative to the run's folder."""
-        places: dict[str, str] = {}
-        for name, output in self.outputs.items():
-            place = output.place(name, {**values, **places})
-            if place is not None:
-                places[name] = place
-        return places
-
-    def rehearse(self, inputs: Mapping[str, Any]) -> list[str]:
-        """Return the arguments as they would be, with names in place of the outputs' paths.
-
-        Raises
-        ------
-        TemplateError
-            For a value that cannot stand where it would.
-        """
-        values = {**self._defaults, **inputs}
-        return self.argv(values, self._paths(self.places(values), os.curdir), absolute)
-
-    def _paths(self, places: Mapping[str, str], folder: str) -> dict[str, str]:
-        """Return what fills the field of each output."""
-        return {
-            name: os.path.join(folder, fills(place, self.outputs[name]))
-            for name, place in places.items()
-        }
-
-    def own_environment(self, inputs: Mapping[str, Any], folder: str = os.curdir) -> dict[str, str]:
-        """Return the variables of ``env=``, filled."""
-        if not self.options.env:
-            return {}
-        values = {**self._defaults, **inputs}
-        values.update(self._paths(self.places(values), folder))
-        return {
-            name: "".join(
-                piece if isinstance(piece, str) else absolute(text_of(name, values[piece.name]))
-                for piece in text
-            )
-            for name, text in self.options.env.items()
-        }
-
-    def further_environment(
-        self, inputs: Mapping[str, Any], folder: str = os.curdir
-    ) -> dict[str, str]:
-        """Return the variables that the command gets besides those of this process."""
-        number = self.options.threads
-        threads = {} if number is None else tools.thread_variables(number)
-        return {**threads, **self.own_environment(inputs, folder)}
+    def _values(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self._defaults, **inputs}
 
     # Running
 
     def __call__(self, **inputs: Any) -> Any:
         """Run the command and return the values of its outputs."""
+        plan = self.planned(inputs)
+        said = plan.answer
+        if said is not None and said.recalled is not None:
+            plan = self.plan(inputs)  # what runs was answered for this run
+            if plan.answer is not None and plan.answer.argv != said.argv:
+                forget(said)
+        _latest.set(None)
         for left in reversed(range(self.options.retries + 1)):
             try:
-                return self._run(inputs)
+                return self._run(plan, inputs)
             except CommandError as error:
                 if not left or error.interrupted:
                     keep_evidence(error)
@@ -239,98 +168,89 @@ class Command:
                 log.warning("tried again, %d more times at most: %s", left, error)
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _run(self, inputs: Mapping[str, Any]) -> Any:
+    def _run(self, plan: Plan, inputs: Mapping[str, Any]) -> Any:
         folder = str(workdir())
         empty(folder)
-        values = {**self._defaults, **inputs}
-        places = self.places(values)
-        for name, place in places.items():
-            self.outputs[name].prepare(os.path.join(folder, place), values)
-        links = Links(folder) if self.options.link_inputs else None
-        paths = self._paths(places, folder)
-        argv = self.argv(values, paths, absolute if links is None else links.link)
-        failure = self._execute(argv, folder, inputs)
-        ignored = RESERVED if links is None else RESERVED | links.made
+        values = self._values(inputs)
+        told = {name: place for name, place in plan.places.items() if self._is_told(name)}
+        self._prepare(told, folder, values)
+        copies = None
+        if self.options.link_inputs:  # where the inputs lie is known only now
+            copies = Copies(folder, flat(told.values()))
+            plan = make_plan(self._recipe, values, path=copies.bring)
+        self._prepare({n: at for n, at in plan.places.items() if n not in told}, folder, values)
+        execution = self._execution(plan.inside(folder), folder, inputs)
+        with reporting_changes(self._naming(inputs), folder, self.__name__):
+            done = execution.run(timeout=self.options.timeout, exit_codes=self.options.exit_codes)
+        ignored = RESERVED if copies is None else RESERVED | copies.untouched()
         found = []
         for name, output in self.outputs.items():
             try:
-                found.append(output.collect(places.get(name), folder, ignored))
+                found.append(output.collect(plan.places.get(name), folder, ignored))
             except MissingOutputError as error:
-                raise failure(
+                raise execution.failure(
                     f"exited with code 0, and its output {name!r} is missing: expected {error}; "
-                    f"the folder holds {listing(folder, ignored)}"
+                    f"the folder holds {listing(folder, ignored)}",
+                    done,
                 ) from None
+        if copies is not None:
+            copies.drop_untouched(found)
         return found[0] if len(found) == 1 else tuple(found)
 
-    def _execute(
-        self, argv: list[str], folder: str, inputs: Mapping[str, Any]
-    ) -> Callable[[str], CommandError]:
-        """Run the command; return what makes an error of a later reason."""
-        variables = self.further_environment(inputs, folder)
-        environment = {**os.environ, **variables}
-        stdout, stderr = (os.path.join(folder, name) for name in STREAMS)
+    def _naming(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the inputs that may name files."""
+        return {name: value for name, value in inputs.items() if name not in self.texts}
+
+    def _is_told(self, output: str) -> bool:
+        """Tell whether the command, or memori itself, is told where an output goes."""
+        named = {p.name for text in self.options.env.values() for p in text if isinstance(p, Field)}
+        if isinstance(self.source, Template):
+            named.update(self.source.fields)
+        elif self._recipe.takes(output):
+            return True
+        return output in named or isinstance(self.outputs[output], Stdout)
+
+    def _prepare(
+        self, places: Mapping[str, str | list[str]], folder: str, values: Mapping[str, Any]
+    ) -> None:
+        for name, place in places.items():
+            self.outputs[name].prepare(paths_at(place, folder), values)
+
+    def _execution(self, plan: Plan, folder: str, inputs: Mapping[str, Any]) -> Execution:
+        """Return what runs: the plan itself, or an engine that runs it in a container."""
         run = current()
-        facts: dict[str, Any] = {
-            "argv": argv,
-            "folder": folder,
-            "stage_name": self.__name__ if run is None else run.stage_name,
-        }
-        called, stop = argv, None
-        if self.options.container is not None:
-            script = script_place(argv)
-            reads = input_paths(inputs) + ([] if script is None else [argv[script]])
-            called, stop = self.options.container.wrap(argv, folder, reads, variables)
-        try:
-            done = run_process(
-                called,
-                executable=tools.require(called[0], environment),
-                folder=folder,
-                stdout=stdout,
-                stderr=stderr,
-                environment=environment,
-                timeout=self.options.timeout,
-                stop=stop,
-            )
-        except (OSError, ValueError) as error:
-            reason = f"could not be started: {error}"
-            interrupted = isinstance(error, InterruptedError)
-            raise CommandError(
-                reason, code=None, seconds=0.0, interrupted=interrupted, **facts
-            ) from error
-        facts.update(code=done.code, seconds=done.seconds)
-        if done.timed_out or done.code not in self.options.exit_codes:
-            reason = ended(done.code, done.seconds, timed_out=done.timed_out)
-            raise CommandError(
-                reason, timed_out=done.timed_out, interrupted=done.interrupted, **facts
-            )
-        return lambda reason: CommandError(reason, **facts)
+        name = self.__name__ if run is None else run.stage_name
+        container = self.options.container
+        if container is None:
+            return Execution(plan.argv, folder, name, {**os.environ, **plan.variables})
+        script = [] if plan.script is None else [plan.argv[plan.script]]
+        reads = input_paths(self._naming(inputs)) + script
+        launch = container.around(plan.argv, folder, reads, plan.variables)
+        return Execution(plan.argv, folder, name, launch=launch)
 
 
-def _with_script(argv: list[str]) -> list[str]:
-    """Make the script that an interpreter is given absolute: the command runs elsewhere."""
-    place = script_place(argv)
-    return argv if place is None else [*argv[:place], absolute(argv[place]), *argv[place + 1 :]]
+class _Latest(NamedTuple):
+    """The plan that was made last in a thread, and for what."""
+
+    command: Command
+    inputs: Mapping[str, Any]
+    values: dict[str, Any]
+    plan: Plan
 
 
-def script_place(argv: Sequence[str]) -> int | None:
-    """Return which argument of an interpreter is its script."""
-    name = os.path.basename(argv[0])
-    if name not in _INTERPRETERS and not name.startswith("python"):
-        return None
-    for place, text in enumerate(argv[1:], 1):
-        if text in ("-c", "-m", "-e"):
-            return None
-        if not text.startswith("-") and os.path.isfile(text):
-            return place
-    return None
+_latest: ContextVar[_Latest | None] = ContextVar("memori_plan", default=None)
 
 
-def _flat(name: str, made: Iterable[object]) -> Iterator[str]:
-    for each in made:
-        if isinstance(each, (list, tuple)):
-            yield from _flat(name, each)
-        else:
-            yield text_of(f"an argument of {name}", each)
+# What a command takes
+
+
+def _signature(
+    own: Mapping[str, Parameter], fields: Mapping[str, Field], outputs: Mapping[str, Output]
+) -> Signature:
+    """Return what the command takes: those without a default first."""
+    named = {**{name: _parameter(each) for name, each in fields.items()}, **own}
+    taken = [named[name] for name in dict.fromkeys((*own, *fields)) if name not in outputs]
+    return Signature(sorted(taken, key=lambda each: (each.kind, each.default is not _EMPTY)))
 
 
 def _name_of(source: Source) -> str:

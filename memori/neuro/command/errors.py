@@ -15,9 +15,10 @@ import re
 import shlex
 import shutil
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
 
 from memori.errors import MemoriError
+from memori.files import atomic_write
 
 KEPT = 10
 ROOM = 100_000_000
@@ -72,27 +73,25 @@ class CommandError(MemoriError):
         self.stage_name = stage_name
         self.folder = folder
         self.timed_out = timed_out
-        stream, self.stderr = _tail(folder)
-        self.log = os.path.join(folder, f"{stream}.txt")
+        name, self.stderr = _said(folder)
+        self.log = os.path.join(folder, name)
         lines = [
             f"{os.path.basename(self.argv[0])} {reason} (stage {stage_name!r})",
             f"  $ {shlex.join(self.argv)}",
         ]
         shown = self.stderr.splitlines() or ["nothing was printed"]
-        lines.append(f"  {stream}: {shown[0]}")
+        lines.append(f"  {name.partition('.')[0]}: {shown[0]}")
         lines += [f"          {line}" for line in shown[1:]]
-        lines.append(f"  log: {os.path.relpath(self.log)}")
+        lines.append(f"  log: {_near(self.log)}")
         super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
 
-
-def _restore(kind: type[CommandError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
-    """Make an error again in the process that hears of it."""
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(facts)
-    return error
+def _near(path: str) -> str:
+    """Return a path as it is called from here, if here is anywhere."""
+    try:
+        return os.path.relpath(path)
+    except OSError:  # the current folder is gone
+        return path
 
 
 def ended(code: int, seconds: float, *, timed_out: bool) -> str:
@@ -125,46 +124,55 @@ def listing(folder: str, ignored: frozenset[str]) -> str:
     return (", ".join(map(repr, names[:20])) + more) or "nothing"
 
 
-def _tail(folder: str) -> tuple[str, str]:
-    """Return the last lines of standard error, or else of standard output, with its name."""
-    for stream in ("stderr", "stdout"):
-        try:
-            with open(os.path.join(folder, f"{stream}.txt"), "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
-                text = file.read().decode("utf-8", "replace").rstrip()
-        except OSError:
-            continue
-        if text:
-            return stream, "\n".join(text.replace("\r", "\n").splitlines()[-_LINES:])
-    return "stderr", ""
+def tail(folder: str, name: str) -> list[str]:
+    """Return the last lines of what a command printed, from the file of that name."""
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
+            text = file.read().decode("utf-8", "replace").rstrip()
+    except OSError:
+        return []
+    return text.replace("\r", "\n").splitlines()[-_LINES:]
+
+
+def _said(folder: str) -> tuple[str, str]:
+    """Return the file of standard error, or of standard output, with the last lines in it."""
+    for name in reversed(STREAMS):
+        lines = tail(folder, name)
+        if lines:
+            return name, "\n".join(lines)
+    return STREAMS[1], ""
 
 
 def keep_evidence(error: CommandError) -> None:
-    """Write down a failure in its folder, and make room; never raises an OSError."""
+    """Write down a failure in its folder, and make room; never raises an OSError.
+
+    What cannot be removed or written now (a full disk, a folder that somebody else removes at the
+    same time) is left as it is: the error itself says the same.
+    """
     removed = _shrink(error.folder)
     text = str(error) + "".join(f"\n  removed to save room: {each}" for each in removed) + "\n"
-    try:
-        with open(os.path.join(error.folder, NOTE), "w", errors="surrogateescape") as file:
-            file.write(text)
-    except OSError:
-        return  # a full disk, most likely: the error itself says the same
-    _drop_older(error.folder)
+    with suppress(OSError):
+        atomic_write(os.path.join(error.folder, NOTE), text.encode("utf-8", "surrogateescape"))
+        _drop_older(error.folder)
 
 
 def _shrink(folder: str) -> list[str]:
     sizes: list[tuple[int, str]] = []
     for above, _, names in os.walk(folder):
         for name in names:
-            path = os.path.join(above, name)
-            sizes.append((os.lstat(path).st_size, path))
+            with suppress(OSError):
+                path = os.path.join(above, name)
+                sizes.append((os.lstat(path).st_size, path))
     removed = []
     total = sum(size for size, _ in sizes)
     for size, path in sorted(sizes, reverse=True):
         if total <= ROOM:
             break
-        total -= size
-        os.unlink(path)
-        removed.append(f"{os.path.relpath(path, folder)} ({size} bytes)")
+        with suppress(OSError):
+            os.unlink(path)
+            total -= size
+            removed.append(f"{os.path.relpath(path, folder)} ({size} bytes)")
     return removed
 
 

@@ -4,6 +4,10 @@ A value is written as a person would type it: text as it is, a number by its sho
 list as several arguments. True, False and None are no text at all: inside an optional group they
 decide whether it stands, outside they are an error that says so.
 
+A text that names a file means the file, whether it was passed or is the template's own default;
+where the field's kind is str, int or float it is text and nothing else, in the command line as in
+what counts.
+
 Not promised: dicts and nested lists. They have no spelling that all tools would understand.
 """
 
@@ -13,19 +17,13 @@ import ast
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter
 from keyword import iskeyword
 from typing import Any
 
 from memori.errors import MemoriError
-
-_SUFFIX = re.compile(
-    r"(?:\.(?:d|p|dp|pd)(?:tseries|scalar|label|conn)|\.(?:func|surf|shape|label|coord))?"
-    r"\.(?:[A-Za-z][A-Za-z0-9]{0,7}|1D)(?:\.(?:gz|bz2|xz|Z|zst))?$"
-    r"|\+(?:orig|acpc|tlrc)(?:\.(?:HEAD|BRIK)(?:\.(?:gz|bz2|Z))?)?$"
-)
-
+from memori.neuro.filenames import stem, suffix
 
 KINDS: dict[str, Any] = {
     "int": int,
@@ -34,6 +32,7 @@ KINDS: dict[str, Any] = {
     "list": list,
     "Path": str | os.PathLike[str],
 }
+_TEXTS = ("str", "int", "float")
 _FIELD = re.compile(
     r" *(?P<name>[A-Za-z_]\w*)(?:\.(?P<part>\w+))?\s*(?::(?P<kind>[^=]*))?(?:=(?P<default>.*))?",
     re.DOTALL,
@@ -68,6 +67,11 @@ class Field:
     default: Any = Parameter.empty
     joint: str | None = None
 
+    @property
+    def is_text(self) -> bool:
+        """Whether its value never means a file, also where there is one of that name."""
+        return self.kind in _TEXTS
+
 
 Piece = str | Field
 Argument = tuple[Piece, ...]
@@ -93,25 +97,6 @@ class Group:
             values[name] is None or values[name] is False or values[name] == []
             for name in self.names
         )
-
-
-def stem(path: str) -> str:
-    """Return a file's name without folder and suffix.
-
-    Examples
-    --------
-    >>> stem("/data/sub-01_T1w.nii.gz"), stem("rest+orig.HEAD"), stem("a.v2.dtseries.nii")
-    ('sub-01_T1w', 'rest', 'a.v2')
-    """
-    name = os.path.basename(path.rstrip("/"))
-    return name[: len(name) - len(suffix(name))]
-
-
-def suffix(path: str) -> str:
-    """Return the suffix of a file's name, the whole of ``.nii.gz``; "" if it has none."""
-    name = os.path.basename(path.rstrip("/"))
-    found = _SUFFIX.search(name)
-    return "" if found is None or found.start() == 0 else found[0]
 
 
 def parse_field(inside: str, text: str) -> Field:
@@ -157,6 +142,35 @@ def parse_field(inside: str, text: str) -> Field:
     return field
 
 
+def agreed(known: Field | None, new: Field, text: str) -> Field:
+    """Return one field for two places of the same name.
+
+    Raises
+    ------
+    TemplateError
+        If they have two defaults, or two kinds.
+    """
+    if known is None:
+        return new
+    given = new.default is not Parameter.empty
+    if given and known.default is not Parameter.empty and known.default != new.default:
+        raise TemplateError(f"{text!r}: {new.name} has two defaults")
+    if new.kind is not None and known.kind not in (None, new.kind):
+        raise TemplateError(f"{text!r}: {new.name} has two kinds, {known.kind} and {new.kind}")
+    default = new.default if given else known.default
+    return Field(new.name, None, known.kind or new.kind, default, known.joint or new.joint)
+
+
+def with_kinds(pieces: Argument, fields: Mapping[str, Field]) -> Argument:
+    """Return pieces whose fields have the kind and default that is said anywhere."""
+    return tuple(
+        replace(piece, kind=fields[piece.name].kind, default=fields[piece.name].default)
+        if isinstance(piece, Field) and piece.name in fields
+        else piece
+        for piece in pieces
+    )
+
+
 def _literal(text: str, kind: str | None) -> Any:
     """Read a default as Python would, or else take it as text."""
     text = text.strip()
@@ -189,7 +203,11 @@ def require_kind(field: Field, value: Any, prefix: str = "") -> None:
         raise TemplateError(f"{prefix}{field.name!r} is {value!r}; expected {field.kind}")
 
 
-_PARTS: dict[str, Callable[[str], str]] = {"stem": stem, "suffix": suffix, "name": os.path.basename}
+_PARTS: dict[str, Callable[[str], str]] = {
+    "stem": stem,
+    "suffix": suffix,
+    "name": lambda path: os.path.basename(path.rstrip("/")),
+}
 
 
 def text_of(name: str, value: Any) -> str:
@@ -218,12 +236,27 @@ def text_of(name: str, value: Any) -> str:
     )
 
 
-def texts_of(field: Field, value: Any) -> list[str]:
-    """Return the texts that a field stands for: one, or one for each element of a list."""
+def texts_of(field: Field, value: Any, path: Callable[[str], str] = lambda text: text) -> list[str]:
+    """Return the texts that a field stands for: one, or one for each element of a list.
+
+    Parameters
+    ----------
+    field : Field
+        What stands in the template.
+    value : JSON
+        Its value.
+    path : callable, optional
+        Applied to each text that may name a file.
+    """
     listed = list(value) if isinstance(value, (list, tuple)) else [value]
-    texts = [text_of(field.name, each) for each in listed]
-    if field.part is not None:
-        texts = [_PARTS[field.part](text) for text in texts]
+    texts = []
+    for each in listed:
+        text = text_of(field.name, each)
+        if field.part is not None:
+            text = _PARTS[field.part](text)
+        elif not field.is_text and isinstance(each, (str, os.PathLike)):
+            text = path(text)
+        texts.append(text)
     return [field.joint.join(texts)] if field.joint is not None and texts else texts
 
 
@@ -266,18 +299,25 @@ def fill(
             continue
         value = values[piece.name]
         require_kind(piece, value)
-        texts = texts_of(piece, value)
-        if value != piece.default and piece.kind != "str":
-            if place == 0 and piece.name not in allowed:
-                for text in texts:
-                    reject_option(piece.name, text)
-            if piece.part is None and piece.joint is None:
-                texts = [path(text) for text in texts]
+        texts = texts_of(piece, value, path)
+        if place == 0 and not (piece.name in allowed or piece.kind == "str"):
+            for text in _begins(piece, value, texts):
+                reject_option(piece.name, text)
         lists += len(texts) != 1
         if lists > 1:
             raise TemplateError(f"{piece.name!r} is the second list inside one argument")
         grown = [text + each for text in grown for each in texts]
     return grown
+
+
+def _begins(field: Field, value: Any, texts: list[str]) -> list[str]:
+    """Return the texts with which arguments begin; a default is the author's own word."""
+    if value == field.default:
+        return []
+    if field.part is not None:
+        return texts
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    return [each for each in listed[: 1 if field.joint else None] if isinstance(each, str)]
 
 
 def reject_option(name: str, text: str) -> None:

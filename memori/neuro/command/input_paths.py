@@ -1,4 +1,4 @@
-"""Texts that stand for files and folders: where they are, and links to them.
+"""Texts that stand for files and folders: where they are, and whether they are as they were.
 
 A command runs in a folder of its own, so whatever its inputs name must be found from there.
 
@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from memori.current_run import current
 from memori.digest.files import is_file, kind_of
 from memori.digest.values import strings
-from memori.neuro.command.outputs import with_companions
+from memori.errors import MemoriWarning
 
 _LABEL = re.compile(r"(?:sub|ses)-[A-Za-z0-9]+")
 
@@ -50,27 +53,54 @@ def input_paths(inputs: Mapping[str, Any]) -> list[str]:
     return [path for path in map(absolute, texts) if path[:1] == os.sep and os.path.exists(path)]
 
 
-class Links:
-    """Inputs as links in the run's folder, for tools that write beside their input."""
+@contextmanager
+def reporting_changes(inputs: Mapping[str, Any], folder: str, command: str) -> Iterator[None]:
+    """Warn of inputs that change meanwhile: folders, and files of runs that are not recorded.
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._links: dict[str, str] = {}
-        self.made: frozenset[str] = frozenset()
+    Parameters
+    ----------
+    inputs : Mapping of str to JSON
+        The inputs of the running stage (whose record tells of its other files).
+    folder : str
+        The run's own folder; what is around it changes.
+    command : str
+        What the warning calls the command.
+    """
+    run = current()
+    is_recorded = run is not None and bool(run.key)
+    paths = [
+        path
+        for path in input_paths(inputs)
+        if not folder.startswith(path.rstrip(os.sep) + os.sep)
+        and (os.path.isdir(path) or not is_recorded)
+    ]
+    before = _states(paths)
+    try:
+        yield
+    finally:
+        after = _states(paths)
+        changed = sorted(p for p in {**before, **after} if before.get(p) != after.get(p))
+        if changed:
+            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+            warnings.warn(
+                f"{command}: {', '.join(changed[:5])}{more}, of its inputs, changed while it ran. "
+                "If it changes its input itself, give it a copy: by an output Copy('NAME'), or by "
+                "link_inputs=True",
+                MemoriWarning,
+                stacklevel=4,
+            )
 
-    def link(self, text: str) -> str:
-        """Return the link to what a text names, or the text if it names nothing."""
-        path = absolute(text)
-        if not (is_file(path) or is_folder(path)):
-            return text
-        if path not in self._links:
-            place = os.path.basename(path)
-            if os.path.lexists(os.path.join(self._folder, place)):  # two inputs of one name
-                place = os.path.join(str(len(self._links) + 1), place)
-                os.mkdir(os.path.dirname(os.path.join(self._folder, place)))
-            self._links[path] = os.path.join(self._folder, place)
-            for each in with_companions(path) if os.path.isfile(path) else [path]:
-                name = os.path.join(os.path.dirname(place), os.path.basename(each))
-                os.symlink(each, os.path.join(self._folder, name))
-                self.made |= {name}
-        return self._links[path]
+
+def _states(paths: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Return what a change shows in, of files and of all that folders hold."""
+    found: dict[str, tuple[int, ...]] = {}
+    for path in paths:
+        inside = (os.path.join(above, name) for above, _, names in os.walk(path) for name in names)
+        for each in (path, *inside):
+            try:
+                status = os.stat(each)
+            except OSError:
+                continue  # a link to nothing
+            if not stat.S_ISDIR(status.st_mode):
+                found[each] = status.st_size, status.st_mtime_ns, status.st_ino
+    return found

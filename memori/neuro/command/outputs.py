@@ -6,7 +6,8 @@
 ``"*.mat"``, ``Glob("*.mat")``            the files that match, sorted; at least one
 ``"dicoms/"``, ``Folder("dicoms")``       a folder with all it holds; made before the command runs
 ``Optional("lesions.nii.gz")``            None where the command writes none
-``Copy("in_file")``                       a copy of an input, which the command changes in place
+``Copy("in_file")``                       a copy of an input, which the command changes in place;
+                                          of a list of files, a list of copies
 ``Stdout()``                              what it prints, as text
 ``Stdout(float)``, ``Stdout(int)``        one number
 ``Stdout(json.loads)``, any callable      what that makes of the text
@@ -22,24 +23,23 @@ Not promised: that a file is whole because it exists. A command says so by its e
 
 from __future__ import annotations
 
+import filecmp
 import glob
 import os
-import re
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from memori.digest.files import file_digest
 from memori.digest.folder import Folder
-from memori.neuro.command.errors import NOTE, STREAMS
+from memori.neuro.command.copies import private_copy, with_companions
+from memori.neuro.command.errors import STREAMS
 from memori.neuro.command.fields import Argument, Field, TemplateError, texts_of
+from memori.neuro.command.output_names import WILD, before_wild, inside, names_in, rendered
 from memori.neuro.command.template import parse_name
 from memori.neuro.filenames import AmbiguousFileError, real_file
 
-RESERVED = frozenset({*STREAMS, NOTE})
-_WILD = re.compile(r"[*?]")
 Spec: TypeAlias = "str | os.PathLike[str] | Output"
+Place: TypeAlias = "str | list[str] | None"
 
 
 class MissingOutputError(Exception):
@@ -53,14 +53,27 @@ class Output(Protocol):
     def fields(self) -> tuple[str, ...]:
         """Names of the inputs that its own name is made of."""
 
-    def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """Return what fills its field, relative to the run's folder; None if nothing can."""
+    def place(self, name: str, values: Mapping[str, Any]) -> Any:
+        """Return what fills its field, relative to the run's folder: a `Place`.
 
-    def prepare(self, path: str, values: Mapping[str, Any]) -> None:
+        One name, several for an output that is several files, None if nothing can.
+        """
+
+    def prepare(self, path: Any, values: Mapping[str, Any]) -> None:
         """Make ready for it in the run's folder, before the command runs."""
 
-    def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """Return its value, or raise a MissingOutputError."""
+    def collect(self, place: Any, folder: str, ignored: frozenset[str]) -> Any:
+        """Return its value, or raise a MissingOutputError.
+
+        Parameters
+        ----------
+        place : str, list of str or None
+            As `place` returned it.
+        folder : str
+            The run's own.
+        ignored : frozenset of str
+            Files in it that the command did not write.
+        """
 
 
 @dataclass(frozen=True)
@@ -71,20 +84,21 @@ class Named:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
-        return _names(self.name)
+        """What its name is made of."""
+        return names_in(self.name)
 
     def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """As in `Output`."""
-        return _inside(name, _render(name, self.name, values))
+        """Return its name, filled."""
+        return inside(name, rendered(name, self.name, values))
 
     def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Make the folder that it goes to."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
 
     def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return the file or folder that was written under its name."""
         found = _written(place or "", folder)
+        _reject_unwritten(place or "", found, folder, ignored)
         return Folder(found) if os.path.isdir(found) else found
 
 
@@ -93,14 +107,15 @@ class Whole(Named):
     """A folder with all it holds."""
 
     def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Make the folder."""
         os.makedirs(path, exist_ok=True)
 
     def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return the folder, with something in it."""
         path = os.path.join(folder, place or "")
         if not os.path.isdir(path) or not os.listdir(path):
             raise MissingOutputError(f"{place}/ with something in it")
+        _reject_unwritten(f"{place}/", path, folder, ignored)
         return Folder(path)
 
 
@@ -125,21 +140,21 @@ class Glob:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
-        return _names(self.name)
+        """What the pattern is made of."""
+        return names_in(self.name)
 
     def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """As in `Output`."""
-        pattern = _render(name, self.name, values, glob.escape)
-        _inside(name, pattern)
+        """Return the pattern, filled; what inputs bring is taken literally."""
+        pattern = rendered(name, self.name, values, glob.escape)
+        inside(name, pattern)
         return pattern
 
     def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
-        os.makedirs(os.path.dirname(_before_wild(path)), exist_ok=True)
+        """Make the folder above the first wildcard."""
+        os.makedirs(os.path.dirname(before_wild(path)), exist_ok=True)
 
     def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return the files that match, sorted."""
         found = sorted(
             name
             for name in glob.glob(place or "", root_dir=folder, recursive=True)
@@ -167,19 +182,20 @@ class Optional:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
+        """What the name is made of that it may have."""
         return self.output.fields
 
-    def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """As in `Output`."""
-        return self.output.place(name, values)
+    def place(self, name: str, values: Mapping[str, Any]) -> Place:
+        """Return where it would be."""
+        found: Place = self.output.place(name, values)
+        return found
 
-    def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+    def prepare(self, path: Any, values: Mapping[str, Any]) -> None:
+        """Make ready for it."""
         self.output.prepare(path, values)
 
-    def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+    def collect(self, place: Any, folder: str, ignored: frozenset[str]) -> Any:
+        """Return it, or None where it was not written."""
         try:
             return self.output.collect(place, folder, ignored)
         except MissingOutputError:
@@ -192,7 +208,7 @@ class Copy:
     Parameters
     ----------
     of : str
-        The input's name.
+        The input's name. Of a list of files, each is copied.
     """
 
     def __init__(self, of: str) -> None:
@@ -203,22 +219,40 @@ class Copy:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
+        """The input that is copied."""
         return (self.of,)
 
-    def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """As in `Output`."""
-        return _inside(name, os.path.basename(texts_of(Field(self.of), values[self.of])[0]))
+    def place(self, name: str, values: Mapping[str, Any]) -> Place:
+        """Return the input's own name, or one for each of a list."""
+        places: list[str] = []
+        for number, text in enumerate(texts_of(Field(self.of), values[self.of]), 1):
+            own = os.path.basename(text.rstrip("/"))
+            places.append(inside(name, os.path.join(str(number), own) if own in places else own))
+        return places if isinstance(values[self.of], (list, tuple)) else places[0]
 
-    def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
-        for source in with_companions(values[self.of]):
-            copied = os.path.join(os.path.dirname(path), os.path.basename(source))
-            shutil.copyfile(source, copied)  # without its permissions: it may be read-only
+    def prepare(self, path: Any, values: Mapping[str, Any]) -> None:
+        """Copy the input, with the files that belong to it."""
+        several = isinstance(path, list)
+        sources = values[self.of] if several else [values[self.of]]
+        for place, named in zip(path if several else [path], sources, strict=True):
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            for source in with_companions(named):
+                self._copy(source, os.path.join(os.path.dirname(place), os.path.basename(source)))
 
-    def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
-        path = os.path.join(folder, place or "")
+    def _copy(self, source: str, copied: str) -> None:
+        if not os.path.lexists(copied):
+            private_copy(source, copied)
+        elif not (os.path.isfile(copied) and filecmp.cmp(source, copied, shallow=False)):
+            raise TemplateError(
+                f"{self!r} of {source!r} would replace another output of the name "
+                f"{os.path.basename(copied)!r}; the files of one command need names of their own"
+            )
+
+    def collect(self, place: Any, folder: str, ignored: frozenset[str]) -> Any:
+        """Return the copy, or each of several."""
+        if isinstance(place, list):
+            return [self.collect(each, folder, ignored) for each in place]
+        path = os.path.join(folder, place)
         if not os.path.isfile(path):
             raise MissingOutputError(f"{place}")
         return path
@@ -248,22 +282,22 @@ class Stdout:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """As in `Output`."""
-        return _names(self.file or ())
+        """What its file's name is made of."""
+        return names_in(self.file or ())
 
     def place(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """As in `Output`."""
-        return None if self.file is None else _inside(name, _render(name, self.file, values))
+        """Return the name of its file, if it has one."""
+        return None if self.file is None else inside(name, rendered(name, self.file, values))
 
     def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """As in `Output`."""
+        """Make the folder that its file goes to."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
 
     def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Any:
-        """As in `Output`."""
+        """Return what was printed: as a value, or as a file."""
         printed = os.path.join(folder, STREAMS[0])
         if place is not None:
-            return shutil.copyfile(printed, os.path.join(folder, place))
+            return _replaced(os.path.join(folder, place), printed)
         with open(printed, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read()
         try:
@@ -289,7 +323,7 @@ def output_of(spec: Spec) -> Output:
         text = os.fspath(spec)
         if text.endswith("/"):
             return Whole(parse_name(text.rstrip("/")))
-        return Glob(text) if _WILD.search(text) else Named(parse_name(text))
+        return Glob(text) if WILD.search(text) else Named(parse_name(text))
     if not hasattr(spec, "collect"):
         raise TypeError(
             f"an output is a name such as 'brain.nii.gz', or one of Folder, Glob, Optional, Copy "
@@ -298,57 +332,20 @@ def output_of(spec: Spec) -> Output:
     return spec
 
 
-def fills(place: str, output: Output) -> str:
-    """Return what stands in the command for an output: of a pattern, what comes before it."""
+def paths_at(place: str | list[str], folder: str) -> str | list[str]:
+    """Return where an output lies in a folder, or each of several."""
+    if isinstance(place, list):
+        return [os.path.join(folder, each) for each in place]
+    return os.path.join(folder, place)
+
+
+def fills(place: str | list[str], output: Output) -> str | list[str]:
+    """Return what stands in the command for an output; a pattern ends at its first wildcard."""
     inner = output.output if isinstance(output, Optional) else output
-    return _before_wild(place) if isinstance(inner, Glob) else place
+    return before_wild(place) if isinstance(inner, Glob) and isinstance(place, str) else place
 
 
-# Names and places
-
-
-def _names(name: Argument) -> tuple[str, ...]:
-    return tuple(piece.name for piece in name if isinstance(piece, Field))
-
-
-def _render(
-    output: str,
-    name: Argument,
-    values: Mapping[str, Any],
-    escape: Callable[[str], str] = lambda text: text,
-) -> str:
-    parts = []
-    for piece in name:
-        if isinstance(piece, str):
-            parts.append(piece)
-            continue
-        texts = texts_of(piece, values[piece.name])
-        if len(texts) != 1:
-            raise TemplateError(f"the output {output!r} is named by {piece.name!r}, a list")
-        parts.append(escape(texts[0]))
-    return "".join(parts)
-
-
-def _inside(output: str, name: str) -> str:
-    """Return a name that stays in the run's folder, or raise a TemplateError."""
-    normal = os.path.normpath(name) if name else "."
-    if os.path.isabs(normal) or normal.split(os.sep)[0] == ".." or normal == "." or "\0" in name:
-        raise TemplateError(
-            f"the output {output!r} is named {name!r}; a name stays inside the run's folder. Of "
-            "an input's path take a part, such as {in_file.stem}"
-        )
-    if normal in RESERVED:
-        raise TemplateError(
-            f"the output {output!r} is named {name!r}, which memori writes itself; what a command "
-            "prints is captured by Stdout(file=...) under another name"
-        )
-    return normal
-
-
-def _before_wild(path: str) -> str:
-    found = _WILD.search(path.replace("[*]", "___").replace("[?]", "___"))
-    text = path if found is None else path[: found.start()]
-    return re.sub(r"\[([*?[])\]", r"\1", text)
+# What was written
 
 
 def _is_own_file(folder: str, name: str) -> bool:
@@ -370,7 +367,21 @@ def _written(place: str, folder: str) -> str:
         raise MissingOutputError(f"{place}{reason}") from None
 
 
-def with_companions(path: str) -> list[str]:
-    """Return a file and what belongs to it: the .img of a .hdr, the .BRIK of a .HEAD."""
-    folder = os.path.dirname(path)
-    return [path, *(os.path.join(folder, name) for name in file_digest(path).companions)]
+def _reject_unwritten(place: str, found: str, folder: str, ignored: frozenset[str]) -> None:
+    """Raise if an output is nothing but the copy of an input that the command left as it was."""
+    files = [found]
+    if os.path.isdir(found):
+        files = [os.path.join(above, name) for above, _, names in os.walk(found) for name in names]
+    if files and all(os.path.relpath(each, folder) in ignored for each in files):
+        raise MissingOutputError(
+            f"{place} (what lies there is the copy of an input of that name, unchanged; Copy(...) "
+            "is an output for commands that may leave a file as it is)"
+        )
+
+
+def _replaced(target: str, source: str) -> str:
+    """Put a copy at a path, also over a link, which is not followed; return the path."""
+    partial = f"{target}.{os.urandom(6).hex()}.partial"
+    private_copy(source, partial)
+    os.replace(partial, target)
+    return target

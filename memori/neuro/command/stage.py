@@ -8,30 +8,34 @@ A `ShellStage` is a stage whose callable runs one command::
 The words of the template are in `memori.neuro.command.template`, those of the outputs in
 `memori.neuro.command.outputs`. Fields make the signature: the stage above takes in_file, frac, mask
 and R. Where a template cannot say it, a function of the inputs and the outputs' paths returns the
-list of arguments instead; it is called to decide, too, so it must do nothing else.
+list of arguments instead, and does nothing else (`memori.neuro.command.arguments`).
 
 The command runs in the run's own folder; inputs that name existing files reach it as absolute
 paths, and only their base names and contents count. What else counts is the version of the tool,
 the environment on its suite's list, ``env=``, the contents of folders among the inputs and of
 files that the command line names itself. What it prints is in ``stdout.txt`` and ``stderr.txt``.
 
-Not promised: that a command does not change its inputs (`Copy` is for those that do), and that it
-reads nothing that its command line does not name (say so with ``depends_on=`` and ``uses=``).
+Not promised: that a command does not change its inputs (a warning tells; `Copy` is for those that
+do), and that it reads nothing that its command line does not name (say so with ``depends_on=`` and
+``uses=``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from memori.digest.files import file_digest, is_file
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import strings
-from memori.neuro.command.call import Command, Options, script_place
+from memori.neuro.command.arguments import flat
+from memori.neuro.command.call import Command
 from memori.neuro.command.containers import Container, container_of
 from memori.neuro.command.errors import CommandError
+from memori.neuro.command.fields import Field
 from memori.neuro.command.input_paths import input_paths, is_folder
 from memori.neuro.command.outputs import (
     Copy,
@@ -42,9 +46,11 @@ from memori.neuro.command.outputs import (
     Stdout,
     output_of,
 )
-from memori.neuro.command.template import parse, parse_name
+from memori.neuro.command.plan import Options, Plan
+from memori.neuro.command.template import Template, parse, parse_name
 from memori.neuro.process.run import note_interrupts
-from memori.neuro.tools import identity as tools
+from memori.neuro.tools.identity import cache_folder, facts, require, thread_variables
+from memori.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -77,7 +83,8 @@ class ShellStage(Stage):
     container : str, os.PathLike or Container, optional
         Where it runs: ``"image.sif"``, ``"podman://IMAGE"``, ``"docker://IMAGE"``.
     link_inputs : bool, optional
-        Give input files as links in the run's folder, for tools that write beside their input.
+        Give inputs in the run's folder, under their own names, for tools that write beside their
+        input or change it. Each is a copy of the run's own, so raw data stay as they are.
     uses : iterable of str, optional
         Other programs that the command calls; their identity counts too.
     allow_dash : iterable of str, optional
@@ -86,7 +93,9 @@ class ShellStage(Stage):
         Those that mean success. Unless it is 0 alone they count: a run that was accepted under one
         rule is no hit under another.
     **static
-        Values for inputs; they win over what a run is given.
+        Values for inputs; they win over what a run is given. A field that is called like an option
+        is meant before the option: ``ShellStage("sleep {timeout}", timeout=3)``; see
+        `with_options`.
 
     Raises
     ------
@@ -97,8 +106,9 @@ class ShellStage(Stage):
     """
 
     files_count_by: Literal["path", "name"] = "name"
-    uncounted = frozenset({"threads"})
+    uncounted: frozenset[str] = frozenset({"threads"})
 
+    @parameters_first
     def __init__(
         self,
         command: str | Callable[..., Sequence[object]],
@@ -133,6 +143,7 @@ class ShellStage(Stage):
         source = command if callable(command) else parse(command)
         self.command = Command(source, _outputs_of(outputs), options)
         self.threads = threads or 1
+        self.texts = self.command.texts
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         if threads is not None and "threads" in self.command.__signature__.parameters:
             static["threads"] = threads
@@ -147,16 +158,27 @@ class ShellStage(Stage):
             **static,
         )
 
+    @classmethod
+    def own_names(cls, given: Mapping[str, Any], source: str) -> Collection[str]:
+        """Return the fields of a command; those of `threads` are filled by the option."""
+        command = given[source]
+        names = set(signature(command).parameters if callable(command) else parse(command).fields)
+        outputs, env = (None if n in names else given.get(n) for n in ("outputs", "env"))
+        for output in _outputs_of(outputs).values():
+            names.update(output.fields)
+        for text in (env or {}).values():
+            names.update(p.name for p in parse_name(os.fspath(text)) if isinstance(p, Field))
+        return names.difference(_outputs_of(outputs), {"threads"})
+
     # What counts besides the template and the inputs
 
     def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
         """Return the tool, its environment, and the files that the command line names."""
-        note_interrupts(
-            inputs
-        )  # digests may take minutes, and Ctrl-C holds for what comes after them
-        argv = self.command.rehearse(inputs)
-        further = self.command.further_environment(inputs)
-        environment = {**os.environ, **further} if further else os.environ
+        # digests may take minutes, and Ctrl-C holds for what comes after them
+        note_interrupts(inputs)
+        is_template = isinstance(self.command.source, Template)
+        plan = self.command.plan(inputs, None if is_template else self.code())
+        environment = {**os.environ, **plan.variables} if plan.variables else os.environ
         found: dict[str, JSON] = {}
         codes = sorted(set(self.command.options.exit_codes))
         if codes != [0]:
@@ -166,32 +188,35 @@ class ShellStage(Stage):
             found["container"] = container.identity(environment)
         else:
             number = self.command.options.threads
-            ignored = () if number is None else tools.thread_variables(number)
-            for program in (argv[0], *self._uses):
-                found.update(tools.facts(program, environment, ignored=ignored))
-        for name, value in self.command.own_environment(inputs).items():
+            ignored = () if number is None else thread_variables(number)
+            for program in (*plan.programs, *self._uses):
+                found.update(facts(program, environment, ignored=ignored))
+        for name, value in plan.counted.items():
             found.setdefault(f"env {name}", hashlib.sha256(os.fsencode(value)).hexdigest())
         for name, value in inputs.items():
             if (
                 isinstance(value, (str, list, dict))
                 and name in self.command.__signature__.parameters
+                and name not in self.texts
             ):
                 found.update(_folders(name, value))
-        found.update(_named_files(argv, inputs))
+        found.update(_named_files(plan, inputs))
         return found
 
     def check(self, inputs: Mapping[str, JSON]) -> None:
         """Raise if the command cannot be made, or a program is missing."""
         if self.hash_output is None:
             note_interrupts(inputs)
-        argv = self.command.rehearse(inputs)
-        environment = {**os.environ, **self.command.further_environment(inputs)}
+            plan = self.command.plan(inputs)
+        else:
+            plan = self.command.planned(inputs)
+        environment = {**os.environ, **plan.variables}
         container = self.command.options.container
         if container is not None:
             container.require(environment)
             return
-        for program in (argv[0], *self._uses):
-            tools.require(program, environment)
+        for program in (plan.argv[0], *self._uses):
+            require(program, environment)
 
 
 def _outputs_of(given: Spec | Mapping[str, Spec] | None) -> dict[str, Output]:
@@ -211,20 +236,19 @@ def _folders(name: str, value: JSON) -> Iterator[tuple[str, JSON]]:
             yield f"folder {name}{place}", folder_digest(text, _identity)
 
 
-def _named_files(argv: Sequence[str], inputs: Mapping[str, JSON]) -> Iterator[tuple[str, JSON]]:
-    """Digest each file that the command line names and the inputs do not: scripts, templates."""
-    script = script_place(argv)
+def _named_files(plan: Plan, inputs: Mapping[str, JSON]) -> Iterator[tuple[str, JSON]]:
+    """Digest each file that the command line names, and neither inputs nor outputs do."""
     named = {
-        path: f"script {os.path.basename(path)}" if place == script else f"file {path}"
-        for place, text in enumerate(argv[1:], 1)
+        path: f"script {os.path.basename(path)}" if place == plan.script else f"file {path}"
+        for place, text in enumerate(plan.argv[1:], 1)
         for path in (text, text.partition("=")[2])
         if path[:1] == os.sep and is_file(path)
     }
-    for path in input_paths(inputs) if named else ():
+    for path in (*input_paths(inputs), *flat(plan.places.values())) if named else ():
         named.pop(path, None)
     for path, label in named.items():
         yield label, _identity(path)
 
 
 def _identity(path: str) -> str:
-    return file_digest(path, tools.cache_folder("files")).identity
+    return file_digest(path, cache_folder("files")).identity

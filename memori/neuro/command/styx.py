@@ -12,11 +12,17 @@ ANTs, FreeSurfer, MRtrix3 and Workbench. One line makes memori run them all::
 
 The same command line on the same files is then not run again. A function returns paths before its
 tool has run, so they cannot lie in the run's own folder: they lead through a link beside it
-(``work/NAME/call-...``), which is set to the run's folder when it ran or hit.
+(``work/NAME/call-...``), which is set to the run's folder when it ran or hit. An output that is
+declared elsewhere (an absolute path) belongs to the run like any other: it is verified where it is.
+
+NiWrap declares more than a tool writes, and does not say under which options it does. Where a tool
+wrote nothing of what is declared, or wrote it under another name, a warning tells; where it left
+nothing at all that could be verified, the call is run again each time.
+
+A failure is memori's error and a `styxdefs.StyxRuntimeError` as well.
 
 Not promised: that the paths of one call keep their content when an input file is changed and the
-same call made again (they name the newest run), and that all files that a tool may write exist:
-NiWrap does not say under which options they do.
+same call made again: they name the newest run.
 """
 
 from __future__ import annotations
@@ -24,17 +30,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from memori.digest.folder import Folder
+from memori.errors import MemoriWarning
 from memori.neuro.command.containers import Container
-from memori.neuro.command.errors import STREAMS
+from memori.neuro.command.errors import STREAMS, CommandError
 from memori.neuro.command.input_paths import absolute
-from memori.neuro.command.outputs import with_companions
 from memori.neuro.command.stage import ShellStage
+from memori.neuro.command.styx_errors import as_styx
+from memori.neuro.command.styx_outputs import Declared, Outside, RunFolder, copy_names
+from memori.neuro.tools.identity import ToolError
 from memori.store import file_name
 
 _OPEN, _CLOSE = "\N{LEFT DOUBLE ANGLE BRACKET}", "\N{RIGHT DOUBLE ANGLE BRACKET}"
@@ -93,7 +103,7 @@ class StyxRunner:
             container += metadata.container_image_tag
         stage = ShellStage(
             _argv,
-            {"folder": _RunFolder()},
+            {"folder": RunFolder(), "elsewhere": Outside()},
             self.hash_output,
             file_name(metadata.id),
             container=container,
@@ -117,7 +127,8 @@ class Execution:
         self._root = root
         self._params: Mapping[str, Any] = {}
         self._files: dict[str, None] = {}
-        self._copies: dict[str, str] = {}
+        self._copies: dict[str, None] = {}
+        self._declared = Declared(stage.stage_name)
 
     def params(self, params: dict[str, Any]) -> dict[str, Any]:
         """Take note of the parameters."""
@@ -134,6 +145,10 @@ class Execution:
         """Return the path under which the tool finds an input."""
         path = os.path.abspath(host_file)
         if mutable:
+            if not os.path.isfile(path):
+                raise FileNotFoundError(
+                    f"{self.stage.stage_name} changes its input {path!r}, and there is no such file"
+                )
             return self._copy_name(path)
         self._files[path] = None
         if resolve_parent:  # a prefix: all files that begin with it are inputs
@@ -144,13 +159,12 @@ class Execution:
         return path
 
     def _copy_name(self, path: str) -> str:
-        if path not in self._copies:
-            name, taken = os.path.basename(path), set(self._copies.values())
-            self._copies[path] = f"{len(taken)}-{name}" if name in taken else name
-        return self._copies[path]
+        self._copies[path] = None
+        return copy_names(self._copies)[path]
 
     def output_file(self, local_file: str, *, optional: bool = False) -> Path:
         """Return where an output will be found."""
+        self._declared.add(local_file, optional=optional)
         return Path(self._link(), local_file)
 
     def mutable_copy(self, host_file: str | os.PathLike[str]) -> Path:
@@ -169,10 +183,32 @@ class Execution:
         handle_stdout: Callable[[str], None] | None = None,
         handle_stderr: Callable[[str], None] | None = None,
     ) -> None:
-        """Run the tool, unless this call is remembered, and hand on what it prints."""
+        """Run the tool, unless this call is remembered, and hand on what it prints.
+
+        Raises
+        ------
+        CommandError
+            If it fails.
+        ToolError
+            If it is not installed.
+        """
         files = [Folder(path) if os.path.isdir(path) else path for path in self._files]
-        words = [_with_marks(word, files) for word in cargs]
-        results = self.stage.run(command=json.dumps(words), files=files, copies=list(self._copies))
+        inputs: dict[str, Any] = {
+            "command": json.dumps([_with_marks(word, files) for word in cargs]),
+            "files": files,
+            "copies": list(self._copies),
+            "outside": json.dumps(self._declared.outside),
+        }
+        try:
+            results = self.stage.run(**inputs)
+            nothing = self._declared.left_nothing(results["folder"], self._copies)
+            if nothing and not self.stage.state:
+                results = self.stage.run(**inputs, force_run_stage=True)
+        except (CommandError, ToolError) as error:
+            raise as_styx(error, cargs) from error.__cause__
+        complaint = self._declared.complaint(results["folder"], self._copies)
+        if complaint is not None:
+            warnings.warn(complaint, MemoriWarning, stacklevel=4)
         _point(self._link(), results["folder"])
         for name, handle in zip(STREAMS, (handle_stdout, handle_stderr), strict=True):
             if handle is not None:
@@ -181,38 +217,10 @@ class Execution:
                         handle(line.removesuffix("\n"))
 
 
-class _RunFolder:
-    """All that the tool leaves in the run's folder."""
-
-    fields = ()
-
-    def __repr__(self) -> str:
-        return "RunFolder()"
-
-    def place(self, name: str, values: Mapping[str, Any]) -> str:
-        return os.curdir
-
-    def prepare(self, path: str, values: Mapping[str, Any]) -> None:
-        """Put the copies there that the tool changes in place."""
-        taken: dict[str, str] = {}
-        for source in values["copies"]:
-            name = os.path.basename(source)
-            name = f"{len(taken)}-{name}" if name in taken.values() else name
-            taken[source] = name
-            shutil.copyfile(source, os.path.join(path, name))
-            for other in with_companions(source)[1:]:
-                shutil.copyfile(other, os.path.join(path, os.path.basename(other)))
-
-    def collect(self, place: str | None, folder: str, ignored: frozenset[str]) -> Folder:
-        return Folder(folder)
-
-
 def _argv(command: str, files: list[str], copies: list[str]) -> list[str]:
     """Return the command line; each mark in it stands for one of the files."""
-    words = json.loads(command)
-    for place, path in enumerate(files):
-        words = [word.replace(f"{_OPEN}{place}{_CLOSE}", path) for word in words]
-    return [str(word) for word in words]
+    mark = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+    return [mark.sub(lambda found: files[int(found[1])], word) for word in json.loads(command)]
 
 
 def _with_marks(word: str, files: list[str]) -> str:

@@ -6,7 +6,8 @@ involved. The splitting knows blanks, single and double quotes and the backslash
 
 ``{in_file}``               the value of an input, or the path of an output
 ``{frac=0.5}``              with a default
-``{frac: float = 0.5}``     and a kind: int, float, str, list or Path (must exist)
+``{frac: float = 0.5}``     and a kind: int, float, str (none of them ever a file), list or Path
+                            (must exist)
 ``{files}``                 a list fills as many arguments; inside a larger argument (``-i{files}``)
                             the argument is repeated
 ``{shape:x}``               a list joined by one character: ``64x64x32``
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import Parameter
 from keyword import iskeyword
 from typing import Any
@@ -40,8 +41,10 @@ from memori.neuro.command.fields import (
     Group,
     Piece,
     TemplateError,
+    agreed,
     fill,
     parse_field,
+    with_kinds,
 )
 
 _SHELL = re.compile(r"\d?(?:>>?|<<?|>&).*|\|\|?|\|&|&&?|;|.*[;`].*|.*\$[A-Za-z_(\0\1].*", re.DOTALL)
@@ -84,7 +87,7 @@ class Template:
         values : Mapping
             A value for each field.
         path : callable
-            Applied to each text that may name a file (fields of kind str are left alone).
+            Applied to each text that may name a file (not for the kinds str, int and float).
         allowed : frozenset of str
             Fields whose value may begin with ``-``.
 
@@ -141,7 +144,14 @@ def parse(text: str) -> Template:
         raise TemplateError(f"{text!r}: '[' opens an optional group that no ']' closes")
     if not parts or isinstance(parts[0], Group):
         raise TemplateError(f"{text!r}: a command begins with the name of a program")
-    return Template(text, tuple(parts), _fields(parts, text))
+    fields = _fields(parts, text)
+    return Template(text, tuple(_part_with_kinds(part, fields) for part in parts), fields)
+
+
+def _part_with_kinds(part: Argument | Group, fields: Mapping[str, Field]) -> Argument | Group:
+    if not isinstance(part, Group):
+        return with_kinds(part, fields)
+    return Group(tuple(with_kinds(each, fields) for each in part.arguments), part.switch)
 
 
 def parse_name(text: str) -> Argument:
@@ -311,20 +321,9 @@ def _fields(parts: list[Argument | Group], text: str) -> dict[str, Field]:
         for argument in part.arguments if isinstance(part, Group) else (part,):
             for piece in argument:
                 if isinstance(piece, Field):
-                    found[piece.name] = _agreed(found.get(piece.name), piece, text)
+                    found[piece.name] = agreed(found.get(piece.name), piece, text)
                     plain |= set() if grouped else {piece.name}
     for name, each in found.items():
         if each.default is Parameter.empty and name not in plain:
-            found[name] = Field(name, each.part, each.kind, None, each.joint)
+            found[name] = replace(each, default=None)
     return found
-
-
-def _agreed(known: Field | None, new: Field, text: str) -> Field:
-    if known is None:
-        return new
-    kind, default = known.kind or new.kind, known.default
-    if new.default is not Parameter.empty:
-        if default is not Parameter.empty and default != new.default:
-            raise TemplateError(f"{text!r}: {new.name} has two defaults")
-        default = new.default
-    return Field(new.name, None, kind, default, known.joint or new.joint)

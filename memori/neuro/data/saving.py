@@ -21,6 +21,7 @@ from itertools import count
 from typing import BinaryIO
 
 from memori.errors import MemoriError
+from memori.neuro.filenames import split
 
 _serial = count()
 
@@ -102,9 +103,9 @@ def _write_whole(target: str, write: Callable[[BinaryIO], object], caller: str) 
 def _claim(default: str, caller: str) -> str:
     """Create an empty file under the first free name of this kind in the run's folder."""
     folder = _run_folder(default, caller)
-    stem, _, suffix = default.partition(".")
+    stem, suffix = split(default)
     for number in count(1):
-        name = default if number == 1 else f"{stem}-{number}.{suffix}"
+        name = default if number == 1 else f"{stem}-{number}{suffix}"
         path = os.path.join(folder, name)
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))

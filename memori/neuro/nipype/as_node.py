@@ -65,8 +65,9 @@ class StageInterface(BaseInterface):  # type: ignore[misc]
     def __init__(self, stage: Stage | Pipeline, **inputs: Any) -> None:
         super().__init__()
         self._stage = stage
+        self._packed: bytes | None = None  # a class of traits cannot be pickled by value twice
         self._origin = os.getcwd()
-        self._found: dict[str, Any] = {}
+        self._results: dict[str, Any] = {}
         for name, (trait, value) in _traits_of(stage).items():
             self.inputs.add_trait(name, trait)
             self.inputs.trait_set(trait_change_notify=False, **{name: value})
@@ -78,18 +79,27 @@ class StageInterface(BaseInterface):  # type: ignore[misc]
         """The stage, to ask for its state and for explanations."""
         return self._stage
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> StageInterface:
+        """Copy all but the stage, which keeps nothing of a run that enters the next."""
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        made.__dict__.update(copy.deepcopy({**self.__dict__, "_stage": None}, memo))
+        made._stage = self._stage
+        return made
+
     def __getstate__(self) -> dict[str, Any]:
         """Return a state that other processes can read, whatever the stage's function is."""
-        return {**self.__dict__, "_stage": cloudpickle.dumps(self._stage)}
+        packed = self._packed or cloudpickle.dumps(self._stage)
+        return {**self.__dict__, "_packed": packed, "_stage": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._stage = cloudpickle.loads(state["_stage"])
+        self._stage = cloudpickle.loads(self._packed)
 
     def _outputs(self) -> DynamicTraitedSpec:
         outputs = self.output_spec()
         for name in self._stage.offers:
-            _add(outputs, name, traits.Any(), self._found.get(name, Undefined))
+            _add(outputs, name, traits.Any(), self._results.get(name, Undefined))
         return outputs
 
     def _run_interface(self, runtime: Any) -> Any:
@@ -104,7 +114,7 @@ class StageInterface(BaseInterface):  # type: ignore[misc]
         }
         os.chdir(self._origin)
         try:
-            self._found = dict(stage.run(**given))
+            self._results = dict(stage.run(**given))
         finally:
             os.chdir(runtime.cwd)
         return runtime
@@ -114,7 +124,7 @@ class StageInterface(BaseInterface):  # type: ignore[misc]
     ) -> DynamicTraitedSpec:
         """Return the results of the stage; those that name files as File traits."""
         outputs = self._outputs()
-        for name, value in self._found.items():
+        for name, value in self._results.items():
             if isinstance(value, str) and os.path.isabs(value) and os.path.isfile(value):
                 _add(outputs, name, File(exists=True), value)
             elif name not in outputs.copyable_trait_names():

@@ -144,11 +144,11 @@ def _constructor_arguments(interface: Interface) -> dict[str, Any]:
                 if isdefined(value):
                     found[name] = _plain(value)
                 continue
-            for place in (name, f"_{name}", ARGUMENT_KEPT_AS.get(name, name)):
-                if place in state:
-                    if _same(state[place], parameter.default):
+            for attribute in (name, f"_{name}", ARGUMENT_KEPT_AS.get(name, name)):
+                if attribute in state:
+                    if _same(state[attribute], parameter.default):
                         break  # a class may not pass on what it does not know
-                    found[name] = _copied(state[place])
+                    found[name] = _copied(state[attribute])
                     break
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break

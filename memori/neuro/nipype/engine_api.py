@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -79,6 +79,7 @@ __all__ = [
     "save_result",
     "save_resultfile",
     "save_run_files",
+    "status_callback_of",
     "str2bool",
     "take_inputs",
     "topological_sort",
@@ -88,7 +89,7 @@ __all__ = [
 # Interfaces
 
 RUN_STATE = frozenset({"inputs", "results", "out", "environ", "version", "runtime", "outputs"})
-"""Attributes of an interface, without leading underscores, that a run leaves or replaces."""
+"""Attributes of interfaces, without leading underscores, that a run leaves or replaces."""
 
 ARGUMENT_KEPT_AS = {"command": "_cmd", "numinputs": "_numinputs"}
 """Arguments of constructors that instances keep under another name."""
@@ -251,6 +252,12 @@ def edges_of(workflow: Workflow) -> Iterator[tuple[Any, Any, list[tuple[Any, str
 def elements_of(workflow: Workflow) -> list[Any]:
     """Return the nodes and workflows of a workflow, without those inside the latter."""
     return list(workflow._graph.nodes())
+
+
+def status_callback_of(plugin: PluginBase) -> Callable[[Any, str], object] | None:
+    """Return what a plugin's user wants to be told of each node."""
+    told: Callable[[Any, str], object] | None = plugin._status_callback
+    return told
 
 
 def add_plugin(kind: type) -> None:

@@ -1,9 +1,9 @@
-"""One run of an interface: a fresh instance, in its own folder, to outputs or a clear error.
+"""One run of an interface: a fresh instance in its own folder; outputs, or a clear error.
 
 Nipype's own `run` does the work (checks, hooks, the reading of outputs). What it would run through
-its `run_command`, `memori.neuro.process.run` runs instead: what is printed goes to files, nothing
-survives the run, and neither a poll nor a garbage collection slows it down. A class that is put
-between the interface's class and `CommandLine` does this, so that what a subclass adds to
+its `run_command`, `memori.neuro.command.execution` runs instead: what is printed goes to files,
+nothing survives the run, and neither a poll nor a garbage collection slows it down. A class that is
+put between the interface's class and `CommandLine` does this, so that what a subclass adds to
 ``_run_interface`` still happens.
 
 A command that exits with a code other than those that its interface calls right is an error,
@@ -24,7 +24,9 @@ from nipype.interfaces.base import CommandLine, Interface, isdefined
 from nipype.interfaces.io import DataSink
 
 from memori.errors import MemoriError
+from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import ended
+from memori.neuro.command.execution import Execution
 from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.engine_api import (
     copyfile,
@@ -34,7 +36,6 @@ from memori.neuro.nipype.engine_api import (
     without_dependencies,
 )
 from memori.neuro.nipype.traits import assign, outputs_of, with_texts
-from memori.neuro.process.run import run_process
 from memori.neuro.tools.identity import require
 
 _kinds: dict[type, type] = {}
@@ -75,16 +76,6 @@ class InterfaceError(MemoriError):
         ]
         super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(kind: type[InterfaceError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
-    """Return an error as it was in the process that raised it."""
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(facts)
-    return error
-
 
 class _Launched(CommandLine):  # type: ignore[misc]
     """Stands between an interface's class and `CommandLine`, and runs its command line."""
@@ -111,19 +102,19 @@ class _Launched(CommandLine):  # type: ignore[misc]
 
 def _launch(runtime: Any) -> None:
     """Run the command line as Nipype does, through a shell: interfaces rely on one."""
-    streams = [_free(os.path.join(str(runtime.cwd), name)) for name in ("stdout", "stderr")]
-    result = run_process(
+    folder = str(runtime.cwd)
+    names = [os.path.basename(_free(os.path.join(folder, name))) for name in ("stdout", "stderr")]
+    done = Execution(
         ["/bin/sh", "-c", runtime.cmdline],
-        executable="/bin/sh",
-        folder=str(runtime.cwd),
-        stdout=streams[0],
-        stderr=streams[1],
-        environment={str(name): str(value) for name, value in runtime.environ.items()},
-    )
-    runtime.returncode = result.code
+        folder,
+        os.path.basename(runtime.command_path),
+        {str(name): str(value) for name, value in runtime.environ.items()},
+        streams=(names[0], names[1]),
+    ).run(exit_codes=None)
+    runtime.returncode = done.code
     printed = []
-    for path in streams:
-        with open(path, encoding="utf-8", errors="replace") as file:
+    for name in names:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
             printed.append("\n".join(file.read().splitlines()))
     runtime.stdout, runtime.stderr = printed
     runtime.merged = "\n".join(text for text in printed if text)
@@ -178,6 +169,8 @@ def run_interface(
     interface = recipe.make(launched(recipe.kind))
     assign(interface, {**recipe.values, **inputs}, origin)
     _bring_files(interface, folder)
+    copies = Copies(folder)
+    copies.part_links()  # those of `copyfile=False` lead into the raw data
     began = time.monotonic()
     try:
         result = interface.run(cwd=folder, ignore_exception=False)
@@ -187,7 +180,9 @@ def run_interface(
     _reject_failed(interface, result.runtime, began, None)
     if isinstance(interface, DataSink):
         part_links(result.outputs.out_file if isdefined(result.outputs.out_file) else [])
-    return outputs_of(result.outputs, folder)
+    outputs = outputs_of(result.outputs, folder)
+    copies.drop_untouched(list(outputs.values()))
+    return outputs
 
 
 def _reject_failed(
@@ -204,7 +199,7 @@ def _reject_failed(
 
 
 def _bring_files(interface: Interface, folder: str) -> None:
-    """Copy or link the files that the interface wants to have beside it."""
+    """Bring the files that the interface wants to have beside it; some come as links."""
     for wish in get_filecopy_info(interface):
         value = interface.inputs.trait_get().get(wish["key"])
         if value:

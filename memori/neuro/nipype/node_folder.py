@@ -7,8 +7,9 @@ Nipype's other parts read. A note per node folder says what was put there, so th
 as it was left is not touched.
 
 Files are hard-linked where the file system can and copied where it cannot; an edit of a linked
-file changes memori's copy, and its digest tells. An output that is one of the inputs is kept as
-just that, so that it follows the input to another folder.
+file changes memori's copy, and its digest tells. What a link in the node's folder leads to, outside
+of it, is copied: an edit of what memori made must not reach a raw file. An output that is one of
+the inputs is kept as just that, so that it follows the input to another folder.
 
 Not promised: paths of a base folder inside the content of files.
 """
@@ -31,6 +32,7 @@ from memori.digest.values import copy_json, part_at, strings
 from memori.files import atomic_write
 from memori.layout import locks_of, node_note
 from memori.lock import lock
+from memori.neuro.command.copies import private_copy
 from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE, outputs_of_kind
 from memori.neuro.nipype.trait_json import from_plain, to_plain
 from memori.store import Store
@@ -69,7 +71,7 @@ class NodeStore(Store):
         return None
 
 
-class Place:
+class NodeFolder:
     """A node's folder, and the note of what was put there.
 
     Parameters
@@ -81,7 +83,7 @@ class Place:
     """
 
     def __init__(self, root: str, folder: str) -> None:
-        self.folder = folder
+        self.path = folder
         self._note = node_note(root, folder)
         self._locks = locks_of(root)
 
@@ -114,13 +116,13 @@ class Place:
             The inputs that are outputs, too.
         """
         files = {
-            os.path.relpath(path, self.folder): stat_of(os.stat(path))
+            os.path.relpath(path, self.path): stat_of(os.stat(path))
             for path in paths
             if os.path.isfile(path)
         }
         os.makedirs(os.path.dirname(self._note), exist_ok=True)
         note: dict[str, Any] = {
-            "folder": self.folder,
+            "folder": self.path,
             "key": key,
             "needed": needed,
             "passed": passed,
@@ -134,15 +136,15 @@ class Place:
 
     def _is_as(self, name: str, stat: list[int]) -> bool:
         try:
-            return list(stat_of(os.stat(f"{self.folder}/{name}"))) == stat
+            return list(stat_of(os.stat(f"{self.path}/{name}"))) == stat
         except OSError:
             return False
 
 
-def was_edited(place: Place, names: list[str], kept: str, memo: str) -> bool:
+def was_edited(node_folder: NodeFolder, names: list[str], kept: str, memo: str) -> bool:
     """Tell whether a file of a node's folder now has another content than memori's copy."""
     for name in names:
-        here, there = os.path.join(place.folder, name), os.path.join(kept, name)
+        here, there = os.path.join(node_folder.path, name), os.path.join(kept, name)
         both = is_file(here) and is_file(there)
         if both and file_digest(here, memo).identity != file_digest(there, memo).identity:
             return True
@@ -189,18 +191,18 @@ def outputs_to_plain(
 
 
 def paths_in(inputs: Any) -> dict[str, list[str | int]]:
-    """Return each absolute path among the inputs with the first place where it stands."""
+    """Return each absolute path among the inputs with the pointer to where it first stands."""
     values = {name: getattr(inputs, name) for name in inputs.copyable_trait_names()}
     return {
-        text: list(place)
+        text: list(pointer)
         for name, value in reversed(values.items())
-        for place, text in reversed(list(strings(value, (name,))))
+        for pointer, text in reversed(list(strings(value, (name,))))
         if text[:1] == os.sep and os.path.lexists(text)
     }
 
 
 def references(value: JSON) -> Iterator[list[str | int]]:
-    """Yield where the inputs stand that are outputs, too."""
+    """Yield the pointer to each input that is an output, too."""
     if isinstance(value, list):
         for part in value:
             yield from references(part)
@@ -214,11 +216,11 @@ def references(value: JSON) -> Iterator[list[str | int]]:
 
 def passed_on(outputs: Mapping[str, JSON], inputs: Any) -> list[str]:
     """Return the inputs that are outputs, too, as they are now."""
-    return [str(_input_at(inputs, place)) for place in references(outputs)]
+    return [str(_input_at(inputs, pointer)) for pointer in references(outputs)]
 
 
-def _input_at(inputs: Any, place: list[str | int]) -> Any:
-    return part_at(getattr(inputs, str(place[0])), tuple(place[1:]))
+def _input_at(inputs: Any, pointer: list[str | int]) -> Any:
+    return part_at(getattr(inputs, str(pointer[0])), tuple(pointer[1:]))
 
 
 def outputs_from_plain(
@@ -305,7 +307,10 @@ def bring(source: str, target: str, names: Iterator[str] | list[str]) -> None:
             continue
         real = os.path.realpath(old)
         try:
-            os.link(real, new)
+            if not real.startswith(os.path.realpath(source) + os.sep):
+                private_copy(real, new)
+            else:
+                os.link(real, new)
         except FileExistsError:
             os.unlink(new)
             bring(source, target, [name])

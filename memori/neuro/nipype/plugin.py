@@ -36,6 +36,7 @@ from memori.neuro.nipype.engine_api import (
     memory_of,
     report_crash,
     report_nodes_not_run,
+    status_callback_of,
     str2bool,
     topological_sort,
 )
@@ -75,21 +76,21 @@ class MemoriPlugin(PluginBase):  # type: ignore[misc]
             to stop on the first crash.
         """
         with _Workers(self.plugin_args) as workers:
-            going = _Going(graph, config, workers, updatehash, self._status_callback)
+            run = _WorkflowRun(graph, config, workers, updatehash, status_callback_of(self))
             try:
-                going.go()
+                run.go()
             finally:
-                report_nodes_not_run(going.not_run)
-        going.raise_first()
+                report_nodes_not_run(run.not_run)
+        run.raise_first()
 
 
-class _Task:
+class _NodeRun:
     """One node, or one element of a MapNode, that is to run."""
 
-    def __init__(self, node: Any, owner: _Task | None = None) -> None:
+    def __init__(self, node: Any, owner: _NodeRun | None = None) -> None:
         self.node = node
         self.owner = owner  # the MapNode
-        self.elements: list[_Task] | None = None  # of a MapNode, once they are known
+        self.elements: list[_NodeRun] | None = None  # of a MapNode, once they are known
         self.waits_for = 0
         self.was_cut_off = False  # its worker died, perhaps through no fault of its own
         self.failed = False
@@ -111,8 +112,8 @@ class _Workers:
         self.memory = float(arguments.get("memory_gb") or get_system_total_memory_gb() * 0.9)
         self.gpus = int(arguments.get("n_gpu_procs") or 1)
         self.strict = bool(arguments.get("raise_insufficient", True))
-        self.running: dict[Future[Any], _Task] = {}
-        self.cut_off: list[_Task] = []
+        self.running: dict[Future[Any], _NodeRun] = {}
+        self.cut_off: list[_NodeRun] = []
 
     def __enter__(self) -> _Workers:
         return self
@@ -136,23 +137,23 @@ class _Workers:
                 "the plugin more, the node less, or raise_insufficient=False"
             )
 
-    def has_room(self, task: _Task) -> bool:
+    def has_room(self, run: _NodeRun) -> bool:
         """Tell whether a node can start beside those that run."""
         nodes = [each.node for each in self.running.values()]
         if not nodes:
             return True
-        if task.was_cut_off or any(each.was_cut_off for each in self.running.values()):
+        if run.was_cut_off or any(each.was_cut_off for each in self.running.values()):
             return False  # alone: if a worker dies now, it is clear whose fault it is
         used = sum(min(node.n_procs, self.processors) for node in nodes)
         memory = sum(min(node.mem_gb, self.memory) for node in nodes)
         gpus = sum(each.gpus for each in self.running.values())
         return (
-            used + min(task.node.n_procs, self.processors) <= self.processors
-            and memory + min(memory_of(task.node), self.memory) <= self.memory
-            and (not task.gpus or gpus + task.gpus <= self.gpus)
+            used + min(run.node.n_procs, self.processors) <= self.processors
+            and memory + min(memory_of(run.node), self.memory) <= self.memory
+            and (not run.gpus or gpus + run.gpus <= self.gpus)
         )
 
-    def start(self, task: _Task, updatehash: bool) -> None:
+    def start(self, run: _NodeRun, updatehash: bool) -> None:
         """Run a node in a worker."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
@@ -161,27 +162,27 @@ class _Workers:
                 _prepare,
                 (os.getcwd(),),
             )
-        if getattr(task.node.interface, "terminal_output", "") == "stream":
-            task.node.interface.terminal_output = "allatonce"
-        self.running[self._pool.submit(_run_node, task.node, updatehash)] = task
+        if getattr(run.node.interface, "terminal_output", "") == "stream":
+            run.node.interface.terminal_output = "allatonce"
+        self.running[self._pool.submit(_run_node, run.node, updatehash)] = run
 
-    def ended(self) -> Iterator[tuple[_Task, list[str] | None]]:
+    def ended(self) -> Iterator[tuple[_NodeRun, list[str] | None]]:
         """Wait for a node to end; yield those that did, with the traceback of those that failed."""
         done, _ = wait(self.running, return_when=FIRST_COMPLETED)
         for future in done:
-            task = self.running.pop(future)
+            run = self.running.pop(future)
             try:
-                yield task, future.result()
+                yield run, future.result()
             except BrokenProcessPool as error:
                 if self._pool is not self._given:
                     self._pool = None  # a new one for what is still to run
-                if task.was_cut_off or self._given is not None:
-                    yield task, format_exception(error)
+                if run.was_cut_off or self._given is not None:
+                    yield run, format_exception(error)
                 else:
-                    task.was_cut_off = True
-                    self.cut_off.append(task)
+                    run.was_cut_off = True
+                    self.cut_off.append(run)
             except Exception as error:
-                yield task, format_exception(error)
+                yield run, format_exception(error)
 
 
 def _prepare(folder: str) -> None:
@@ -199,7 +200,7 @@ def _run_node(node: Any, updatehash: bool) -> list[str] | None:
     return None
 
 
-class _Going:
+class _WorkflowRun:
     """One run of a workflow."""
 
     def __init__(
@@ -215,12 +216,12 @@ class _Going:
         self._workers = workers
         self._updatehash = updatehash
         self._callback = callback
-        self._tasks = {id(node): _Task(node) for node in topological_sort(graph)[0]}
-        for task in self._tasks.values():
-            workers.check(task.node)
-            task.waits_for = graph.in_degree(task.node)
-        self._ready = [task for task in self._tasks.values() if not task.waits_for]
-        self._queued: list[_Task] = []
+        self._runs = {id(node): _NodeRun(node) for node in topological_sort(graph)[0]}
+        for run in self._runs.values():
+            workers.check(run.node)
+            run.waits_for = graph.in_degree(run.node)
+        self._ready = [run for run in self._runs.values() if not run.waits_for]
+        self._queued: list[_NodeRun] = []
         self.not_run: list[dict[str, Any]] = []
         self._errors: list[list[str]] = []
 
@@ -231,8 +232,8 @@ class _Going:
                 self._look_at(self._ready.pop(0))
             self._start_queued()
             if self._workers.running:
-                for task, traceback in self._workers.ended():
-                    self._finish(task, traceback)
+                for run, traceback in self._workers.ended():
+                    self._finish(run, traceback)
             self._queued += self._workers.cut_off
             self._workers.cut_off.clear()
 
@@ -244,33 +245,33 @@ class _Going:
             first = RuntimeError("".join(self._errors[0]))
             raise RuntimeError(f"{len(self._errors)} raised. Re-raising first.") from first
 
-    def _look_at(self, task: _Task) -> None:
+    def _look_at(self, run: _NodeRun) -> None:
         """Decide how a node whose inputs are there is to run."""
-        node = task.node
+        node = run.node
         try:
             is_remembered = self._is_remembered(node)
-            is_map = isinstance(node, MapNode) and task.elements is None
-            if not is_remembered and is_map and self._expand(task):
+            is_map = isinstance(node, MapNode) and run.elements is None
+            if not is_remembered and is_map and self._expand(run):
                 return
-            if not is_remembered and not self._runs_here(task):
-                self._queued.append(task)
+            if not is_remembered and not self._runs_here(run):
+                self._queued.append(run)
                 return
             self._tell(node, "start")
             if not is_remembered:
                 node.run(updatehash=self._updatehash)
         except Exception as error:
-            self._finish(task, format_exception(error))
+            self._finish(run, format_exception(error))
         else:
-            self._finish(task, None)
+            self._finish(run, None)
 
-    def _expand(self, task: _Task) -> bool:
-        """Make the elements of a MapNode tasks of their own; False if they are not worth it."""
-        task.elements = []
-        if task.node.num_subnodes() <= 1:
+    def _expand(self, run: _NodeRun) -> bool:
+        """Make runs of the elements of a MapNode; False if they are not worth it."""
+        run.elements = []
+        if run.node.num_subnodes() <= 1:
             return False
-        task.elements = [_Task(node, task) for node in task.node.get_subnodes()]
-        task.waits_for = len(task.elements)
-        self._ready[:0] = task.elements
+        run.elements = [_NodeRun(node, run) for node in run.node.get_subnodes()]
+        run.waits_for = len(run.elements)
+        self._ready[:0] = run.elements
         return True
 
     def _is_remembered(self, node: Any) -> bool:
@@ -282,72 +283,72 @@ class _Going:
         cached, updated = node.is_cached()
         return bool(cached and updated)
 
-    def _runs_here(self, task: _Task) -> bool:
+    def _runs_here(self, run: _NodeRun) -> bool:
         """Tell whether a node is to run in this process, or only collects what others left."""
-        if task.node.run_without_submitting:
+        if run.node.run_without_submitting:
             return True
-        has_memory = "_memori" in vars(task.node)
-        return bool(task.elements) and has_memory and not task.node.interface.always_run
+        has_memory = "_memori" in vars(run.node)
+        return bool(run.elements) and has_memory and not run.node.interface.always_run
 
     def _start_queued(self) -> None:
-        for task in list(self._queued):
-            if self._workers.has_room(task):
-                self._queued.remove(task)
+        for run in list(self._queued):
+            if self._workers.has_room(run):
+                self._queued.remove(run)
                 try:
-                    self._tell(task.node, "start")
-                    self._workers.start(task, self._updatehash)
+                    self._tell(run.node, "start")
+                    self._workers.start(run, self._updatehash)
                 except Exception as error:
-                    self._finish(task, format_exception(error))
+                    self._finish(run, format_exception(error))
 
     # What follows when a node has ended
 
-    def _finish(self, task: _Task, traceback: list[str] | None) -> None:
-        task.over = True
+    def _finish(self, run: _NodeRun, traceback: list[str] | None) -> None:
+        run.over = True
         if traceback is not None:
-            self._fail(task, traceback)
+            self._fail(run, traceback)
             return
-        self._tell(task.node, "end")
-        if task.owner is not None:
-            self._element_ended(task.owner)
+        self._tell(run.node, "end")
+        if run.owner is not None:
+            self._element_ended(run.owner)
             return
-        for node in self._graph.successors(task.node):
-            after = self._tasks[id(node)]
+        for node in self._graph.successors(run.node):
+            after = self._runs[id(node)]
             after.waits_for -= 1
             if not after.waits_for and not after.failed:
                 self._ready.append(after)
-        self._remove_folders(task)
+        self._remove_folders(run)
 
-    def _element_ended(self, owner: _Task) -> None:
+    def _element_ended(self, owner: _NodeRun) -> None:
         owner.waits_for -= 1
         if not owner.waits_for and not owner.failed:
             self._ready.append(owner)
 
-    def _fail(self, task: _Task, traceback: list[str]) -> None:
+    def _fail(self, run: _NodeRun, traceback: list[str]) -> None:
         import networkx  # type: ignore[import-untyped]
 
         self._errors.append(traceback)
-        self._tell(task.node, "exception")
-        crash = report_crash(task.node, traceback=list(traceback))
-        stem = task if task.owner is None else task.owner
+        self._tell(run.node, "exception")
+        crash = report_crash(run.node, traceback=list(traceback))
+        stem = run if run.owner is None else run.owner
         first = not stem.failed
         after = [stem.node, *networkx.descendants(self._graph, stem.node)]
         for node in after:
-            self._tasks[id(node)].failed = True
+            self._runs[id(node)].failed = True
         if first:
-            dependents = [node for node in after if node is not task.node]
-            self.not_run.append({"node": task.node, "dependents": dependents, "crashfile": crash})
-        if task.owner is not None:
-            self._element_ended(task.owner)
+            dependents = [node for node in after if node is not run.node]
+            self.not_run.append({"node": run.node, "dependents": dependents, "crashfile": crash})
+        if run.owner is not None:
+            self._element_ended(run.owner)
         if str2bool(self._execution["stop_on_first_crash"]):
             raise RuntimeError("".join(traceback))
 
-    def _remove_folders(self, task: _Task) -> None:
+    def _remove_folders(self, run: _NodeRun) -> None:
         """Remove the folders that nobody needs any more, if the workflow is to."""
         if not str2bool(self._execution["remove_node_directories"]):
             return
-        for node in [*self._graph.predecessors(task.node), task.node]:
+        for node in [*self._graph.predecessors(run.node), run.node]:
             after = list(self._graph.successors(node))
-            if after and all(self._tasks[id(each)].over for each in after):
+            if after and all(self._runs[id(each)].over for each in after):
                 shutil.rmtree(node.output_dir(), ignore_errors=True)
 
     def _tell(self, node: Any, status: str) -> None:

@@ -49,8 +49,8 @@ from memori.neuro.nipype.engine_api import (
 from memori.neuro.nipype.interface_run import part_links
 from memori.neuro.nipype.kinds import before, reduced
 from memori.neuro.nipype.node_folder import (
+    NodeFolder,
     NodeStore,
-    Place,
     bring,
     bring_folders,
     files_of,
@@ -120,7 +120,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         try:
             complete_config(self)
             if self._always_runs():
-                with self._place().lock():
+                with self._folder().lock():
                     return self._parted(super().run(updatehash=updatehash))
             return self._remembered_run(updatehash or self._memori.get("updatehash", False))
         except BaseException:
@@ -134,8 +134,8 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             return False
         return bool(self.interface.always_run) and not self._memori["verify"]
 
-    def _place(self) -> Place:
-        return Place(self._memori["root"], self.output_dir())
+    def _folder(self) -> NodeFolder:
+        return NodeFolder(self._memori["root"], self.output_dir())
 
     def _wanted(self) -> list[str]:
         """Return the outputs that the workflow needs; empty for all."""
@@ -172,7 +172,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
                 key = identity.key()
                 entry = self._hit_on(decide(self.fullname, key, store))
                 if entry is None:
-                    with self._place().lock():
+                    with self._folder().lock():
                         return self._run_and_keep(identity, key, store, updatehash)
         logger.info('[Node] "%s" found in memory.', self.fullname)
         return LazyResult(result_file(self))
@@ -233,9 +233,9 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             save_result(self, result)
         if entry is not None:
             paths = [os.path.join(folder, name) for name in files_of(folder)]
-            at = {encode(place): path for path, place in passed.items()}
-            used = [at[encode(place)] for place in references(entry.outputs)]
-            self._place().write(entry.key, wanted, [*paths, result_file(self)], used)
+            at = {encode(pointer): path for path, pointer in passed.items()}
+            used = [at[encode(pointer)] for pointer in references(entry.outputs)]
+            self._folder().write(entry.key, wanted, [*paths, result_file(self)], used)
         return result
 
     def _parted(self, result: Any) -> Any:
@@ -254,21 +254,21 @@ class RememberedNode(_NODE):  # type: ignore[misc]
     def _put_back(self, entry: Entry) -> bool:
         """See that the node's folder holds an entry's files; False if they were edited there."""
         root, wanted = self._memori["root"], self._wanted()
-        place = self._place()
+        node_folder = self._folder()
         kept = os.path.join(root, entry.folder or "")
-        note = place.read()
+        note = node_folder.read()
         if note is not None and note["key"] == entry.key:
-            changed = place.changed(note)
+            changed = node_folder.changed(note)
             passed = passed_on(entry.outputs, self.interface.inputs)
             if not changed and note["needed"] == wanted and note["passed"] == passed:
                 return True
-            if was_edited(place, changed, kept, memo_of(root)):
+            if was_edited(node_folder, changed, kept, memo_of(root)):
                 return False
-        with place.lock():
+        with node_folder.lock():
             self._fill(entry, kept, wanted)
-            paths = [os.path.join(place.folder, name) for name in files_of(place.folder)]
+            paths = [os.path.join(node_folder.path, name) for name in files_of(node_folder.path)]
             passed = passed_on(entry.outputs, self.interface.inputs)
-            place.write(entry.key, wanted, [*paths, result_file(self)], passed)
+            node_folder.write(entry.key, wanted, [*paths, result_file(self)], passed)
         return True
 
     def _fill(self, entry: Entry, kept: str, wanted: list[str]) -> None:
@@ -319,7 +319,7 @@ class RememberedMapNode(RememberedNode, ElementHook):
             complete_config(self)
             if not updatehash and self._is_collected():
                 return LazyResult(result_file(self))
-            with self._place().lock():
+            with self._folder().lock():
                 self._memori["running"] = False
                 try:
                     result = super(RememberedNode, self).run()
@@ -327,7 +327,7 @@ class RememberedMapNode(RememberedNode, ElementHook):
                     del self._memori["running"]
                 key = self._collection_key()
                 if key is not None:
-                    self._place().write(key, self._wanted(), [result_file(self)], [])
+                    self._folder().write(key, self._wanted(), [result_file(self)], [])
                 return result
         except BaseException:
             self._memori["failed"] = True
@@ -335,8 +335,8 @@ class RememberedMapNode(RememberedNode, ElementHook):
 
     def _is_collected(self) -> bool:
         """Tell whether the result file was made of just these elements and inputs."""
-        note = self._place().read()
-        if note is None or self._place().changed(note) or note["needed"] != self._wanted():
+        note = self._folder().read()
+        if note is None or self._folder().changed(note) or note["needed"] != self._wanted():
             return False
         key = self._collection_key()
         return key is not None and key == note["key"]

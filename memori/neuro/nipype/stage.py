@@ -22,7 +22,7 @@ Not promised: files that an interface reads without a trait that names them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from nipype.interfaces.base import Interface
@@ -39,6 +39,7 @@ from memori.neuro.nipype.traits import as_folders, assign, names_output, paramet
 from memori.neuro.nipype.what_counts import code_of, environment_of, facts_of, programs_of
 from memori.neuro.process.own_cwd import run_in
 from memori.neuro.tools.identity import require
+from memori.options import parameters_first
 from memori.results import Results
 from memori.stage import Stage
 
@@ -132,6 +133,7 @@ class NipypeStage(Stage):
 
     files_count_by: Literal["path", "name"] = "name"
 
+    @parameters_first
     def __init__(
         self,
         interface: Interface,
@@ -173,6 +175,13 @@ class NipypeStage(Stage):
             code_version=code_version,
             **static,  # type: ignore[arg-type]
         )
+
+    @classmethod
+    def own_names(cls, given: Mapping[str, Any], source: str) -> Collection[str]:
+        """Return the traits of an interface's inputs."""
+        interface = given[source]
+        is_one = isinstance(interface, Interface)
+        return interface.inputs.copyable_trait_names() if is_one else ()
 
     # What may be passed
 

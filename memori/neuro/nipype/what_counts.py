@@ -36,6 +36,7 @@ from memori.artifacts import relative_path
 from memori.digest.files import file_digest, is_file
 from memori.digest.values import encode
 from memori.fingerprint.walk import origin_of_class
+from memori.neuro.filenames import split
 from memori.neuro.nipype.engine_api import (
     RUN_STATE,
     BasePath,
@@ -98,24 +99,24 @@ def code_of(interface: Interface, unwritten: Mapping[str, Any]) -> InterfaceCode
     kind = type(interface)
     state = _state_of(interface)
     source = getattr(interface.inputs, "function_str", None)
-    place = ""
+    key = ""
     if not unwritten and not getattr(interface, "imports", None):  # what is imported may change
         try:
             values = [to_plain(part, _as_it_is) for part in (state, source)]
-            place = f"{kind.__module__}.{kind.__qualname__} {id(kind)} {encode(values)}"
+            key = f"{kind.__module__}.{kind.__qualname__} {id(kind)} {encode(values)}"
         except NotPlainError:
             pass
-    known = _codes.get(place)
+    known = _codes.get(key)
     if known is not None and known.parts[0] is kind:
         return known
     function = compiled_function(interface) if source else None
     name = getattr(function, "__name__", None) or name_of(interface)
     parts = (kind, state, dict(unwritten), function or source, _packages_of(interface))
     made = InterfaceCode(name, parts)
-    if place:
+    if key:
         if len(_codes) >= _MOST_CODES:
             _codes.clear()
-        _codes[place] = made
+        _codes[key] = made
     return made
 
 
@@ -233,8 +234,9 @@ def facts_of(
     unwritten : mapping, optional
         Values that are no JSON, whose files are looked for.
     """
-    found = dict(_program_facts(interface, values, uses))
-    for name, value in variables_of(interface, values).items():
+    variables = variables_of(interface, values)
+    found = dict(_program_facts(interface, values, uses, variables))
+    for name, value in variables.items():
         if not _is_about_the_machine(name):
             found.setdefault(f"env {name}", _digest_of_variable(value, root, memo))
     found.update(_file_facts(interface, values, memo))
@@ -244,12 +246,17 @@ def facts_of(
 
 
 def _program_facts(
-    interface: Interface, values: Mapping[str, Any], uses: tuple[str, ...]
+    interface: Interface,
+    values: Mapping[str, Any],
+    uses: tuple[str, ...],
+    variables: Mapping[str, str],
 ) -> Iterator[tuple[str, JSON]]:
     programs = programs_of(interface, uses)
     environment = environment_of(interface, values) if programs else {}
+    # a path that the interface sets itself counts relative to the memory
+    paths = {name for name, value in variables.items() if os.path.isabs(value)}
     for program in programs:
-        yield from facts(program, environment, ignored=_THREAD_VARIABLES).items()
+        yield from facts(program, environment, ignored=_THREAD_VARIABLES | paths).items()
     if isinstance(interface, CommandLine):
         for word in shlex.split(interface.cmd)[1:]:
             if is_file(word):
@@ -301,7 +308,6 @@ def _digest_of_variable(value: str, root: str, memo: str | None) -> str:
 
 _PATH_IN_TEXT = re.compile(r"/[^\s'\",;:=\[\]()<>|]+")
 _SIDECARS = (".json", ".bval", ".bvec", ".tsv")
-_SUFFIX = re.compile(r"(\.nii|\.gii|\.mif|\.tsv|\.img|\.BRIK)?\.[^.]+$")
 
 
 def _file_facts(
@@ -343,8 +349,8 @@ def _named_in_text(name: str, text: str, memo: str | None) -> Iterator[tuple[str
 def _companions(path: str, *, sidecars: bool) -> list[str]:
     found = [each for each in get_related_files(path, include_this_file=False) if is_file(each)]
     if sidecars:
-        stem = _SUFFIX.sub("", path)
-        found += [stem + suffix for suffix in _SIDECARS if is_file(stem + suffix)]
+        bare, _ = split(path)
+        found += [bare + suffix for suffix in _SIDECARS if is_file(bare + suffix)]
     return [each for each in dict.fromkeys(found) if each != path]
 
 

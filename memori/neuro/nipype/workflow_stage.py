@@ -102,8 +102,8 @@ class WorkflowCall:
         workflow = deepcopy(self.workflow)
         workflow.base_dir = folder
         for name, value in inputs.items():
-            place, trait = self.inputs[name]
-            node = workflow.get_node(place)
+            node_name, trait = self.inputs[name]
+            node = workflow.get_node(node_name)
             assign(node.interface, {trait: value}, origin, spec=node.inputs)
         plugin, arguments = self._run_with
         layout = Layout(workflow)
@@ -112,7 +112,7 @@ class WorkflowCall:
         return found[0] if len(found) == 1 else tuple(found)
 
     def _output(self, name: str, graph: Any, layout: Layout) -> Any:
-        """Return an output; of a node with iterables a list, in the order of the iterables."""
+        """Return an output: a list, in the order of the iterables, where the node has some."""
         field, links = layout.origin(self.outputs[name])
         full = f"{self.workflow.name}.{field[0]}"
         values = [
@@ -148,13 +148,7 @@ class WorkflowCall:
     def always_runs(self) -> bool:
         """Tell whether a node may give something else although all that counts is the same."""
         layout = Layout(self.workflow)
-        return any(
-            node.interface.always_run
-            and not isinstance(node.interface, _SINKS)
-            and type(getattr(node.interface, "stage", None)) is not Stage
-            and not layout.is_predictable(name)
-            for name, node in layout.nodes.items()
-        )
+        return any(_always_runs(node, name, layout) for name, node in layout.nodes.items())
 
     def surroundings(
         self, inputs: Mapping[str, JSON], root: str, memo: str | None
@@ -173,13 +167,25 @@ class WorkflowCall:
             if layout.is_predictable(name):
                 finds = written({f"{name}: finds": list(layout.finds(name, given))})
                 counted.update(finds[0])
-        for place, value in unwritten.items():
-            found.update(files_named_in(place, value, memo))
+        for label, value in unwritten.items():
+            found.update(files_named_in(label, value, memo))
         values, files = find_inputs(counted, root, memo, by_name=True)
         for file in files:
-            place = "".join(f"[{part!r}]" for part in file.pointer[1:])
-            found[f"content of {file.pointer[0]}{place}"] = file.identity
+            inside = "".join(f"[{part!r}]" for part in file.pointer[1:])
+            found[f"content of {file.pointer[0]}{inside}"] = file.identity
         return {**found, **values}
+
+
+def _always_runs(node: Any, name: str, layout: Layout) -> bool:
+    """Tell whether a node asks for each run, for a reason that what counts does not show."""
+    if node.overwrite is not None:
+        return bool(node.overwrite)
+    is_seen_through = (
+        isinstance(node.interface, _SINKS)
+        or type(getattr(node.interface, "stage", None)) is Stage
+        or layout.is_predictable(name)
+    )
+    return bool(node.interface.always_run) and not is_seen_through
 
 
 def _settings(node: Any) -> dict[str, Any]:
@@ -189,7 +195,7 @@ def _settings(node: Any) -> dict[str, Any]:
 
 
 def _values_of(layout: Layout) -> tuple[dict[str, JSON], dict[str, Any]]:
-    """Return all values that a workflow holds, by place: as JSON, and those that are none."""
+    """Return the values that a workflow holds, by where: those that are JSON, and the others."""
     plain, unwritten = written(
         {
             f"arguments to {node}.{trait}": list(link.arguments)
@@ -224,8 +230,8 @@ class WorkflowStage(Stage):
     def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         """Return what a run was given, with folders of Directory traits as `Folder`."""
         bound = super().bind(args, kwargs)
-        for name, (place, trait) in self.function.inputs.items():
-            interface = self.function.workflow.get_node(place).interface
+        for name, (node_name, trait) in self.function.inputs.items():
+            interface = self.function.workflow.get_node(node_name).interface
             kind = interface.inputs.trait(trait)
             if name in bound and kind is not None and not names_output(interface, trait):
                 bound[name] = as_folders(kind, bound[name])

@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -152,8 +153,9 @@ def end_all() -> None:
     for mark, (process, _) in running:  # all are asked before the first is waited for
         _interrupted.add(mark)
         watchdog.send(os.killpg, process.pid, signal.SIGTERM)
-    for mark, (process, stop) in running:
-        _end(process, mark, stop, reap=False)
+    _stop([stop for _, (_, stop) in running if stop is not None])
+    for mark, (process, _) in running:
+        _end(process, mark, None, reap=False)
 
 
 def note_interrupts(run: object) -> None:
@@ -251,7 +253,7 @@ def _end(
 ) -> None:
     """End a command and all its children, asking first."""
     if stop is not None:
-        subprocess.run(stop, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        _stop([stop])
     if process is not None and process.returncode is None:
         watchdog.send(os.killpg, process.pid, signal.SIGTERM)
         try:
@@ -263,6 +265,16 @@ def _end(
         watchdog.send(os.kill, child, signal.SIGKILL)
     if process is not None and reap:
         process.wait()
+
+
+def _stop(commands: list[Sequence[str]]) -> None:
+    """Run the commands that end what signals do not reach; say which of them hang."""
+    for command in watchdog.stop([list(each) for each in commands]):
+        log.warning(
+            "%s did not end within %g s; what it should have ended may still run",
+            shlex.join(command),
+            watchdog.STOP,
+        )
 
 
 # Following what is printed

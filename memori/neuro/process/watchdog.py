@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 GRACE = 0.5  # seconds between asking and killing
+STOP = 10.0  # seconds that commands have which end something (a container's engine may hang)
 
 
 def marked(marks: Iterable[str]) -> list[int]:
@@ -59,6 +60,35 @@ def end(marks: list[str], groups: list[int]) -> None:
         until = time.monotonic() + patience
         while time.monotonic() < until and (marked(marks) or any(map(_is_there, groups))):
             time.sleep(0.02)
+
+
+def stop(commands: Iterable[list[str]]) -> list[list[str]]:
+    """Run commands that end something, all at once; return those that did not end in time."""
+    import subprocess
+
+    started = []
+    for command in commands:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError:
+            continue  # the engine is gone
+        started.append((command, process))
+    until = time.monotonic() + STOP
+    late = []
+    for command, process in started:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            late.append(command)
+            send(os.killpg, process.pid, signal.SIGKILL)
+            process.wait()
+    return late
 
 
 def send(how: Callable[[int, int], None], target: int, number: int) -> None:
@@ -93,11 +123,7 @@ def main() -> None:
             running.setdefault(mark, {"begin": None, "group": None})[kind] = rest[0]
     if not running:
         return
-    import subprocess
-
-    for each in running.values():
-        if isinstance(each["begin"], list):
-            subprocess.run(each["begin"], stdin=subprocess.DEVNULL, check=False)
+    stop(each["begin"] for each in running.values() if isinstance(each["begin"], list))
     groups = [each["group"] for each in running.values()]
     end(list(running), [group for group in groups if isinstance(group, int)])
 

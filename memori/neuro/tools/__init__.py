@@ -1,1 +1,1 @@
-"""Which program a name stands for: its version, its suite, what of the environment counts."""
+"""Which program a name stands for: its version, its suite, the environment it listens to."""

@@ -24,7 +24,7 @@ _MOST_FILES = 20_000
 
 
 def distribution_behind(path: str) -> tuple[str, list[str]] | None:
-    """Return what stands behind a program, and the files on which that depends.
+    """Return what stands behind a program, and on what that depends.
 
     Parameters
     ----------
@@ -34,7 +34,8 @@ def distribution_behind(path: str) -> tuple[str, list[str]] | None:
     Returns
     -------
     tuple or None
-        None if pip did not write it.
+        What it is, and the files and folders on whose stat the answer depends (an upgrade in place
+        changes the folder of the packages). None if pip did not write it.
 
     Raises
     ------
@@ -44,25 +45,29 @@ def distribution_behind(path: str) -> tuple[str, list[str]] | None:
     with open(path, "rb") as file:
         if _LAUNCHER.match(file.read(4096)) is None:
             return None
-    found = _owner(path)
+    found, looked = _owner(path)
     if found is None:
         return None
     label = f"{found.metadata['Name']} {found.version}"
     project = _edited_in_place(found)
     if project is None:
-        return label, []
+        return label, looked
     sources, evidence = _sources(project)
-    return f"{label}, sources {_digest(project, sources)}", evidence
+    return f"{label}, sources {_digest(project, sources)}", looked + evidence
 
 
-def _owner(path: str) -> Distribution | None:
+def _owner(path: str) -> tuple[Distribution | None, list[str]]:
+    """Return the distribution of a launcher, and the folders on whose entries that depends."""
     libraries = os.path.join(os.path.dirname(os.path.dirname(path)), "lib")
+    looked = []
     for version in sorted(os.listdir(libraries)) if os.path.isdir(libraries) else ():
-        for found in distributions(path=[os.path.join(libraries, version, "site-packages")]):
+        packages = os.path.join(libraries, version, "site-packages")
+        looked.append(packages)
+        for found in distributions(path=[packages]):
             scripts = found.entry_points.select(group="console_scripts")
             if os.path.basename(path) in scripts.names:
-                return found
-    return None
+                return found, looked
+    return None, looked
 
 
 def _edited_in_place(found: Distribution) -> str | None:

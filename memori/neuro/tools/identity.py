@@ -1,11 +1,15 @@
-"""What a command is: where it lies, its version, and what of the environment counts.
+"""What a command is: where it lies, its version, and which environment it listens to.
 
 The identity of a command is the version that its suite reports (`memori.neuro.tools.suites`), else
 that of the Python distribution which installed it (for the launchers that pip writes, whose content
 never changes), else the SHA-256 of its executable or script (its size and time where it may not be
-read). Asking takes up to half a second, so the answer is kept, in memory and below
+read). A script that lies where a suite is installed, and whose name only looks like the suite's,
+has both.
+
+Asking takes up to half a second, so the answer is kept, in memory and below
 ``~/.cache/memori/tools`` (``XDG_CACHE_HOME``), as long as the stat of the files that it depends on
-stays the same. Losing that cache costs time only; ``MEMORI_VERIFY=content`` turns it off.
+stays the same, and none appears that would have been asked first. Losing that cache costs time
+only; ``MEMORI_VERIFY=content`` turns it off.
 
 Not promised: to see a changed shared library, or a changed program that a script calls. Name
 such programs with ``uses=`` and such files with ``depends_on=``.
@@ -33,10 +37,11 @@ Stats = list[list[int] | None]
 
 _PATIENCE = 60  # seconds that a tool has to tell its version
 _YOUNG = 2.0  # seconds before a stat can vouch for a content
+_SCHEMA = 2  # of what is kept; the first knew no files that are not there
 
 
 class _Known(NamedTuple):
-    """An answer, and the stats of the files that it depends on."""
+    """An answer, and the stats of the files that it depends on; None for one that is not there."""
 
     evidence: list[str]
     stats: Stats
@@ -99,7 +104,10 @@ def require(command: str, environment: Mapping[str, str]) -> str:
     if os.sep in command:
         reason = "is not executable" if os.path.exists(command) else "does not exist"
         raise ToolError(f"the program {command} {reason}", command)
-    hint = f"it is part of {suite.name} ({suite.provided_by})" if suite else "install it"
+    hint = "install it"
+    if suite is not None:
+        is_part = "is" if command in suite.commands else "may be"
+        hint = f"it {is_part} part of {suite.name} ({suite.provided_by})"
     raise ToolError(
         f"the program {command!r} is not installed, or not on the PATH: {hint}, or add its folder "
         "to the PATH",
@@ -143,7 +151,7 @@ def identity(command: str, path: str) -> str:
 def facts(
     program: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
 ) -> dict[str, str | None]:
-    """Return all that counts of a program: what it is, None if it is not there, and of the rest.
+    """Return what a program is (None if it is not there), and what else counts when it runs.
 
     Parameters
     ----------
@@ -156,17 +164,23 @@ def facts(
     """
     path = find(program, environment)
     asked = None if path is None else identity(program, path)
-    return {f"tool {program}": asked, **surroundings(program, environment, ignored=ignored)}
+    return {f"tool {program}": asked, **_surroundings(program, path, environment, ignored)}
 
 
 def surroundings(
     command: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Return what of the environment changes the results of a command, by name.
+    """Return the parts of the environment that change the results of a command, by name.
 
     Only variables on the list of its suite count, and the suite's own settings in the home.
     """
-    suite = suite_of(os.path.basename(command))
+    return _surroundings(command, find(command, environment), environment, ignored)
+
+
+def _surroundings(
+    command: str, path: str | None, environment: Mapping[str, str], ignored: Iterable[str]
+) -> dict[str, str]:
+    suite = _suite_at(command, path)
     if suite is None:
         return {}
     counted = {
@@ -178,10 +192,19 @@ def surroundings(
         version = _read_version(suite, os.path.join(environment["FSLDIR"], "etc", "fslversion"))
         counted["FSLDIR"] = f"FSL {version}"
     for name in suite.settings:
-        path = os.path.join(environment.get("HOME", ""), name)
-        if os.path.isfile(path):
-            counted[f"file ~/{name}"] = file_digest(path).hash
+        settings = os.path.join(environment.get("HOME", ""), name)
+        if os.path.isfile(settings):
+            counted[f"file ~/{name}"] = file_digest(settings).hash
     return counted
+
+
+def _suite_at(command: str, path: str | None) -> Suite | None:
+    """Return the suite of a command: by its name, or by a name like its and by where it lies."""
+    name = os.path.basename(command)
+    suite = suite_of(name)
+    if suite is None or path is None or name in suite.commands:
+        return suite
+    return suite if suite.source(path)[0] is not None else None
 
 
 def _counted_names(suite: Suite, environment: Mapping[str, str]) -> list[str]:
@@ -202,33 +225,34 @@ def thread_variables(number: int) -> dict[str, str]:
 
 
 def _evidence(command: str, path: str) -> list[str]:
-    """Name the files on whose stat an answer depends."""
+    """Name the files on whose stat an answer depends, there or not."""
     suite = suite_of(os.path.basename(command))
-    source = None if suite is None else _source(suite, path)
-    return [path] if source is None else [path, source]
-
-
-def _source(suite: Suite, path: str) -> str | None:
-    for folder in dict.fromkeys((os.path.dirname(path), os.path.dirname(os.path.realpath(path)))):
-        for source in suite.sources(folder):
-            if os.path.isfile(source):
-                return source
-    return None
+    return [path] if suite is None else [path, *suite.source(path)[1]]
 
 
 def _ask(command: str, path: str) -> tuple[str, list[str]]:
     """Return what a program is, and further files on which that depends."""
-    suite = suite_of(os.path.basename(command))
-    source = None if suite is None else _source(suite, path)
-    if suite is not None and source is not None:
-        version = _read_version(suite, source)
-        if version is not None:
-            return f"{suite.name} {version}", []
+    name = os.path.basename(command)
+    suite = suite_of(name)
+    source = None if suite is None else suite.source(path)[0]
+    version = None if suite is None or source is None else _read_version(suite, source)
+    told = None if suite is None or version is None else f"{suite.name} {version}"
+    if suite is not None and told is not None and (name in suite.commands or not _is_script(path)):
+        return told, []
     if not os.access(path, os.R_OK):  # clusters have programs that may be run and not read
         size, mtime, *_ = stat_of(os.stat(path))
         return f"unreadable, {size} bytes of {mtime}", []
-    behind = distribution_behind(path)
-    return behind or (f"sha256 {file_digest(path, cache_folder('files')).hash}", [])
+    behind, further = distribution_behind(path) or (None, [])
+    content = behind or f"sha256 {file_digest(path, cache_folder('files')).hash}"
+    return content if told is None else f"{told}, {content}", further
+
+
+def _is_script(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:  # it may be run and not read
+        return False
 
 
 def _read_version(suite: Suite, source: str) -> str | None:
@@ -265,7 +289,7 @@ def _stats(paths: list[str]) -> Stats:
 
 
 def _are_settled(stats: Stats) -> bool:
-    return all(each is not None and time.time() - each[2] / 1e9 > _YOUNG for each in stats)
+    return all(each is None or time.time() - each[2] / 1e9 > _YOUNG for each in stats)
 
 
 def cache_folder(what: str) -> str:
@@ -283,7 +307,8 @@ def _recall(path: str) -> _Known | None:
     try:
         with open(_cache_path(path), encoding="ascii") as file:
             told = json.load(file)
-        if told["path"] == path and isinstance(told["identity"], str):
+        is_of_this = told["path"] == path and told["schema"] == _SCHEMA
+        if is_of_this and isinstance(told["identity"], str):
             return _Known(list(map(str, told["evidence"])), told["stats"], told["identity"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # lost or broken: it is asked again
@@ -294,7 +319,7 @@ def _keep(path: str, known: _Known) -> None:
     target = _cache_path(path)
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        record = {"path": path, **known._asdict()}
+        record = {"path": path, "schema": _SCHEMA, **known._asdict()}
         atomic_write(target, json.dumps(record).encode("ascii"))
     except OSError:
         pass  # costs time only

@@ -3,7 +3,7 @@
 A suite answers for its commands only where it is installed: a program called ``bet`` that lies
 outside any FSL is not FSL's, whatever its name, and is known by its content instead
 (`memori.neuro.tools.identity`). What is asked is one program or one file, named by `Suite.sources`;
-the answer stands as long as these files do.
+the answer stands as long as these files do, and as long as none appears that would be asked first.
 
 Not promised: that two builds of one version give equal results.
 """
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from memori.neuro.tools import names
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -26,8 +28,8 @@ class Suite:
     ----------
     name : str
         As people write it.
-    commands : tuple of str
-        Names or patterns of its commands.
+    commands : frozenset of str
+        Names of its commands; one of these is the suite's wherever it lies.
     sources : callable
         From the folder of a command to the files from which the version can be had, the likeliest
         first; the first that exists is asked.
@@ -45,10 +47,12 @@ class Suite:
         Which commands have that option.
     provided_by : str
         Where to get it.
+    patterns : tuple of str
+        What further commands of it are called; such a name is the suite's where it is installed.
     """
 
     name: str
-    commands: tuple[str, ...]
+    commands: frozenset[str]
     sources: Callable[[str], list[str]]
     question: tuple[str, ...]
     answer: str
@@ -57,10 +61,29 @@ class Suite:
     threads: tuple[str, ...] = ()
     commands_with_threads: tuple[str, ...] = ("*",)
     provided_by: str = ""
+    patterns: tuple[str, ...] = ()
 
     def holds(self, command: str) -> bool:
         """Tell whether a command of this name may be the suite's."""
-        return any(fnmatchcase(command, pattern) for pattern in self.commands)
+        return command in self.commands or any(
+            fnmatchcase(command, pattern) for pattern in self.patterns
+        )
+
+    def source(self, path: str) -> tuple[str | None, list[str]]:
+        """Return the file that tells the version of a program, and all that were looked for.
+
+        Parameters
+        ----------
+        path : str
+            The program.
+        """
+        looked = []
+        for folder in dict.fromkeys(map(os.path.dirname, (path, os.path.realpath(path)))):
+            for source in self.sources(folder):
+                looked.append(source)
+                if os.path.isfile(source):
+                    return source, looked
+        return None, looked
 
     def version_in(self, text: str) -> str | None:
         """Find the version in what a source says."""
@@ -101,75 +124,24 @@ def _beside(*names: str) -> Callable[[str], list[str]]:
     return lambda folder: [os.path.join(folder, name) for name in names]
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-_FSL = _words("""
-bet bet2 betsurf robustfov standard_space_roi flirt fnirt fnirtfileutils applyxfm4D applywarp
-invwarp convertwarp convert_xfm aff2rigid avscale rmsdiff midtrans img2imgcoord img2stdcoord
-std2imgcoord epi_reg mcflirt slicetimer susan fast first first_flirt run_first run_first_all topup
-applytopup eddy eddy_* fugue prelude sigloss dtifit dtigen bedpostx bedpostx_* xfibres* probtrackx*
-proj_thresh tbss_* vecreg randomise randomise_parallel melodic film_gls feat feat_model feat2*
-flameo cluster fsl-cluster smoothest easythresh contrast_mgr ttologz ttoz ztop ptoz siena siena_*
-sienax* overlay slicer slices slices_summary pngappend remove_ext imcp imglob imln immv imrm imtest
-tmpnam distancemap oxford_asl asl_* basil verbena mist_* dual_regression fix swap_voxelwise
-Text2Vest Vest2Text swe xtract xtract_* lesion_filling orientLAS truenet bianca make_bianca_mask
-makerot mm msm newmsm pulse create_lut cutoffcalc estnoise filmbabe fdr fsl*
-""")
-
-_ANTS = _words("""
-ants*.sh antsRegistration* antsApplyTransforms* antsAI antsMotionCorr* antsJointFusion
-antsJointTensorFusion antsLandmarkBasedTransformInitializer antsAlignOrigin antsUtilitiesTesting
-antsSurf antsVol antsTransformInfo antsSliceRegularizedRegistration antsAffineInitializer ANTS
-Atropos N3BiasFieldCorrection N4BiasFieldCorrection DenoiseImage ImageMath ThresholdImage
-ResampleImage ResampleImageBySpacing SmoothImage KellyKapowski KellySlater PrintHeader
-ComposeMultiTransform WarpImageMultiTransform WarpTimeSeriesImageMultiTransform AverageImages
-AverageAffineTransform AverageAffineTransformNoRigid CreateImage CreateJacobianDeterminantImage
-CreateWarpedGridImage CopyImageHeaderInformation ConvertImage ConvertTransformFile ExtractRegion*
-LabelClustersUniquely LabelGeometryMeasures LabelOverlapMeasures MeasureImageSimilarity
-MeasureMinMaxMean MultiplyImages NonLocalSuperResolution PasteImageIntoImage PermuteFlipImage*
-SetDirectionByMatrix SetOrigin SetSpacing SimulateDisplacementField StackSlices TileImages
-TimeSCCAN sccan iMath
-""")
-
-_MRTRIX = _words("""
-5tt2gmwmi 5tt2vis 5ttcheck 5ttedit 5ttgen afdconnectivity amp2response amp2sh connectome2tck
-connectomeedit connectomestats dcmedit dcminfo dirflip dirgen dirmerge dirorder dirsplit dirstat
-dwi2adc dwi2fod dwi2mask dwi2response dwi2tensor dwibiascorrect dwibiasnormmask dwicat dwidenoise
-dwiextract dwifslpreproc dwigradcheck dwinormalise dwishellmath fixel2peaks fixel2sh fixel2tsf
-fixel2voxel fixelcfestats fixelconnectivity fixelconvert fixelcorrespondence fixelcrop fixelfilter
-fixelreorient fixeltransform fod2dec fod2fixel for_each label2colour label2mesh labelconvert
-labelsgmfirst labelsgmfix labelstats mask2glass maskdump maskfilter mesh2voxel meshconvert
-meshfilter mraverageheader mrcalc mrcat mrcentroid mrcheckerboardmask mrclusterstats mrcolour
-mrconvert mrdegibbs mrdump mredit mrfilter mrgrid mrhistmatch mrhistogram mrinfo mrmath mrmetric
-mrregister mrstats mrthreshold mrtransform mrtrix_cleanup mtnormalise notfound peaks2amp
-peaks2fixel population_template responsemean sh2amp sh2peaks sh2power sh2response shbasis shconv
-shview tck2connectome tck2fixel tckconvert tckdfc tckedit tckgen tckglobal tckinfo tckmap
-tckresample tcksample tcksift tcksift2 tckstats tcktransform tensor2metric transformcalc
-transformcompose transformconvert tsfdivide tsfinfo tsfmult tsfsmooth tsfthreshold tsfvalidate
-vectorstats voxel2fixel voxel2mesh warp2metric warpconvert warpcorrect warpinit warpinvert
-convert_bruker gen_scheme
-""")
-
 _MRTRIX_WITHOUT = ("for_each", "notfound", "mrtrix_cleanup", "convert_bruker", "gen_scheme")
 
 SUITES = (
     Suite(
         "MRtrix3",
-        _MRTRIX,
+        names.MRTRIX,
         _beside("mrinfo"),
         ("-version",),
         r"== \S+ (\S+) ==",
         variables=("MRTRIX_RNG_SEED", "MRTRIX_CONFIGFILE", "MRTRIX_PRESERVE_PHILIPS_ISO"),
         settings=(".mrtrix.conf",),
         threads=("-nthreads", "N"),
-        commands_with_threads=tuple(name for name in _MRTRIX if name not in _MRTRIX_WITHOUT),
+        commands_with_threads=tuple(names.MRTRIX.difference(_MRTRIX_WITHOUT)),
         provided_by="apt-get install mrtrix3, or https://www.mrtrix.org",
     ),
     Suite(
         "Connectome Workbench",
-        ("wb_command", "wb_shortcuts"),
+        frozenset({"wb_command", "wb_shortcuts"}),
         _beside("wb_command"),
         ("-version",),
         r"^Version: (\S+)(?:(?s:.*?)^Commit: (?!unknown)(\S+))?",
@@ -177,7 +149,7 @@ SUITES = (
     ),
     Suite(
         "dcm2niix",
-        ("dcm2niix", "dcm2niibatch"),
+        frozenset({"dcm2niix", "dcm2niibatch"}),
         _beside("dcm2niix"),
         ("--version",),
         r"^(v[\d.]+)",
@@ -186,7 +158,7 @@ SUITES = (
     ),
     Suite(
         "niimath",
-        ("niimath",),
+        frozenset({"niimath"}),
         _beside("niimath"),
         ("--version",),
         r"^(v[\d.]+)",
@@ -195,7 +167,7 @@ SUITES = (
     ),
     Suite(
         "FSL",
-        _FSL,
+        names.FSL,
         _above("etc", "fslversion"),
         (),
         r"^(\S+)",
@@ -203,48 +175,23 @@ SUITES = (
         threads=("--nthr=N",),
         commands_with_threads=("eddy", "eddy_cpu", "eddy_openmp"),
         provided_by="the module 'fsl' of a cluster, or https://fsl.fmrib.ox.ac.uk",
+        patterns=("fsl*", "eddy_*", "bedpostx_*", "xfibres*", "probtrackx*", "tbss_*", "feat2*",
+                  "siena_*", "sienax*", "asl_*", "mist_*", "xtract_*"),
     ),
     Suite(
         "AFNI",
-        (
-            "3d*",
-            "1d*",
-            "@*",
-            "afni",
-            "afni_*",
-            "align_epi_anat.py",
-            "to3d",
-            "whereami",
-            "cat_matvec",
-            "dicom_*",
-            "float_scan",
-            "nifti_tool",
-            "cifti_tool",
-            "gifti_tool",
-            "Surf*",
-            "SUMA_*",
-            "ConvertDset",
-            "ConvertSurface",
-            "2d*",
-            "4swap",
-            "count",
-            "ccalc",
-            "fat_*",
-            "timing_tool.py",
-            "quickspec",
-            "suma",
-            "waver",
-        ),
+        names.AFNI,
         _beside("AFNI_version.txt", "afni"),
         ("-ver",),
         r"(AFNI_\d[\w.]*)",
         variables=("AFNI_*",),
         settings=(".afnirc", ".sumarc"),
         provided_by="the module 'afni' of a cluster, or https://afni.nimh.nih.gov",
+        patterns=("3d*", "1d*", "@*", "afni_*", "fat_proc_*", "Surf*", "SUMA_*"),
     ),
     Suite(
         "ANTs",
-        _ANTS,
+        names.ANTS,
         _beside("antsRegistration"),
         ("--version",),
         r"ANTs Version: *(\S+)",
@@ -254,35 +201,12 @@ SUITES = (
             "ITK_GLOBAL_DEFAULT_THREADER",
         ),
         provided_by="the module 'ants' of a cluster, or https://github.com/ANTsX/ANTs/releases",
+        patterns=("ants*.sh", "antsMotionCorr*", "antsApplyTransforms*", "antsRegistration*",
+                  "ExtractRegion*", "PermuteFlipImage*"),
     ),
     Suite(
         "FreeSurfer",
-        (
-            "recon-all",
-            "mri_*",
-            "mris_*",
-            "bbregister",
-            "tkregister2",
-            "mkheadsurf",
-            "samseg*",
-            "run_samseg*",
-            "segment*",
-            "fslregister",
-            "spmregister",
-            "reg2subject",
-            "asegstats2table",
-            "aparcstats2table",
-            "selxavg3-sess",
-            "mkcontrast-sess",
-            "preproc-sess",
-            "trac-*",
-            "dmri_*",
-            "long_*",
-            "mkbrainmask",
-            "reconbatchjobs",
-            "reg-feat2anat",
-            "vol2*",
-        ),
+        names.FREESURFER,
         _above("build-stamp.txt"),
         (),
         r"^(\S+)",
@@ -290,5 +214,6 @@ SUITES = (
         threads=("-openmp", "N"),
         commands_with_threads=("recon-all",),
         provided_by="the module 'freesurfer' of a cluster, or https://surfer.nmr.mgh.harvard.edu",
+        patterns=("mri_*", "mris_*", "dmri_*", "samseg*", "run_samseg*", "trac-*", "segment[A-Z]*"),
     ),
-)
+)  # fmt: skip

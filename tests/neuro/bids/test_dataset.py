@@ -1,14 +1,11 @@
-"""Dataset and BIDSFile: what a name says, and which files are found by it."""
+"""Dataset: which files are found by what their names say."""
 
-import json
 import os
-import pickle
 from pathlib import Path
 
 import pytest
 
-from memori.neuro import BIDSFile, Dataset
-from memori.neuro.bids.dataset import ENTITIES
+from memori.neuro import Dataset
 
 REAL = os.environ.get("MEMORI_TEST_BIDS", "")
 needs_real = pytest.mark.skipif(
@@ -45,63 +42,6 @@ def bids(tmp_path):
 def names(files):
     """The names without their folders."""
     return [os.path.basename(file) for file in files]
-
-
-def test_a_file_is_its_path_and_knows_its_entities():
-    """A BIDS file is a string, so that a stage takes it, and reads its name."""
-    bold = BIDSFile("ds/sub-01/ses-b/func/sub-01_ses-b_task-rest_acq-fast_run-2_bold.nii.gz")
-
-    assert "ds/sub-01/ses-b/func/sub-01_ses-b_task-rest_acq-fast_run-2_bold.nii.gz" == bold
-    assert json.dumps(str(bold)) == json.dumps(bold)
-    assert ("01", "b", "rest", "fast", "2") == (
-        bold.subject,
-        bold.session,
-        bold.task,
-        bold.acquisition,
-        bold.run,
-    )
-    assert ("01", "fast") == (bold.sub, bold.acq)
-    assert ("bold", ".nii.gz", "func") == (bold.suffix, bold.extension, bold.datatype)
-
-
-def test_a_file_goes_to_another_process():
-    """A pickled BIDS file is one again."""
-    bold = BIDSFile("sub-01/func/sub-01_bold.nii.gz")
-
-    there = pickle.loads(pickle.dumps(bold))
-
-    assert (bold, "01", BIDSFile) == (there, there.subject, type(there))
-
-
-def test_an_absent_entity_is_none():
-    """An entity that the name does not hold is None."""
-    assert BIDSFile("sub-01_T1w.nii").session is None
-
-
-def test_an_unknown_attribute_names_the_nearest():
-    """A misspelt entity is an AttributeError that gives the right one."""
-    with pytest.raises(AttributeError, match="did you mean 'subject'"):
-        _ = BIDSFile("sub-01_T1w.nii").subjct
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("sub-01_T1w.nii", ({"sub": "01"}, "T1w", ".nii")),
-        ("sub-01_scans.tsv", ({"sub": "01"}, "scans", ".tsv")),
-        ("sub-01_task-a+b_bold.nii.gz", ({"sub": "01", "task": "a+b"}, "bold", ".nii.gz")),
-        ("sub-01_custom-7_bold.nii", ({"sub": "01", "custom": "7"}, "bold", ".nii")),
-        ("sub-01_task-rest_meg.ds/", ({"sub": "01", "task": "rest"}, "meg", ".ds")),
-        ("sub-01", ({"sub": "01"}, "", "")),
-        ("README", ({}, "README", "")),
-        ("", ({}, "", "")),
-    ],
-)
-def test_names_of_all_kinds(name, expected):
-    """Entities, suffix and extension of usual and odd names."""
-    file = BIDSFile(name)
-
-    assert expected == (file.entities, file.suffix, file.extension)
 
 
 def test_files_by_suffix_leaves_out_what_describes_them(bids):
@@ -157,18 +97,6 @@ def test_a_missing_or_foreign_folder_is_an_error(tmp_path):
         Dataset(tmp_path)
 
 
-def test_entities_are_those_of_bids_in_its_order():
-    """The table agrees with the schema of the BIDS specification."""
-    schema = pytest.importorskip(
-        "bidsschematools.schema", reason="no BIDS schema: pip install bids2table"
-    ).load_schema()
-
-    expected = {schema.objects.entities[key].name: key for key in schema.rules.entities}
-
-    assert list(expected.items()) == [pair for pair in ENTITIES.items() if pair[0] in expected]
-    assert set() == expected.keys() - ENTITIES.keys()
-
-
 def test_files_agree_with_bids2table(bids, tmp_path):
     """Another reader of BIDS finds the same files with the same entities."""
     bids2table = pytest.importorskip("bids2table", reason="no oracle: pip install bids2table")
@@ -186,6 +114,47 @@ def test_files_agree_with_bids2table(bids, tmp_path):
             file.suffix,
             file.datatype,
         )
+
+
+def test_tables_of_a_subject_or_session_are_found_when_asked_for(bids, tmp_path):
+    """scans.tsv and sessions.tsv lie in no datatype's folder; nothing else brings them along."""
+    (tmp_path / "sub-02/sub-02_sessions.tsv").touch()
+
+    assert ["sub-02_ses-b_scans.tsv"] == names(bids.files(suffix="scans"))
+    assert ["sub-02_sessions.tsv"] == names(bids.files(suffix="sessions", session=None))
+    assert [
+        "sub-01_task-rest_run-02_events.tsv",
+        "sub-02_ses-b_scans.tsv",
+        "sub-02_sessions.tsv",
+    ] == names(bids.files(extension=".tsv"))
+    assert [] == [file for file in bids.files(subject="02") if file.extension == ".tsv"]
+    assert ["sub-02_sessions.tsv"] == names(bids.files(suffix=["sessions"], datatype=None))
+
+
+def test_numbers_of_numpy_and_pandas_are_numbers(bids):
+    """A column of run numbers finds the files that plain numbers find, alone and as several."""
+    numpy = pytest.importorskip("numpy")
+    pandas = pytest.importorskip("pandas")
+    runs = pandas.DataFrame({"run": [2, 1, 1]})["run"]
+    expected = names(bids.files(run=[1, 2], suffix="bold"))
+
+    assert 2 == len(expected)
+    assert expected[:1] == names(bids.files(run=numpy.int64(1), suffix="bold"))
+    assert expected[1:] == names(bids.files(run=numpy.uint8(2), suffix="bold"))
+    for several in ([numpy.int32(1), 2], numpy.array([1, 2]), runs, set(runs), runs.astype(float)):
+        assert expected == names(bids.files(run=several, suffix="bold"))
+    assert expected == names(bids.files(run=(number for number in (1, 2)), suffix="bold"))
+
+
+def test_transforms_are_found_by_what_they_lead_between(tmp_path):
+    """As fMRIPrep names them: from, to and mode are entities."""
+    (tmp_path / "sub-10/anat").mkdir(parents=True)
+    for one, other in (("T1w", "fsnative"), ("fsnative", "T1w")):
+        (tmp_path / f"sub-10/anat/sub-10_from-{one}_to-{other}_mode-image_xfm.txt").touch()
+
+    found = Dataset(tmp_path).files(suffix="xfm", to="fsnative", **{"from": "T1w"})
+
+    assert ["sub-10_from-T1w_to-fsnative_mode-image_xfm.txt"] == names(found)
 
 
 @needs_real

@@ -17,7 +17,7 @@ import pytest
 
 import memori
 from memori.errors import StageError
-from memori.neuro.command.errors import KEPT
+from memori.neuro.command.errors import KEPT, keep_evidence
 from memori.neuro.command.fields import TemplateError
 from memori.neuro.command.stage import CommandError, Copy, Glob, Optional, ShellStage, Stdout
 from memori.neuro.command.stdout_parsers import numbers, pairs, table
@@ -130,6 +130,56 @@ def test_a_label_is_text_where_a_folder_has_its_name() -> None:
     stage = ShellStage("echo {subject}")
     assert "sub-01" == stage.run("sub-01")["output"]
     assert os.path.abspath("sub-01") == stage.run("./sub-01")["output"]
+
+
+@pytest.mark.parametrize(
+    ("template", "options"),
+    [
+        ("cat {f=notes.txt}", {}),
+        ("cat {f: Path = notes.txt}", {}),
+        ("cat {f=('notes.txt', 'notes.txt')}", {}),
+        ("sh -c 'cat ${{0#--in=}}' --in={f=notes.txt}", {}),
+        ("sh -c 'cat $FILE'", {"env": {"FILE": "{f=notes.txt}"}}),
+        ("cat [{f}]", {"f": "notes.txt"}),
+        ("sh -c 'cat $(echo $0 | tr , \" \")' {f:,}", {"f": ["notes.txt", "notes.txt"]}),
+    ],
+)
+def test_a_default_that_names_a_file_is_a_path(template: str, options: dict[str, object]) -> None:
+    """The command finds it from its own folder, and its content counts."""
+    Path("notes.txt").write_text("one\n")
+    stage = ShellStage(template, hash_output="work", **options)  # type: ignore[arg-type]
+    assert {"one"} == set(stage.run()["output"].split())
+    assert not runs(stage)
+    Path("notes.txt").write_text("two\n")
+    assert {"two"} == set(stage.run()["output"].split())
+
+
+@pytest.mark.parametrize("kind", ["str", "int", "float"])
+def test_a_field_of_these_kinds_is_never_a_file(kind: str) -> None:
+    """It reaches the command as it is, and a file or folder of that name does not count."""
+    stage = ShellStage(f"echo {{x: {kind}}} --y={{x}}", hash_output="work")
+    Path("5").write_text("one")
+    assert "5 --y=5" == stage.run(x="5")["output"]
+    Path("5").write_text("two")
+    assert not runs(stage, x="5")
+    Path("5").unlink()
+    Path("5").mkdir()
+    Path("5/inside").touch()
+    assert not runs(stage, x="5")
+    given = os.path.abspath("5")
+    if kind == "str":
+        assert runs(stage, x=given)
+        Path("5/more").touch()
+        assert not runs(stage, x=given)
+
+
+def test_a_number_is_never_a_file() -> None:
+    """Where a file happens to be called so."""
+    Path("5").write_text("one")
+    stage = ShellStage("echo {x} {shape:x}", hash_output="work")
+    assert "5 5x5" == stage.run(x=5, shape=[5, 5])["output"]
+    Path("5").write_text("two")
+    assert not runs(stage, x=5, shape=[5, 5])
 
 
 # Names that would break a shell
@@ -247,6 +297,31 @@ def test_a_script_counts_by_content_and_is_found_from_here() -> None:
         assert "clean.sh" in str(stage.explain(x=1).key.surroundings)
 
 
+@pytest.mark.parametrize(
+    "options", ["-e", "-eu", "-euo pipefail", "-x --", "-o errexit -u", "--norc +x"]
+)
+def test_a_script_counts_whatever_the_options_of_its_interpreter(options: str) -> None:
+    """Only what says that code follows (``-c``) means that no script does."""
+    Path("clean.sh").write_text("echo one")
+    stage = ShellStage(f"bash {options} clean.sh {{x}}", hash_output="work")
+    assert "one" == stage.run(x=1)["output"]
+    assert not runs(stage, x=1)
+    Path("clean.sh").write_text("echo two")
+    assert "two" == stage.run(x=1)["output"]
+
+
+def test_the_program_behind_a_wrapper_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``env`` and ``nice`` run another, with its own identity and its suite's variables."""
+    inner = program("fslmaths", "echo one")
+    stage = ShellStage("env A=1 nice -n 5 fslmaths {x}", hash_output="work")
+    assert "one" == stage.run(x=1)["output"]
+    assert not runs(stage, x=1)
+    inner.write_text("#!/bin/sh\necho two")
+    assert "two" == stage.run(x=1)["output"]
+    monkeypatch.setenv("FSLOUTPUTTYPE", "NIFTI")
+    assert runs(stage, x=1)
+
+
 def test_what_a_script_reads_is_declared() -> None:
     """depends_on takes the files that a script sources."""
     program("tool", "cat library.txt")
@@ -342,6 +417,36 @@ def test_variables_are_filled_from_inputs() -> None:
     assert "one" == stage.run("subjects")["output"]
     Path("subjects/a").write_text("two")
     assert "two" == stage.run("subjects")["output"]
+
+
+def test_variables_are_filled_as_a_template_is() -> None:
+    """With parts of names, defaults, kinds and joined lists."""
+    Path("sub").mkdir()
+    Path("sub/x.nii.gz").write_text("one")
+    Path("text").write_text("a file")
+    stage = ShellStage(
+        "sh -c 'echo $STEM $TYPE $WORD; cat $FILE'",
+        env={"STEM": "{in_file.stem}_b", "TYPE": "{type=NIFTI}", "WORD": "{word: str}:{list::}",
+             "FILE": "{in_file}"},
+        hash_output="work",
+    )  # fmt: skip
+    assert ["in_file", "word", "list", "type"] == stage.inputs
+    said = stage.run("sub/x.nii.gz", word="text", list=["a", "b"])["output"]
+    assert "x_b NIFTI text:a:b\none" == said
+
+
+def test_a_project_that_moved_keeps_what_its_variables_name(tmp_path: Path) -> None:
+    """A file among the variables counts by name and content, as everywhere."""
+    Path("project/data").mkdir(parents=True)
+    Path("project/data/x").write_text("one")
+    os.chdir("project")
+    options = {"env": {"FILE": "{in_file}"}, "hash_output": "work"}
+    assert runs(ShellStage("sh -c 'cat $FILE'", **options), in_file="data/x")
+    os.chdir("..")
+    os.rename("project", "moved")
+    os.chdir("moved")
+    assert not runs(ShellStage("sh -c 'cat $FILE'", **options), in_file="data/x")
+    os.chdir(tmp_path)
 
 
 def test_threads_never_count() -> None:
@@ -609,11 +714,11 @@ def test_how_a_run_is_watched_does_not_count(option: dict[str, object]) -> None:
 
 def test_a_timeout_is_a_failure() -> None:
     """The command is ended and the error says so."""
-    began = time.monotonic()
+    end = os.path.abspath("end")
     with pytest.raises(CommandError, match="did not end in time") as caught:
-        ShellStage("sleep 60", timeout=0.2).run()
+        ShellStage("sh -c 'sleep 60; touch $0' {end}", timeout=0.2).run(end)
     assert caught.value.timed_out
-    assert time.monotonic() - began < 10
+    assert not os.path.exists(end)
 
 
 def test_retries_begin_in_an_empty_folder(caplog: pytest.LogCaptureFixture) -> None:
@@ -729,6 +834,39 @@ def test_cleaning_follows_no_link() -> None:
     assert "x" == Path("precious/data").read_text()
     with pytest.raises(CommandError, match="at least 1"):
         ShellStage("ln -s /etc link", outputs={"o": "link/*"}).run()
+
+
+@pytest.mark.parametrize("function", ["lstat", "unlink", "listdir"])
+def test_keeping_evidence_never_hides_the_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """Files that vanish or cannot be removed meanwhile are left alone."""
+    monkeypatch.setattr("memori.neuro.command.errors.ROOM", 10)
+    folder = tmp_path / "0123abcd"
+    (folder / "deep").mkdir(parents=True)
+    for path in (folder / "big", folder / "deep/big"):
+        path.write_bytes(b"x" * 500)
+    error = CommandError(
+        "failed", argv=["tool"], code=9, seconds=0.0, stage_name="x", folder=str(folder)
+    )
+
+    def refuse(path: object, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as refused:
+        refused.setattr(os, function, refuse)
+        keep_evidence(error)
+    assert str(error) in (folder / "failure.txt").read_text()
+
+
+def test_a_failure_is_told_where_the_current_folder_is_gone(tmp_path: Path) -> None:
+    """The path of its log is then given whole."""
+    Path("gone").mkdir()
+    os.chdir("gone")
+    os.rmdir(tmp_path / "gone")
+    error = CommandError("failed", argv=["x"], code=1, seconds=0.0, stage_name="x", folder="/f")
+    os.chdir(tmp_path)
+    assert "log: /f/stderr.txt" in str(error)
 
 
 def test_the_run_can_be_followed_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from memori.errors import MemoriWarning
 from memori.neuro.command.errors import CommandError
 from memori.neuro.command.styx import Execution, StyxRunner
-from memori.neuro.tools import identity as tools
+from memori.neuro.tools.identity import ToolError
 
 niwrap = pytest.importorskip("niwrap", reason="niwrap is not installed: pip install niwrap")
 afni, dcm2niix, fsl, mrtrix, workbench = (
@@ -174,8 +177,115 @@ def test_a_failure_is_memoris(runner: Counting, image: str) -> None:
     with pytest.raises(CommandError, match="mrthreshold exited with code 1"):
         mrtrix.mrthreshold("missing.nii.gz", config=[], output="mask.nii.gz")
     if shutil.which("bet") is None:
-        with pytest.raises(tools.ToolError, match="FSL"):
+        with pytest.raises(ToolError, match="FSL"):
             fsl.bet(image)
+
+
+def call(
+    runner: Counting, command: list[str], *declared: str, optional: bool = False
+) -> list[Path]:
+    """Run a command as NiWrap would run a tool that declares these outputs."""
+    execution = runner.start_execution(mrtrix.MRINFO_METADATA)
+    execution.params({"command": command})
+    found = [execution.output_file(name, optional=optional) for name in (".", *declared)][1:]
+    execution.run(command)
+    return found
+
+
+def test_failures_are_those_of_styx_as_well(runner: Counting) -> None:
+    """Who catches StyxRuntimeError catches them, finds its fields, and can send them on."""
+    with pytest.raises(niwrap.StyxRuntimeError) as caught:
+        call(runner, ["sh", "-c", "echo out; echo one >&2; echo two >&2; exit 3"])
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(error, CommandError)
+    assert (3, ["out"], ["one", "two"]) == (error.return_code, error.stdout_tail, error.stderr_tail)
+    assert (3, "sh", error.command_args) == (error.code, error.command_args[0], error.argv)
+    with pytest.raises(niwrap.StyxRuntimeError) as caught:
+        call(runner, ["no-such-tool", "-x"])
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(error, ToolError)
+    assert (None, ["no-such-tool", "-x"]) == (error.return_code, error.command_args)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        runner.start_execution(afni.V_3DREFIT_METADATA).input_file("missing.nii", mutable=True)
+
+
+def test_an_output_that_is_declared_elsewhere_is_verified_there(
+    runner: Counting, tmp_path: Path
+) -> None:
+    """Deleted or edited, it is made again; so is one beside the run's folder."""
+    outside = tmp_path / "results/out.txt"
+    outside.parent.mkdir()
+    for name in (str(outside), "../beside.txt"):
+        runner.begun.clear()
+        command = ["sh", "-c", 'echo x > "$0"', name]
+        (found,) = call(runner, command, name)
+        assert "x\n" == found.read_text()
+        call(runner, command, name)
+        found.unlink()
+        call(runner, command, name)
+        assert "x\n" == found.read_text()
+        found.write_text("edited")
+        call(runner, command, name)
+        assert "x\n" == found.read_text()
+        assert [True, False, True, True] == runner.states
+
+
+def test_a_tool_that_wrote_under_another_name_is_told(runner: Counting) -> None:
+    """What a suite made of the name is there, but not where the caller looks."""
+    for name, written in (("a.nii.gz", "a.nii"), ("b", "b+orig.HEAD"), ("c.txt", "d.txt")):
+        runner.begun.clear()
+        for _ in range(2):
+            told = f"writes is not there: {name};.*{re.escape(written)}"
+            with pytest.warns(MemoriWarning, match=told):
+                call(runner, ["touch", written], name)
+        assert [True, False] == runner.states
+
+
+def test_a_tool_that_wrote_nothing_where_memori_looks_is_not_remembered(
+    runner: Counting, tmp_path: Path
+) -> None:
+    """Nobody could tell whether what it wrote elsewhere is still there."""
+    elsewhere = tmp_path / "elsewhere"
+    for _ in range(2):
+        with pytest.warns(MemoriWarning, match="holds nothing, so this call is run again"):
+            call(runner, ["touch", str(elsewhere)], "declared.txt")
+        elsewhere.unlink()
+    assert [True, True] == runner.states
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_niwrap_declares_too_much_is_no_fault(runner: Counting) -> None:
+    """Some outputs depend on options, some are what is printed; one that is there is enough."""
+    for _ in range(2):
+        call(runner, ["touch", "a", "more"], "a", "b", "stdout")
+        call(runner, ["echo", "x"], "stdout")
+        call(runner, ["true"], "maybe", optional=True)
+    assert [True] * 3 + [False] * 3 == runner.states
+
+
+def test_copies_of_one_name_are_told_apart(runner: Counting, tmp_path: Path) -> None:
+    """Each input that is changed in place has its own copy, whatever it is called."""
+    sources = [tmp_path / folder / name for folder in "ab" for name in ("x.txt", "stdout.txt")]
+    sources.append(tmp_path / "2-x.txt")
+    for number, source in enumerate(sources):
+        source.parent.mkdir(exist_ok=True)
+        source.write_text(str(number))
+    execution = runner.start_execution(afni.V_3DREFIT_METADATA)
+    names = [execution.input_file(source, mutable=True) for source in sources]
+    changed = [execution.mutable_copy(source) for source in sources]
+    execution.run(["sh", "-c", 'for each; do echo changed >> "$each"; done', "x", *names])
+    assert [f"{number}changed\n" for number in range(5)] == [path.read_text() for path in changed]
+    assert list("01234") == [source.read_text() for source in sources]
+
+
+def test_both_files_of_a_pair_may_be_changed(runner: Counting, image: str, tmp_path: Path) -> None:
+    """A header brings its data along, and these may be given as well."""
+    loaded = nib.load(image)
+    nib.save(nib.Nifti1Pair(loaded.get_fdata(), loaded.affine), tmp_path / "pair.hdr")
+    execution = runner.start_execution(afni.V_3DREFIT_METADATA)
+    names = [execution.input_file(f"pair{end}", mutable=True) for end in (".hdr", ".img")]
+    execution.run(["sh", "-c", 'echo >> "$0"; echo >> "$1"', *names])
+    assert ["pair.hdr", "pair.img"] == names
 
 
 def test_images_that_niwrap_names(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memori.neuro.command.fields import TemplateError, stem, suffix
+from memori.neuro.command.fields import TemplateError
 from memori.neuro.command.template import parse
 
 texts = st.text(st.characters(exclude_characters="\0")).filter(lambda text: text[:1] != "-")
@@ -137,6 +137,7 @@ def test_what_is_quoted_or_means_nothing_to_a_shell_passes(line: str, expected: 
         ("t {a.stm}", "stem, suffix, name"),
         ("t {a: int = x}", "expected int"),
         ("t {a=1} {a=2}", "two defaults"),
+        ("t {a: int} {a: str}", "two kinds"),
         ("t {a b}", "no field"),
     ],
 )
@@ -168,22 +169,8 @@ def test_values_that_cannot_stand_are_refused(line: str, value: object, match: s
         parse(line).fill({"a": value})
 
 
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/d/sub-01_T1w.nii.gz", ("sub-01_T1w", ".nii.gz")),
-        ("rest+orig.HEAD", ("rest", "+orig.HEAD")),
-        ("rest+tlrc", ("rest", "+tlrc")),
-        ("x.dtseries.nii", ("x", ".dtseries.nii")),
-        ("lh.thick.func.gii", ("lh.thick", ".func.gii")),
-        ("dwi.mif.gz", ("dwi", ".mif.gz")),
-        ("motion.1D", ("motion", ".1D")),
-        ("a_0.5_b", ("a_0.5_b", "")),
-        ("v1.2.nii", ("v1.2", ".nii")),
-        ("folder/", ("folder", "")),
-        (".hidden", (".hidden", "")),
-    ],
-)
-def test_stem_and_suffix_of_the_fields_files(path: str, expected: tuple[str, str]) -> None:
-    """The suffix of a file is the whole of what tells its format."""
-    assert expected == (stem(path), suffix(path))
+def test_a_kind_holds_for_each_place_of_a_field() -> None:
+    """Text that is told once to be no path is none anywhere in the command."""
+    line = "t {a: str} --x={a} [-y {a}] {b} {b: list}"
+    filled = parse(line).fill({"a": "n", "b": ["n"]}, lambda text: f"/here/{text}")
+    assert ["t", "n", "--x=n", "-y", "n", "/here/n", "/here/n"] == filled

@@ -46,7 +46,7 @@ def raw(image):
     return image.dataobj.get_unscaled(), (image.dataobj.slope, image.dataobj.inter)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     array=nps.arrays(
         st.sampled_from([np.dtype(order + kind) for order in "<>" for kind in STORED_AS_THEY_ARE]),
@@ -289,7 +289,7 @@ def test_complex_to_real_is_not_guessed(tmp_path):
         save_image(data, tmp_path / "x.nii", affine=np.eye(4), dtype="float32")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=nps.arrays(
         np.float64, (2, 2, 2), elements=st.floats(-1e6, 1e6, allow_nan=False, width=32)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memori import MemoriError
+from memori import MemoriError, Stage
 from memori.current_run import CurrentRun, entered
+from memori.errors import MemoriWarning
 from memori.neuro.data.arrays import load_array, save_array
 from memori.neuro.data.saving import save
 
@@ -151,6 +152,35 @@ def test_a_mapped_array_survives_its_replacement(tmp_path):
 
     assert [0, 1, 2, 3, 4] == old.tolist()
     assert [0] * 5 == load_array(path).tolist()
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_link_is_replaced_and_never_followed(tmp_path, link):
+    """Raw data that a path leads to stay as they are (DataLad's files are links)."""
+    raw = save_array([1], tmp_path / "raw.npy")
+    link(raw, tmp_path / "a.npy")
+
+    save_array([2], tmp_path / "a.npy")
+
+    assert [1] == load_array(raw).tolist()
+    assert [2] == load_array(tmp_path / "a.npy").tolist()
+    assert not os.path.islink(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("through_link", [False, True])
+def test_a_stage_that_saves_onto_its_input_is_told_so(tmp_path, through_link):
+    """The file is what the code asked for, but nobody has to find it out by its results."""
+    given = tmp_path / "raw.npy"
+    save_array([1, 2], given)
+    if through_link:
+        (tmp_path / "link.npy").symlink_to(given)
+        given = tmp_path / "link.npy"
+
+    def double(in_file):
+        return save_array(2 * load_array(in_file), in_file)
+
+    with pytest.warns(MemoriWarning, match=r"the input .*\.npy changed while the stage ran"):
+        Stage(double, hash_output=tmp_path / "work").run(given)
 
 
 def test_kill_in_the_middle_keeps_the_old_file(tmp_path):

@@ -98,7 +98,7 @@ def test_rounding_is_asked_for(tmp_path):
     np.testing.assert_array_equal(coords.astype("f4"), nib.load(path).agg_data("pointset"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=nps.arrays(
         st.sampled_from([np.dtype(kind) for kind in ("f4", "i4", "u1", ">f4", "?", "i2", "f2")]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,49 @@ def test_only_stages():
     """Anything else is an error that says what is needed."""
     with pytest.raises(TypeError, match="Stage or a Pipeline"):
         as_interface(add)
+
+
+SCRIPT = """
+import sys
+from nipype import Workflow, config
+from nipype.interfaces.base import BaseInterfaceInputSpec, SimpleInterface, TraitedSpec, traits
+from memori.neuro import NipypeStage, as_node
+
+config.set("execution", "poll_sleep_duration", "0.05")
+
+
+class In(BaseInterfaceInputSpec):
+    x = traits.Int()
+
+
+class Out(TraitedSpec):
+    y = traits.Int()
+
+
+class Double(SimpleInterface):
+    input_spec = In
+    output_spec = Out
+
+    def _run_interface(self, runtime):
+        self._results["y"] = 2 * self.inputs.x
+        return runtime
+
+
+if __name__ == "__main__":
+    workflow = Workflow("wf", base_dir=".")
+    workflow.add_nodes([as_node(NipypeStage(Double(x=4)), "double")])
+    (node,) = workflow.run(plugin=sys.argv[1]).nodes()
+    print("result", node.result.outputs.y)
+"""
+
+
+@pytest.mark.parametrize("plugin", ["Linear", "MultiProc", "Memori"])
+def test_interface_of_a_script(tmp_path, plugin):
+    """A stage of an interface that the script itself defines is a node under every plugin."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py", plugin]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert "result 8" in done.stdout, done.stderr

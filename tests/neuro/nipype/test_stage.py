@@ -55,6 +55,40 @@ def bold(tmp_path):
     return str(path)
 
 
+class NamedSpec(BaseInterfaceInputSpec):
+    """Traits that are called like options of a stage."""
+
+    stage_name = traits.Str()
+    uses = traits.Int()
+
+
+class NamedOutput(TraitedSpec):
+    """What they were."""
+
+    told = traits.List()
+
+
+class Named(SimpleInterface):
+    """Tell what the traits are."""
+
+    input_spec = NamedSpec
+    output_spec = NamedOutput
+
+    def _run_interface(self, runtime):
+        self._results["told"] = [self.inputs.stage_name, self.inputs.uses]
+        return runtime
+
+
+def test_a_trait_is_meant_before_an_option():
+    """The option is set by with_options, as for every kind of stage."""
+    stage = NipypeStage(Named(), stage_name="value", uses=3)
+    assert ("Named", ["value", 3]) == (stage.stage_name, stage.run()["told"])
+    other = stage.with_options(stage_name="records", always_run=True)
+    assert ("records", True, ["value", 3]) == (
+        other.stage_name, other.always_runs, other.run()["told"])  # fmt: skip
+    assert "records" == NipypeStage(niu.Merge(2), stage_name="records").stage_name
+
+
 @pytest.fixture(autouse=True)
 def _fslmaths(tmp_path_factory, monkeypatch):
     """The program niimath under the name by which FSL's interfaces call it."""
@@ -321,6 +355,75 @@ def test_copyfile_traits_are_copied_and_linked(tmp_path):
     with open(found["changed"]) as file:
         assert "amore" == file.read()
     assert found["is_link"]
+
+
+@pytest.mark.parametrize("copyfile", [False, True])
+@pytest.mark.parametrize(
+    "command",
+    ["echo x > {}", "echo x >> {}", "printf R | dd of={} conv=notrunc", "sed -i s/r/R/ {}"],
+)
+def test_raw_data_are_not_changed_through_a_link(tmp_path, copyfile, command):
+    """An interface that writes a file named like its input, or changes it, leaves the raw file."""
+
+    class WriteInputSpec(CommandLineInputSpec):
+        in_file = File(exists=True, mandatory=True, argstr="", copyfile=copyfile)
+
+    class WriteOutputSpec(TraitedSpec):
+        out_file = File(exists=True)
+
+    class Write(CommandLine):
+        _cmd = "sh"
+        input_spec = WriteInputSpec
+        output_spec = WriteOutputSpec
+
+        @property
+        def cmdline(self):
+            name = os.path.basename(self.inputs.in_file)
+            return f"sh -c '{command.format(name)}'"
+
+        def _list_outputs(self):
+            return {"out_file": os.path.basename(self.inputs.in_file)}
+
+    raw = tmp_path / "raw" / "a.txt"
+    raw.parent.mkdir()
+    raw.write_text("raw")
+    found = NipypeStage(Write(), tmp_path / "work").run(in_file=raw)
+    assert "raw" == raw.read_text()
+    with open(found["out_file"]) as file:
+        assert "raw" != file.read()
+    assert not os.path.samefile(raw, found["out_file"])
+    assert ["a.txt"] == os.listdir(raw.parent)
+
+
+def test_files_that_were_brought_do_not_stay(tmp_path):
+    """The memory keeps what an interface made; an input that is an output, too, stays whole."""
+
+    def last(path):
+        return sorted(os.listdir(os.path.dirname(path)))
+
+    class Look(SimpleInterface):
+        class input_spec(BaseInterfaceInputSpec):
+            read = File(exists=True, mandatory=True, copyfile=False)
+            passed = File(exists=True, mandatory=True, copyfile=False)
+
+        class output_spec(TraitedSpec):
+            made = File(exists=True)
+            passed = File(exists=True)
+
+        def _run_interface(self, runtime):
+            self._results["made"] = os.path.join(runtime.cwd, "made.txt")
+            shutil.copyfile(self.inputs.read, self._results["made"])
+            self._results["passed"] = self.inputs.passed
+            return runtime
+
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+    stage = NipypeStage(Look(), tmp_path / "work")
+    found = stage.run(read=tmp_path / "a.txt", passed=tmp_path / "b.txt")
+    assert ["b.txt", "inputs", "made.txt"] == last(found["made"])
+    with open(found["passed"], "a") as file:
+        file.write("edited")
+    assert "b.txt" == (tmp_path / "b.txt").read_text()
 
 
 # What fails

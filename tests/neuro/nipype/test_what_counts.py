@@ -19,6 +19,7 @@ from nipype.interfaces.base import (
     TraitedSpec,
     traits,
 )
+from nipype.interfaces.freesurfer import MRIConvert
 from nipype.pipeline.engine import Node, Workflow
 
 from memori.fingerprint import fingerprint
@@ -46,8 +47,8 @@ def tool(tmp_path, monkeypatch):
     """Write the program that `Tool` calls."""
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
-    def write(text):
-        path = tmp_path / "bin" / "mytool"
+    def write(text, name="mytool"):
+        path = tmp_path / "bin" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
@@ -121,6 +122,22 @@ def test_file_that_a_variable_names_counts_by_content(tmp_path, tool, how, ran):
     given = Tool(environ={"SETTINGS": f"{moved / 'settings'}"})
     assert "two" == Path(how(given, moved)).read_text()
     assert 2 == ran()
+
+
+@HOW
+def test_subjects_folder_moves_with_its_project(tmp_path, tool, how, ran):
+    """FreeSurfer's interfaces set SUBJECTS_DIR to a path; it counts from the memory's folder."""
+    tool('cp "$2" "$4"; echo ran >>$RAN', "mri_convert")
+
+    def converted(project):
+        given = {"in_file": project / "t1.mgz", "subjects_dir": str(project / "subjects")}
+        return how(MRIConvert(**given, out_file="out.mgz"), project, "out_file")
+
+    (tmp_path / "project" / "subjects").mkdir(parents=True)
+    (tmp_path / "project" / "t1.mgz").write_text("scan")
+    converted(tmp_path / "project")
+    converted((tmp_path / "project").rename(tmp_path / "moved"))
+    assert 1 == ran()
 
 
 class _Printed(TraitedSpec):

@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 from nipype import config
 from nipype.interfaces import utility as niu
-from nipype.interfaces.base import CommandLine, isdefined
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    CommandLine,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+)
 from nipype.interfaces.io import DataSink
 from nipype.pipeline.engine import JoinNode, MapNode, Node, Workflow
 from nipype.scripts.crash_files import display_crash_file
@@ -99,6 +106,23 @@ def chain(folder, text="x"):
 def result_of(graph, name):
     (node,) = [each for each in graph.nodes() if each.fullname.endswith(name)]
     return node.result.outputs
+
+
+class LinkInputSpec(BaseInterfaceInputSpec):
+    in_file = File(exists=True, copyfile=False)
+
+
+class LinkOutputSpec(TraitedSpec):
+    out_file = File(exists=True)
+
+
+class Link(SimpleInterface):
+    input_spec = LinkInputSpec
+    output_spec = LinkOutputSpec
+
+    def _run_interface(self, runtime):
+        self._results["out_file"] = self.inputs.in_file
+        return runtime
 
 
 BOTH = {"write": 1, "double": 1}
@@ -386,6 +410,23 @@ def test_sink_shares_nothing_with_the_memory(tmp_path, log, verify):
     wf.run()
     assert {} == log()
     assert "xx" == sunk.read_text()
+
+
+def test_the_memory_shares_nothing_with_raw_data(tmp_path, log):
+    """A file that Nipype linked into a node's folder is copied, not linked, into the memory."""
+    raw = tmp_path / "raw.txt"
+    raw.write_text("raw")
+
+    for base in ("one", "two"):
+        workflow = Workflow("w", base_dir=tmp_path / base)
+        workflow.add_nodes([Node(Link(in_file=str(raw)), "link")])
+        remember_workflow(workflow, tmp_path / "memory").run()
+    copies = [each for each in tmp_path.rglob("raw.txt") if not each.is_symlink() and each != raw]
+    assert copies
+    assert [False] * len(copies) == [os.path.samefile(raw, each) for each in copies]
+    for each in copies:
+        each.write_text("edited")
+    assert "raw" == raw.read_text()
 
 
 def test_needed_outputs_and_unneeded_files(tmp_path, log):

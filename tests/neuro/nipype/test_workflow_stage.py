@@ -408,6 +408,18 @@ def test_what_only_a_run_can_tell_always_runs(tmp_path):
     assert {"said": "two"} == run()
 
 
+@pytest.mark.parametrize(("overwrite", "runs"), [(None, False), (True, True), (False, False)])
+def test_node_that_is_told_to_overwrite_always_runs(tmp_path, overwrite, runs):
+    """A workflow with a node that is to run in any case runs in any case."""
+    for _ in range(2):
+        workflow = alone(reader(overwrite=overwrite))
+        workflow.get_node("read").inputs.x = "x"
+        stage = as_stage(workflow, {}, {"said": "read.y"}, hash_output=tmp_path / "work")
+        stage.run()
+
+    assert runs == stage.state
+
+
 def test_settings_that_cannot_change_a_result_do_not_count(tmp_path):
     """How a node is scheduled, and what its `config` says of the run, are no reason to run."""
     states = []

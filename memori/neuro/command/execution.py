@@ -1,0 +1,123 @@
+"""Running a command to its end, or to an error that says what happened.
+
+Everything that runs a command for a stage ends here: templates, what `memori run` is given, and
+Nipype's command lines. The program is found as the environment says; what it prints goes to two
+files; and one that cannot be started, is ended, or exits with a code that means no success is a
+`CommandError`.
+
+Not promised: evidence of a failure on disk; `memori.neuro.command.errors.keep_evidence` keeps it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from memori.neuro.command.containers import Launch
+from memori.neuro.command.errors import STREAMS, CommandError, ended
+from memori.neuro.process.run import Ended, Listener, run_process
+from memori.neuro.tools.identity import require
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One command, about to run.
+
+    Attributes
+    ----------
+    argv : sequence of str
+        The command, as people call it.
+    folder : str
+        Where what it prints is kept.
+    stage_name : str
+        What errors call the stage.
+    environment : Mapping of str to str
+        All of it.
+    cwd : str, optional
+        Where it runs; in `folder` unless given.
+    streams : tuple of str, optional
+        Names of the files for what it prints.
+    launch : context manager, optional
+        What is really started, instead of `argv` in `environment`: an engine of containers.
+    """
+
+    argv: Sequence[str]
+    folder: str
+    stage_name: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    streams: tuple[str, str] = STREAMS
+    launch: AbstractContextManager[Launch] | None = None
+
+    def run(
+        self,
+        *,
+        timeout: float | None = None,
+        exit_codes: Collection[int] | None = (0,),
+        listen: Listener | None = None,
+    ) -> Ended:
+        """Run it to its end.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds after which it is ended.
+        exit_codes : collection of int, optional
+            Those that mean success; None for any.
+        listen : callable, optional
+            Gets what it prints, while it runs.
+
+        Raises
+        ------
+        ToolError
+            If its program is not installed.
+        CommandError
+            If it fails.
+        """
+        stdout, stderr = (os.path.join(self.folder, name) for name in self.streams)
+        plain = nullcontext(Launch(list(self.argv), None, dict(self.environment)))
+        try:
+            with self.launch or plain as launch:
+                done = run_process(
+                    launch.argv,
+                    executable=require(launch.argv[0], launch.environment),
+                    folder=self.cwd or self.folder,
+                    stdout=stdout,
+                    stderr=stderr,
+                    environment=launch.environment,
+                    timeout=timeout,
+                    listen=listen,
+                    stop=launch.stop,
+                )
+        except (OSError, ValueError) as error:
+            raise self.failure(f"could not be started: {error}", None, error) from error
+        if done.timed_out or (exit_codes is not None and done.code not in exit_codes):
+            raise self.failure(ended(done.code, done.seconds, timed_out=done.timed_out), done)
+        return done
+
+    def failure(
+        self, reason: str, done: Ended | None, cause: Exception | None = None
+    ) -> CommandError:
+        """Return an error of this command.
+
+        Parameters
+        ----------
+        reason : str
+            What went wrong.
+        done : Ended or None
+            How it ended; None if it never started.
+        cause : Exception, optional
+            Why it did not start.
+        """
+        return CommandError(
+            reason,
+            argv=self.argv,
+            code=None if done is None else done.code,
+            seconds=0.0 if done is None else done.seconds,
+            stage_name=self.stage_name,
+            folder=self.folder,
+            timed_out=done is not None and done.timed_out,
+            interrupted=isinstance(cause, InterruptedError) if done is None else done.interrupted,
+        )

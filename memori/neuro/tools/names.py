@@ -1,0 +1,286 @@
+"""The commands of the suites, by name.
+
+A name in these tables is the suite's wherever it lies. A name that only looks like one of them (see
+the patterns in `memori.neuro.tools.suites`) is the suite's where the suite is installed.
+
+Not promised: to be complete. A command that is missing here is known by its content.
+"""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FSL = _words("""
+aff2rigid applytopup applywarp applyxfm4D asl_file asl_mfree avscale basil bedpostx
+bedpostx_datacheck bedpostx_gpu bet bet2 betsurf bianca cluster contrast_mgr convert_xfm
+convertwarp create_lut cutoffcalc distancemap dtifit dtigen dual_regression easythresh eddy
+eddy_combine eddy_correct eddy_cpu eddy_cuda8.0 eddy_cuda9.1 eddy_openmp eddy_quad eddy_squad
+epi_reg estnoise fabber fabber_asl fabber_cest fabber_dce fabber_dualecho fabber_dwi fabber_qbold
+fabber_t1 fast fdr feat feat_gm_prepare feat_model featquery featregapply film_gls filmbabe first
+first_flirt first_mult_bcorr first_roi_slicesdir first_utils fix flameo flirt flirt_average fnirt
+fnirtfileutils fsl-cluster fsl2ascii fsl_anat fsl_boxplot fsl_deface fsl_ents fsl_gen_3D fsl_glm
+fsl_histogram fsl_motion_outliers fsl_mvlm fsl_prepare_fieldmap fsl_reg fsl_regfilt fsl_sbca
+fsl_schurprod fsl_sub fsl_tsplot fsladd fslanimate fslascii2img fslcc fslchfiletype fslcomplex
+fslcpgeom fslcreatehd fslfft fslFixText fslhd fslinfo fslinterleave fslmaths fslmeants fslmerge
+fslmodhd fslnvols fslorient fslpspec fslreorient2std fslroi fslselectvols fslsize fslslice
+fslsmoothfill fslsplit fslstats fslswapdim fslswapdim_exe fslval fslvbm_1_bet fslvbm_2_template
+fslvbm_3_proc fugue imcp img2imgcoord img2stdcoord imglob imln immv imrm imtest invwarp
+lesion_filling make_bianca_mask makerot mcflirt melodic midtrans mist_FA_reg mm msm newmsm
+orientLAS overlay oxford_asl pngappend possum possum_interpmot.py possum_matrix possum_plot.py
+possum_sum prelude probtrackx probtrackx2 probtrackx2_gpu proj_thresh ptoz pulse randomise
+randomise_parallel remove_ext rmsdiff robustfov run_first run_first_all siena siena_cal siena_diff
+siena_flirt siena_flow2std sienax sigloss slicer slices slices_summary slicetimer smoothest
+standard_space_roi std2imgcoord susan swap_voxelwise swe tbss_1_preproc tbss_2_reg tbss_3_postreg
+tbss_4_prestats tbss_deproject tbss_fill tbss_non_FA tbss_skeleton tbss_x Text2Vest tmpnam topup
+truenet ttologz ttoz vecreg verbena Vest2Text xfibres xfibres_gpu xtract xtract_blueprint
+xtract_stats xtract_viewer ztop
+""")
+
+ANTS = _words("""
+ANTS antsAffineInitializer antsAI antsAlignOrigin antsApplyTransforms antsApplyTransformsToPoints
+antsAtroposN4.sh antsBrainExtraction.sh antsCorticalThickness.sh ANTSIntegrateVectorField
+antsIntermodalityIntrasubject.sh antsIntroduction.sh ANTSJacobian antsJointFusion
+antsJointLabelFusion.sh antsJointTensorFusion antsLandmarkBasedTransformInitializer antsMotionCorr
+antsMotionCorrDiffusionDirection antsMotionCorrStats antsMultivariateTemplateConstruction2.sh
+antsNeuroimagingBattery antsRegistration antsRegistrationSyN.sh antsRegistrationSyNQuick.sh
+antsSliceRegularizedRegistration antsSurf antsTransformInfo
+ANTSUseDeformationFieldToGetAffineTransform ANTSUseLandmarkImagesToGetAffineTransform
+ANTSUseLandmarkImagesToGetBSplineDisplacementField antsUtilitiesTesting antsVol Atropos
+AverageAffineTransform AverageAffineTransformNoRigid AverageImages ComposeMultiTransform
+ConvertImage ConvertScalarImageToRGB ConvertToJpg ConvertTransformFile CopyImageHeaderInformation
+CreateDisplacementField CreateDTICohort CreateImage CreateJacobianDeterminantImage
+CreateTiledMosaic CreateWarpedGridImage DenoiseImage ExtractRegionFromImage
+ExtractRegionFromImageByMask ImageMath iMath KellyKapowski KellySlater LabelClustersUniquely
+LabelGeometryMeasures LabelOverlapMeasures MeasureImageSimilarity MeasureMinMaxMean MultiplyImages
+N3BiasFieldCorrection N4BiasFieldCorrection NonLocalSuperResolution PasteImageIntoImage
+PermuteFlipImageOrientationAxes PrintHeader ResampleImage ResampleImageBySpacing sccan
+SetDirectionByMatrix SetOrigin SetSpacing SimulateDisplacementField SmoothImage StackSlices
+ThresholdImage TileImages TimeSCCAN WarpImageMultiTransform WarpTensorImageMultiTransform
+WarpTimeSeriesImageMultiTransform
+""")
+
+MRTRIX = _words("""
+5tt2gmwmi 5tt2vis 5ttcheck 5ttedit 5ttgen afdconnectivity amp2response amp2sh connectome2tck
+connectomeedit connectomestats convert_bruker dcmedit dcminfo dirflip dirgen dirmerge dirorder
+dirsplit dirstat dwi2adc dwi2fod dwi2mask dwi2response dwi2tensor dwibiascorrect dwibiasnormmask
+dwicat dwidenoise dwiextract dwifslpreproc dwigradcheck dwinormalise dwishellmath fixel2peaks
+fixel2sh fixel2tsf fixel2voxel fixelcfestats fixelconnectivity fixelconvert fixelcorrespondence
+fixelcrop fixelfilter fixelreorient fixeltransform fod2dec fod2fixel for_each gen_scheme
+label2colour label2mesh labelconvert labelsgmfirst labelsgmfix labelstats mask2glass maskdump
+maskfilter mesh2voxel meshconvert meshfilter mraverageheader mrcalc mrcat mrcentroid
+mrcheckerboardmask mrclusterstats mrcolour mrconvert mrdegibbs mrdump mredit mrfilter mrgrid
+mrhistmatch mrhistogram mrinfo mrmath mrmetric mrregister mrstats mrthreshold mrtransform
+mrtrix_cleanup mtnormalise notfound peaks2amp peaks2fixel population_template responsemean sh2amp
+sh2peaks sh2power sh2response shbasis shconv shview tck2connectome tck2fixel tckconvert tckdfc
+tckedit tckgen tckglobal tckinfo tckmap tckresample tcksample tcksift tcksift2 tckstats
+tcktransform tensor2metric transformcalc transformcompose transformconvert tsfdivide tsfinfo
+tsfmult tsfsmooth tsfthreshold tsfvalidate vectorstats voxel2fixel voxel2mesh warp2metric
+warpconvert warpcorrect warpinit warpinvert
+""")
+
+AFNI = _words("""
+1d_tool.py 1dApar2mat 1dAstrip 1dBandpass 1dBport 1dcat 1dCorrelate 1ddot 1dDW_Grad_o_Mat++ 1deval
+1dfft 1dFlagMotion 1dgenARMA11 1dgrayplot 1dMarry 1dmatcalc 1dNLfit 1dnorm 1dplot 1dplot.py
+1dRplot 1dSEM 1dsound 1dsum 1dsvd 1dtranspose 1dTsort 1dUpsample 24swap 2dcat 2dImReg 2perm 2swap
+3dABoverlap 3dAcost 3dAFNIto3D 3dAFNItoANALYZE 3dAFNItoNIFTI 3dAFNItoNIML 3dAFNItoRaw 3dAllineate
+3dAmpToRSFC 3dAnhist 3danisosmooth 3dANOVA 3dANOVA2 3dANOVA3 3dAttribute 3dAutobox 3dAutomask
+3dAutoTcorrelate 3daxialize 3dBallMatch 3dBandpass 3dBlurInMask 3dBlurToFWHM 3dBRAIN_VOYAGERtoAFNI
+3dBrainSync 3dBrickStat 3dbucket 3dcalc 3dClipLevel 3dclust 3dClustCount 3dClusterize 3dClustSim
+3dCM 3dCompareAffine 3dConformist 3dConvolve 3dcopy 3dCRUISEtoAFNI 3dDeconvolve 3dDegreeCentrality
+3ddelay 3dDepthMap 3dDespike 3dDetrend 3dDFT 3dDiff 3ddot 3ddot_beta 3dDTeig 3dDTtoDWI
+3dDTtoNoisyDWI 3dDWItoDT 3dDWUncert 3dECM 3dedge3 3dedgedog 3dEdu_01_scale 3dEigsToDT 3dEmpty
+3dEntropy 3dErrtsCormat 3dExchange 3dExtractGroupInCorr 3dExtrema 3dFDR 3dFFT 3dfim 3dfim+
+3dfractionize 3dFriedman 3dFWHMx 3dGenFeatureDist 3dGenPriors 3dGetrow 3dGrayplot 3dGroupInCorr
+3dHist 3dhistog 3dICC 3dinfill 3dinfo 3dIntracranial 3dInvFMRI 3dISC 3dkmeans 3dKruskalWallis
+3dLFCD 3dLME 3dLMEr 3dLocalACF 3dLocalBistat 3dLocalHistog 3dLocalPV 3dLocalstat 3dLocalSVD
+3dLocalUnifize 3dLombScargle 3dLRflip 3dLSS 3dMannWhitney 3dmask_tool 3dmaskave 3dmaskdump
+3dmaskSVD 3dMaskToASCII 3dmatcalc 3dMatch 3dmatmult 3dmaxdisp 3dmaxima 3dMean 3dMedianFilter
+3dMEMA 3dMEPFM 3dmerge 3dMSE 3dMSS 3dMultiThresh 3dMVM 3dMVM_validator 3dNetCorr 3dnewid 3dNLfim
+3dNormalityTest 3dNotes 3dnvals 3dNwarpAdjust 3dNwarpApply 3dNwarpCat 3dNwarpFuncs 3dNwarpXYZ
+3dOverlap 3dPAR2AFNI.pl 3dpc 3dPeriodogram 3dPFM 3dPolyfit 3dPval 3dPVmap 3dQwarp 3dRank
+3dRankizer 3drefit 3dRegAna 3dReHo 3dREMLfit 3drename 3dresample 3dRetinoPhase 3dretroicor
+3dROIMaker 3dROIstats 3drotate 3dRowFillin 3dRprogDemo 3dRSFC 3dSeg 3dSetupGroupInCorr 3dSharpen
+3dSignatures 3dSkullStrip 3dSliceNDice 3dSpaceTimeCorr 3dSpatNorm 3dStatClust 3dSurf2Vol
+3dSurfMask 3dsvm 3dsvm_linpredict 3dSynthesize 3dTagalign 3dTcat 3dTcorr1D 3dTcorrelate 3dTcorrMap
+3dTfilter 3dTfitter 3dThreetoRGB 3dTnorm 3dTORTOISEtoHere 3dToutcount 3dtoXdataset 3dToyProg
+3dTproject 3dTqual 3dTrackID 3dTRfix 3dTSgen 3dTshift 3dTsmooth 3dTsort 3dTsplit4D 3dTstat 3dttest
+3dttest++ 3dTto1D 3dTwotoComplex 3dUndump 3dUnifize 3dUpsample 3dVecRGB_to_HSL 3dVol2Surf 3dvolreg
+3dWarp 3dWarpDrive 3dWilcoxon 3dWinsor 3dXClustSim 3dXYZcat 3dZcat 3dZcutup 3dZeropad
+3dZipperZapper 3dZregrid 4swap @1dDiffMag @2dwarper @2dwarper.Allin @4Daverage @AddEdge
+@afni.run.me @afni_refacer_make_master @afni_refacer_make_onebigA12 @afni_refacer_run @AfniEnv
+@AfniOrient2RAImap @AfniOrientSign @Align_Centers @align_partial_oblique @ANATICOR @animal_warper
+@Atlasize @auto_tlrc @build_afni_Xlib @Center_Distance @chauffeur_afni @CheckForAfniDset
+@clip_volume @ClustExp_CatLab @ClustExp_run_shiny @CommandGlobb @compute_gcor @compute_OC_weights
+@DeblankFileNames @demo_prompt @DiceMetric @diff.files @diff.tree @djunct_4d_imager
+@djunct_4d_slices_to_3d_vol @djunct_anonymize @djunct_dwi_selector.tcsh @djunct_edgy_align_check
+@djunct_modal_smoothing_with_rep @djunct_montage_coordinator @djunct_overlap_check
+@djunct_ssw_intermed_edge_imgs @DO.examples @ElectroGrid @ExamineGenFeatDists
+@extract_meica_ortvec @fast_roi @fat_tract_colorize @FindAfniDsetPath @fix_FSsphere @float_fix
+@FromRAI @FS_roi_label @FSlabel2dset @get.afni.version @GetAfniDims @GetAfniID @GetAfniOrient
+@GetAfniPrefix @GetAfniRes @GetAfniView @GradFlipTest @grayplot @help.AFNI @isOblique @IsoMasks
+@make_plug_diff @MakeLabelTable @measure_bb_thick @measure_erosion_thick @measure_in2out
+@move.to.series.dirs @NoExt @NoisySkullStrip @NoPound @np @parse_afni_name @Purify_1D
+@Quiet_Talkers @radial_correlate @RenamePanga @Reorder @RetinoProc @ROI_Corr_Mat @ROI_decluster
+@ROI_modal_grow @ScaleVolume @ScriptCheck @Shift_Volume @ShowDynamicRange @simulate_motion
+@SkullStrip_TouchUp @snapshot_volreg @Spharm.examples @SSwarper @statauxcode @suma_acknowledge
+@SUMA_AlignToExperiment @SUMA_FSvolToBRIK @SUMA_Make_Spec_Caret @SUMA_Make_Spec_FS
+@SUMA_Make_Spec_SF @SUMA_renumber_FS @suma_reprefixize_spec @surf_to_vol_spackle
+@SurfSmooth.HEAT_07.examples @T1scale @thickness_master @TimeDiff @toMNI_Awarp @toMNI_Qwarpar
+@ToRAI @update.afni.binaries @VolCenter @xyz_to_ijk abids_json_info.py abids_json_tool.py
+abids_tool.py adjunct_apqc_tsnr_general adjunct_aw_tableize_roi_info.py adjunct_calc_mont_dims.py
+adjunct_combine_str.py adjunct_is_label.py adjunct_make_script_and_rst.py adjunct_select_str.py
+adjunct_simplify_cost.py adjunct_suma_fs_mask_and_qc adjunct_suma_fs_roi_info
+adjunct_tort_plot_dp_align adwarp afni AFNI_Batch_R afni_check_omp afni_history afni_open
+afni_proc.py afni_run_R afni_system_check.py afni_vcheck align_epi_anat.py AnalyzeTrace
+ap_run_simple_rest.tcsh apqc_make_html.py apqc_make_tcsh.py apsearch auto_warp.py balloon
+bayes_view BayesianGroupAna.py BrainSkin build_afni.py cat_matvec ccalc cifti_tool
+ClustExp_HistTable.py ClustExp_StatParse.py column_cat CompareSurfaces
+convert_cdiflist_to_grads.py ConvertDset ConvertSurface ConvexHull count CreateIcosahedron
+dicom_hdr dicom_hinfo dicom_to_raw Dimon DriveSuma dsetstat2p DTIStudioFibertoSegments
+epi_b0_correct.py ExamineXmat fat_mat2d_plot.py fat_mat_sel.py fat_mat_tableize.py
+fat_mvm_gridconv.py fat_mvm_prep.py fat_mvm_scripter.py fat_proc_align_anat_pair
+fat_proc_axialize_anat fat_proc_connec_vis fat_proc_convert_dcm_anat fat_proc_convert_dcm_dwis
+fat_proc_decmap fat_proc_dwi_to_dt fat_proc_filter_dwis fat_proc_imit2w_from_t1w
+fat_proc_map_to_dti fat_proc_select_vols fat_roi_row.py FATCAT_matplot fdrval fftest file_tool
+fim2 find_variance_lines.tcsh FIRdesign float_scan from3d FSread_annot gen_epi_review.py
+gen_group_command.py gen_ss_review_scripts.py gen_ss_review_table.py get_afni_model_PRF
+get_afni_model_PRF_6 get_afni_model_PRF_6_BAD gifti_tool GLTsymtest help_format im2niml
+images_equal imand imaver imcalc imcat imcutup imdump immask imreg imrotate imstack imstat imupsam
+init_user_dotfiles.py inspec IsoSurface make_pq_script.py make_random_timing.py make_stim_times.py
+MakeColorMap map_TrackID MapIcosahedron MBA meica.py myget neuro_deconvolve.py nicat niccc
+nifti_tool niml_feedme nsize p2dsetstat parse_fs_lt_log.py plugout_drive PTA quick.alpha.vals.py
+quickspec quickspecSL quotize RBA rbox read_matlab_files.py realtime_receiver.py RetroTS.py rmz
+ROI2dataset ROIgrow rotcom RSFgen rtfeedme SampBias ScaleToMap serial_helper sfim
+slow_surf_clustsim.py SpharmDeco SpharmReco sswarper2 stimband strblast suma suma_change_spec
+SUMA_glxdino Surf2VolCoord SurfaceMetrics SurfClust SurfDist SurfDsetInfo SurfExtrema SurfFWHM
+SurfInfo SurfLayers SurfLocalstat SurfMeasures SurfMesh SurfPatch SurfQual SurfRetinoMap
+SurfSmooth SurfToSurf tedana_wrapper.py tfim timing_tool.py to3d TRR uber_align_test.py
+uber_subject.py uniq_images unWarpEPI.py Vecwarp waver whereami whereami_afni whirlgif
+xmat_tool.py Xphace
+""")
+
+FREESURFER = _words("""
+4dfptoanalyze analyzeto4dfp anatomiCutsUtils annot2std AntsDenoiseImageFs
+AntsN4BiasFieldCorrectionFs aparc2feat aparc_stats_aseg aparcstats2table aparcstatsdiff apas2aseg
+applyMorph aseg2feat asegstats2table asegstatsdiff avi2talxfm bblabel bbmask bbregister
+bedpostx_mgh beta2sxa biasfield bmedits2surf build_desikan_killiany_gcs.csh cblumwmgyri
+check_recons.sh check_subject checkMCR.sh compute_interrater_variability.csh
+compute_label_volumes.csh compute_vox2vox conf2hires connected_components cor_to_minc cp-dicom
+createMorph dcmdir-info-mgh dcmdjpeg.fs dcmdrle.fs dcmsplit dcmunpack deface_subject defect-seg
+defect2seg dicom-rename diffusionUtils dmri_ac.sh dmri_AnatomiCuts dmri_bset dmri_coloredFA
+dmri_extractSurfaceMeasurements dmri_forrest dmri_group dmri_groupByEndpoints dmri_match
+dmri_mergepaths dmri_motion dmri_neighboringRegions dmri_paths dmri_pathstats
+dmri_projectEndPoints dmri_saveHistograms dmri_spline dmri_stats_ac dmri_train dmri_trk2trk
+dmri_violinPlots dmri_vox2vox dt_recon exportGcam extract_seg_waveform exvivo-hemi-proc
+feat2segstats feat2surf fiducials_calibration fiducials_correction fix_subject fix_subject-rh
+fix_subject_corrected fix_subject_corrected-rh fixup_mni_paths flip_4dfp freeview fs-check-version
+fs_lib_check fs_run_from_mcr fs_temp_dir fs_temp_file fs_time fs_tutorial_data fs_update fscalc
+fsdcmdecompress fsl_label2voxel fsl_rigid_register fsl_sub_mgh fslregister fspalm fsPrintHelp
+fsr-coreg fsr-getxopts fsr-import fsrealpath fsvglrun fvcompare gauss_4dfp gca-apply gcainit
+gcaprepone gcatrain gcatrainskull gems_compute_atlas_probs get_label_thickness grad_unwarp
+groupstats groupstatsdiff gtmseg hiam_make_surfaces hiam_make_template hiam_register
+histo_compute_joint_density histo_register_block histo_synthesize ico_supersample ifh2hdr
+imgreg_4dfp inflate_subject inflate_subject-lh inflate_subject-rh inflate_subject3
+inflate_subject_new inflate_subject_new-lh inflate_subject_new-rh inflate_subject_sc irepifitvol
+is-surface isanalyze IsLTA isnifti isolate_labels.csh isolate_labels_keeporigval.csh
+isxavg-re-sess jkgcatrain label2flat label2patch label_elderly_subject label_subject
+label_subject_flash label_subject_mixed labels_disjoint labels_intersect labels_union
+list_otl_labels long_create_base_sigma long_create_orig long_mris_slopes long_qdec_table
+long_stats_combine long_stats_slopes long_stats_tps long_submit_jobs long_submit_postproc longmc
+lpcregister lta_convert lta_diff make-segvol-table make_average_subcort make_average_subject
+make_average_surface make_average_volume make_cortex_label make_exvivo_filled make_folding_atlas
+make_hemi_mask make_symmetric make_upright makevol map_all_labels map_all_labels-lh
+map_central_sulcus map_to_base meanval mergeseg mideface minc2seqinfo mkanalysis-sess mkbrainmask
+mkcontrast-sess mkheadsurf mkima_index.tcl mkmnc_index.tcl mksubjdirs mksurfatlas mkxsubjreg
+mmppsp mni152reg morph_only_subject morph_only_subject-lh morph_only_subject-rh morph_rgb-lh
+morph_rgb-rh morph_subject morph_subject-lh morph_subject-rh morph_tables-lh morph_tables-rh
+mpr2mni305 mri-func2sph mri-funcvits mri-sph2surf mri_3d_photo_recon mri_add_new_tp
+mri_add_xform_to_header mri_align_long.csh mri_and mri_annotation2label mri_aparc2aseg
+mri_aparc2wmseg mri_apply_bias mri_average mri_binarize mri_brain_volume mri_brainvol_stats
+mri_ca_label mri_ca_normalize mri_ca_register mri_ca_tissue_parms mri_ca_train
+mri_cal_renormalize_gca mri_cc mri_cnr mri_compile_edits mri_compute_bias mri_compute_change_map
+mri_compute_distances mri_compute_layer_fractions mri_compute_overlap mri_compute_seg_overlap
+mri_compute_volume_fractions mri_compute_volume_intensities mri_concat mri_concatenate_gcam
+mri_concatenate_lta mri_convert mri_copy_params mri_copy_values mri_cor2label mri_coreg
+mri_correct_segmentations mri_create_t2combined mri_cvs_check mri_cvs_data_copy mri_cvs_register
+mri_dct_align mri_dct_align_binary mri_deface mri_defacer mri_diff mri_dist_surf_label
+mri_distance_transform mri_easyreg mri_easywarp mri_edit_segmentation
+mri_edit_segmentation_with_surfaces mri_edit_wm_with_aseg mri_em_register mri_entowm_seg
+mri_evaluate_morph mri_extract mri_extract_fcd_features mri_extract_label mri_extract_largest_CC
+mri_exvivo_norm mri_exvivo_strip mri_fdr mri_fieldsign mri_fill mri_fit_bias mri_fslmat_to_lta
+mri_fuse_intensity_images mri_fuse_segmentations mri_fwhm mri_gca_ambiguous mri_gcab_train
+mri_gcut mri_gdfglm mri_glmfit mri_glmfit-sim mri_gradient_info mri_gradunwarp mri_gtmpvc
+mri_gtmseg mri_hausdorff_dist mri_head mri_hires_register mri_histo_eq mri_info mri_jacobian
+mri_joint_density mri_label2label mri_label2vol mri_label_histo mri_label_vals mri_label_volume
+mri_linear_align mri_linear_align_binary mri_linear_register mri_log_likelihood mri_long_normalize
+mri_make_bem_surfaces mri_make_uchar mri_map_cpdat mri_maps2csd mri_mark_temporal_lobe mri_mask
+mri_matrix_multiply mri_mc mri_mcsim mri_mergelabels mri_mi mri_modify mri_morphology
+mri_motion_correct mri_motion_correct2 mri_ms_fitparms mri_nl_align mri_nl_align_binary
+mri_nlfilter mri_normalize mri_normalize_tp2 mri_nu_correct.mni mri_or mri_paint mri_parse_sdcmdir
+mri_path2label mri_polv mri_pretess mri_probe_ima mri_probedicom mri_reduce mri_refine_seg
+mri_relabel_hypointensities mri_relabel_nonwm_hypos mri_remove_neck mri_reorient_LR.csh
+mri_rf_label mri_rf_long_label mri_rf_long_train mri_rf_train mri_ribbon mri_rigid_register
+mri_robust_register mri_robust_template mri_sbbr mri_sclimbic_seg mri_seg_diff mri_seg_overlap
+mri_segcentroids mri_seghead mri_segment mri_segment_hypothalamic_subunits
+mri_segment_thalamic_nuclei_dti_cnn mri_segreg mri_segstats mri_stats2seg mri_stopmask
+mri_strip_nonwhite mri_strip_subject_info mri_surf2surf mri_surf2vol mri_surf2volseg
+mri_surfacemask mri_surfcluster mri_synthesize mri_synthmorph mri_synthseg mri_synthsr
+mri_synthsr_hyperfine mri_synthstrip mri_tessellate mri_threshold mri_topologycorrection mri_train
+mri_transform mri_twoclass mri_validate_skull_stripped mri_vessel_segment mri_vol2label
+mri_vol2surf mri_vol2vol mri_volcluster mri_voldiff mri_volsynth mri_warp_convert mri_watershed
+mri_wbc mri_xvolavg mri_z2p mris2rgb mris_AA_shrinkwrap mris_add_template mris_anatomical_stats
+mris_annot_diff mris_annot_to_segmentation mris_apply_reg mris_autodet_gwstats
+mris_average_curvature mris_BA_segment mris_ca_deform mris_ca_label mris_ca_train mris_calc
+mris_compute_acorr mris_compute_layer_intensities mris_compute_lgi mris_compute_overlap
+mris_compute_parc_overlap mris_compute_volume_fractions mris_congeal mris_convert mris_copy_header
+mris_curvature mris_curvature2image mris_curvature_stats mris_defects_pointset mris_deform
+mris_diff mris_distance_map mris_distance_to_label mris_distance_transform
+mris_divide_parcellation mris_entropy mris_errors mris_estimate_wm mris_euler_number mris_expand
+mris_extract_main_component mris_extract_patches mris_extract_values mris_exvivo_surfaces
+mris_fill mris_find_flat_regions mris_fix_topology mris_flatten mris_fwhm mris_gradient
+mris_hausdorff_dist mris_image2vtk mris_inflate mris_info mris_init_global_tractography
+mris_intensity_profile mris_interpolate_warp mris_jacobian mris_label2annot mris_label_area
+mris_label_calc mris_label_mode mris_left_right_register mris_make_average_surface
+mris_make_face_parcellation mris_make_surfaces mris_make_template mris_map_cuts mris_mef_surfaces
+mris_merge_parcellations mris_mesh_subdivide mris_morph_stats mris_ms_refine mris_multimodal
+mris_multimodal_surface_placement mris_multiscale_stats mris_niters2fwhm mris_nudge
+mris_parcellate_connectivity mris_place_surface mris_pmake mris_preproc mris_profileClustering
+mris_refine_surfaces mris_register mris_register_label_map mris_register_to_label
+mris_register_to_volume mris_remesh mris_remove_intersection mris_remove_negative_vertices
+mris_remove_variance mris_reposition_surface mris_resample mris_rescale mris_reverse mris_rf_label
+mris_rf_train mris_rotate mris_sample_label mris_sample_parc mris_seg2annot mris_segment
+mris_segment_vals mris_segmentation_stats mris_shrinkwrap mris_simulate_atrophy mris_skeletonize
+mris_smooth mris_smooth_intracortical mris_sphere mris_spherical_average mris_surf2vtk
+mris_surface_stats mris_surface_to_vol_distances mris_talairach mris_target_pos mris_thickness
+mris_thickness_comparison mris_thickness_diff mris_topo_fixer mris_transform
+mris_translate_annotation mris_transmantle_dysplasia_paths mris_volmask mris_volmask_novtk
+mris_volmask_vtk mris_volsmooth mris_volume mris_warp mris_watershed mris_wm_volume mrisp_paint
+mrisp_write ms_refine_subject nmovie_qt optseq2 pctsurfcon pointset2label polyorder post-recon-all
+preproc-sess print_unique_labels.csh qatools.py quantifyBrainstemStructures.sh
+quantifyHAsubregions.sh quantifyThalamicNuclei.sh rbbr rca-base-init rca-config rca-config2csh
+rca-fix-ento rca-long-tp-init rcbf-prep recon-all recon-all-clinical.sh recon-all-exvivo
+reconbatchjobs reg-feat2anat reg-mni305.2mm reg2subject regdat2xfm register.csh register_child
+register_elderly_subject register_subject register_subject_flash reinflate_subject
+reinflate_subject-lh reinflate_subject-rh remove_talairach renormalize_subject_keep_editting
+renormalize_T1_subject reregister_subject_mixed run-qdec-glm run_mris_preproc run_samseg
+run_samseg_long run_SegmentSubfieldsT1Longitudinal.sh run_SegmentSubject.sh
+run_segmentSubjectT1_autoEstimateAlveusML.sh run_segmentSubjectT1T2_autoEstimateAlveusML.sh
+run_segmentSubjectT2_autoEstimateAlveusML.sh run_SegmentThalamicNuclei.sh samseg samseg-long
+samseg2recon samsegmesh2surf sbtiv seg2filled seg2recon segment_monkey segment_subject
+segment_subject_notal segment_subject_notal2 segment_subject_old_skull_strip segment_subject_sc
+segment_subregions segmentBS.sh segmentHA_T1.sh segmentHA_T1_long.sh segmentHA_T2.sh segmentNuclei
+SegmentSubfieldsT1Longitudinal segmentSubjectT1_autoEstimateAlveusML
+segmentSubjectT1T2_autoEstimateAlveusML segmentSubjectT2_autoEstimateAlveusML
+SegmentThalamicNuclei segmentThalamicNuclei.sh segmentThalamicNuclei_DTI.sh segpons selxavg3-sess
+setlabelstat sfa2fieldsign slicedelay sphere_subject sphere_subject-lh sphere_subject-rh
+spmregister stat_normalize stattablediff surf2vol surfreg swi_preprocess swi_process t4img_4dfp
+t4imgs_4dfp table2map tal_compare tal_QC_AZS talairach talairach2 talairach_afd talairach_avi
+talairach_mgh talsegprob thickdiffmap tkmedit tkregister2 tkregister2_cmdl tksurfer trac-all
+trac-paths trac-preproc tractstats2table train-gcs-atlas tridec trk_tools unpackimadir
+unpackimadir2 unpackmincdir unpacksdcmdir ventfix vertexvol vno_match_check vol2segavg
+vol2subfield vol2symsurf vsm-smooth wfilemask wm-anat-snr wmedits2surf wmsaseg xcerebralseg xfmrot
+xhemi-tal xhemireg xsanatreg zero_lt_4dfp
+""")

@@ -1,0 +1,58 @@
+"""Who asks: what the frame that opens a file or lists a folder tells of the purpose.
+
+The import system looks into folders and reads sources on its way to a module: what counts of that
+is the module. What prints a warning or a traceback reads the lines of code that it shows: those
+count already. What looks for a pattern lists folders, of which the run gets but some names.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Literal
+
+_LIBRARY = os.path.dirname(os.__file__)
+_ZIPS = "<frozen zipimport"
+_IMPORTS = (
+    "<frozen importlib",
+    "<frozen site",
+    _ZIPS,
+    os.path.join(_LIBRARY, "importlib") + os.sep,
+    os.path.join(_LIBRARY, "pkgutil.py"),
+)
+_SHOWS = os.path.join(_LIBRARY, "linecache.py")
+_PATTERNS = (os.path.join(_LIBRARY, "glob.py"), os.path.join(_LIBRARY, "pathlib"))
+_GLOBS = ("glob", "rglob", "_glob", "_iglob", "iglob", "select_", "_select", "_iterate_dir")
+_NEAR = 8
+
+
+def is_of_imports(frame: FrameType | None) -> bool:
+    """Tell whether it is the import system, or what looks for installed packages."""
+    return frame is not None and frame.f_code.co_filename.startswith(_IMPORTS)
+
+
+def reader_of_source(frame: FrameType | None) -> Literal["import", "look", ""]:
+    """Tell whether Python source is read to import it, or to look at it: to show its lines."""
+    if frame is None:
+        return ""
+    if frame.f_code.co_filename.startswith(_ZIPS):
+        return "look"  # whether it is an archive
+    if is_of_imports(frame):
+        return "import"
+    above = frame.f_back
+    files = [each.f_code.co_filename for each in (frame, above) if each is not None]
+    return "look" if _SHOWS in files else ""
+
+
+def is_globbing(frame: FrameType | None) -> bool:
+    """Tell whether a folder is listed for the names that fit a pattern."""
+    for _ in range(_NEAR):
+        if frame is None or not frame.f_code.co_filename.startswith(_PATTERNS):
+            return False
+        if frame.f_code.co_name.startswith(_GLOBS):
+            return True
+        frame = frame.f_back
+    return False

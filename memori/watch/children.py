@@ -1,0 +1,275 @@
+"""Child processes: what they do for a run, told through files.
+
+While a run goes on, an environment variable names a folder, the spool. A process that is forked
+goes on watching as its parent did; another Python of the same installation finds the variable when
+it starts (`memori_watch.pth`) and installs the hook. Each writes down what it sees, line by line,
+before it happens, so that it may be killed at any time. When a run ends, its process reads what was
+written since it began.
+
+A worker that outlives the run which started it (of loky, of a pool) works for whoever asks: what
+it does counts for every run that goes on at that moment.
+
+Not promised: programs that are no Python, Pythons of other installations, and children that are
+started with an environment of their own. They are named (`Observed.unwatched`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from itertools import count
+
+from memori.digest.files import from_record, to_record
+from memori.watch.observed import Observed, current
+from memori.watch.touch import Listing, Touch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, BinaryIO
+
+    from memori.watch.touch import Look
+
+SPOOL = "MEMORI_WATCH_SPOOL"
+_STAT = ("st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size")
+_TIMES = ("st_mtime_ns", "st_ctime_ns")
+_numbers = count()
+_ended: dict[str, int] = {}  # runs of this process that are over, and when
+_own: list[str] = []  # the spool that this process offers
+_MOST_ENDED = 1000
+
+
+def new_name() -> str:
+    """Return a name for a run that no other run has, in any process."""
+    return f"{os.getpid()}-{next(_numbers)}"
+
+
+def offer_spool() -> None:
+    """Let processes that are started from now on know where to write."""
+    if SPOOL not in os.environ:
+        if not _own:
+            above = os.environ.get("TMPDIR") or "/tmp"
+            _own.append(os.path.join(above, f"memori-watch-{os.getpid()}-{os.urandom(8).hex()}"))
+        os.environ[SPOOL] = _own[0]
+
+
+def withdraw_spool() -> None:
+    """Let processes that are started from now on know nothing."""
+    if _own and os.environ.get(SPOOL) == _own[0]:
+        del os.environ[SPOOL]
+
+
+def marks() -> dict[str, int]:
+    """Return how much every child has written so far."""
+    found = {}
+    for name in _names():
+        try:
+            found[name] = os.path.getsize(os.path.join(os.environ[SPOOL], name))
+        except OSError:
+            pass  # removed meanwhile
+    return found
+
+
+def _names() -> list[str]:
+    try:
+        return os.listdir(os.environ[SPOOL])
+    except (OSError, KeyError):
+        return []  # no child has written anything
+
+
+def learn(run: Observed, since: dict[str, int]) -> None:
+    """Add to a run that ends what its children have written since it began."""
+    told: list[dict[str, Any]] = []
+    for name in _names():
+        with open(os.path.join(os.environ[SPOOL], name), "rb") as file:
+            if os.getpid() in json.loads(file.readline())["above"]:
+                told += map(json.loads, _whole_lines(file, since.get(name, 0)))
+    reported = set()
+    for line in sorted(told, key=lambda line: int(line["at"])):
+        if line["kind"] == "begins":
+            reported.add(tuple(line["words"]))
+        elif _is_for(run, line):
+            _LEARNERS[line["kind"]](run, line)
+    run.unwatched += [words for words in run.programs if words not in reported]
+    _ended[run.name] = time.time_ns()
+    while len(_ended) > _MOST_ENDED:
+        del _ended[next(iter(_ended))]
+    if _own:
+        _remove_at_exit()
+
+
+def _whole_lines(file: BinaryIO, start: int) -> list[bytes]:
+    """Return the lines that begin behind a position and are written to their end."""
+    file.seek(max(0, start - 1))
+    text = file.read()
+    if start:
+        text = text[text.find(b"\n") + 1 :]
+    return text[: text.rfind(b"\n") + 1].splitlines()
+
+
+def _is_for(run: Observed, line: dict[str, Any]) -> bool:
+    """Tell whether a line belongs to a run: it says so, or nobody knows for whom it was done."""
+    if line["run"] == run.name:
+        return True
+    of_this_process = line["run"].startswith(f"{os.getpid()}-")
+    was_over = _ended.get(line["run"], line["at"]) < line["at"]
+    return was_over or not of_this_process
+
+
+# In a child
+
+
+def watch_from_start() -> None:
+    """Watch this process from its start, for the run that started it."""
+    from memori.watch import hook
+
+    seen = Observed()
+    hook.install()
+    _tell_spool(seen, _spool_file())
+    current.set(seen)
+    hook.live.append(seen)
+
+
+def go_on_in_fork(live: Sequence[Observed]) -> None:
+    """Go on watching, in a process that was forked while runs go on."""
+    _own.clear()
+    if live and SPOOL in os.environ:
+        try:
+            spool = _spool_file()
+        except OSError:
+            return  # the parent is gone, or its disk is full
+        for run in live:
+            _tell_spool(run, spool)
+
+
+def _spool_file() -> int:
+    folder = os.environ[SPOOL]
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    path = os.path.join(folder, f"{os.getpid()}.{time.time_ns()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    spool = os.open(path, flags, 0o600)
+    _write(spool, {"kind": "begins", "words": sys.orig_argv, "above": _ancestors()})
+    return spool
+
+
+def _ancestors() -> list[int]:
+    """Return the processes above this one, as far as the system tells."""
+    found = [os.getppid()]
+    try:
+        while found[-1] > 1:
+            with open(f"/proc/{found[-1]}/stat", "rb") as file:
+                found.append(int(file.read().rpartition(b")")[2].split()[1]))
+    except (OSError, ValueError, IndexError):
+        pass  # no such file system, or gone
+    return found
+
+
+def _write(spool: int, line: dict[str, Any]) -> None:
+    os.write(spool, json.dumps({"at": time.time_ns(), **line}).encode() + b"\n")
+
+
+def _tell_spool(run: Observed, spool: int) -> None:
+    """Write down from now on what a run is seen to do."""
+
+    def tell(kind: str, what: str) -> None:
+        _write(spool, {"run": run.name, "kind": kind, "what": what, **_TELLERS[kind](run, what)})
+
+    run.tell = tell
+    run.glances = False
+
+
+def _touch_told(run: Observed, path: str) -> dict[str, Any]:
+    touch = run.touched[path]
+    before = None if touch.before is None else to_record(touch.before)
+    names = ("how", "written", "appends")
+    about = {name: getattr(touch, name) for name in names}
+    return {**about, "look": _look_told(touch.look), "before": before}
+
+
+def _look_told(look: Look) -> object:
+    return [getattr(look, name) for name in (*_STAT, *_TIMES)] if look else look
+
+
+def _listing_told(run: Observed, folder: str) -> dict[str, Any]:
+    listing = run.folders[folder]
+    return {
+        "look": _look_told(listing.look),
+        "names": listing.names,
+        "folders": sorted(listing.folders),
+        "whole": listing.whole,
+    }
+
+
+_TELLERS: dict[str, Any] = {
+    "touched": _touch_told,
+    "folders": _listing_told,
+    "imported": lambda run, path: {"look": _look_told(run.imported[path].look)},
+    "globs": lambda run, pattern: {},
+    "made": lambda run, path: {},
+    "temporary": lambda run, path: {},
+    "network": lambda run, host: {},
+    "programs": lambda run, _: {"words": run.programs[-1]},
+}
+
+
+# In the parent
+
+
+def _look_learned(told: list[int] | bool | None) -> Look:
+    if not isinstance(told, list):
+        return None if told is None else False
+    plain, times = told[: len(_STAT)], told[len(_STAT) :]
+    seconds = [0, *(each // 1_000_000_000 for each in times)]
+    exact = dict(zip(_TIMES, times, strict=True))
+    return os.stat_result((*plain, *seconds), exact)
+
+
+def _learn_touch(run: Observed, line: dict[str, Any]) -> None:
+    touch = Touch(line["how"], _look_learned(line["look"]))
+    touch.written, touch.appends = line["written"], line["appends"]
+    touch.before = None if line["before"] is None else from_record(line["before"])
+    run.learns(line["what"], touch)
+
+
+def _learn_listing(run: Observed, line: dict[str, Any]) -> None:
+    look = _look_learned(line["look"])
+    names, folders = tuple(line["names"]), frozenset(line["folders"])
+    listing = run.folders.setdefault(line["what"], Listing(look or None, names, folders))
+    listing.whole = listing.whole or line["whole"]
+
+
+def _learn_import(run: Observed, line: dict[str, Any]) -> None:
+    run.imported.setdefault(line["what"], Touch("read", _look_learned(line["look"])))
+
+
+_LEARNERS: dict[str, Any] = {
+    "touched": _learn_touch,
+    "folders": _learn_listing,
+    "imported": _learn_import,
+    "globs": lambda run, line: run.globs.setdefault(line["what"]),
+    "made": lambda run, line: run.made.add(line["what"]),
+    "temporary": lambda run, line: run.temporary.add(line["what"]),
+    "network": lambda run, line: run.network.add(line["what"]),
+    "programs": lambda run, line: run.programs.append(tuple(line["words"])),
+}
+
+
+def _remove_at_exit() -> None:
+    if _registered:
+        return
+    import atexit
+
+    _registered.append(1)
+    atexit.register(_remove, os.getpid(), _own[0])
+
+
+def _remove(owner: int, folder: str) -> None:
+    import shutil
+
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_registered: list[int] = []

@@ -1,0 +1,202 @@
+"""What a process still knows of what earlier runs read.
+
+A function that keeps what it read (in a global, in a cache, by importing a module) reads the file
+for the first case and not for the second, although the second depends on it just as much. So a
+process remembers what its runs read on the way to what they left behind:
+
+- in a slot (a global, a cell, an attribute) that the run left in another state: what was read
+  while code ran that names the slot;
+- in an `lru_cache`: what was read while its function ran, inherited by a run during which the
+  cache answered;
+- in a module: what was read while it was imported, and its code.
+
+A run that reaches the slot, the cache or the module inherits these facts as they were when they
+were read: if the file was edited meanwhile, the process still holds what was in it before.
+
+Not promised: what was kept before any run was watched. A cache of that kind which answered is named
+(`Facts.unseen`); a global counts by its value, as always.
+"""
+
+from __future__ import annotations
+
+import os
+
+from memori.watch.facts import FileFact, ListingFact
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from types import CodeType
+    from typing import Any
+
+    from memori.fingerprint import Code
+    from memori.watch.facts import Facts
+    from memori.watch.observed import Observed
+
+    Slot = tuple[int, str]
+    Stack = tuple[CodeType, ...]
+    Kept = tuple[str, object]  # the list of `Facts` that a fact belongs to, and the fact
+
+_KINDS = ("read", "listed", "modules", "absent")  # what may be inherited
+_MOST = 10_000  # facts that are kept for one slot
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_by_slot: dict[Slot, dict[Kept, None]] = {}
+_by_cache: dict[int, tuple[CodeType, dict[Kept, None]]] = {}  # by id: equal code is not the same
+_by_import: list[tuple[Stack, frozenset[str], Kept]] = []
+
+
+class Reach:
+    """What a callable reaches, as its fingerprint found.
+
+    Parameters
+    ----------
+    slots : collection of tuple of int and str
+        The id of a namespace or cell, and a name in it.
+    caches : collection of functions made by `functools.lru_cache`
+        Those among what it reaches.
+    codes : collection of code
+        Of the functions.
+    files : collection of str
+        Of the modules.
+    """
+
+    __slots__ = ("caches", "codes", "files", "hits", "slots")
+
+    def __init__(
+        self,
+        slots: Collection[Slot] = (),
+        caches: Iterable[Any] = (),
+        codes: Iterable[CodeType] = (),
+        files: Iterable[str] = (),
+    ) -> None:
+        self.slots = slots
+        self.caches = tuple(caches)
+        self.codes = {id(code): code for code in codes}
+        self.files = frozenset(files)
+        self.hits = [cache.cache_info().hits for cache in self.caches]
+
+    @classmethod
+    def of(cls, code: Code) -> Reach:
+        """Return what a fingerprint found."""
+        return cls(code.slots, code.caches, code.codes, code.files)
+
+
+def inherit(facts: Facts, reach: Reach) -> None:
+    """Add to the facts of a run what it inherits from earlier ones.
+
+    Parameters
+    ----------
+    facts : Facts
+        Of the run.
+    reach : Reach
+        What it reaches; made before it ran.
+    """
+    found: dict[Kept, None] = {}
+    for slot in _by_slot.keys() & set(reach.slots):
+        found.update(_by_slot[slot])
+    for cache, hits in zip(reach.caches, reach.hits, strict=True):
+        if cache.cache_info().hits > hits:
+            known = _by_cache.get(id(_code_of(cache)))
+            if known is None:
+                facts.unseen.append(f"{cache.__qualname__} (what it cached before)")
+            else:
+                found.update(known[1])
+    for stack, files, kept in _by_import:
+        if files & reach.files or any(id(code) in reach.codes for code in stack):
+            found[kept] = None
+    there = {_key_of(kind, fact) for kind in _KINDS for fact in getattr(facts, kind)}
+    for kind, fact in found:
+        key = _key_of(kind, fact)
+        if key not in there:
+            there.add(key)
+            getattr(facts, kind).append(fact)
+
+
+def keep(
+    facts: Facts, seen: Observed, changed: Collection[Slot], caches: Iterable[Any] = ()
+) -> None:
+    """Remember what a run read on the way to what it left behind in this process.
+
+    Parameters
+    ----------
+    facts : Facts
+        What counts of the run, what it inherited included.
+    seen : Observed
+        What it was seen to do.
+    changed : collection of tuple of int and str
+        The slots that it left in another state.
+    caches : iterable of functions made by `functools.lru_cache`
+        Those that it reaches.
+    """
+    for code in map(_code_of, caches):
+        _by_cache.setdefault(id(code), (code, {}))
+    for kept, stack in _with_stacks(facts, seen):
+        for slot in changed:
+            if stack is None or any(_names(code, slot[1]) for code in stack):
+                known = _by_slot.setdefault(slot, {})
+                if len(known) < _MOST:
+                    known[kept] = None
+        for code in map(_code_of, caches) if stack is None else stack:
+            if id(code) in _by_cache:
+                _by_cache[id(code)][1][kept] = None
+        if stack:
+            files = frozenset(code.co_filename for code in stack if code.co_name == "<module>")
+            if files or kept[0] == "modules":
+                _by_import.append((stack, files, kept))
+
+
+def _with_stacks(facts: Facts, seen: Observed) -> Iterator[tuple[Kept, Stack | None]]:
+    """Yield each fact that a process may keep, with the code that ran when it was found."""
+    touched = {path: touch.stack for path, touch in seen.touched.items()}
+    folders = {path: listing.stack for path, listing in seen.folders.items()}
+    imported = {path: touch.stack for path, touch in seen.imported.items()}
+    for kind, where, stacks in (
+        ("read", "path", touched),
+        ("listed", "folder", folders),
+        ("modules", "path", imported),
+    ):
+        for fact in getattr(facts, kind):
+            yield (kind, fact), _cut(stacks.get(getattr(fact, where)), seen.base)
+    for path in facts.absent:
+        yield ("absent", path), _cut(touched.get(path) or folders.get(path), seen.base)
+
+
+def _cut(stack: Stack | None, base: CodeType | None) -> Stack | None:
+    """Return what of a stack belongs to the run: what is above the code that watched it."""
+    if stack is None:
+        return None
+    found = []
+    for code in stack:
+        if code is base or code.co_filename.startswith(_OWN):
+            break
+        found.append(code)
+    return tuple(found)
+
+
+def _names(code: CodeType, name: str) -> bool:
+    """Tell whether code may deal with a slot of a name."""
+    return (
+        name == code.co_name
+        or name in code.co_names
+        or name in code.co_varnames
+        or name in code.co_freevars
+        or name in code.co_cellvars
+    )
+
+
+def _code_of(cache: Any) -> CodeType:
+    """Return the code behind a cache; the function may be wrapped more than once."""
+    function = cache
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code: CodeType = getattr(function, "__code__", None) or _code_of.__code__
+    return code
+
+
+def _key_of(kind: str, fact: object) -> tuple[object, ...]:
+    """Return what two equal facts have in common."""
+    if isinstance(fact, FileFact):
+        return kind, fact.path, fact.identity
+    if isinstance(fact, ListingFact):
+        return kind, fact.folder, fact.names, tuple(fact.patterns or ())
+    return kind, fact

@@ -1,0 +1,101 @@
+"""What does not count of all that a run was seen to read and write.
+
+The list is short, and all of it is here:
+
+- what the system shows of itself: ``/proc``, ``/sys``, ``/dev``, and ``/etc``, in which the hosts
+  of one cluster differ;
+- what installations own by their own word (`memori.watch.installed`);
+- caches of libraries, by name, because what is in them is made of something else: matplotlib's,
+  fontconfig's, numba's, pip's, and ``__pycache__``. Never a cache's root: models and templates that
+  were downloaded once live in ``~/.cache``;
+- what memori keeps (``.memori``), and where Python finds its packages (``.pth``);
+- what the user names (`ignore_reads`): a file, a folder with all that is in it, or a pattern.
+
+Settings of libraries and tools in the home folder count like any file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from fnmatch import fnmatchcase
+
+from memori.watch.installed import installed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/")
+_CACHES = re.compile(
+    r"/(?:\.memori|__pycache__|\.?fontconfig|\.cache/(?:matplotlib|pip|numba)"
+    r"|\.config/matplotlib/tex\.cache)/"
+    r"|/matplotlib/fontlist-[^/]*\.json(?:\.matplotlib-lock)?$"
+    r"|/(?:site|dist)-packages/[^/]*\.pth$"
+    r"|\.(?:pyc|nbi|nbc)(?:\.[^/]*)?$"
+)
+
+
+class LeftOut:
+    """Tells what of the observed paths does not count.
+
+    Parameters
+    ----------
+    ignored : iterable of str
+        What the user leaves out: paths of files and folders (``~`` stands for the home folder), or
+        patterns (``*.log``, ``/scratch/*/tmp``), which are held against the whole path and, if they
+        name no folder, against the name.
+
+    Examples
+    --------
+    >>> left_out = LeftOut(["*.log", "/data/shared"])
+    >>> sorted(left_out.among(["/a/x.log", "/data/shared/y", "/dev/null", "/a/x.txt"]))
+    ['/a/x.log', '/data/shared/y', '/dev/null']
+    """
+
+    def __init__(self, ignored: Iterable[str] = ()) -> None:
+        self._folders: list[str] = []
+        self._patterns: list[str] = []
+        self._names: list[str] = []
+        for each in ignored:
+            text = os.path.expanduser(each)
+            if not any(sign in text for sign in "*?["):
+                self._folders.append(os.path.abspath(text))
+            elif "/" in text:
+                self._patterns.append(text if text[0] in "/*" else os.path.abspath(text))
+            else:
+                self._names.append(text)
+
+    def among(self, paths: Iterable[str]) -> set[str]:
+        """Return those of some absolute paths that do not count."""
+        paths = list(paths)
+        found = {path for path in paths if self._is_left_out(path)}
+        return found | installed([path for path in paths if path not in found])
+
+    def ignores(self, path: str) -> bool:
+        """Tell whether the user, or its name, leaves an absolute path out."""
+        return self._is_left_out(path)
+
+    def listing(self, folder: str) -> bool:
+        """Tell whether the names in a folder do not count."""
+        path = f"{folder}/"
+        return self._is_left_out(path) or path in installed([path])
+
+    def absent(self, path: str) -> bool:
+        """Tell whether it does not count that a name was looked for in vain."""
+        folder = os.path.dirname(path)
+        if folder.endswith((".dist-info", ".egg-info")) or path in sys.path:
+            return True  # that is how packages are looked for
+        return self._is_left_out(path)
+
+    def _is_left_out(self, path: str) -> bool:
+        if path.startswith(_SYSTEM) or _CACHES.search(path):
+            return True
+        for folder in self._folders:
+            if path == folder or path.startswith(f"{folder}/"):
+                return True
+        if any(fnmatchcase(path, pattern) for pattern in self._patterns):
+            return True
+        name = os.path.basename(path)
+        return any(fnmatchcase(name, pattern) for pattern in self._names)

@@ -1,0 +1,71 @@
+"""Modules that a run imported, and that the code's fingerprint did not follow.
+
+A module that is imported through a table, a finder or a computed name is the user's code all the
+same. It counts by the canonical text of its source, in which comments, docstrings and annotations
+do not appear, or, if it is compiled, by its file.
+"""
+
+from __future__ import annotations
+
+import sys
+from hashlib import sha256
+
+from memori.digest.files import file_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SOURCE = ".py"
+_digests: dict[str, tuple[str, str]] = {}  # path -> digest of the bytes, and of the text
+
+
+def module_digest(path: str, memo: str | None = None) -> str:
+    """Return what the module in a file does, as 64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    raw = file_digest(path, memo).hash
+    if not path.endswith(_SOURCE):
+        return raw
+    known = _digests.get(path)
+    if known is None or known[0] != raw:
+        known = _digests[path] = raw, _text_digest(path) or raw
+    return known[1]
+
+
+def _text_digest(path: str) -> str | None:
+    from memori.fingerprint.syntax import Writer
+
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        import ast
+
+        writer = Writer()
+        writer.body(ast.parse(content).body, documented=True)
+    except (SyntaxError, ValueError, RecursionError):
+        return None  # of another version, or no Python at all: its bytes count
+    return sha256(b"memori module 1\n" + writer.text()).hexdigest()
+
+
+def user_modules(paths: Iterable[str]) -> dict[str, str]:
+    """Return those of some modules' files that are the user's, with the modules' names."""
+    from memori.fingerprint.distributions import module_origin
+    from memori.watch.installed import installed
+
+    paths = set(paths)
+    names: dict[str, str] = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if type(file) is str and file in paths:
+            names.setdefault(file, name)
+    users = {
+        path
+        for path in paths
+        if path not in names or module_origin(names[path], path).kind == "user"
+    }
+    return {path: names.get(path, "") for path in sorted(users - installed(users))}

@@ -1,0 +1,265 @@
+"""What of a run's observations counts.
+
+What a run was seen to touch becomes facts: the files that it read, the names that it looked for in
+vain or found in folders, the user's modules that it imported, what it wrote and left standing. What
+counts already, what does not count (`memori.watch.left_out`) and what the run made for itself fall
+through.
+
+A fact is of the moment of the reading. A file that somebody changed between then and the end of the
+run cannot be vouched for: it is named in `Facts.unvouched`, and the run should not be remembered.
+
+Not promised: that a file of which only a C library or a program told nothing was made by the run.
+Where the run had such helpers, what appeared while it went on counts as its own.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from memori.digest.files import FileDigest, settle_time, stat_of
+from memori.digest.streams import in_threads
+from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, digest_of, names_digest
+from memori.watch.left_out import LeftOut
+from memori.watch.listings import (
+    asked_without_listing,
+    counted_names,
+    patterns_for,
+    present_names,
+    results,
+)
+from memori.watch.modules import module_digest, user_modules
+from memori.watch.observed import OLD, Observed
+from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
+from memori.watch.unseen import unseen_readers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+_MOST_PROGRAMS = 50
+_LARGE = 1 << 20  # bytes; such files are digested on all cores
+_RECENT = 1_000_000_000  # ns
+
+
+def _never(path: str) -> bool:
+    return False
+
+
+class Sieve:
+    """Takes what counts out of what a run was seen to do.
+
+    Parameters
+    ----------
+    seen : Observed
+        Of a run that is over.
+    memo : str or None
+        The folder in which digests of files are remembered.
+    own : iterable of str, optional
+        Folders of the run's own, absolute: nothing in them is an observation.
+    counted : collection of str, optional
+        Absolute paths that count already: files among the inputs, declared outputs.
+    followed : collection of str, optional
+        Names of modules of which the fingerprint of the code knows what counts.
+    made : callable, optional
+        Tells of an absolute path whether a remembered run made what is there.
+    left_out : LeftOut, optional
+        What does not count.
+    """
+
+    def __init__(
+        self,
+        seen: Observed,
+        memo: str | None,
+        *,
+        own: Iterable[str] = (),
+        counted: Collection[str] = (),
+        followed: Collection[str] = (),
+        made: Callable[[str], bool] = _never,
+        left_out: LeftOut | None = None,
+    ) -> None:
+        self._seen = seen
+        self._memo = memo
+        self._own = tuple(f"{folder}/" for folder in (*own, *seen.temporary))
+        self._made_folders = tuple(f"{folder}/" for folder in seen.made)
+        self._counted = frozenset(counted)
+        self._followed = followed
+        self._made = made
+        self._left_out = left_out or LeftOut()
+        self._unseen = unseen_readers()
+        self._had_helpers = bool(seen.programs or self._unseen)
+        self._helped: set[str] = set()  # what appeared in folders, made by helpers
+        self._is_quiet = True  # nobody else changed the folders that were listed
+
+    def facts(self) -> Facts:
+        """Return what counts.
+
+        Raises
+        ------
+        OSError
+            If a file that was read cannot be read any more.
+        """
+        facts = Facts()
+        touched = self._touched()
+        looks = {path: look_at(path) for path in touched}
+        _wait_until_settled(looks)
+        in_threads(self._digest, [path for path, look in looks.items() if _is_large(look)])
+        for path, touch in touched.items():
+            self._file(facts, path, touch, looks[path])
+        self._listings(facts)
+        self._modules(facts)
+        facts.absent = [path for path in facts.absent if not self._left_out.absent(path)]
+        facts.programs = [list(each) for each in self._seen.programs[:_MOST_PROGRAMS]]
+        facts.unseen = [*self._unseen, *(f"the network ({host})" for host in self._seen.network)]
+        return facts
+
+    def _touched(self) -> dict[str, Touch]:
+        """Return the touches that may count, by plain path."""
+        paths = [path for path in self._seen.touched if not path.startswith(self._own)]
+        left_out = self._left_out.among(paths) | self._counted | self._seen.temporary
+        return {path: self._seen.touched[path] for path in paths if path not in left_out}
+
+    def _digest(self, path: str) -> FileDigest | None:
+        """Digest a large file, on any core; what follows finds it in the memo."""
+        try:
+            return digest_of(path, self._memo)
+        except OSError:
+            return None
+
+    def _file(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
+        if any(look and not stat.S_ISREG(look.st_mode) for look in (now, touch.look)):
+            return  # a folder, a pipe, a device
+        if touch.appends:
+            if now is not None:
+                facts.appended.append(path)
+        elif touch.how != "read":
+            if now is not None:
+                facts.written.append(self._fact(path))
+        elif touch.written:
+            self._edited(facts, path, touch, now)
+        elif touch.look is None:
+            self._missed(facts, path, now)
+        else:
+            self._read(facts, path, touch, now)
+
+    def _fact(self, path: str) -> FileFact:
+        digest = digest_of(path, self._memo)
+        return FileFact(path, digest.identity, digest.stats[0] if digest.settled else NO_STAT)
+
+    def _is_new(self, look: os.stat_result) -> bool:
+        """Tell whether a file that was there when it was touched was made while the run went on."""
+        return look.st_ctime_ns > self._seen.began
+
+    def _edited(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
+        before = touch.before
+        is_new = touch.look and self._is_new(touch.look)  # then a helper made it
+        if now is None:
+            if not is_new:
+                facts.absent.append(path)  # so the run left it
+        elif before is not None:
+            facts.edited.append(self._fact(path))
+            facts.before.append(before.identity)
+        elif is_new:
+            facts.written.append(self._fact(path))
+        else:
+            facts.unvouched.append(path)
+
+    def _missed(self, facts: Facts, path: str, now: os.stat_result | None) -> None:
+        if now is None:
+            facts.absent.append(path)
+        elif self._had_helpers:
+            facts.written.append(self._fact(path))
+        else:
+            facts.unvouched.append(path)
+
+    def _read(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
+        then = touch.look
+        if then is UNLOOKED:
+            if now is None:
+                facts.absent.append(path)
+            elif now.st_ctime_ns >= self._seen.began - OLD:
+                facts.unvouched.append(path)
+            else:
+                facts.read.append(self._fact(path))
+        elif now is not None and then and stat_of(now) == stat_of(then):
+            facts.read.append(self._fact(path))
+        elif now is not None or not then or then.st_ctime_ns < self._seen.began:
+            facts.unvouched.append(path)  # else it was made and removed meanwhile
+
+    def _listings(self, facts: Facts) -> None:
+        seen = self._seen
+        written = {path for path, touch in seen.touched.items() if touch.written} | seen.made
+        for folder, listing in seen.folders.items():
+            if f"{folder}/".startswith((*self._own, *self._made_folders)) or self._left_out.listing(
+                folder
+            ):
+                continue
+            if listing.look is None:
+                if not os.path.lexists(folder):
+                    facts.absent.append(folder)
+            elif os.path.lexists(folder) or not self._is_new(listing.look):
+                facts.listed.append(self._listing(folder, listing, written))
+        for pattern in seen.globs:
+            there, absent = asked_without_listing(pattern, seen.folders)
+            facts.there += [path for path in there if path not in written]
+            facts.missed += [path for path in absent if path not in written]
+        if self._is_quiet:
+            for pattern in seen.globs:
+                found = results(pattern, written | self._helped, self._made)
+                facts.globs.append((pattern, names_digest(found)))
+
+    def _listing(self, folder: str, listing: Listing, written: set[str]) -> ListingFact:
+        patterns = None if listing.whole else patterns_for(folder, self._seen.globs)
+        found = [(name, name in listing.folders) for name in listing.names]
+        own = {os.path.basename(path) for path in written if os.path.dirname(path) == folder}
+        now = present_names(folder, patterns, own, self._made)
+        if self._had_helpers:
+            helped = self._appeared(folder, set(now).difference(listing.names))
+            self._helped.update(os.path.join(folder, name) for name in helped)
+            own.update(helped)
+            now = tuple(name for name in now if name not in own)
+        names = counted_names(folder, found, patterns, own, self._made)
+        self._is_quiet = self._is_quiet and names == now
+        there = look_at(folder) if names == now else None
+        is_settled = there is not None and time.time_ns() - there.st_ctime_ns > OLD
+        vouched = stat_of(there) if there is not None and is_settled else NO_STAT
+        return ListingFact(folder, names, patterns, tuple(sorted(own)), vouched)
+
+    def _appeared(self, folder: str, names: Iterable[str]) -> set[str]:
+        """Return the names of what was made while the run went on."""
+        looks = {name: look_at(os.path.join(folder, name)) for name in names}
+        return {name for name, look in looks.items() if look is not None and self._is_new(look)}
+
+    def _modules(self, facts: Facts) -> None:
+        imported = {path: touch.look for path, touch in self._seen.imported.items()}
+        left_out = {path for path in imported if path.startswith(self._own)} | self._counted
+        for path, name in user_modules(imported.keys() - left_out).items():
+            if name in self._followed or self._left_out.ignores(path):
+                continue
+            then, now = imported[path], look_at(path)
+            if not then:
+                continue  # a compiled file without a source beside it counts as it is
+            if now is None or stat_of(now) != stat_of(then):
+                facts.unvouched.append(path)
+            else:
+                digest = module_digest(path, self._memo)
+                facts.modules.append(FileFact(path, digest, stat_of(now)))
+
+
+def _is_large(look: os.stat_result | None) -> bool:
+    return look is not None and stat.S_ISREG(look.st_mode) and look.st_size > _LARGE
+
+
+def _wait_until_settled(looks: Mapping[str, os.stat_result | None]) -> None:
+    """Wait (milliseconds) until the stats of fresh files can vouch for them from here on."""
+    recent = time.time_ns() - _RECENT
+    waits = [0.0]
+    for path, look in looks.items():
+        if look is not None and look.st_ctime_ns > recent:
+            try:
+                waits.append(settle_time(path))
+            except OSError:
+                pass  # gone meanwhile
+    if max(waits):
+        time.sleep(max(waits))

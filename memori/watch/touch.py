@@ -1,0 +1,139 @@
+"""How one path was dealt with, and what a folder held: the pieces of what a run was seen to do."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Literal
+
+    from memori.digest.files import FileDigest
+
+    How = Literal["read", "write", "append"]
+    Look = os.stat_result | None | Literal[False]
+
+UNLOOKED: Literal[False] = False
+"""Instead of a stat: nobody looked. None says that nothing was there."""
+
+
+_stat = os.stat
+
+
+class Touch:
+    """How a run dealt with one path.
+
+    Attributes
+    ----------
+    how : {"read", "write", "append"}
+        The first touch: "write" if the file was created, emptied or put there by a rename before
+        anything of it was read.
+    look : os.stat_result, None or False
+        The stat right before the first touch; None if nothing was there, False if nobody looked.
+    written : bool
+        Whether it was written at all.
+    appends : bool
+        Whether it was never written but by appending.
+    before : FileDigest or None
+        Of a file that was read, then written or removed: what it was before.
+    stack : tuple of code or None
+        The code that was running at the first touch, innermost first; None if nobody looked.
+    """
+
+    __slots__ = ("appends", "before", "how", "look", "stack", "written")
+
+    def __init__(self, how: How, look: Look, stack: tuple[CodeType, ...] | None = None) -> None:
+        self.how = how
+        self.look: Look = look
+        self.written = how != "read"
+        self.appends = how == "append"
+        self.before: FileDigest | None = None
+        self.stack = stack
+
+    def __repr__(self) -> str:
+        return f"<Touch {self.how}{' written' if self.written else ''}>"
+
+
+GLANCED = Touch("read", UNLOOKED)
+"""Stands for all files that were opened for reading and not looked at; never changed."""
+
+
+class Listing:
+    """What a folder held when a run first listed it.
+
+    Attributes
+    ----------
+    look : os.stat_result or None
+        The folder's stat right before; None if it was not there.
+    names : tuple of str
+        What was in it.
+    folders : frozenset of str
+        Which of the names are folders.
+    whole : bool
+        Whether all names were given to the run, and not only those that fit a pattern.
+    stack : tuple of code or None
+        The code that was running when it was first listed.
+    """
+
+    __slots__ = ("folders", "look", "names", "stack", "whole")
+
+    def __init__(
+        self,
+        look: os.stat_result | None,
+        names: tuple[str, ...],
+        folders: frozenset[str],
+        stack: tuple[CodeType, ...] | None = None,
+    ) -> None:
+        self.look = look
+        self.names = names
+        self.folders = folders
+        self.whole = False
+        self.stack = stack
+
+
+def listed(folder: str, stack: tuple[CodeType, ...] | None = None) -> Listing:
+    """Return what a folder holds now; no names if it cannot be listed."""
+    look = look_at(folder)
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir()) for entry in entries]
+    except OSError:
+        found = []
+    names = tuple(name for name, _ in found)
+    return Listing(look, names, frozenset(name for name, is_folder in found if is_folder), stack)
+
+
+def source_of(path: str) -> str:
+    """Return the source that a compiled file was made of, where it lies in the usual place.
+
+    >>> source_of("/here/__pycache__/mine.cpython-311.pyc"), source_of("/here/mine.py")
+    ('/here/mine.py', '/here/mine.py')
+    """
+    folder, name = os.path.split(path)
+    above, own = os.path.split(folder)
+    if own != "__pycache__":
+        return path
+    return os.path.join(above, f"{name.partition('.')[0]}.py")
+
+
+def look_at(path: str) -> os.stat_result | None:
+    """Return the stat of what a path leads to; None for nothing."""
+    try:
+        return _stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def plain_path(path: str) -> str:
+    """Return an absolute path without detours; behind a link, ``..`` is the target's parent.
+
+    >>> plain_path("/data/./a//b.txt")
+    '/data/a/b.txt'
+    """
+    if "//" not in path and "/." not in path and path[-1:] != "/":
+        return path
+    if "/.." in path:
+        folder, name = os.path.split(path)
+        return os.path.normpath(os.path.join(os.path.realpath(folder), name))
+    return os.path.normpath(path)

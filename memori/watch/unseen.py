@@ -1,0 +1,50 @@
+"""Who may have read files of which Python does not tell.
+
+Libraries in C open files by themselves; a database or the network is no file. What was loaded when
+a run ended is named, so that a person knows where memori could not look.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+READERS = {
+    "h5py": "HDF5 files",
+    "tables": "HDF5 files",
+    "netCDF4": "netCDF files",
+    "zarr": "Zarr stores",
+    "SimpleITK": "images",
+    "itk": "images",
+    "ants": "images",
+    "vtk": "surfaces",
+    "pyvista": "surfaces",
+    "pyarrow.dataset": "Arrow and Parquet files",
+    "pyarrow.parquet": "Parquet files",
+    "pyarrow.csv": "tables",
+    "fastparquet": "Parquet files",
+    "polars": "tables",
+    "duckdb": "databases",
+    "sqlite3": "databases",
+    "cv2": "images",
+    "openslide": "images",
+    "torch": "tensors",
+    "tensorflow": "records",
+    "matlab.engine": "whatever MATLAB opens",
+    "oct2py": "whatever Octave opens",
+    "rpy2": "whatever R opens",
+}
+"""By module: what it reads without telling."""
+
+
+def unseen_readers(loaded: Iterable[str] | None = None) -> list[str]:
+    """Return who is loaded that reads without telling, with what it reads.
+
+    >>> unseen_readers(["numpy", "h5py"])
+    ['h5py (HDF5 files)']
+    """
+    names = sys.modules if loaded is None else set(loaded)
+    return [f"{name} ({what})" for name, what in READERS.items() if name in names]

@@ -1,0 +1,189 @@
+"""Child processes of a run are watched, whatever way they are started."""
+
+import multiprocessing
+import os
+import pathlib
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import loky
+import pytest
+
+from memori.watch import Sieve, watching
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file that was there before."""
+    path = tmp_path / "old.txt"
+    path.write_text("old\n")
+    os.utime(path, (1, 1))
+    return str(path)
+
+
+def read(path):
+    """Read a file as users do."""
+    with open(path) as stream:
+        return stream.read()
+
+
+def in_a_process(method):
+    """Run something in a process that is started by one of multiprocessing's methods."""
+
+    def run(function, *args):
+        process = multiprocessing.get_context(method).Process(target=function, args=args)
+        process.start()
+        process.join()
+        assert 0 == process.exitcode
+
+    return run
+
+
+def in_a_pool(method):
+    """Run something in a pool of processes."""
+
+    def run(function, *args):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
+            pool.submit(function, *args).result()
+
+    return run
+
+
+def in_loky(function, *args):
+    """Run something in a worker of loky that outlives the run."""
+    loky.get_reusable_executor(1).submit(function, *args).result()
+
+
+def forked(function, *args):
+    """Run something in a bare fork that ends at once."""
+    child = os.fork()
+    if child == 0:
+        function(*args)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def as_a_script(function, *args):
+    """Run a Python of its own."""
+    program = f"import sys; open(sys.argv[1]).close() # {function.__name__}"
+    subprocess.run([sys.executable, "-c", program, *args], check=True)
+
+
+def through_a_shell(function, *args):
+    """Run a Python through a shell."""
+    os.system(f"{sys.executable} -c 'import sys; open(sys.argv[1]).close()' {args[0]}; true")
+
+
+WAYS = {
+    "fork": forked,
+    "multiprocessing, fork": in_a_process("fork"),
+    "multiprocessing, spawn": in_a_process("spawn"),
+    "multiprocessing, forkserver": in_a_process("forkserver"),
+    "pool, fork": in_a_pool("fork"),
+    "pool, spawn": in_a_pool("spawn"),
+    "loky": in_loky,
+    "script": as_a_script,
+    "shell": through_a_shell,
+}
+
+
+@pytest.fixture(autouse=True)
+def _new_workers():
+    """Leave no worker of loky that other tests started."""
+    loky.get_reusable_executor(1).shutdown(wait=True)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_child_reads_is_read_by_the_run(way, file):
+    """A file that is read in a child counts."""
+    with watching() as seen:
+        WAYS[way](read, file)
+
+    assert ("read", []) == (seen.how(file), seen.faults)
+    assert [file] == [fact.path for fact in Sieve(seen, None).facts().read]
+
+
+def write(path):
+    """Write a file, and read it again."""
+    pathlib.Path(path).write_text("new")
+    pathlib.Path(path).read_text()
+    os.listdir(os.path.dirname(path))
+
+
+@pytest.mark.parametrize("way", ["fork", "pool, spawn"])
+def test_what_a_child_writes_is_the_runs_own(way, tmp_path):
+    """A file that a child makes is made by the run, for whoever reads it afterwards."""
+    path = str(tmp_path / "made" / "new.txt")
+    os.mkdir(tmp_path / "made")
+
+    with watching() as seen:
+        WAYS[way](write, path)
+        read(path)
+    facts = Sieve(seen, None).facts()
+
+    assert ("write", True) == (seen.how(path), seen.wrote(path))
+    assert ([], [path]) == ([fact.path for fact in facts.read], [f.path for f in facts.written])
+    assert [()] == [fact.names for fact in facts.listed if fact.folder == os.path.dirname(path)]
+
+
+def test_a_file_that_a_fork_edits_is_known_as_it_was(file):
+    """What the run read before a forked child wrote it counts by its content before."""
+    with watching() as seen:
+        read(file)
+        forked(write, file)
+
+    assert seen.touch(file).before is not None
+    assert "read" == seen.how(file)
+
+
+def test_a_worker_that_outlives_its_run_works_for_the_next(file, tmp_path):
+    """Each run sees what a worker did for it, and not what it did before."""
+    other = tmp_path / "other.txt"
+    other.touch()
+
+    with watching() as first:
+        in_loky(read, file)
+    with watching() as second:
+        in_loky(read, str(other))
+
+    assert ("read", None) == (first.how(file), first.how(str(other)))
+    assert (None, "read") == (second.how(file), second.how(str(other)))
+
+
+def test_programs_that_cannot_be_watched_are_named(file):
+    """What is no Python, and a Python that is not told, is said to be unwatched."""
+    with watching() as seen:
+        as_a_script(read, file)
+        subprocess.run(["cat", file], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-c", "pass"], env={}, check=True)
+
+    assert [("cat", file), (sys.executable, "-c", "pass")] == seen.unwatched
+
+
+def test_nothing_is_left_in_the_environment():
+    """Outside runs no child is told to watch."""
+    with watching():
+        assert "MEMORI_WATCH_SPOOL" in os.environ
+
+    assert "MEMORI_WATCH_SPOOL" not in os.environ
+
+
+def test_the_spool_goes_with_the_process(tmp_path):
+    """Nothing is left where temporary files are."""
+    program = """
+import os, subprocess, sys
+from memori.watch import watching
+with watching():
+    subprocess.run([sys.executable, "-c", "pass"])
+print(os.listdir(os.environ["TMPDIR"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout.startswith("['memori-watch-"), done.stderr
+    assert [] == os.listdir(tmp_path)
