@@ -18,8 +18,7 @@ import os
 import stat
 import time
 
-from memori.digest.files import FileDigest, settle_time, stat_of
-from memori.digest.streams import in_threads
+from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
 from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, digest_of, names_digest
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import (
@@ -145,7 +144,7 @@ class Sieve:
 
     def _fact(self, path: str) -> FileFact:
         digest = digest_of(path, self._memo)
-        return FileFact(path, digest.identity, digest.stats[0] if digest.settled else NO_STAT)
+        return FileFact(path, digest.identity, digest.stats[0] if digest.trusted else NO_STAT)
 
     def _is_new(self, look: os.stat_result) -> bool:
         """Tell whether a file that was there when it was touched was made while the run went on."""
@@ -262,7 +261,7 @@ def _wait_until_settled(looks: Mapping[str, os.stat_result | None]) -> None:
     for path, look in looks.items():
         if look is not None and look.st_ctime_ns > recent:
             try:
-                waits.append(settle_time(path))
+                waits.append(seconds_until_trusted(path))
             except OSError:
                 pass  # gone meanwhile
     if max(waits):
