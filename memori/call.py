@@ -90,7 +90,7 @@ class Call:
                 entry = None if forced else exact_hit(key, self._store)
             if entry is not None:
                 return self._hit(entry, key)
-            return self._execute(key, forced=forced)
+            return self._execute(key, [*map(str, decision.changes)], forced=forced)
 
     def _identity(self, key: Key) -> tuple[str, ...]:
         return self._store.root, self._store.name, key.digest
@@ -114,12 +114,12 @@ class Call:
         )
         return Key(values, files, code, surroundings, tuple(stage.outputs))
 
-    def _execute(self, key: Key, *, forced: bool) -> Outcome:
+    def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
         from memori.recorder import Recorder
 
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(*about, key, self._store, forced=forced)
+        recorder = Recorder(*about, key, self._store, forced=forced, reasons=reasons)
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         watch = None
         if stage.watched and not watching_is_off():

@@ -14,7 +14,7 @@
     .memori/stages/NAME/latest                which entry is that of the latest run
     .memori/stages/NAME/recent/INPUTS32       the latest entries of inputs that name files,
                                               whatever these held
-    .memori/stages/NAME/made                  marks of files that runs wrote where an input said
+    .memori/stages/NAME/marks                 marks of files that runs wrote where an input said
     .memori/written                           marks of files that runs wrote outside their folders
     .memori/locks                             the locks of runs that go on (`memori.lock`)
     .memori/files/                            digests of files, remembered by stat
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
+INSIDE = frozenset({"stages", "files", "nodes", "derivatives"})
+"""The folders in the hidden one; whatever else lies there is the user's."""
 _MOST_NAMES = 4096
 _file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
@@ -158,9 +160,9 @@ class Layout:
         return f"{self.records}/latest"
 
     @property
-    def made(self) -> str:
+    def marks(self) -> str:
         """The table of marks of files that runs wrote where an input said."""
-        return f"{self.records}/made"
+        return f"{self.records}/marks"
 
     @property
     def claims(self) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from memori.artifacts import find_outputs, relative_values
 from memori.decision import exact_hit, faults
@@ -30,7 +31,7 @@ from memori.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from memori.artifacts import Artifact
     from memori.digest.values import JSON
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from memori.results import Results
     from memori.store import Store
     from memori.watch import Facts, Observed
+
+_MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrss
+_MOST_REASONS = 16
 
 
 class Recorder:
@@ -57,6 +61,8 @@ class Recorder:
         Where it is recorded.
     forced : bool, optional
         Whether it replaces an entry that stands.
+    reasons : sequence of str, optional
+        Why it runs.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Recorder:
         store: Store,
         *,
         forced: bool = False,
+        reasons: Sequence[str] = (),
     ) -> None:
         self._subject = subject
         self._before = key
@@ -88,9 +95,11 @@ class Recorder:
                 "components": key.code.components(),
                 "unresolved": list(key.code.unresolved),
             },
+            "reasons": _first(reasons),
+            "case": None,
         }
         self._began = time.time()
-        self._cpu = _cpu_seconds()
+        self._cpu = _usage()[0]
 
     def __enter__(self) -> Recorder:
         return self
@@ -189,6 +198,7 @@ class Recorder:
             if self._folder is not None and there.folder != self._folder:
                 store.drop_folder(self._folder)
             self._is_over = True
+            store.follow(there)
             return there
         before = {each.path: each for each in store.under(key)}
         stood = [each for each in before.values() if self._forced and not faults(each, key, store)]
@@ -248,13 +258,16 @@ class Recorder:
         facts: Facts | None,
     ) -> Entry:
         began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._began))
+        cpu, peak = _usage()
         record: dict[str, JSON] = {
             **self._record,
             "key": key.digest,
             "ran": {
                 "at": began,
                 "seconds": round(seconds, 6),
-                "cpu": round(_cpu_seconds() - self._cpu, 6),
+                "cpu": round(cpu - self._cpu, 6),
+                "peak": peak,
+                "host": os.uname().nodename,
                 "python": f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}",
             },
             "surroundings": key.surroundings,
@@ -281,7 +294,16 @@ def _written(before: Key, after: Key) -> list[Artifact]:
     ]
 
 
-def _cpu_seconds() -> float:
-    """Return what this process and its ended children have computed."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+def _first(reasons: Sequence[str]) -> list[str]:
+    """Return the reasons of a run, and of very many how many there are."""
+    left = len(reasons) - _MOST_REASONS
+    return [*reasons[:_MOST_REASONS], *([f"and {left} more"] if left > 0 else [])]
+
+
+def _usage() -> tuple[float, int]:
+    """Return the seconds computed, and the most bytes held, by this process and ended children."""
+    both = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+    return (
+        sum(each.ru_utime + each.ru_stime for each in both),
+        max(each.ru_maxrss for each in both) * _MAXRSS,
+    )

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+pytest.register_assert_rewrite("tests.store.contract")  # it fails as fully as a test's own module
+
 # No deadline: a machine that is busy is no defect. In CI the same examples each time.
 settings.register_profile("memori", deadline=None)
 settings.register_profile("memori-ci", deadline=None, derandomize=True, print_blob=True)

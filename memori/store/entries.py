@@ -53,16 +53,14 @@ def under(layout: Layout, key: Key) -> Iterator[Entry]:
 
 def neighbours(layout: Layout, key: Key) -> Iterator[Entry]:
     """Yield the latest entries of the same inputs: of equal contents first, then of others."""
-    path = layout.entry(key)
-    folder, name = os.path.split(path)
-    beside = [each for each in listed(folder) if each.startswith(name[:17])]
-    paths = newest_first([f"{folder}/{each}" for each in beside if each.endswith(".json")])
-    paths[_MOST_NEIGHBOURS:] = []
+    folder, name = os.path.split(layout.entry(key))
+    beside = [each for each in _entries_in(folder) if each.startswith(f"{folder}/{name[:17]}")]
+    paths = newest_first(beside)[:_MOST_NEIGHBOURS]
     if key.files:
         paths += [each for each in names_in(layout, layout.recent(key)) if each not in paths]
     if _has_old(layout):
         old = os.path.dirname(layout.old_entry(key))
-        paths += newest_first([f"{old}/{each}" for each in listed(old)])[:_MOST_NEIGHBOURS]
+        paths += newest_first(_entries_in(old))[:_MOST_NEIGHBOURS]
     for each in paths:
         found = read(each)
         if found is not None:
@@ -84,10 +82,11 @@ def everything(layout: Layout) -> Iterator[str]:
     """Yield the files of all entries."""
     for shard in sorted(listed(layout.records)):
         if SHARD.fullmatch(shard) or OLD_SHARD.fullmatch(shard):
-            folder = f"{layout.records}/{shard}"
-            for name in listed(folder):
-                if name.endswith(".json"):
-                    yield f"{folder}/{name}"
+            yield from _entries_in(f"{layout.records}/{shard}")
+
+
+def _entries_in(folder: str) -> list[str]:
+    return [f"{folder}/{name}" for name in listed(folder) if name.endswith(".json")]
 
 
 def read(path: str) -> Entry | None:
@@ -220,4 +219,4 @@ def _warn_of_schema(path: str, reason: str) -> None:
     stage = os.path.dirname(os.path.dirname(path))
     if stage not in _told_of:
         _told_of.add(stage)
-        _warn(path, f"{reason}. It is left where it is, and so are others like it")
+        _warn(path, f"{reason}. It stays until this run is recorded anew, as do others like it")

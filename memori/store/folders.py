@@ -22,7 +22,7 @@ import time
 from memori.files import atomic_write, make_folder, remove_if_there
 from memori.layout import Layout
 from memori.owner import is_gone, is_this_process, this_process
-from memori.store.entries import content_of, listed
+from memori.store.entries import MOST_OF_A_KEY, content_of, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,10 +171,15 @@ def _is_free(layout: Layout, folder: str) -> bool:
 
 def _is_named(layout: Layout, folder: str, entry: JSON) -> bool:
     """Tell whether an entry holds a folder whose run was killed before it could note that."""
-    try:
-        return json.dumps(folder).encode("ascii") in content_of(f"{layout.root}/{entry}")
-    except OSError:
-        return False
+    stem = f"{layout.root}/{entry}".removesuffix(".json")
+    named = json.dumps(folder).encode("ascii")
+    for number in range(1, MOST_OF_A_KEY + 1):
+        try:
+            if named in content_of(f"{stem}.json" if number == 1 else f"{stem}.{number}.json"):
+                return True
+        except OSError:
+            pass
+    return False
 
 
 def _line(told: dict[str, JSON]) -> bytes:

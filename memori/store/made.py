@@ -29,12 +29,12 @@ _WIDTH = 33  # 32 hexadecimal digits and a line feed
 
 def mark(layout: Layout, files: list[Artifact]) -> None:
     """Note which files, named by inputs, a run of the stage wrote itself."""
-    _add(layout.made, [_content_mark(file) for file in files], _SLOTS)
+    _add(layout.marks, [_content_mark(file) for file in files], _SLOTS)
 
 
 def is_marked(layout: Layout, file: Artifact) -> bool:
     """Tell whether a run of the stage itself wrote this content under this name."""
-    return _has(layout.made, _content_mark(file), _SLOTS)
+    return _has(layout.marks, _content_mark(file), _SLOTS)
 
 
 def mark_written(root: str, paths: list[str]) -> None:

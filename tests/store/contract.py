@@ -51,8 +51,10 @@ def key_of_file(path: Path, root: str, version: str = "1") -> Key:
     return Key(values, files, fingerprint(len, code_version=version), {}, ("output",))
 
 
-def entry_of(key: Key, output: Any = 4, folder: str | None = None) -> Entry:
-    """An entry as a run with this key leaves it."""
+def entry_of(
+    key: Key, output: Any = 4, folder: str | None = None, missed: str | None = None
+) -> Entry:
+    """An entry as a run with this key leaves it, which may have looked for a file in vain."""
     code = {
         "fast": key.code.fast,
         "canonical": key.code.canonical(),
@@ -75,6 +77,8 @@ def entry_of(key: Key, output: Any = 4, folder: str | None = None) -> Entry:
         "artifacts": [],
         "folder": folder,
     }
+    if missed is not None:
+        record["observed"] = {"root": "/nowhere", "absent": [[".", [missed]]]}
     return Entry(record)
 
 
@@ -149,11 +153,24 @@ class StoreContract:
         ]
 
     def test_a_later_entry_of_a_key_takes_the_place_of_the_earlier(self, store: Store) -> None:
-        """There is one entry of a key, that which was written last."""
+        """Of runs that saw the same there is one entry, that which was written last."""
         for output in (4, 5):
             store.write(entry_of(key_of(2), output), key_of(2))
         assert [5] == outputs([store.exact(key_of(2))])
         assert [5] == outputs(store.neighbours(key_of(2)))
+
+    def test_runs_of_a_key_that_saw_different_things_stand_beside_each_other(
+        self, store: Store
+    ) -> None:
+        """Going back to what an earlier one saw finds it; the eight latest ones are kept."""
+        for age, missed in enumerate("abcdefgh"):
+            store.write(entry := entry_of(key_of(2), missed, missed=missed), key_of(2))
+            os.utime(self.file_of(store, entry), (1000 + age, 1000 + age))
+        store.write(entry_of(key_of(2), "new c", missed="c"), key_of(2))
+        assert ["a", "b", "new c", *"defgh"] == outputs(store.under(key_of(2)))
+        store.write(entry_of(key_of(2), "i", missed="i"), key_of(2))
+        assert ["i", "b", "new c", *"defgh"] == outputs(store.under(key_of(2)))
+        assert [] == outputs(store.under(key_of(3)))
 
     @pytest.mark.parametrize("damage", ["cut", "blank", "empty", "edited", "another's"])
     def test_what_is_not_whole_is_not_there(self, store: Store, damage: str) -> None:
@@ -183,7 +200,7 @@ class StoreContract:
         path = self.file_of(store, entry)
         path.unlink()
         path.mkdir()
-        with pytest.raises(OSError, match="director"):
+        with pytest.warns(MemoriWarning), pytest.raises(OSError, match="director"):
             store.write(entry_of(key_of(2)), key_of(2))
         assert [] == [*Path(store.root).rglob("*.partial")]
 
@@ -410,10 +427,11 @@ class StoreContract:
         self, store: Store, other_process: Callable[..., subprocess.Popen[str]]
     ) -> None:
         """The entry was there for others to hit, so what it names is in use."""
-        taken = said(other_process())
-        store.write(entry_of(key_of(2), folder=taken), key_of(2))
-        assert taken != store.new_folder(key_of(2))
-        assert (Path(store.root) / taken).is_dir()
+        for missed in (None, "a.txt"):
+            taken = said(other_process())
+            store.write(entry_of(key_of(2), folder=taken, missed=missed), key_of(2))
+            assert taken != store.new_folder(key_of(2))
+            assert (Path(store.root) / taken).is_dir()
 
     def test_a_folder_whose_claim_was_lost_is_left_alone(self, store: Store) -> None:
         """Nobody knows whose it is, so nothing in it is removed."""
@@ -535,6 +553,20 @@ class StoreContract:
             for each in (("out.txt", "a"), ("b.txt", "b"), ("out.txt", "b"), ("b.txt", "a"))
         ]
         assert self.make_store(store.root, "other").was_made(artifact("out.txt", "a")) is False
+
+    def test_what_remembered_runs_wrote_is_known_to_all_stages(
+        self, store: Store, root: Path
+    ) -> None:
+        """A path is marked for the folder, whoever wrote it, and wherever the folder moves."""
+        store.mark_written([str(root / "a.txt"), "/elsewhere/b.txt"])
+        other = self.make_store(store.root, "other")
+        assert [True, True, False] == [
+            other.was_written(path)
+            for path in (str(root / "a.txt"), "/elsewhere/b.txt", str(root / "b.txt"))
+        ]
+        root.rename(root.with_name("moved"))
+        moved = self.make_store(str(root.with_name("moved")), "double")
+        assert moved.was_written(str(root.with_name("moved") / "a.txt")) is True
 
     def test_many_marks_take_little_room(self, store: Store, root: Path) -> None:
         """However many files a stage writes, the last are known, and no others."""

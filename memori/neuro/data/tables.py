@@ -129,8 +129,8 @@ def load_table(
 
     import pandas
 
-    # From version 3 on, reading a float back exactly is what pandas does anyway.
-    old = int(pandas.__version__.partition(".")[0]) < 3
+    # From version 3.1 on, reading a float back exactly is what pandas does anyway.
+    old = tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1)
     name = os.fspath(path)
     first = _first_line(name)
     names = list(columns) if columns is not None else names_elsewhere(name, first)
