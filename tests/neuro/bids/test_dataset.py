@@ -180,7 +180,11 @@ def test_a_folder_that_is_a_file_counts_by_all_it_holds(tmp_path, name):
     (tmp_path / "ds" / "sub-01" / "meg" / "sub-01_meg.json").touch()
     (found,) = Dataset(tmp_path / "ds").files()
     assert str(folder) == found
-    assert ("01", "meg", name[name.index(".") :]) == (found.subject, found.datatype, found.extension)
+    assert ("01", "meg", name[name.index(".") :]) == (
+        found.subject,
+        found.datatype,
+        found.extension,
+    )
     stage = Stage(os.path.basename, stage_outputs="name", hash_output=tmp_path / "work")
 
     def ran():
