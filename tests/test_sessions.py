@@ -146,7 +146,8 @@ import zlib
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 # a kernel names each cell by a file of its own, after what stands in it
-shell.compile.get_code_name = lambda raw, code, n: f"/tmp/ipykernel_77/{zlib.crc32(raw.encode())}.py"
+name_of = lambda raw, code, n: f"/tmp/ipykernel_77/{zlib.crc32(raw.encode())}.py"
+shell.compile.get_code_name = name_of
 def cell(text):
     shell.run_cell(text).raise_error()
 cell("from memori import Stage; LIMIT = 1")

@@ -18,6 +18,7 @@ import sys
 from hashlib import sha256
 from types import CodeType
 
+from memori.digest.memo import Memo
 from memori.fingerprint.atoms import atom, sized, text
 
 TYPE_CHECKING = False
@@ -60,9 +61,8 @@ if VERSION in NUMBERS and sys.implementation.name == "cpython":
 _SHIFTED = VERSION >= (3, 12)  # LOAD_ATTR holds a flag beside the index of the name
 
 _FLAGS = 0x3AF  # optimised, new locals, *args, **kwargs, generator, coroutine and its kin
-_DOCSTRING_FLAG = 0x4000000  # from Python 3.13
+_DOCSTRING_FLAG = 0x4000000  # from Python 3.14
 _READS_LOCALS = frozenset({"locals", "vars", "eval", "exec", "dir", "f_locals", "_getframe"})
-_LIMIT = 20_000  # code objects remembered before starting over
 
 
 class Import:
@@ -93,18 +93,17 @@ class Scan:
         self.exact = _KINDS is not None
 
 
-_digests: dict[int, tuple[CodeType, bytes]] = {}
-_scans: dict[int, tuple[CodeType, Scan]] = {}
+# the tuples keep the code objects alive, so that their ids stay their own
+_digests: Memo[int, tuple[CodeType, bytes]] = Memo(20_000)
+_scans: Memo[int, tuple[CodeType, Scan]] = Memo(20_000)
 
 
 def code_digest(code: CodeType) -> bytes:
     """Return the SHA-256 digest of what `code` does, 32 bytes."""
     known = _digests.get(id(code))
     if known is None:
-        if len(_digests) > _LIMIT:
-            _digests.clear()
-        # the tuple keeps the code object alive, so that its id stays its own
-        known = _digests[id(code)] = (code, sha256(b"".join(_content(code))).digest())
+        known = code, sha256(b"".join(_content(code))).digest()
+        _digests.keep(id(code), known)
     return known[1]
 
 
@@ -133,9 +132,9 @@ def _content(code: CodeType) -> Iterator[bytes]:
 
 
 def _has_docstring(code: CodeType) -> bool:
-    if VERSION >= (3, 13):
+    if VERSION >= (3, 14):
         return bool(code.co_flags & _DOCSTRING_FLAG)
-    # until 3.12 a function's first constant is its docstring or None; comprehensions have neither
+    # until 3.13 a function's first constant is its docstring or None; comprehensions have neither
     return bool(code.co_flags & 1) and (not code.co_name.startswith("<"))
 
 
@@ -165,11 +164,9 @@ def scan(code: CodeType) -> Scan:
     """Return what `code` and the code nested in it name outside themselves."""
     known = _scans.get(id(code))
     if known is None:
-        if len(_scans) > _LIMIT:
-            _scans.clear()
-        result = Scan()
-        _scan_into(code, result, {})
-        known = _scans[id(code)] = (code, result)
+        known = code, Scan()
+        _scan_into(code, known[1], {})
+        _scans.keep(id(code), known)
     return known[1]
 
 
@@ -201,6 +198,7 @@ def _instructions(code: CodeType, kinds: list[int]) -> Iterator[tuple[int, objec
     names, constants = code.co_names, code.co_consts
     local = code.co_varnames + tuple(c for c in code.co_cellvars if c not in code.co_varnames)
     local += code.co_freevars
+    cells = {*code.co_cellvars, *code.co_freevars}  # loaded whole only to close over them
     raw = code.co_code
     extended = 0
     for number, low in zip(raw[::2], raw[1::2], strict=True):
@@ -217,19 +215,26 @@ def _instructions(code: CodeType, kinds: list[int]) -> Iterator[tuple[int, objec
             yield kind, names[argument >> 1]
         elif kind == ATTRIBUTE:
             yield kind, names[argument >> 1 if _SHIFTED else argument]
-        elif kind in (LOCAL, CELL, STORE_LOCAL, STORE_CELL):
+        elif kind in (CELL, STORE_LOCAL, STORE_CELL):
             yield kind, local[argument]
+        elif kind == LOCAL:
+            yield _local(local[argument], cells)
         elif kind == TWO_LOCALS:
-            yield LOCAL, local[argument >> 4]
-            yield LOCAL, local[argument & 15]
+            yield _local(local[argument >> 4], cells)
+            yield _local(local[argument & 15], cells)
         elif kind == STORE_AND_LOCAL:
             yield STORE_LOCAL, local[argument >> 4]
-            yield LOCAL, local[argument & 15]
+            yield _local(local[argument & 15], cells)
         elif kind == TWO_STORES:
             yield STORE_LOCAL, local[argument >> 4]
             yield STORE_LOCAL, local[argument & 15]
         elif kind != EXTENDED:
             yield kind, names[argument]
+
+
+def _local(name: str, cells: set[str]) -> tuple[int, object]:
+    """Return the load of a local name; that of a cell (from Python 3.13) reads no value."""
+    return (0, None) if name in cells else (LOCAL, name)
 
 
 def _chain(pairs: list[tuple[int, object]], start: int) -> tuple[tuple[str, ...], bool]:

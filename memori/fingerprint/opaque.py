@@ -1,9 +1,9 @@
 """Instances of classes that the walk does not enter, and objects that say what counts of them.
 
-An object whose type defines ``__fingerprint__`` counts by what that returns; of a dict, each item is
-a component of its own, so that a change is told by its name, with old and new text. An instance of a
-library's class counts by its class and by what it would hand to `copy.copy`, without being copied
-or pickled. What hands over nothing and has no attributes cannot be followed: it is noted.
+An object whose type defines ``__fingerprint__`` counts by what that returns; of a dict, each item
+is a component of its own, so that a change is told by its name, with old and new text. An instance
+of a library's class counts by its class and by what it would hand to `copy.copy`, without being
+copied or pickled. What hands over nothing and has no attributes cannot be followed: it is noted.
 """
 
 from __future__ import annotations

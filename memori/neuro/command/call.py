@@ -91,7 +91,7 @@ class Command:
         text = source.text if isinstance(source, Template) else source
         described = {name: repr(output) for name, output in self.outputs.items()}
         parsers = [getattr(output, "parse", None) for output in self.outputs.values()]
-        self._counted = {
+        self._counted: dict[str, object] = {
             "template": text,
             **{f"output {name}": told for name, told in described.items()},
             "parsers": parsers,
@@ -162,6 +162,8 @@ class Command:
             plan = self.plan(inputs)  # what runs was answered for this run
             if plan.answer is not None and plan.answer.argv != said.argv:
                 forget(said)
+        elif said is not None:
+            said.count_for_run()
         _latest.set(None)
         for left in reversed(range(self.options.retries + 1)):
             try:

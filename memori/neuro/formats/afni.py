@@ -1,11 +1,12 @@
-"""AFNI datasets: HEAD and BRIK(.gz) as one artifact, whichever of the two is named.
+"""AFNI datasets: HEAD and BRIK as one artifact, whichever of the two is named.
 
-What counts: every attribute of the HEAD but identifiers (``IDCODE_...``), the history and the
-dates of notes; the voxels, inflated. Numbers count as they are written, white space between them
-does not. The byte order counts, because it is an attribute (``BYTEORDER_STRING``).
+What counts: every attribute of the HEAD but those that say who, when and from what (`is_volatile`);
+the voxels, inflated (``.gz``, ``.bz2``). Numbers count as they are written, white space between
+them does not. The byte order counts, because it is an attribute (``BYTEORDER_STRING``).
 
-Declined: a HEAD without its BRIK, or with both BRIK and BRIK.gz; attributes that are not as long
-as they say; voxels more or fewer than the HEAD promises.
+Declined: a HEAD without its BRIK, or with several; a BRIK.Z, which Python cannot inflate;
+attributes that are not as long as they say; a HEAD that nibabel refuses, because it is not UTF-8,
+has an empty line in a text or none between attributes; voxels more or fewer than it promises.
 """
 
 from __future__ import annotations
@@ -22,18 +23,29 @@ _MOST_HEAD = 1 << 21  # bytes; as numbers they take twenty times as much
 _BYTES = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 5: 8, 6: 3, 7: 4}  # by BRICK_TYPES
 
 _ATTRIBUTE = re.compile(
-    rb"\s*type\s*=\s*(string|integer|float)-attribute\s+name\s*=\s*(\S+)\s+count\s*=\s*(\d{1,9})\s"
+    rb"\s*type[ \t]*=[ \t]*(string|integer|float)-attribute[ \t]*\n"
+    rb"name[ \t]*=[ \t]*(\w+)[ \t]*\ncount[ \t]*=[ \t]*(\d{1,9})[ \t]*\n"
 )
 _NEXT = re.compile(rb"\n[ \t]{0,8}type[ \t]*=")
 
 
-def is_volatile(name: str) -> bool:
-    """Tell whether an attribute says who, when and how, rather than what.
+_SUFFIXES = (".HEAD", ".BRIK", ".BRIK.gz", ".BRIK.bz2", ".BRIK.Z")
 
-    >>> is_volatile("IDCODE_DATE"), is_volatile("BRICK_LABS")
+# Random codes, histories and dates; labels of the dataset itself, which begin with the prefix that
+# the program was given (its folder, too); codes and names of the datasets that it was made of.
+_VOLATILE = re.compile(
+    r"HISTORY_NOTE|IDCODE_.*|NOTE_DATE_.*|LABEL_\d+|DATASET_NAME|(ANATOMY|WARP)_PARENTNAME"
+    r"|.*_IDCODE|.*_(INPUT|BASE|WEIGHT|\w*PARENT)_NAME"
+)
+
+
+def is_volatile(name: str) -> bool:
+    """Tell whether an attribute says who, when and from what, rather than what.
+
+    >>> is_volatile("VOLREG_BASE_IDCODE"), is_volatile("BRICK_LABS")
     (True, False)
     """
-    return name == "HISTORY_NOTE" or name.startswith(("IDCODE_", "NOTE_DATE_"))
+    return _VOLATILE.fullmatch(name) is not None
 
 
 class _Attribute(NamedTuple):
@@ -48,12 +60,12 @@ class _Attribute(NamedTuple):
 
 
 class _Dataset:
-    family = "afni 1"
+    family = "afni 2"
 
     def companions(self, path: str) -> tuple[str, ...]:
-        """Return BRIK or BRIK.gz of a HEAD, HEAD of a BRIK."""
-        stem = re.sub(r"\.(HEAD|BRIK|BRIK\.gz)$", "", path, flags=re.IGNORECASE)
-        names = [stem + suffix for suffix in (".HEAD", ".BRIK", ".BRIK.gz")]
+        """Return the BRIK of a HEAD, however packed, and the HEAD of a BRIK."""
+        stem = re.sub(r"\.(HEAD|BRIK(\.gz|\.bz2|\.Z)?)$", "", path, flags=re.IGNORECASE)
+        names = [stem + suffix for suffix in _SUFFIXES]
         return tuple(os.path.basename(name) for name in names if name != path)
 
     def describe(self, path: str, fields: FieldDigest) -> None:
@@ -65,13 +77,20 @@ class _Dataset:
             raise BrokenFileError("a HEAD needs one BRIK")
         head, brik = files if path.lower().endswith(".head") else reversed(files)
         with Source(head) as source:
-            attributes = list(_attributes(source.rest_below(_MOST_HEAD)))
+            text = source.rest_below(_MOST_HEAD)
+        text.decode("utf-8")
+        attributes = list(_attributes(text))
         for attribute in attributes:
+            if isinstance(attribute.value, bytes) and b"\n\n" in attribute.value:
+                raise BrokenFileError(f"an empty line in {attribute.name}")
             if not is_volatile(attribute.name):
                 fields.field("name", f"{attribute.kind} {attribute.name}")
                 value = attribute.value
                 fields.field("value", b" ".join(value) if isinstance(value, list) else value)
-        with Source(brik, gzipped=brik.lower().endswith(".gz")) as source:
+        packing = os.path.splitext(brik)[1].lower()
+        if packing == ".z":
+            raise BrokenFileError("a BRIK that compress packed")
+        with Source(brik, gzipped=packing == ".gz", bzipped=packing == ".bz2") as source:
             fields.stream("voxels", source.pieces(_length(attributes)))
             source.end()
 
@@ -83,6 +102,9 @@ def _attributes(text: bytes) -> Iterator[_Attribute]:
     """Yield the attributes of a HEAD."""
     at = 0
     while found := _ATTRIBUTE.match(text, at):
+        start = text.index(b"type", found.start())
+        if at and not text.endswith(b"\n\n", 0, start):
+            raise BrokenFileError("no empty line between attributes")
         kind, name, count = found[1].decode(), found[2].decode("latin-1"), int(found[3])
         if kind == "string":
             start = text.find(b"'", found.end()) + 1
