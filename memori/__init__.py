@@ -8,6 +8,8 @@ Folder          a path whose folder's content counts
 workdir         the own folder of the stage that is running
 MemoriError     what every error of memori's own is
 MemoriWarning   what memori does not trust, or could not keep
+hashable, redefine_result_key
+                names of the first memori, for scripts that import them
 
 The formats and tools of the field are in `memori.neuro`.
 """
@@ -22,6 +24,7 @@ from memori.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.cases import Cases, Failure
+    from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
 
 __all__ = [
@@ -36,10 +39,18 @@ __all__ = [
     "Stage",
     "StageError",
     "__version__",
+    "hashable",
+    "redefine_result_key",
     "workdir",
 ]
 
-_LATER = {"Cases": "memori.cases", "Failure": "memori.cases", "Pipeline": "memori.pipeline"}
+_LATER = {
+    "Cases": "memori.cases",
+    "Failure": "memori.cases",
+    "Pipeline": "memori.pipeline",
+    "hashable": "memori.original",
+    "redefine_result_key": "memori.original",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -10,11 +10,14 @@ second to end takes what the first recorded.
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 
 from memori.artifacts import current_folder, find_inputs, spelled_values
 from memori.current_run import CurrentRun, entered, reject_recursion
 from memori.decision import Change, Decision, decide, exact_hit
+from memori.digest.values import strings
 from memori.errors import StageError, warn
 from memori.key import Key
 from memori.observations import Watch, aside, environment_of, pass_on, watching_is_off
@@ -22,6 +25,7 @@ from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from logging import Logger
 
     from memori.digest.values import JSON
@@ -63,6 +67,24 @@ class Call:
         with aside():
             decision = self.decide(explained=False)
         return None if decision.hit_entry is None else self._hit(decision.hit_entry, decision.key)
+
+    def is_remembered(self) -> bool:
+        """Tell whether this call is a hit."""
+        with aside():
+            return self.decide(explained=False).hit
+
+    def forget(self) -> bool:
+        """Forget this call: all that would be a hit. Tell whether there was something."""
+        found = 0
+        with aside():
+            key = self._key()
+            with self._store.lock(key):
+                while entry := decide("", key, self._store, explained=False).hit_entry:
+                    self._store.forget(entry)
+                    if entry.folder is not None:
+                        self._store.drop_folder(entry.folder)
+                    found += 1
+        return found > 0
 
     def run(self, *, forced: bool = False) -> Outcome:
         """Return the outcome, running the callable unless this call is remembered."""
@@ -127,7 +149,20 @@ class Call:
             texts=stage.texts,
             here=self._here,
         )
-        return Key(values, files, code, surroundings, tuple(stage.outputs))
+        key = Key(values, files, code, surroundings, tuple(stage.outputs))
+        if stage.max_age is not None:
+            key.not_before = time.time() - stage.max_age
+        return key
+
+    def _uncounted_paths(self) -> Iterator[str]:
+        """Yield what inputs that do not count name: it does not count either that it is read."""
+        counted = self._stage.counted(self._inputs)
+        for name, value in self._inputs.items():
+            if name not in counted and isinstance(value, (str, list, dict)):
+                for _, text in strings(value, (name,)):
+                    path = os.path.join(self._here, text)
+                    if text and not set("*?[").intersection(text) and os.path.exists(path):
+                        yield path
 
     def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
         from memori.recorder import Recorder
@@ -140,7 +175,7 @@ class Call:
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         watch = None
         if stage.watched and not watching_is_off():
-            watch = Watch(key.code, self._store, stage.ignored_reads)
+            watch = Watch(key.code, self._store, [*stage.ignored_reads, *self._uncounted_paths()])
         with recorder:
             with entered(run), watch or _Unwatched(key.code):
                 values = stage.execute(self._inputs)

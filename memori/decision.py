@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 
+from memori.age import seconds_since_1970
 from memori.digest.values import encode
 from memori.fingerprint import comparable
 from memori.observations import differences
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         "missing",
         "edited",
         "observed",
+        "expired",
     ]
 
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
@@ -56,7 +58,7 @@ class Change:
     kind : str
         "input" (a value), "file" (an input's content), "code", "surrounding", "outputs" (their
         names), "missing" or "edited" (an output), "observed" (what the run was seen to read, find
-        or leave), "first run", "no store" or "forced".
+        or leave), "expired", "first run", "no store" or "forced".
     subject : str
         What differs, such as ``"global pipeline.THRESHOLD"``.
     old, new : str
@@ -75,7 +77,7 @@ class Change:
         return f"Change({self.kind!r}, {self.subject!r}, {self.old!r}, {self.new!r})"
 
     def __str__(self) -> str:
-        if self.kind in ("first run", "no store", "forced", "observed"):
+        if self.kind in ("first run", "no store", "forced", "observed", "expired"):
             return self.subject
         if self.kind == "missing":
             return f"output {self.subject} is missing"
@@ -102,9 +104,11 @@ class Decision:
         The entry that was hit, or the nearest.
     key : Key or None
         What the entries were compared with; None without a `hash_output`.
+    overruled : tuple of str
+        Of each value that a static one wins over, what it was given and what counts.
     """
 
-    __slots__ = ("changes", "entry", "key", "stage_name")
+    __slots__ = ("changes", "entry", "key", "overruled", "stage_name")
 
     def __init__(
         self,
@@ -117,6 +121,7 @@ class Decision:
         self.changes = changes
         self.entry = entry
         self.key = key
+        self.overruled: tuple[str, ...] = ()
 
     @property
     def hit(self) -> bool:
@@ -139,6 +144,7 @@ class Decision:
     def __str__(self) -> str:
         verdict = "hit" if self.hit else "miss: " + "; ".join(map(str, self.changes))
         lines = [f"stage {self.stage_name!r}: {verdict}"]
+        lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
         return "\n".join(lines)
 
@@ -190,6 +196,10 @@ def exact_hit(key: Key, store: Store) -> Entry | None:
 def faults(entry: Entry, key: Key, store: Store) -> list[Change]:
     """List what is not any more as an entry's run left it (its outputs), or found it."""
     changes = output_changes(entry, store)
+    if key.not_before is not None:
+        began = entry.record["ran"]["at"]
+        if seconds_since_1970(began) < key.not_before:
+            changes.insert(0, Change("expired", f"it ran at {began} and has expired"))
     changes += [_observed_change(each, store.root) for each in differences(entry, store, key.files)]
     return changes
 

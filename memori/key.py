@@ -32,6 +32,8 @@ class Key:
         What else counts; None where it cannot be asked now.
     outputs : tuple of str
         The declared names.
+    not_before : float or None
+        What is older has expired (seconds since 1970); it is no part of the digests.
     inputs_digest, contents_digest, digest : str
         64 hexadecimal digits: of the inputs without the contents of files, of the inputs with
         them, and of everything.
@@ -44,6 +46,7 @@ class Key:
         "files",
         "inputs",
         "inputs_digest",
+        "not_before",
         "outputs",
         "surroundings",
     )
@@ -61,6 +64,7 @@ class Key:
         self.code = code
         self.surroundings = surroundings
         self.outputs = outputs
+        self.not_before: float | None = None
         values = encode(inputs)
         contents = [(file.pointer, file.kind, file.identity) for file in files]
         self.inputs_digest = text_digest(values)

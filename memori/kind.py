@@ -56,6 +56,10 @@ if TYPE_CHECKING:
             """Paths and patterns of files that a run may read without that they count."""
 
         @property
+        def max_age(self) -> float | None:
+            """The age in seconds from which on an entry has expired; None for never."""
+
+        @property
         def outputs(self) -> list[str]:
             """The declared names."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
 
     Names = str | Sequence[str] | None
+    Aliases = Mapping[str, str | Sequence[str]]
 
 
 class Outputs:
@@ -24,8 +25,16 @@ class Outputs:
         What errors call the stage.
     names, other : str or sequence of str, optional
         The names, under either spelling of the parameter; one output called ``output`` by default.
-    aliases : mapping of str to str, optional
-        Further names under which outputs are offered.
+    aliases : mapping of str to str or to sequences of str, optional
+        Further names under which outputs are offered: ``{output: alias}``, or ``{alias: output}``
+        where only that can be meant, because the first is no output and the second is one.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The names.
+    aliases : dict of str to str
+        The output behind each alias.
 
     Raises
     ------
@@ -35,24 +44,33 @@ class Outputs:
 
     __slots__ = ("_subject", "aliases", "names")
 
-    def __init__(
-        self, subject: str, names: Names, other: Names, aliases: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, subject: str, names: Names, other: Names, aliases: Aliases | None) -> None:
         self._subject = subject
         self.names = _checked_names(subject, names, other)
-        self.aliases = dict(aliases or {})
-        for output in self.aliases:
-            if output not in self.names:
-                raise ValueError(
-                    f"{subject}: the alias of {output!r} names no output "
-                    f"(outputs: {', '.join(self.names)})"
-                )
-        offered = [*self.names, *self.aliases.values()]
-        for alias in self.aliases.values():
-            if not isinstance(alias, str) or offered.count(alias) != 1:
-                raise ValueError(
-                    f"{subject}: the alias {alias!r} must be a name that no other output bears"
-                )
+        self.aliases: dict[str, str] = {}
+        for name, others in (aliases or {}).items():
+            for each in [others] if isinstance(others, str) else list(others):
+                self._add(name, each)
+
+    def _add(self, name: str, other: str) -> None:
+        output, alias = (name, other) if name in self.names else (other, name)
+        if output not in self.names:
+            raise ValueError(
+                f"{self._subject}: the alias of {name!r} names no output "
+                f"(outputs: {', '.join(self.names)}); aliases are {{output: further name}}"
+            )
+        if not isinstance(alias, str) or alias in self.names or alias in self.aliases:
+            raise ValueError(
+                f"{self._subject}: the alias {alias!r} must be a name that no other output bears"
+            )
+        self.aliases[alias] = output
+
+    def by_output(self) -> dict[str, str | list[str]]:
+        """Return the alias of each output that has one; several as a list."""
+        found: dict[str, list[str]] = {}
+        for alias, output in self.aliases.items():
+            found.setdefault(output, []).append(alias)
+        return {name: each[0] if len(each) == 1 else each for name, each in found.items()}
 
     def named(self, value: object) -> dict[str, JSON]:
         """Give what a callable returned its names, as JSON.
@@ -86,7 +104,7 @@ class Outputs:
     def results(self, values: dict[str, JSON]) -> Results:
         """Return the values, and each alias with its own copy."""
         results = Results(values)
-        for output, alias in self.aliases.items():
+        for alias, output in self.aliases.items():
             results[alias] = copy_json(values[output])
         return results
 

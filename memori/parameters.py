@@ -14,6 +14,7 @@ from __future__ import annotations
 from types import FunctionType
 
 from memori.digest.values import NotJSONError, to_json
+from memori.paths import shapes_of, with_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from memori.digest.values import JSON
+    from memori.paths import Shape
 
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 _GENERATOR_FLAGS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
@@ -49,6 +51,7 @@ class Parameters:
 
     __slots__ = (
         "_held_by",
+        "_shapes",
         "defaults",
         "extra_keywords",
         "extra_positional",
@@ -75,6 +78,7 @@ class Parameters:
         self.extra_positional = extra_positional
         self.extra_keywords = extra_keywords
         self._held_by: tuple[object, object] = (None, None)
+        self._shapes: dict[str, Shape] | None = None
 
     def are_outdated(self, function: object) -> bool:
         """Tell whether a plain function was given other defaults since."""
@@ -82,6 +86,12 @@ class Parameters:
             return False
         positional, named = self._held_by
         return function.__defaults__ is not positional or function.__kwdefaults__ is not named
+
+    def shapes(self, function: Callable[..., Any]) -> dict[str, Shape]:
+        """Return which of them are given paths (`memori.paths`), found at the first call."""
+        if self._shapes is None:
+            self._shapes = shapes_of(function)
+        return self._shapes
 
     def takes(self, name: str) -> bool:
         """Tell whether a value can be passed under this name."""
@@ -184,7 +194,7 @@ class Parameters:
 
     def call(self, function: Callable[..., Any], bound: Mapping[str, JSON]) -> Any:
         """Call a function with what `bind` returned."""
-        keywords = dict(bound)
+        keywords = with_paths(bound, self.shapes(function))
         extra = keywords.pop(f"*{self.extra_positional}", []) if self.extra_positional else []
         by_position = self.positional if extra else self.positional_only
         positional = []

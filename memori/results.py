@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from _weakref import ref  # weakref itself imports much more
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from typing import Self
 
     from memori.digest.values import JSON
+
+
+_alive: list[ref[Results]] = []
+_MOST_ALIVE = 256  # before those that are gone are looked for
+
+
+def _note(results: Results) -> None:
+    if len(_alive) >= _MOST_ALIVE:
+        _alive[:] = [each for each in _alive if each() is not None][-_MOST_ALIVE // 2 :]
+    _alive.append(ref(results))
+
+
+def came_from_results(name: str, value: object) -> bool:
+    """Tell whether a keyword is what a stage returned under this name, passed by ``**results``.
+
+    Of results that nobody holds any more, and of the older ones of very many, nothing is known.
+    """
+    return any(name in each and each[name] is value for each in _held())
+
+
+def _held() -> Iterator[Results]:
+    for each in reversed(_alive):
+        results = each()
+        if results is not None:
+            yield results
 
 
 class Results(dict[str, "JSON"]):
@@ -25,6 +53,12 @@ class Results(dict[str, "JSON"]):
 
     ran: tuple[str, ...] = ()
     reasons: Mapping[str, str] = {}
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Make results that `came_from_results` knows of, also in the process they are sent to."""
+        made = super().__new__(cls, *args, **kwargs)
+        _note(made)
+        return made
 
     def __repr__(self) -> str:
         return f"Results({dict.__repr__(self)})"

@@ -8,20 +8,24 @@ A stage keeps of a run only what its read-only properties show. Nothing of it en
 so one stage can run in several threads at once.
 
 Not promised: that an argument arrives as it was passed. Values between stages are JSON, and the
-callable is given a `Path` as str and a tuple as list, on every run.
+callable is given a tuple as list, on every run, and a `Path` as str, unless its parameter is
+annotated as a path (`memori.paths`).
 """
 
 from __future__ import annotations
 
+from memori.age import seconds_of
 from memori.call import Call, latest_results
 from memori.current_run import CurrentRun, entered
 from memori.decision import Change, Decision
-from memori.digest.values import copy_json, to_json_as
+from memori.digest.values import copy_json
+from memori.errors import warn
+from memori.face import Face
 from memori.fingerprint import fingerprint
-from memori.options import parameters_first, with_options
+from memori.options import parameters_first
 from memori.outputs import Outputs
-from memori.parameters import fixed_values, full_name_of, name_of, parameters_of, shown
-from memori.place import Place
+from memori.parameters import fixed_values, name_of, parameters_of, shown
+from memori.paths import classes_of, told
 from memori.results import Outcome, Results
 from memori.store import Store
 
@@ -29,8 +33,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-    from typing import Any, Literal, Self
+    from typing import Any, Literal
 
+    from memori.age import Age
     from memori.digest.values import JSON
     from memori.fingerprint import Code
     from memori.schedule import Workers
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
 _ALWAYS = Change("no store", "the stage has no hash_output, so it always runs")
 
 
-class Stage:
+class Stage(Face):
     """A callable given a memory.
 
     Parameters
@@ -55,7 +60,7 @@ class Stage:
     stage_name : str, optional
         The name of the records; by default that of the function.
     aliases : mapping of str to str, optional
-        ``{"a": "b"}`` also offers output a as b.
+        ``{"a": "b"}`` also offers output a as b; so does ``{"b": "a"}`` if b is no output.
     stage_output : str or sequence of str, optional
         Another spelling of `stage_outputs`.
     depends_on : sequence, optional
@@ -66,6 +71,12 @@ class Stage:
         Whether what a run reads, lists and writes besides its inputs is seen and counts.
     ignore_reads : iterable of str or os.PathLike, optional
         Files, folders and patterns (``"*.log"``) that do not count though a run reads them.
+    ignore : iterable of str, optional
+        Parameters that do not count, such as ``n_jobs`` and ``verbose``: whatever their values,
+        a run is remembered as one.
+    expires_after : float, str or datetime.timedelta, optional
+        The age (seconds, or a text such as ``"7 days"``) from which on what is recorded runs again.
+        Never counts.
     **static
         Values for parameters; they win over what a run is given. A parameter that is called like
         an option is meant before the option (`with_options`).
@@ -90,6 +101,8 @@ class Stage:
     always_runs: bool = False
     watched: bool = True
     ignored_reads: tuple[str, ...] = ()
+    ignored: frozenset[str] = frozenset()
+    max_age: float | None = None
     threads: int = 1
     _made: dict[str, Any]
 
@@ -100,13 +113,15 @@ class Stage:
         stage_outputs: str | Sequence[str] | None = None,
         hash_output: str | os.PathLike[str] | None = None,
         stage_name: str | None = None,
-        aliases: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str | Sequence[str]] | None = None,
         *,
         stage_output: str | Sequence[str] | None = None,
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
         watch: bool = True,
         ignore_reads: Iterable[str | os.PathLike[str]] = (),
+        ignore: Iterable[str] = (),
+        expires_after: Age | None = None,
         **static: object,
     ) -> None:
         self.function = function
@@ -121,7 +136,10 @@ class Stage:
         self.watched = watch
         self.ignored_reads = tuple(map(str, ignore_reads))
         self.hash_output = hash_output
-        self._static: dict[str, JSON] = {}
+        self.ignored = frozenset((ignore,) if isinstance(ignore, str) else ignore)
+        self._parameters.reject_unknown(self.ignored, f"{self.subject}, ignore:", self._places)
+        self.max_age = seconds_of(expires_after, self.subject)
+        self._static = {}
         self.add_static(static)
         self._last = Outcome({}, Results())
 
@@ -140,106 +158,6 @@ class Stage:
             The name of the callable in it.
         """
         return parameters_of(given[source]).names
-
-    def add_static(self, values: Mapping[str, object]) -> None:
-        """Fix values of parameters; they win over what a run is given."""
-        self._parameters.reject_unknown(values, self.subject, self._places)
-        self._static.update(
-            (name, to_json_as(f"{self.subject}, argument {name!r}", value))
-            for name, value in values.items()
-        )
-
-    def with_options(self, **options: Any) -> Self:
-        """Return the stage with other options, such as `hash_output`; here a name is no parameter.
-
-        Raises
-        ------
-        TypeError
-            If there is no such option.
-
-        Examples
-        --------
-        >>> def wait(stage_name):
-        ...     return stage_name
-        >>> Stage(wait, stage_name="a value").with_options(stage_name="the records")
-        <Stage the records(stage_name) -> output>
-        """
-        return with_options(self, options)
-
-    # What a stage shows
-
-    @property
-    def inputs(self) -> list[str]:
-        """Names of the parameters, and of what only says where to remember."""
-        return [*self._parameters.names, *self._places]
-
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the outputs."""
-        return list(self._outputs.names)
-
-    @property
-    def aliases(self) -> dict[str, str]:
-        """Further names under which outputs are offered."""
-        return dict(self._outputs.aliases)
-
-    @property
-    def function_name(self) -> str:
-        """The callable's full name."""
-        return full_name_of(self.function)
-
-    @property
-    def args(self) -> dict[str, JSON]:
-        """The static values."""
-        return copy_json(self._static)  # type: ignore[no-any-return]
-
-    @property
-    def offers(self) -> list[str]:
-        """Names under which results can be taken: outputs and aliases."""
-        return [*self._outputs.names, *self._outputs.aliases.values()]
-
-    @property
-    def required(self) -> list[str]:
-        """Names of the parameters that a run must fill."""
-        return [n for n in (*self._parameters.required, *self._places) if n not in self._static]
-
-    def takes(self, name: str) -> bool:
-        """Tell whether a value can be passed under this name."""
-        return self._parameters.takes(name) or name in self._places
-
-    def positional_names(self, count: int) -> list[str]:
-        """Return the names that so many positional arguments fill."""
-        return list(self._parameters.names[: min(count, self._parameters.positional)])
-
-    def check_positional(self, values: tuple[JSON, ...]) -> None:
-        """Raise a TypeError if the callable cannot take so many positional arguments."""
-        self._parameters.check_positional(self.subject, values)
-
-    @property
-    def input_args(self) -> dict[str, JSON]:
-        """The inputs of the last run."""
-        return copy_json(self._last.inputs)  # type: ignore[no-any-return]
-
-    @property
-    def results(self) -> Results:
-        """The results of the last run."""
-        return Results(copy_json(self._last.results))
-
-    @property
-    def state(self) -> bool:
-        """Whether the last run executed the callable."""
-        return self._last.executed
-
-    @property
-    def hash_output(self) -> str | None:
-        """The folder in which runs are remembered; it may hold fields."""
-        return None if self._place is None else self._place.text
-
-    @hash_output.setter
-    def hash_output(self, folder: str | os.PathLike[str] | None) -> None:
-        self._place = None if folder is None else Place(self.subject, folder)
-        fields = () if self._place is None else self._place.fields
-        self._places = tuple(name for name in fields if not self._parameters.takes(name))
 
     # Running
 
@@ -284,6 +202,8 @@ class Stage:
             inputs = {} if is_one_place else self._inputs(args, kwargs)
             outcome = Outcome(inputs, latest_results(self, self._store(inputs)))
         else:
+            for each in self.overruled(args, kwargs):
+                warn(each)
             outcome = self._run(args, kwargs, forced=force_run_stage)
         self._last = outcome
         return outcome.results
@@ -311,17 +231,37 @@ class Stage:
 
     def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the outcome if it is remembered, else None; for who would not start workers."""
-        inputs = self._inputs(args, kwargs)
-        store = self._store(inputs)
-        return None if store is None else Call(self, inputs, store).recall()
+        call = self._call(args, kwargs)
+        return None if call is None else call.recall()
 
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
         """Return the decision that `run` would take, with its reasons, without running."""
+        call = self._call(args, kwargs)
+        decision = Decision(self.stage_name, (_ALWAYS,), None, None)
+        if call is not None:
+            decision = call.decide()
+        decision.overruled = tuple(self.overruled(args, kwargs))
+        return decision
+
+    def is_remembered(self, /, *args: object, **kwargs: object) -> bool:
+        """Tell whether `run` would return what is recorded, without running."""
+        call = self._call(args, kwargs)
+        return call is not None and call.is_remembered()
+
+    def forget(self, /, *args: object, **kwargs: object) -> bool:
+        """Forget one call: its entry, and the run's own folder. Tell whether there was one.
+
+        Files that the run wrote elsewhere stay, as do the entries of other inputs, other contents
+        of files and other code.
+        """
+        call = self._call(args, kwargs)
+        return call is not None and call.forget()
+
+    def _call(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Call | None:
+        """Return a call that can be remembered; None for a stage without a place."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
-        if store is not None:
-            return Call(self, inputs, store).decide()
-        return Decision(self.stage_name, (_ALWAYS,), None, None)
+        return None if store is None else Call(self, inputs, store)
 
     def _inputs(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if self._parameters.are_outdated(self.function):
@@ -344,13 +284,17 @@ class Stage:
 
     def code(self) -> Code:
         """Return what the callable is and reaches now."""
-        return fingerprint(
-            self.function, depends_on=self._depends_on, code_version=self._code_version
-        )
+        if self._code_version is not None:
+            return fingerprint(self.function, self._depends_on, self._code_version)
+        paths = self._parameters.shapes(self.function)
+        if not paths:
+            return fingerprint(self.function, self._depends_on)
+        further = (*self._depends_on, *classes_of(paths.values()))
+        return fingerprint(self.function, further, notes=told(paths))
 
     def counted(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return the inputs that can change a result, `uncounted` ones and mere places aside."""
-        left_out = self.uncounted.union(self._places)
+        left_out = self.uncounted.union(self._places, self.ignored)
         return {**{k: v for k, v in inputs.items() if k not in left_out}, **self._fixed}
 
     def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "memori"
 
 LAYERS = [
-    {"version", "errors"},
-    {"files", "lock", "owner"},
+    {"version", "errors", "original", "helpers"},
+    {"age", "files", "lock", "owner"},
     {"digest"},
     {"fingerprint"},
     {"layout"},
@@ -29,7 +29,7 @@ LAYERS = [
     {"decision"},
     {"schedule"},
     {"results", "current_run", "kind", "failure", "recorder", "call"},
-    {"options", "outputs", "parameters", "place", "stage"},
+    {"face", "options", "outputs", "parameters", "paths", "place", "stage"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},

@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from memori.fingerprint.graph import Overlay, State
     from memori.fingerprint.guards import Guards
 
-    Asked = tuple[object, Iterable[object], str | None]
+    Asked = tuple[object, Iterable[object], str | None, Mapping[str, str]]
 
 _HEAD = b"memori code 1 bytecode %d.%d" % VERSION
 _CANONICAL_HEAD = b"memori code 1 syntax"
+_NO_NOTES: Mapping[str, str] = {}
 _UNKNOWN = "not yet known"
 _LEVEL = f"bytecode {VERSION[0]}.{VERSION[1]}"
 _LEVELS = r"(?:\w+ )?(?:(syntax) ([0-9a-f]{12}), )?(bytecode [\d.]+) ([0-9a-f]{12})"
@@ -112,7 +113,7 @@ class Code:
         """
         if self._walk.guards.hold():
             return set()
-        self._reached = after = _walked(*self._asked)[0]
+        self._reached = after = _walked(self._asked)[0]
         changed = settle(self._walk, self._overlay, after, self._taken)
         settle_loaded(self._walk, self._taken)
         return changed
@@ -253,12 +254,12 @@ class _Memory:
         self.guards = guards
         self.generation = generation
 
-    def answers(self, function: object, depends_on: object, code_version: object) -> bool:
-        asked = self.asked
+    def answers(self, asked: Asked) -> bool:
+        mine = self.asked
         return (
-            asked[0] is function
-            and (asked[1] is depends_on or asked[1] == depends_on)
-            and asked[2] == code_version
+            mine[0] is asked[0]
+            and (mine[1] is asked[1] or mine[1] == asked[1])
+            and mine[2:] == asked[2:]
         )
 
 
@@ -269,6 +270,7 @@ def fingerprint(
     function: Callable[..., object],
     depends_on: Iterable[object] = (),
     code_version: str | None = None,
+    notes: Mapping[str, str] = _NO_NOTES,
 ) -> Code:
     """Return what `function` is and reaches now.
 
@@ -280,6 +282,8 @@ def fingerprint(
         What counts besides what can be found; a file counts by its content.
     code_version : str, optional
         Replaces the analysis of `function`: only this text counts, and `depends_on`.
+    notes : mapping of str to str, optional
+        Further components, each with its text.
 
     Raises
     ------
@@ -289,14 +293,14 @@ def fingerprint(
         If a path in `depends_on` does not exist.
     """
     known = _remembered.get(id(function))
-    if known is not None and not known.answers(function, depends_on, code_version):
+    asked = (function, depends_on, code_version, notes)
+    if known is not None and not known.answers(asked):
         known = None
     settled = generation()
     if known is not None and known.generation == settled and known.guards.hold():
         return known.code
-    asked = (function, depends_on, code_version)
-    there = (function, [_in_place(item) for item in _items(depends_on)], code_version)
-    walk, root = _walked(*there)
+    there: Asked = (function, [_in_place(item) for item in _items(depends_on)], *asked[2:])
+    walk, root = _walked(there)
     code = Code(walk, root, overlay_of(walk), there)
     if known is not None and known.code.fast == code.fast:
         code = known.code
@@ -305,13 +309,11 @@ def fingerprint(
     return code
 
 
-def _walked(
-    function: object, depends_on: Iterable[object], code_version: str | None
-) -> tuple[Walk, Node]:
+def _walked(asked: Asked) -> tuple[Walk, Node]:
     modes: frozenset[str] = frozenset()
     while True:
         walk = new_walk(modes)
-        root = _root(walk, function, depends_on, code_version)
+        root = _root(walk, *asked)
         walk.run()
         if walk.wanted <= modes:
             return walk, root
@@ -319,7 +321,11 @@ def _walked(
 
 
 def _root(
-    walk: Walk, function: object, depends_on: Iterable[object], code_version: str | None
+    walk: Walk,
+    function: object,
+    depends_on: Iterable[object],
+    code_version: str | None,
+    notes: Mapping[str, str],
 ) -> Node:
     root = Node()
     if code_version is not None:
@@ -334,6 +340,8 @@ def _root(
     for item in _items(depends_on):
         root.state.append(b"+")
         put_dependency(walk, item, root.state)
+    for name, told in notes.items():
+        root.state += (text(name), walk.component(name, [text(told)], told))
     return root
 
 

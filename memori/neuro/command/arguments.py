@@ -29,12 +29,14 @@ from memori.digest.values import encode, strings, text_digest
 from memori.files import atomic_write, remove_if_there, sealed, unsealed
 from memori.neuro.command.fields import TemplateError, text_of
 from memori.neuro.tools.identity import cache_folder
+from memori.paths import with_paths
 from memori.watch import watching
 from memori.watch.observed import current
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.fingerprint import Code
+    from memori.paths import Shape
     from memori.watch import Observed
 
 PLACES = 65_536
@@ -75,6 +77,7 @@ def answer(
     name: str,
     given: Mapping[str, JSON],
     code: Code | None,
+    shapes: Mapping[str, Shape],
 ) -> Answer:
     """Return the arguments for what a function is given.
 
@@ -88,6 +91,8 @@ def answer(
         Its keywords; paths are absolute.
     code : Code, optional
         Its fingerprint; without one it is asked in any case, and nothing is kept.
+    shapes : Mapping of str to Shape
+        Which of its parameters are given paths as such.
 
     Raises
     ------
@@ -96,7 +101,7 @@ def answer(
     """
     text = encode(dict(given))
     if code is None:
-        return Answer(tuple(_ask(function, name, given)), text)
+        return Answer(tuple(_ask(function, name, given, shapes)), text)
     files = dict(_files(given))
     about = text_digest(encode([code.fast, text, files, _environment(), os.getcwd()]))
     known = _recall(about)
@@ -104,7 +109,7 @@ def answer(
         return Answer(tuple(known), text, recalled=about)
     try:
         with watching() as seen:
-            argv = _ask(function, name, given)
+            argv = _ask(function, name, given, shapes)
     finally:
         code.settle()
     if _looked_only_at(seen, files):
@@ -120,9 +125,12 @@ def forget(said: Answer) -> None:
 
 
 def _ask(
-    function: Callable[..., Sequence[object]], name: str, given: Mapping[str, JSON]
+    function: Callable[..., Sequence[object]],
+    name: str,
+    given: Mapping[str, JSON],
+    shapes: Mapping[str, Shape],
 ) -> list[str]:
-    made = function(**given)
+    made = function(**with_paths(given, shapes))
     if not isinstance(made, (list, tuple)):
         raise TemplateError(
             f"{name!r} returned {made!r}; a function for a command returns the list of its "

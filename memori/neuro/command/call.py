@@ -29,6 +29,7 @@ from memori.neuro.command.output_names import RESERVED
 from memori.neuro.command.outputs import MissingOutputError, Output, Stdout, paths_at
 from memori.neuro.command.plan import Options, Plan, Recipe, Source, make_plan
 from memori.neuro.command.template import Template
+from memori.paths import classes_of, shapes_of, told
 
 if TYPE_CHECKING:
     from memori.fingerprint import Code
@@ -87,6 +88,7 @@ class Command:
             self.options,
             frozenset(own),
             frozenset(self.__signature__.parameters).difference(own) if takes_more else None,
+            shapes := {} if isinstance(source, Template) else shapes_of(source),
         )
         text = source.text if isinstance(source, Template) else source
         described = {name: repr(output) for name, output in self.outputs.items()}
@@ -96,6 +98,8 @@ class Command:
             **{f"output {name}": told for name, told in described.items()},
             "parsers": parsers,
             "link_inputs": options.link_inputs,
+            **told(shapes),
+            "classes of paths": classes_of(shapes.values()),
         }
 
     def __fingerprint__(self) -> dict[str, object]:
@@ -270,7 +274,7 @@ def _parameters_of(source: Callable[..., Any]) -> dict[str, Parameter]:
     for name, each in signature(source).parameters.items():
         if each.kind in (Parameter.VAR_POSITIONAL, Parameter.POSITIONAL_ONLY):
             raise TypeError(f"{_name_of(source)}: the parameter {name!r} must be takeable by name")
-        named[name] = each
+        named[name] = each.replace(annotation=_EMPTY)  # it says what the function is given
     return named
 
 

@@ -32,6 +32,7 @@ from memori.neuro.tools.suites import suite_of
 if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.fingerprint import Code
+    from memori.paths import Shape
 
 FOLDER = "/memori-run-folder-0c1d6f"
 Source: TypeAlias = Template | Callable[..., Sequence[object]]
@@ -49,6 +50,7 @@ class Options:
     link_inputs: bool = False
     allow_dash: frozenset[str] = frozenset()
     exit_codes: tuple[int, ...] = (0,)
+    ignore: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Recipe:
         The parameters of a callable source.
     others : frozenset of str or None
         The parameters that are not its own, where it takes any further keyword.
+    shapes : Mapping of str to Shape
+        Which of its parameters are given paths as such.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Recipe:
     options: Options
     own: frozenset[str] = frozenset()
     others: frozenset[str] | None = None
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
 
     def takes(self, name: str) -> bool:
         """Tell whether a callable source is given a value of this name."""
@@ -160,7 +165,7 @@ def make_plan(
     else:
         given = _given(recipe, values, paths, path)
         if said is None or said.given != encode(given):
-            said = answer(recipe.source, recipe.name, given, code)
+            said = answer(recipe.source, recipe.name, given, code, recipe.shapes)
         argv = list(said.argv)
     if not argv or not argv[0]:
         raise TemplateError(f"the command {recipe.name!r} has no arguments")
@@ -176,7 +181,9 @@ def make_plan(
         script=script,
         places=places,
         variables={**threads, **_environment(options.env, filled, absolute)},
-        counted=_environment(options.env, filled, _name_of),
+        counted=_environment(
+            options.env, {**filled, **dict.fromkeys(options.ignore, "")}, _name_of
+        ),
         answer=said,
     )
 

@@ -54,6 +54,7 @@ from memori.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:
+    from memori.age import Age
     from memori.digest.values import JSON
 
 __all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]
@@ -69,7 +70,7 @@ class ShellStage(Stage):
     outputs : str, or mapping of str to str and the like, optional
         What the command writes, by name (`memori.neuro.command.outputs`); a single one is called
         ``output``. Without it, what the command prints.
-    hash_output, stage_name, aliases, depends_on, code_version
+    hash_output, stage_name, aliases, depends_on, code_version, ignore, expires_after
         As for `memori.Stage`.
     timeout : float, optional
         Seconds after which the command is ended and has failed. Never counts.
@@ -115,7 +116,7 @@ class ShellStage(Stage):
         outputs: Spec | Mapping[str, Spec] | None = None,
         hash_output: str | os.PathLike[str] | None = None,
         stage_name: str | None = None,
-        aliases: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str | Sequence[str]] | None = None,
         *,
         timeout: float | None = None,
         env: Mapping[str, str | os.PathLike[str]] | None = None,
@@ -128,6 +129,8 @@ class ShellStage(Stage):
         exit_codes: Iterable[int] = (0,),
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
+        ignore: Iterable[str] = (),
+        expires_after: Age | None = None,
         **static: Any,
     ) -> None:
         options = Options(
@@ -139,6 +142,7 @@ class ShellStage(Stage):
             link_inputs=link_inputs,
             allow_dash=frozenset(allow_dash),
             exit_codes=tuple(exit_codes),
+            ignore=frozenset((ignore,) if isinstance(ignore, str) else ignore),
         )
         source = command if callable(command) else parse(command)
         self.command = Command(source, _outputs_of(outputs), options)
@@ -155,6 +159,8 @@ class ShellStage(Stage):
             aliases,
             depends_on=depends_on,
             code_version=code_version,
+            ignore=ignore,
+            expires_after=expires_after,
             **static,
         )
 
@@ -198,6 +204,7 @@ class ShellStage(Stage):
                 isinstance(value, (str, list, dict))
                 and name in self.command.__signature__.parameters
                 and name not in self.texts
+                and name not in self.ignored
             ):
                 found.update(_folders(name, value))
         found.update(_named_files(plan, inputs))

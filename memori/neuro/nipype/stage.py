@@ -22,7 +22,7 @@ Not promised: files that an interface reads without a trait that names them.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from nipype.interfaces.base import Interface
@@ -44,6 +44,7 @@ from memori.results import Results
 from memori.stage import Stage
 
 if TYPE_CHECKING:
+    from memori.age import Age
     from memori.digest.values import JSON
 
 
@@ -113,7 +114,7 @@ class NipypeStage(Stage):
         Further programs that the interface calls; they count like its own.
     always_run : bool, optional
         Whether to run at each call; by default what the interface says, and never for a DataSink.
-    depends_on, code_version
+    depends_on, code_version, ignore, expires_after
         As for `memori.Stage`.
     **static
         Trait values that win over what a run is given.
@@ -141,12 +142,14 @@ class NipypeStage(Stage):
         interface: Interface,
         hash_output: str | os.PathLike[str] | None = None,
         stage_name: str | None = None,
-        aliases: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str | Sequence[str]] | None = None,
         *,
         uses: str | Iterable[str] = (),
         always_run: bool | None = None,
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
+        ignore: Iterable[str] = (),
+        expires_after: Age | None = None,
         **static: object,
     ) -> None:
         if not isinstance(interface, Interface):
@@ -175,6 +178,8 @@ class NipypeStage(Stage):
             aliases,
             depends_on=depends_on,
             code_version=code_version,
+            ignore=ignore,
+            expires_after=expires_after,
             **static,  # type: ignore[arg-type]
         )
 
@@ -212,7 +217,7 @@ class NipypeStage(Stage):
 
     def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
         """Return the program, its environment, and the files that belong to the inputs."""
-        left_out = self.uncounted - {"environ"}
+        left_out = (self.uncounted - {"environ"}) | self.ignored
         counted = {name: value for name, value in inputs.items() if name not in left_out}
         made = self._at(inputs)
         return facts_of(made, counted, root=root, memo=memo_of(root), uses=self._uses)
@@ -247,7 +252,7 @@ class NipypeStage(Stage):
             name: to_json_as(f"{self.subject}, output {name!r}", each)
             for name, each in value.items()
         }
-        for output in self._outputs.aliases:
+        for output in self._outputs.aliases.values():
             if output not in named:
                 raise StageError(
                     f"{self.subject}: the output {output!r} has an alias and came back undefined"
