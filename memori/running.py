@@ -14,6 +14,7 @@ import os
 from contextvars import ContextVar
 
 from memori.errors import StageError
+from memori.interrupts import Going
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Running:
 
 
 _running: ContextVar[Running | None] = ContextVar("memori_running", default=None)
+watcher: ContextVar[int | None] = ContextVar("memori_watcher", default=None)
+"""A file to which a worker writes which stage it is at, each name ended by a zero byte."""
 
 
 def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
@@ -84,19 +87,30 @@ def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
 
 
 class running:  # noqa: N801  a context manager, read as a word
-    """Make a run the current one inside a with block."""
+    """Make a run the current one inside a with block; interrupted, it ends what it started."""
 
-    __slots__ = ("_run", "_token")
+    __slots__ = ("_going", "_run", "_token")
 
     def __init__(self, run: Running) -> None:
         self._run = run
+        self._going = Going()
 
     def __enter__(self) -> Running:
         self._token = _running.set(self._run)
+        _tell_watcher(self._run)
+        self._going.__enter__()
         return self._run
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         _running.reset(self._token)
+        _tell_watcher(self._run.outer)
+        self._going.__exit__(kind)
+
+
+def _tell_watcher(run: Running | None) -> None:
+    descriptor = watcher.get()
+    if descriptor is not None:
+        os.write(descriptor, b"\0" if run is None else run.stage_name.encode() + b"\0")
 
 
 def current() -> Running | None:

@@ -22,6 +22,7 @@ from memori.digest.values import copy_json, to_json_as
 from memori.entry import Fingerprint
 from memori.errors import MemoriWarning, StageError
 from memori.fingerprint import fingerprint
+from memori.interrupts import terminable
 from memori.outputs import Outputs
 from memori.parameters import fixed_values, full_name_of, name_of, parameters_of, shown
 from memori.place import Place
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     from memori.digest.values import JSON
     from memori.entry import Entry
-    from memori.schedule import Workers
 
 
 class Stage:
@@ -122,6 +122,11 @@ class Stage:
         return f"<Stage {self.stage_name}({', '.join(self.inputs)}) -> {', '.join(self.outputs)}>"
 
     # What a stage shows
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self._subject
 
     @property
     def inputs(self) -> list[str]:
@@ -223,37 +228,38 @@ class Stage:
         """
         if force_run_stage and force_skip_stage:
             raise ValueError(f"{self._subject}: force_run_stage or force_skip_stage, not both")
-        self._forget()
+        self.show(None)
         if force_skip_stage:
             is_one_place = self._place is None or not self._place.fields
             inputs = {} if is_one_place else self._inputs(args, kwargs)
             run = Run(inputs, self._latest(self._store(inputs)))
         else:
-            run = self._run(args, kwargs, forced=force_run_stage)
-        self._last = run
+            run = self.call(args, kwargs, forced=force_run_stage)
+        self.show(run)
         return run.results
 
-    def _forget(self) -> None:
-        self._last = Run({}, Results())
+    def show(self, run: Run | None) -> None:
+        """Show this run as the last; None for none."""
+        self._last = Run({}, Results()) if run is None else run
 
-    def _run(
-        self,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-        workers: Workers | None = None,
-        *,
-        forced: bool = False,
+    def __getstate__(self) -> dict[str, object]:
+        """Travel, to workers and into copies, without the last run."""
+        return {**self.__dict__, "_last": Run({}, Results())}
+
+    def call(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool = False
     ) -> Run:
-        """Run as a pipeline asks for it; a stage is one callable, so it needs no workers."""
+        """Run it unless it is remembered, and return all that is known of that."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:
             return self._remembered(inputs, store, forced=forced or self._always_runs)
-        values = self._execute(inputs, Running(self.stage_name, (), None))
+        with terminable():
+            values = self._execute(inputs, Running(self.stage_name, (), None))
         return Run(inputs, self._outputs.results(values), (self.stage_name,))
 
-    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
-        """Return the run if it is remembered, else None; for who would rather not start workers."""
+    def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
+        """Return the run if it is remembered, else None; nothing is run."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is None or not store.has_records():
@@ -320,7 +326,7 @@ class Stage:
         if decision.hit_entry is not None:
             return self._hit(decision.hit_entry, found, inputs, store)
         reject_recursion(self.stage_name, (store.root, store.name, found.key))
-        with store.lock(found.names, found.key) as held:
+        with terminable(), store.lock(found.names, found.key) as held:
             # Whoever held the lock may have run this very stage, and may have written its files.
             found = self._fingerprint(inputs, store)
             entry = None if forced else exact_hit(found, store)
