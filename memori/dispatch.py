@@ -56,6 +56,9 @@ class Dispatch:
         self._workers = workers
         self._describe = describe
         self._board = Board()
+        self._mark = interrupts.new_mark()
+        interrupts.tell(self._mark, "begin", None)
+        interrupts.tell(self._mark, "workers", self._board.folder)
         self._home = Home(with_environment=workers.are_local)
         self._parcels: dict[int, Parcel] = {}
         self._going: dict[str, _Placed] = {}
@@ -64,6 +67,7 @@ class Dispatch:
         self._tried: dict[
             Key, int
         ] = {}  # how often a worker died of it, or it came back unanswered
+        self._is_checked = False
         self._witness = _Witness(self._at_work)
 
     def __enter__(self) -> Dispatch:
@@ -74,8 +78,9 @@ class Dispatch:
             if kind is not None:
                 self._end()
         finally:
-            self._board.close()
             self._workers.close()
+            self._board.close()
+            interrupts.tell(self._mark, "end")
 
     def __len__(self) -> int:
         return len(self._going)
@@ -115,13 +120,25 @@ class Dispatch:
             except BrokenExecutor as error:
                 self._workers.replace(error)
                 continue
-            if all(callable(getattr(future, name, None)) for name in ("done", "result")):
-                return future
+            self._check(executor, future)
+            return future
+
+    def _check(self, executor: object, future: Any) -> None:
+        """Refuse, at the first call, an executor that nothing can be heard of."""
+        if self._is_checked:
+            return
+        self._is_checked = True
+        try:
+            if not callable(future.result):
+                raise TypeError(f"{future.result!r} is no method")
+            future.done()
+        except Exception as error:
+            _cancel(future)
             raise MemoriError(
-                f"{executor!r} returned {type(future).__name__} for a call, which has no done() "
-                "and result() to ask: give an executor as concurrent.futures has them, outside of "
-                "any batch"
-            )
+                f"{executor!r} returned for a call {type(future).__name__}, which cannot be asked "
+                f"for done() and result() ({error}): give an executor as concurrent.futures has "
+                "them, outside of any batch"
+            ) from error
 
     def _note(self, name: str, future: Any) -> None:
         """Take note that a future is done; in a thread of the engine, before it tidies up."""
@@ -175,6 +192,8 @@ class Dispatch:
     def _outcome(self, placed: _Placed) -> Outcome:
         from concurrent.futures import BrokenExecutor, CancelledError
 
+        if not hasattr(placed.future, "add_done_callback") and self._is_deserted(placed):
+            return self._of_unanswered(placed, None)  # some wait long for results before they say so
         try:
             answer = placed.future.result()
         except BrokenExecutor as error:
@@ -192,6 +211,9 @@ class Dispatch:
         self._witness.fruitless = 0
         if not answer.deaths:
             return answer
+        if answer.run is not None or answer.error is not None:
+            _warn(f"{self._told(placed, answer.deaths[-1])}. It was tried once more by its executor")
+            return answer
         self._tried[placed.key] = self._tried.get(placed.key, 0) + len(answer.deaths)
         was_beside = any(self._board.beside(placed.order, d.process) for d in answer.deaths)
         return self._of_dead(placed, answer.deaths[-1], is_certain=not was_beside)
@@ -208,14 +230,18 @@ class Dispatch:
         self._tried[placed.key] = self._tried.get(placed.key, 0) + 1
         return self._of_dead(placed, marks[-1], is_certain=marks[-1].process in self._witness.died)
 
-    def _of_unanswered(self, placed: _Placed, error: BaseException) -> Outcome:
+    def _is_deserted(self, placed: _Placed) -> bool:
+        marks = self._board.marks(placed.order)
+        return bool(marks) and watchdog.birth(marks[-1].process) is None
+
+    def _of_unanswered(self, placed: _Placed, error: BaseException | None) -> Outcome:
         """Say what becomes of an order that came back with an error of its engine."""
         if isinstance(error, (MemoriError, KeyboardInterrupt)):
             return Answer(None, error, repr(error))
         tries = self._tried[placed.key] = self._tried.get(placed.key, 0) + 1
         if marks := self._board.marks(placed.order):
             return self._of_dead(placed, marks[-1], is_certain=True, error=error)
-        if tries > 1:
+        if error is not None and tries > 1:
             error.add_note(f"memori: {self._describe(placed.key, None)} came back unanswered")
             return Answer(None, error, repr(error))
         who = self._describe(placed.key, None)
@@ -232,16 +258,20 @@ class Dispatch:
     ) -> Outcome:
         """Say what becomes of an order that a worker was at when it died."""
         watchdog.end(marks=[self._board.token_of(mark.process)])
-        code = self._witness.died.get(mark.process)
-        who = self._describe(placed.key, mark.stage)
-        told = f"{who}: its worker process {mark.process} died{_how(code)}"
+        told = self._told(placed, mark)
         tries = self._tried[placed.key]
         if is_certain and (placed.is_alone or tries > 1):
             told += f", in {tries} tries" + ("" if error is None else f" ({error})")
+            code = self._witness.exit_code(mark.process)
             return Answer(None, WorkerError(told, mark.stage, code, tries), told)
         perhaps = "" if is_certain else "; perhaps because of what ran beside it"
         _warn(f"{told}{perhaps}. It is tried once more, when nothing runs beside it")
         return "alone"
+
+    def _told(self, placed: _Placed, mark: Mark) -> str:
+        who = self._describe(placed.key, mark.stage)
+        how = _how(self._witness.exit_code(mark.process))
+        return f"{who}: its worker process {mark.process} died{how}"
 
     # Ending
 
@@ -308,8 +338,8 @@ class _Witness:
 
     Attributes
     ----------
-    died : dict of int to (int or None)
-        The processes that were dead when their pool broke, with exit code or minus the signal.
+    died : set of int
+        The processes that were dead when their pool broke.
     outlived : set of int
         Those that were at work then, and alive.
     fruitless : int
@@ -321,7 +351,7 @@ class _Witness:
         self._first = {process.pid for process in _children()}
         self._processes: dict[int, BaseProcess] = {}
         self._examined: BaseException | None = None
-        self.died: dict[int, int | None] = {}
+        self.died: set[int] = set()
         self.outlived: set[int] = set()
         self.fruitless = 0
 
@@ -332,6 +362,11 @@ class _Witness:
     def appeared(self) -> set[int]:
         """Return the processes that were started since."""
         return {number for number in self._processes if number not in self._first}
+
+    def exit_code(self, process: int) -> int | None:
+        """Return what a process exited with, where that is known."""
+        known = self._processes.get(process)
+        return None if known is None else known.exitcode
 
     def examine(self, error: BaseException) -> None:
         """Tell the dead from the living, before the pool that broke ends these as well."""
@@ -344,9 +379,7 @@ class _Witness:
         while at_work and not dead and not _is_over(until):
             dead = {process for process in at_work if watchdog.birth(process) is None}
             time.sleep(0.0 if dead else 0.005)
-        for process in dead:
-            known = self._processes.get(process)
-            self.died[process] = None if known is None else known.exitcode
+        self.died |= dead
         self.outlived |= at_work - dead if dead else set()
         self.fruitless += not at_work
 

@@ -77,8 +77,8 @@ class Answer:
         What it raised.
     traceback : str
         Where, as Python prints it.
-    deaths : list of Mark
-        What the workers that died of this order left, where it was not begun once more.
+    deaths : tuple of Mark
+        What workers left that died of this order before; it is not begun for ever.
     skipped : bool
         Whether it was not begun, because nobody wants it any more.
     """
@@ -379,6 +379,7 @@ class Board:
         try:
             with terminable():  # if it ends this process, the mark stays
                 answer = call()
+                answer.deaths = tuple(begun)
         finally:
             adopt(None)
             watcher.reset(token)

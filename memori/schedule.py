@@ -132,15 +132,17 @@ class _Going:
         key = self._next()
         if key is not None:
             self._begin(key)
+        again: list[Key] = []
         for ended, outcome in self._dispatch.collect(wait=key is None):
             self._busy.pop(ended, None)
             self._one_runs_alone = False
             if outcome == "again":
-                self._ready.appendleft(ended)
+                again.append(ended)
             elif outcome == "alone":
                 self._alone.append(ended)
             else:
                 self._take(ended, outcome)
+        self._ready.extendleft(reversed(again))
 
     def _next(self) -> Key | None:
         """Choose what can begin now; a node that wants more than there is runs alone."""
