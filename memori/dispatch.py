@@ -193,7 +193,9 @@ class Dispatch:
         from concurrent.futures import BrokenExecutor, CancelledError
 
         if not hasattr(placed.future, "add_done_callback") and self._is_deserted(placed):
-            return self._of_unanswered(placed, None)  # some wait long for results before they say so
+            return self._of_unanswered(
+                placed, None
+            )  # some wait long for results before they say so
         try:
             answer = placed.future.result()
         except BrokenExecutor as error:
@@ -212,7 +214,9 @@ class Dispatch:
         if not answer.deaths:
             return answer
         if answer.run is not None or answer.error is not None:
-            _warn(f"{self._told(placed, answer.deaths[-1])}. It was tried once more by its executor")
+            _warn(
+                f"{self._told(placed, answer.deaths[-1])}. It was tried once more by its executor"
+            )
             return answer
         self._tried[placed.key] = self._tried.get(placed.key, 0) + len(answer.deaths)
         was_beside = any(self._board.beside(placed.order, d.process) for d in answer.deaths)

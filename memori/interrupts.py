@@ -100,6 +100,7 @@ def _hear(number: int, frame: object) -> None:
 def _stop_listening() -> None:
     import signal
 
+    _let_watchdog_sleep()
     while _replaced:
         try:
             signal.signal(_replaced[-1], signal.SIG_DFL)
@@ -151,8 +152,11 @@ class Going:
         from memori import watchdog
 
         self._is_interrupted = True
-        if started := self._started():
-            watchdog.end(started, grace=GRACE)
+        is_only = _going == [self]  # then what is marked is its own, whoever its parent is now
+        marks = [_mark] if is_only and _mark is not None else []
+        started = self._started()
+        if started or marks:
+            watchdog.end(started, marks, grace=GRACE)
 
     def _started(self) -> set[int]:
         found = _children(self._thread) - self._before
@@ -205,6 +209,7 @@ _lock = allocate_lock()
 _pipe: int | None = None
 _watchdog: int | None = None
 _starting: int | None = None  # the thread that starts it
+_wakes = False  # whether it hears of signals
 
 
 def new_mark() -> str:
@@ -225,15 +230,27 @@ def tell(mark: str, kind: str, *fact: object) -> None:
             _told.setdefault(mark, []).append(line)
         try:
             if _pipe is not None:
-                os.write(_pipe, line)
+                _write(_pipe, line)
                 return
         except BrokenPipeError:  # somebody killed it
+            _let_watchdog_sleep()
             os.close(_pipe or -1)
             _pipe = None
         if _told:
             _pipe = _start_watching()
             if _pipe is not None:
-                os.write(_pipe, b"".join(line for lines in _told.values() for line in lines))
+                _write(_pipe, b"".join(line for lines in _told.values() for line in lines))
+
+
+def _write(pipe: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        try:
+            view = view[os.write(pipe, view) :]
+        except BlockingIOError:  # it has not read on yet
+            import select
+
+            select.select((), (pipe,), ())
 
 
 def adopt(mark: str | None) -> None:
@@ -261,10 +278,38 @@ def _hear_of_starts() -> None:
 
 def _hear_of_event(event: str, facts: object) -> None:
     global _mark
-    if event in _STARTS and _going and _mark is None and _starting != get_ident():
+    if event not in _STARTS or not _going or _starting == get_ident():
+        return
+    if _mark is None:
         _mark = new_mark()
         _put_mark(_mark)
         tell(_mark, "begin", None)
+        tell(_mark, "called", True)
+    if _replaced and not _wakes and _is_main_thread():
+        _wake_watchdog()
+
+
+def _wake_watchdog() -> None:
+    """Let the watchdog hear of signals at once; Python does so when `os.system` is over."""
+    import signal
+
+    global _wakes
+    if _pipe is not None:
+        before = signal.set_wakeup_fd(_pipe, warn_on_full_buffer=False)
+        _wakes = before == -1
+        if not _wakes:  # somebody else's
+            signal.set_wakeup_fd(before)
+
+
+def _let_watchdog_sleep() -> None:
+    import signal
+
+    global _wakes
+    if _wakes and _is_main_thread():
+        _wakes = False
+        now = signal.set_wakeup_fd(-1)
+        if now != _pipe:
+            signal.set_wakeup_fd(now)
 
 
 def _say_that_all_is_over() -> None:
@@ -283,6 +328,7 @@ def _start_watching() -> int | None:
     global _watchdog, _starting
     _starting = get_ident()
     reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # for signals' sake
     actions = [(os.POSIX_SPAWN_DUP2, reading, 0)]
     nowhere = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_WRONLY, 0) for n in (1, 2)]
     environment = {k: v for k, v in os.environ.items() if k != "MEMORI_RUN"}
@@ -310,11 +356,12 @@ def _start_watching() -> int | None:
 
 def _forget() -> None:
     """Begin anew in a forked child: what it starts is its own."""
-    global _lock, _pipe, _watchdog, _mark, _adopted, _received
+    global _lock, _pipe, _watchdog, _mark, _adopted, _received, _wakes
+    _let_watchdog_sleep()
     _lock = allocate_lock()
     _told.clear()
     _going.clear()
-    _mark, _adopted, _received, _watchdog = None, False, None, None
+    _mark, _adopted, _received, _watchdog, _wakes = None, False, None, None, False
     if _replaced:
         import signal
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 from memori.errors import MemoriError
 from memori.interrupts import adopt, terminable
@@ -64,6 +65,11 @@ class Order:
         self.home = home
         self.board = board
         self.tries = tries
+
+    def call(self) -> Run:
+        """Make the call."""
+        args, kwargs = self.inputs
+        return self.parcel.content.call(args, kwargs)
 
 
 class Answer:
@@ -133,16 +139,10 @@ def answer_of(call: Callable[[], Run]) -> Answer:
 def carry_out(order: Order) -> Answer:
     """Carry out an order, in a worker."""
     if order.home.is_here:
-        return answer_of(lambda: _call(order))
+        return answer_of(order.call)
     if order.home.is_deserted:
         os._exit(1)  # the engine starts one order after the other, for nobody
-    return order.board.marked(order, lambda: answer_of(lambda: _call(order)))
-
-
-def _call(order: Order) -> Run:
-    order.home.enter()
-    args, kwargs = order.inputs
-    return order.parcel.content.call(args, kwargs)
+    return order.board.marked(order)
 
 
 class Parcel:
@@ -360,8 +360,8 @@ class Board:
 
     # In a worker
 
-    def marked(self, order: Order, call: Callable[[], Answer]) -> Answer:
-        """Make a call with a mark on the board, unless nobody wants it any more."""
+    def marked(self, order: Order) -> Answer:
+        """Carry out an order with a mark on the board, unless nobody wants it any more."""
         is_below = self._register(order.home)
         if os.path.exists(os.path.join(self.folder, "stop")):
             return Answer(skipped=True)
@@ -371,33 +371,40 @@ class Board:
         path = os.path.join(self.folder, f"{order.name}.{len(begun)}")
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        except OSError:  # another machine
-            return Answer(skipped=True) if is_below else call()
+        except OSError:  # another machine, or nobody is there any more
+            call = partial(self._call, order, adopted=False)
+            return Answer(skipped=True) if is_below else answer_of(call)
         thread = "main" if _is_main_thread() else "other"
         os.write(descriptor, f"{os.getpid()}\0{thread}\0".encode())
         token = watcher.set(descriptor)
         try:
             with terminable():  # if it ends this process, the mark stays
-                answer = call()
+                answer = answer_of(partial(self._call, order, adopted=is_below))
                 answer.deaths = tuple(begun)
         finally:
-            adopt(None)
             watcher.reset(token)
             os.close(descriptor)
         os.unlink(path)
         return answer
 
+    def _call(self, order: Order, *, adopted: bool) -> Run:
+        order.home.enter()
+        if not adopted:
+            return order.call()
+        adopt(self.token_of(os.getpid()))
+        try:
+            return order.call()
+        finally:
+            adopt(None)
+
     def _register(self, home: Home) -> bool:
         """Tell whether this process descends from that of the run, which ends what it leaves."""
         known = (self.folder, os.getpid())
         if Board._known != known:
-            Board._known = None
-            adopt(None)
             if not home.is_above():
                 return False
             _write_worker_file(self.folder)
             Board._known = known
-        adopt(self.token_of(os.getpid()))
         return True
 
 

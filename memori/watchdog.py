@@ -9,13 +9,17 @@ per line:
                                container), or null
     ["group", MARK, NUMBER]    its process group, once it runs
     ["workers", MARK, FOLDER]  each file in the folder names a worker process, see `workers_in`
+    ["called", MARK, true]     it was started by what the owner calls; it also ends when the owner
+                               is told to, by SIGTERM or SIGHUP
     ["end", MARK]              it is over
+
+Between lines stands each signal that the owner gets, as one byte (`signal.set_wakeup_fd`).
 
 The pipe ends when its owner does, however that comes about: by SIGKILL, too. Whatever has begun
 and not ended is then ended: workers, process groups, and (on Linux) every process whose environment
 holds the mark, so that children in a session of their own do not survive either, with all that
 descends from them. No thread or fork in the owner is involved; a thread that ends, unlike with
-``PR_SET_PDEATHSIG``, takes no command with it.
+``PR_SET_PDEATHSIG``, takes nothing with it.
 
 Not promised: a child that left both its parents and its environment behind, a program of another
 user, and anything if this process is killed too (a cluster's cgroup ends them all).
@@ -26,7 +30,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 
 TYPE_CHECKING = False
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 GRACE = 0.5  # seconds between asking and killing
 WORKER = "worker-"
+_SIGNALS = bytes(number for number in range(32) if number != ord("\n"))
 _HAS_PROC = os.path.isdir("/proc/self")
 
 
@@ -190,14 +194,22 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     running: dict[str, dict[str, object]] = {}
-    for line in sys.stdin.buffer:
-        kind, mark, *rest = json.loads(line)
-        if kind == "end":
-            running.pop(mark, None)
-        else:
-            running.setdefault(mark, {})[kind] = rest[0]
+    rest = b""
+    while chunk := os.read(0, 1 << 16):
+        *lines, rest = (rest + chunk.translate(None, _SIGNALS)).split(b"\n")
+        for line in filter(None, lines):  # SIGUSR1 looks like the end of a line
+            _note(running, *json.loads(line))
+        if signal.SIGTERM in chunk or signal.SIGHUP in chunk:
+            end(marks=[mark for mark, known in running.items() if "called" in known])
     if running:
         _end_all(running)
+
+
+def _note(running: dict[str, dict[str, object]], kind: str, mark: str, *fact: object) -> None:
+    if kind == "end":
+        running.pop(mark, None)
+    else:
+        running.setdefault(mark, {})[kind] = fact[0]
 
 
 def _end_all(running: dict[str, dict[str, object]]) -> None:
