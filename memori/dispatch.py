@@ -261,7 +261,7 @@ class Dispatch:
         error: BaseException | None = None,
     ) -> Outcome:
         """Say what becomes of an order that a worker was at when it died."""
-        watchdog.end(marks=[self._board.token_of(mark.process)])
+        watchdog.end(marks=[self._board.mark_of(mark.process)])
         told = self._told(placed, mark)
         tries = self._tried[placed.key]
         if is_certain and (placed.is_alone or tries > 1):
@@ -282,23 +282,30 @@ class Dispatch:
     def stop(self) -> None:
         """Begin nothing more; what is at work goes on."""
         self._board.stop()
-        for name, placed in list(self._going.items()):
-            is_at_work = bool(self._board.marks(placed.order))
-            if not is_at_work and _cancel(placed.future):
-                self._polled.pop(name, None)
-                del self._going[name]
+        for placed in list(self._going.values()):
+            if not self._board.marks(placed.order) and _cancel(placed.future):
+                self._forget(placed)
 
     def _end(self) -> None:
         """End all that is going on, for a user who interrupts."""
         self.stop()
         for future in self._polled.values():
             _cancel(future)
+        elsewhere = [p for p in self._going.values() if self._board.marks(p.order)]
         interrupts.end_started()
         self._end_workers()
         self._workers.end()
+        for placed in elsewhere:  # an engine may go on with it; threads of ours are waited for
+            self._board.withdraw(placed.order)
+            if placed.order.name in self._polled or _cancel(placed.future):
+                self._forget(placed)
         until = time.monotonic() + interrupts.GRACE if interrupts.is_terminating() else None
         while self._going and not _is_over(until):
             self._take(wait=True, until=until)
+
+    def _forget(self, placed: _Placed) -> None:
+        self._polled.pop(placed.order.name, None)
+        self._going.pop(placed.order.name, None)
 
     def _at_work(self) -> set[int]:
         """Return the worker processes that are at an order."""
@@ -307,19 +314,25 @@ class Dispatch:
 
     def _end_workers(self) -> None:
         """Interrupt the workers below this process that are at work; end those that do not heed."""
-        ours = set(watchdog.workers_in(self._board.folder))
-        marks = [m for placed in self._going.values() for m in self._board.marks(placed.order)]
-        at_work = {m.process for m in marks if m.is_main_thread} & ours
-        self._wait_for(at_work, PATIENCE)
         import signal
 
-        for process in at_work & self._at_work():
+        ours = self._board.workers()
+        heeding: set[int] = set()
+        for placed in self._going.values():
+            for mark in self._board.marks(placed.order):
+                if mark.is_main_thread:
+                    heeding.add(mark.process)
+                else:
+                    self._board.withdraw(placed.order)
+        heeding &= ours
+        self._wait_for(heeding, PATIENCE)
+        for process in heeding & self._at_work():
             watchdog.send(os.kill, process, signal.SIGINT)
-        self._wait_for(at_work, interrupts.GRACE / 2)
-        ended = at_work & self._at_work()
+        self._wait_for(heeding, interrupts.GRACE / 2)
+        ended = heeding & self._at_work()
         if interrupts.is_terminating():
             ended |= ours | self._witness.appeared()
-        watchdog.end(ended, [self._board.token_of(process) for process in ours], grace=1.0)
+        watchdog.end(ended, [self._board.mark_of(process) for process in ours], grace=1.0)
 
     def _wait_for(self, processes: set[int], seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -18,6 +18,7 @@ import sys
 from functools import partial
 
 from memori.errors import MemoriError
+from memori.files import remove_if_there
 from memori.interrupts import adopt, terminable
 from memori.running import watcher
 
@@ -345,9 +346,22 @@ class Board:
         names = (n for n in os.listdir(self.folder) if "." in n and not n.startswith(order.name))
         return any(mark.process == process for n in names if (mark := self._read(n)) is not None)
 
-    def token_of(self, process: int) -> str:
+    def withdraw(self, order: Order) -> None:
+        """Have what comes of an order that is being carried out not be remembered."""
+        for number in range(order.tries):
+            remove_if_there(os.path.join(self.folder, f"{order.name}.{number}"))
+
+    def workers(self) -> set[int]:
+        """Return the living worker processes below this one."""
+        from memori.watchdog import workers_in
+
+        return {process for process, lives in workers_in(self.folder).items() if lives}
+
+    def mark_of(self, process: int) -> str:
         """Return what marks the environment of all that a worker starts."""
-        return f"{os.path.basename(self.folder)}.{process}"
+        from memori.watchdog import mark_of_worker
+
+        return mark_of_worker(self.folder, process)
 
     def _read(self, name: str) -> Mark | None:
         try:
@@ -384,14 +398,14 @@ class Board:
         finally:
             watcher.reset(token)
             os.close(descriptor)
-        os.unlink(path)
+        remove_if_there(path)
         return answer
 
     def _call(self, order: Order, *, adopted: bool) -> Run:
         order.home.enter()
         if not adopted:
             return order.call()
-        adopt(self.token_of(os.getpid()))
+        adopt(self.mark_of(os.getpid()))
         try:
             return order.call()
         finally:

@@ -71,7 +71,10 @@ class Running:
 
 _running: ContextVar[Running | None] = ContextVar("memori_running", default=None)
 watcher: ContextVar[int | None] = ContextVar("memori_watcher", default=None)
-"""A file to which a worker writes which stage it is at, each name ended by a zero byte."""
+"""A file to which a worker writes which stage it is at, each name ended by a zero byte.
+
+Whoever removes it withdraws what the worker was asked for.
+"""
 
 
 def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
@@ -103,14 +106,19 @@ class running:  # noqa: N801  a context manager, read as a word
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         _running.reset(self._token)
-        _tell_watcher(self._run.outer)
+        is_wanted = _tell_watcher(self._run.outer)
         self._going.__exit__(kind)
+        if kind is None and not is_wanted:
+            raise KeyboardInterrupt("nobody waits for this run any more")
 
 
-def _tell_watcher(run: Running | None) -> None:
+def _tell_watcher(run: Running | None) -> bool:
+    """Say which run is going on now; tell whether anybody waits for it."""
     descriptor = watcher.get()
-    if descriptor is not None:
-        os.write(descriptor, b"\0" if run is None else run.stage_name.encode() + b"\0")
+    if descriptor is None:
+        return True
+    os.write(descriptor, b"\0" if run is None else run.stage_name.encode() + b"\0")
+    return os.fstat(descriptor).st_nlink > 0
 
 
 def current() -> Running | None:

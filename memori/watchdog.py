@@ -120,20 +120,23 @@ def send(how: Callable[[int, int], None], target: int, number: int) -> None:
         pass
 
 
-def workers_in(folder: str) -> list[int]:
-    """Return the living processes that a folder names: worker-NUMBER, with the birth in it."""
-    found = []
+def workers_in(folder: str) -> dict[int, bool]:
+    """Return for each process that a folder names (worker-NUMBER, its birth) whether it lives."""
+    found = {}
     for name in _listed(folder):
         if name.startswith(WORKER):
+            number = int(name.removeprefix(WORKER))
             try:
                 with open(os.path.join(folder, name), encoding="ascii") as file:
-                    born = file.read()
+                    found[number] = birth(number) == file.read()
             except OSError:
                 continue
-            number = int(name.removeprefix(WORKER))
-            if birth(number) == born:
-                found.append(number)
     return found
+
+
+def mark_of_worker(folder: str, process: int) -> str:
+    """Return the mark of what a worker that a folder names has started."""
+    return f"{os.path.basename(folder)}.{process}"
 
 
 def remove_folder(folder: str) -> None:
@@ -220,8 +223,9 @@ def _end_all(running: dict[str, dict[str, object]]) -> None:
             subprocess.run(stop, stdin=subprocess.DEVNULL, check=False)
     groups = [group for each in running.values() if isinstance(group := each.get("group"), int)]
     folders = [path for each in running.values() if isinstance(path := each.get("workers"), str)]
-    workers = [number for folder in folders for number in workers_in(folder)]
-    end(workers, list(running), groups)
+    workers = [(folder, *each) for folder in folders for each in workers_in(folder).items()]
+    marks = [mark_of_worker(folder, process) for folder, process, _ in workers]
+    end([process for _, process, lives in workers if lives], [*running, *marks], groups)
     for folder in folders:
         remove_folder(folder)
 
