@@ -16,6 +16,7 @@ from memori.artifacts import find_inputs, spelled_values
 from memori.current_run import CurrentRun, entered, reject_recursion
 from memori.decision import Change, Decision, decide, exact_hit
 from memori.errors import StageError, warn
+from memori.interrupts import terminable
 from memori.key import Key
 from memori.observations import Watch, aside, environment_of, pass_on, watching_is_off
 from memori.results import Outcome, Results
@@ -83,7 +84,7 @@ class Call:
         import memori.watch  # noqa: F401  nothing is imported while a lock is held
 
         decision.key.code.components()
-        with self._store.lock(decision.key):
+        with terminable(), self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
                 key = self._key() if decision.key.may_name_files else decision.key

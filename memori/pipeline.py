@@ -15,18 +15,20 @@ from __future__ import annotations
 from memori.cases import Cases, run_cases
 from memori.digest.values import to_json, to_json_as
 from memori.results import Outcome, Results
-from memori.schedule import Workers, check_graph, finished, run_graph, workers_for
+from memori.schedule import ordered, run_graph
 from memori.stage import Stage
+from memori.workers import workers_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
     from typing import Literal, TypeAlias
 
     from memori.digest.values import JSON
+    from memori.node import Inputs, Node
+    from memori.orders import Answer
 
-    Node: TypeAlias = "Stage | Pipeline"
     Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
 
 
@@ -65,8 +67,8 @@ class Pipeline:
             for source in sources:
                 if source not in self._sources:
                     raise ValueError(
-                        f"{_name(source)} feeds {_name(stage)} and has no line of its own: add "
-                        f"('start', {_plain_name(source)}) or say what it takes its inputs from"
+                        f"{source.title} feeds {stage.title} and has no line of its own: add "
+                        "('start', ...) for it, or say what it takes its inputs from"
                     )
         self._order = self._ordered()
         self._last = Outcome({}, Results())
@@ -91,17 +93,22 @@ class Pipeline:
         from graphlib import CycleError
 
         try:
-            return check_graph(self._sources)
+            return ordered(self._sources)
         except CycleError as error:
-            circle = " -> ".join(_plain_name(node) for node in error.args[1])
+            circle = " -> ".join(node.title for node in error.args[1])
             raise ValueError(
                 f"stages of a pipeline need each other in a circle: {circle}"
             ) from None
 
     def __repr__(self) -> str:
-        return f"<Pipeline {', '.join(map(_plain_name, self._order))}>"
+        return f"<Pipeline of {', '.join(node.title for node in self._order)}>"
 
     # What a pipeline shows, as a stage does
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return repr(self)
 
     @property
     def stages(self) -> list[Node]:
@@ -122,11 +129,15 @@ class Pipeline:
         names: dict[str, None] = {}
         for stage in self._order:
             filled = self._offered(stage)
-            static = stage.args if isinstance(stage, Stage) else {}
             for name in getattr(stage, which):
-                if name not in filled and name not in static:
+                if name not in filled and name not in stage.args:
                     names[name] = None
         return list(names)
+
+    @property
+    def args(self) -> dict[str, JSON]:
+        """The static values: none, each stage has its own."""
+        return {}
 
     @property
     def outputs(self) -> list[str]:
@@ -170,16 +181,16 @@ class Pipeline:
         executor: Executor | None = None,
         **kwargs: object,
     ) -> Results:
-        """Outcome every stage that is not remembered and return the results of all.
+        """Run every stage that is not remembered and return the results of all.
 
         Parameters
         ----------
         *args : object
             Go to each start stage by position. A single `Results` stands for its values by name.
         n_jobs : int, optional
-            Outcome independent branches in that many processes; -1 for one per core.
+            Run independent branches in that many processes; -1 for one per core.
         executor : concurrent.futures.Executor, optional
-            Outcome independent branches on this one instead.
+            Run independent branches on this one instead.
         **kwargs : object
             Reach every stage that takes the name and is not given it by an edge or a static value.
 
@@ -194,22 +205,32 @@ class Pipeline:
             For names that no stage takes, parameters that nothing fills, values that are not
             JSON; before anything runs.
         """
-        self._forget()
+        self.show(None)
+        for stage in self._order:
+            stage.show(None)
         for name, value in (("n_jobs", n_jobs), ("executor", executor)):
             if value is not None and name in self.inputs:
                 raise TypeError(
                     f"a stage of the pipeline takes {name!r} as well: give that stage a static "
                     f"value, or run the one case by map([{{...}}], {name}=...)"
                 )
-        run = self._run(args, kwargs, workers_for(n_jobs, executor))
-        self._last = run
+        workers = workers_for(n_jobs, executor)
+        plan = _StagePlan(self, *self._checked(args, kwargs))
+        if workers is None:
+            plan.run_all()
+        else:
+            run_graph(self._sources, workers, plan)
+        run = plan.merged()
+        self.show(run)
         return run.results
 
-    def _forget(self) -> None:
-        """Show nothing of an earlier run, should this one fail half-way."""
-        self._last = Outcome({}, Results())
-        for stage in self._order:
-            stage._forget()
+    def show(self, run: Outcome | None) -> None:
+        """Show this run as the last; None for none."""
+        self._last = Outcome({}, Results()) if run is None else run
+
+    def __getstate__(self) -> dict[str, object]:
+        """Travel, to workers and into copies, without the last run."""
+        return {**self.__dict__, "_last": Outcome({}, Results())}
 
     def map(
         self,
@@ -219,16 +240,16 @@ class Pipeline:
         executor: Executor | None = None,
         on_error: Literal["continue", "raise"] = "continue",
     ) -> Cases:
-        """Outcome many cases, each on its own: a failed case never takes another down.
+        """Run many cases, each on its own: a failed case never takes another down.
 
         Parameters
         ----------
         cases : iterable of mappings
             Keyword arguments of `run`, one mapping for each case.
         n_jobs : int, optional
-            Outcome that many cases at once, in processes; -1 for one per core.
+            Run that many cases at once, in processes; -1 for one per core.
         executor : concurrent.futures.Executor, optional
-            Outcome the cases on this one instead.
+            Run the cases on this one instead.
         on_error : {"continue", "raise"}, optional
             Whether a failure comes back as the case's result, or is raised when it is met.
 
@@ -253,57 +274,25 @@ class Pipeline:
                 raise
         return run_cases(self, listed, workers_for(n_jobs, executor), on_error)
 
-    def _run(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object], workers: Workers | None = None
-    ) -> Outcome:
-        values, given = self._checked(args, kwargs)
-        runs: dict[Node, Outcome] = {}
+    def call(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome:
+        """Run every stage that is not remembered, and return all that is known of that."""
+        plan = _StagePlan(self, *self._checked(args, kwargs))
+        plan.run_all()
+        return plan.merged()
 
-        def inputs_of(stage: Node) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
-            return self._inputs_of(stage, runs, values, given)
+    def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
+        """Return the run if every stage is remembered, else None; nothing is run."""
+        plan = _StagePlan(self, *self._checked(args, kwargs))
+        return plan.merged() if plan.recall_all() else None
 
-        def finish(stage: Node, future: Future[Outcome]) -> None:
-            runs[stage] = stage._last = future.result()
-
-        if workers is None:
-            for stage in self._order:
-                runs[stage] = stage._last = stage._run(*inputs_of(stage))
-        else:
-
-            def submit(stage: Node) -> Future[Outcome]:
-                recalled = stage._recalled(*inputs_of(stage))
-                if recalled is not None:
-                    return finished(recalled)
-                return workers.submit(stage._run, *inputs_of(stage))
-
-            run_graph(self._sources, workers, submit, finish, lambda stage: stage.threads)
-        return self._merged(given, runs)
-
-    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
-        """Return the run if every stage is remembered, else None."""
-        values, given = self._checked(args, kwargs)
-        runs: dict[Node, Outcome] = {}
-        for stage in self._order:
-            run = stage._recalled(*self._inputs_of(stage, runs, values, given))
-            if run is None:
-                return None
-            runs[stage] = run
-        return self._merged(given, runs)
-
-    def _merged(self, given: dict[str, JSON], runs: Mapping[Node, Outcome]) -> Outcome:
-        merged = Results()
-        for stage in self._order:
-            merged.update(runs[stage].results)
-        ran = tuple(name for stage in self._order for name in runs[stage].results.ran)
-        return Outcome(given, merged, ran)
-
-    def _inputs_of(
+    def inputs_of(
         self,
         stage: Node,
         runs: Mapping[Node, Outcome],
         values: tuple[JSON, ...],
         given: dict[str, JSON],
     ) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
+        """Return what a stage is called with, given the runs of those before it."""
         offered: dict[str, JSON] = {}
         for source in self._sources[stage]:
             offered.update(runs[source].results)
@@ -349,14 +338,12 @@ class Pipeline:
         by_position = stage.positional_names(len(positional))
         for name in by_position:
             if name in given:
-                raise TypeError(
-                    f"{_name(stage)} got {name!r} by position and by name: give it once"
-                )
+                raise TypeError(f"{stage.title} got {name!r} by position and by name: give it once")
         filled = {*by_position, *given, *self._offered(stage)}
         missing = [name for name in stage.required if name not in filled]
         if missing:
             raise TypeError(
-                f"{_name(stage)} needs {', '.join(map(repr, missing))}: no edge, static value or "
+                f"{stage.title} needs {', '.join(map(repr, missing))}: no edge, static value or "
                 "argument of run() fills it (edges offer: "
                 f"{', '.join(sorted(self._offered(stage))) or 'nothing'})"
             )
@@ -379,9 +366,56 @@ class Pipeline:
         return f"{meant} (parameters: {', '.join(self.inputs) or 'none'})"
 
 
-def _plain_name(node: Node) -> str:
-    return node.stage_name if isinstance(node, Stage) else "pipeline"
+class _StagePlan:
+    """One run of a pipeline: what is to be run in each stage, and what was."""
 
+    def __init__(
+        self, pipeline: Pipeline, values: tuple[JSON, ...], given: dict[str, JSON]
+    ) -> None:
+        self._pipeline = pipeline
+        self._values = values
+        self._given = given
+        self._runs: dict[Node, Outcome] = {}
 
-def _name(node: Node) -> str:
-    return f"stage {node.stage_name!r}" if isinstance(node, Stage) else f"{node!r}"
+    def run_all(self) -> None:
+        """Run the stages here, one after the other."""
+        for stage in self._pipeline.stages:
+            self.finish(stage, stage.call(*self._inputs_of(stage)))
+
+    def recall_all(self) -> bool:
+        """Tell whether every stage is remembered."""
+        for stage in self._pipeline.stages:
+            run = stage.recall(*self._inputs_of(stage))
+            if run is None:
+                return False
+            self._runs[stage] = run
+        return True
+
+    def merged(self) -> Outcome:
+        """Return the runs of the stages as one."""
+        merged = Results()
+        ran: list[str] = []
+        for stage in self._pipeline.stages:
+            merged.update(self._runs[stage].results)
+            ran += self._runs[stage].results.ran
+        return Outcome(self._given, merged, tuple(ran))
+
+    def order(self, key: Node) -> tuple[Node, Inputs]:
+        return key, self._inputs_of(key)
+
+    def finish(self, key: Node, run: Outcome) -> None:
+        self._runs[key] = run
+        key.show(run)
+
+    def fail(self, key: Node, answer: Answer) -> bool:
+        return False
+
+    def threads(self, key: Node) -> int:
+        return key.threads
+
+    def describe(self, key: Node, stage: str | None) -> str:
+        inner = None if stage is None else f"stage {stage!r}"
+        return key.title if inner in (None, key.title) else f"{inner} of {key.title}"
+
+    def _inputs_of(self, stage: Node) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
+        return self._pipeline.inputs_of(stage, self._runs, self._values, self._given)
