@@ -179,7 +179,7 @@ class Dispatch:
             if found or not wait or not self._going or _is_over(until):
                 return found
             if until is None and not self._polled:
-                self._ended.put(self._ended.get())
+                self._wait_for_one()
                 continue
             done = [name for name, future in self._polled.items() if _is_done(future)]
             for name in done:
@@ -188,6 +188,15 @@ class Dispatch:
             if not done and self._ended.empty():
                 time.sleep(pause)
                 pause = min(1.5 * pause, LONGEST_PAUSE)
+
+    def _wait_for_one(self) -> None:
+        """Wait until something has ended, or a while: a signal may have come in another thread."""
+        from queue import Empty
+
+        try:
+            self._ended.put(self._ended.get(timeout=1.0))
+        except Empty:
+            pass
 
     def _outcome(self, placed: _Placed) -> Outcome:
         from concurrent.futures import BrokenExecutor, CancelledError
@@ -301,6 +310,9 @@ class Dispatch:
                 self._forget(placed)
         until = time.monotonic() + interrupts.GRACE if interrupts.is_terminating() else None
         while self._going and not _is_over(until):
+            for name, placed in self._going.items():  # an interrupt may have lost one's note
+                if name not in self._polled and _is_done(placed.future):
+                    self._ended.put(name)
             self._take(wait=True, until=until)
 
     def _forget(self, placed: _Placed) -> None:

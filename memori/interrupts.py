@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 GRACE = 2.0  # seconds between asking to end and killing
 
 _at_interrupt: list[Callable[[], None]] = []
+_at_death: list[Callable[[], None]] = []
 
 
 def at_interrupt(call: Callable[[], None]) -> None:
@@ -38,6 +39,11 @@ def at_interrupt(call: Callable[[], None]) -> None:
     ended (a command) says here how.
     """
     _at_interrupt.append(call)
+
+
+def at_death(call: Callable[[], None]) -> None:
+    """Have something called before a signal ends this process: what `atexit` does is then not done."""
+    _at_death.append(call)
 
 
 def end_started() -> None:
@@ -108,6 +114,8 @@ def _stop_listening() -> None:
         except KeyboardInterrupt:
             pass  # it came at this very moment, and was noted
     if _received is not None:
+        for call in _at_death:
+            call()
         os.kill(os.getpid(), _received)
 
 

@@ -221,6 +221,7 @@ def _is_there(group: int) -> bool:
 
 def main() -> None:
     """Read until the owner is gone, then end what it left."""
+    owner = os.getppid()
     os.closerange(
         3, os.sysconf("SC_OPEN_MAX")
     )  # what the owner's children inherit keeps pipes open
@@ -236,6 +237,15 @@ def main() -> None:
             end(marks=[mark for mark, known in running.items() if "called" in known])
     if running:
         _end_all(running)
+    _remove_spools(owner)
+
+
+def _remove_spools(owner: int) -> None:
+    """Remove what the children of a process that was killed told `memori.watch`."""
+    above = os.environ.get("TMPDIR") or "/tmp"
+    for name in os.listdir(above):
+        if name.startswith(f"memori-watch-{owner}-"):
+            remove_folder(os.path.join(above, name))
 
 
 def _note(running: dict[str, dict[str, object]], kind: str, mark: str, *fact: object) -> None:
@@ -254,6 +264,8 @@ def _end_all(running: dict[str, dict[str, object]]) -> None:
     end([process for _, process, lives in workers if lives], [*running, *marks], groups)
     for folder in folders:
         remove_folder(folder)
+    for _, process, _ in workers:
+        _remove_spools(process)
 
 
 if __name__ == "__main__":
