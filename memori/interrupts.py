@@ -42,7 +42,7 @@ def at_interrupt(call: Callable[[], None]) -> None:
 
 
 def at_death(call: Callable[[], None]) -> None:
-    """Have something called before a signal ends this process: what `atexit` does is then not done."""
+    """Have something called before a signal ends this process; `atexit` is not heard then."""
     _at_death.append(call)
 
 
