@@ -14,29 +14,30 @@ died; each of them is then tried alone.
 from __future__ import annotations
 
 import os
-import sys
 import time
 import warnings
 
 from memori import interrupts, watchdog
+from memori.board import Board
 from memori.errors import MemoriError, MemoriWarning, WorkerError
-from memori.orders import Answer, Board, Home, Order, Parcel, carry_out
+from memori.orders import Answer, Home, Order, Parcel, carry_out
+from memori.witness import Witness, ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from multiprocessing.process import BaseProcess
+    from collections.abc import Callable
     from typing import Any, Literal, TypeAlias
 
+    from memori.board import Mark
     from memori.node import Inputs, Node
-    from memori.orders import Mark
     from memori.workers import Workers
 
     Key: TypeAlias = Any
     Outcome: TypeAlias = Answer | Literal["again", "alone"]
 
 PATIENCE = 0.5  # seconds in which a worker that was interrupted with us has answered
-LONGEST_PAUSE = 0.5  # seconds between two looks at what does not tell when it is done
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two looks at what does not tell
+LONGEST_WAIT = 1.0  # seconds in which a signal is noticed that another thread has got
 
 
 class Dispatch:
@@ -68,7 +69,7 @@ class Dispatch:
             Key, int
         ] = {}  # how often a worker died of it, or it came back unanswered
         self._is_checked = False
-        self._witness = _Witness(self._at_work)
+        self._witness = Witness(self._at_work)
 
     def __enter__(self) -> Dispatch:
         return self
@@ -169,32 +170,28 @@ class Dispatch:
         """
         return [(each.key, self._outcome(each)) for each in self._take(wait=wait)]
 
-    def _take(self, *, wait: bool, until: float | None = None) -> list[_Placed]:
-        pause = 0.01
+    def _take(self, *, wait: bool) -> list[_Placed]:
+        pause = SHORTEST_PAUSE
         while True:
             found: list[_Placed] = []
             while not self._ended.empty():
                 placed = self._going.pop(self._ended.get(), None)
                 found += [] if placed is None else [placed]  # None for one that was cancelled
-            if found or not wait or not self._going or _is_over(until):
+            if found or not wait or not self._going:
                 return found
-            if until is None and not self._polled:
-                self._wait_for_one()
-                continue
             done = [name for name, future in self._polled.items() if _is_done(future)]
             for name in done:
                 del self._polled[name]
                 self._ended.put(name)
-            if not done and self._ended.empty():
-                time.sleep(pause)
+            if not done:
+                self._wait_for_note(pause if self._polled else LONGEST_WAIT)
                 pause = min(1.5 * pause, LONGEST_PAUSE)
 
-    def _wait_for_one(self) -> None:
-        """Wait until something has ended, or a while: a signal may have come in another thread."""
+    def _wait_for_note(self, seconds: float) -> None:
         from queue import Empty
 
         try:
-            self._ended.put(self._ended.get(timeout=1.0))
+            self._ended.put(self._ended.get(timeout=seconds))
         except Empty:
             pass
 
@@ -228,12 +225,12 @@ class Dispatch:
             )
             return answer
         self._tried[placed.key] = self._tried.get(placed.key, 0) + len(answer.deaths)
-        was_beside = any(self._board.beside(placed.order, d.process) for d in answer.deaths)
+        was_beside = any(self._board.beside(placed.order.name, d.process) for d in answer.deaths)
         return self._of_dead(placed, answer.deaths[-1], is_certain=not was_beside)
 
     def _of_broken(self, placed: _Placed, error: BaseException) -> Outcome:
         """Say what becomes of an order whose pool broke."""
-        marks = self._board.marks(placed.order)
+        marks = self._board.marks(placed.order.name)
         if not marks and self._witness.fruitless > 2:
             who = self._describe(placed.key, None)
             text = f"{who} was not tried: the worker processes end before they begin ({error})"
@@ -244,7 +241,7 @@ class Dispatch:
         return self._of_dead(placed, marks[-1], is_certain=marks[-1].process in self._witness.died)
 
     def _is_deserted(self, placed: _Placed) -> bool:
-        marks = self._board.marks(placed.order)
+        marks = self._board.marks(placed.order.name)
         return bool(marks) and watchdog.birth(marks[-1].process) is None
 
     def _of_unanswered(self, placed: _Placed, error: BaseException | None) -> Outcome:
@@ -252,7 +249,7 @@ class Dispatch:
         if isinstance(error, (MemoriError, KeyboardInterrupt)):
             return Answer(None, error, repr(error))
         tries = self._tried[placed.key] = self._tried.get(placed.key, 0) + 1
-        if marks := self._board.marks(placed.order):
+        if marks := self._board.marks(placed.order.name):
             return self._of_dead(placed, marks[-1], is_certain=True, error=error)
         if error is not None and tries > 1:
             error.add_note(f"memori: {self._describe(placed.key, None)} came back unanswered")
@@ -283,7 +280,7 @@ class Dispatch:
 
     def _told(self, placed: _Placed, mark: Mark) -> str:
         who = self._describe(placed.key, mark.stage)
-        how = _how(self._witness.exit_code(mark.process))
+        how = ending(self._witness.exit_code(mark.process))
         return f"{who}: its worker process {mark.process} died{how}"
 
     # Ending
@@ -292,7 +289,7 @@ class Dispatch:
         """Begin nothing more; what is at work goes on."""
         self._board.stop()
         for placed in list(self._going.values()):
-            if not self._board.marks(placed.order) and _cancel(placed.future):
+            if not self._board.marks(placed.order.name) and _cancel(placed.future):
                 self._forget(placed)
 
     def _end(self) -> None:
@@ -300,20 +297,17 @@ class Dispatch:
         self.stop()
         for future in self._polled.values():
             _cancel(future)
-        elsewhere = [p for p in self._going.values() if self._board.marks(p.order)]
+        elsewhere = [p for p in self._going.values() if self._board.marks(p.order.name)]
         interrupts.end_started()
         self._end_workers()
         self._workers.end()
         for placed in elsewhere:  # an engine may go on with it; threads of ours are waited for
-            self._board.withdraw(placed.order)
+            self._board.withdraw(placed.order.name)
             if placed.order.name in self._polled or _cancel(placed.future):
                 self._forget(placed)
         until = time.monotonic() + interrupts.GRACE if interrupts.is_terminating() else None
-        while self._going and not _is_over(until):
-            for name, placed in self._going.items():  # an interrupt may have lost one's note
-                if name not in self._polled and _is_done(placed.future):
-                    self._ended.put(name)
-            self._take(wait=True, until=until)
+        while not _is_over(until) and not all(_is_done(p.future) for p in self._going.values()):
+            time.sleep(SHORTEST_PAUSE)
 
     def _forget(self, placed: _Placed) -> None:
         self._polled.pop(placed.order.name, None)
@@ -321,7 +315,7 @@ class Dispatch:
 
     def _at_work(self) -> set[int]:
         """Return the worker processes that are at an order."""
-        marks = [self._board.marks(placed.order) for placed in list(self._going.values())]
+        marks = [self._board.marks(placed.order.name) for placed in list(self._going.values())]
         return {each[-1].process for each in marks if each}
 
     def _end_workers(self) -> None:
@@ -331,11 +325,11 @@ class Dispatch:
         ours = self._board.workers()
         heeding: set[int] = set()
         for placed in self._going.values():
-            for mark in self._board.marks(placed.order):
+            for mark in self._board.marks(placed.order.name):
                 if mark.is_main_thread:
                     heeding.add(mark.process)
                 else:
-                    self._board.withdraw(placed.order)
+                    self._board.withdraw(placed.order.name)
         heeding &= ours
         self._wait_for(heeding, PATIENCE)
         for process in heeding & self._at_work():
@@ -360,79 +354,6 @@ class _Placed:
         self.order = order
         self.future = future
         self.is_alone = alone
-
-
-class _Witness:
-    """Knows the worker processes that this one started, and of what they died.
-
-    Attributes
-    ----------
-    died : set of int
-        The processes that were dead when their pool broke.
-    outlived : set of int
-        Those that were at work then, and alive.
-    fruitless : int
-        How often a pool broke, since the last answer, before a worker began anything.
-    """
-
-    def __init__(self, at_work: Callable[[], set[int]]) -> None:
-        self._at_work = at_work
-        self._first = {process.pid for process in _children()}
-        self._processes: dict[int, BaseProcess] = {}
-        self._examined: BaseException | None = None
-        self.died: set[int] = set()
-        self.outlived: set[int] = set()
-        self.fruitless = 0
-
-    def look(self) -> None:
-        """Get to know the processes that there are."""
-        self._processes.update((p.pid, p) for p in _children() if p.pid is not None)
-
-    def appeared(self) -> set[int]:
-        """Return the processes that were started since."""
-        return {number for number in self._processes if number not in self._first}
-
-    def exit_code(self, process: int) -> int | None:
-        """Return what a process exited with, where that is known."""
-        known = self._processes.get(process)
-        return None if known is None else known.exitcode
-
-    def examine(self, error: BaseException) -> None:
-        """Tell the dead from the living, before the pool that broke ends these as well."""
-        if error is self._examined:
-            return
-        self._examined = error
-        at_work = self._at_work()
-        dead: set[int] = set()
-        until = time.monotonic() + 0.5  # a pool may hear of a death before the system has noted it
-        while at_work and not dead and not _is_over(until):
-            dead = {process for process in at_work if watchdog.birth(process) is None}
-            time.sleep(0.0 if dead else 0.005)
-        self.died |= dead
-        self.outlived |= at_work - dead if dead else set()
-        self.fruitless += not at_work
-
-
-def _children() -> Iterable[BaseProcess]:
-    loaded = sys.modules.get("multiprocessing")
-    return () if loaded is None else loaded.active_children()
-
-
-def _how(code: int | None) -> str:
-    import signal
-
-    if code is None:
-        return ""
-    if code >= 0:
-        return f": it exited with code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    if name == "SIGKILL":
-        return f": it was ended by {name} (the system may have been out of memory)"
-    is_crash = name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
-    return f": it was ended by {name}" + (" (a crash in native code)" if is_crash else "")
 
 
 def _cancel(future: Any) -> bool:

@@ -63,3 +63,8 @@ class Node(Protocol):
 
     def show(self, run: Outcome | None) -> None:
         """Show this run as the last; None for none."""
+
+
+def is_node(value: object) -> bool:
+    """Tell whether something can stand in a pipeline."""
+    return all(hasattr(type(value), name) for name in ("call", "recall", "offers", "takes"))

@@ -5,21 +5,20 @@ that carries it (threads, processes, loky, Dask, submitit) but to call one funct
 argument and to bring back what it returns: whatever happens in the worker comes back as an answer.
 No two orders are equal, so an engine that keeps results by what was called has none to give.
 
-While a worker carries out an order it leaves a mark on a *board*, a temporary folder of the run:
-its process, and the stage that it is at. Who sees a worker die finds there what it was doing.
+A worker runs in the working folder (ours also in the environment) from which it is asked, and
+leaves a mark while it is at work (`memori.board`).
 
-Not promised: marks where workers do not see the folder, on another machine.
+Not promised: to carry back an error that cannot be pickled; its text comes in its place.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from functools import partial
+from functools import lru_cache, partial
 
 from memori.current_run import watcher
 from memori.errors import MemoriError
-from memori.files import remove_if_there
 from memori.interrupts import adopt, terminable
 
 TYPE_CHECKING = False
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from memori.board import Board, Mark
     from memori.node import Node
     from memori.results import Outcome
 
@@ -143,7 +143,37 @@ def carry_out(order: Order) -> Answer:
         return answer_of(order.call)
     if order.home.is_deserted:
         os._exit(1)  # the engine starts one order after the other, for nobody
-    return order.board.marked(order)
+    board = order.board
+    is_below = board.register(order.home.process)
+    if board.is_stopped or (is_below and not board.is_there):
+        return Answer(skipped=True)
+    begun = tuple(board.marks(order.name))
+    if len(begun) >= order.tries:
+        return Answer(deaths=begun)
+    mark = board.begin(order.name)
+    if mark is None:  # another machine, or a disk that is full
+        return answer_of(partial(_call, order, None))
+    token = watcher.set(mark)
+    try:
+        with terminable():  # if it ends this process, the mark stays
+            own = board.mark_of(os.getpid()) if is_below else None
+            answer = answer_of(partial(_call, order, own))
+            answer.deaths = begun
+    finally:
+        watcher.reset(token)
+        os.close(mark)
+    board.withdraw(order.name)
+    return answer
+
+
+def _call(order: Order, mark: str | None) -> Outcome:
+    """Make the call, marking what it starts."""
+    order.home.enter()
+    adopt(mark)
+    try:
+        return order.call()
+    finally:
+        adopt(None)
 
 
 class Parcel:
@@ -252,6 +282,15 @@ class Home:
         self._here = _HERE
         self._folder = os.getcwd()
         self._environment = dict(os.environ) if with_environment else None
+        self._pickled: bytes | None = None
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Home], tuple[bytes]]:
+        """Travel with every order, and be pickled once."""
+        if self._pickled is None:
+            import pickle
+
+            self._pickled = pickle.dumps(self.__dict__)
+        return _home_of, (self._pickled,)
 
     @property
     def is_here(self) -> bool:
@@ -271,15 +310,6 @@ class Home:
             return isinstance(error, ProcessLookupError)
         return False
 
-    def is_above(self) -> bool:
-        """Tell whether this process descends from that one."""
-        from memori.watchdog import parent_of
-
-        process: int | None = os.getppid()
-        while process is not None and process > 1 and process != self.process:
-            process = parent_of(process)
-        return process == self.process
-
     def enter(self) -> None:
         """Make this process like the one where the call was asked for."""
         if self.is_here:
@@ -290,149 +320,10 @@ class Home:
             os.environ.update(self._environment)
 
 
-class Mark:
-    """What a worker leaves while it carries out an order.
+@lru_cache(1)
+def _home_of(pickled: bytes) -> Home:
+    import pickle
 
-    Attributes
-    ----------
-    process : int
-        Its number.
-    is_main_thread : bool
-        Whether the work is done in its main thread, where signals are heard.
-    stage : str or None
-        The stage that it was at, if it was at one.
-    """
-
-    def __init__(self, process: int, stage: str | None, *, is_main_thread: bool) -> None:
-        self.process = process
-        self.stage = stage
-        self.is_main_thread = is_main_thread
-
-
-class Board:
-    """The folder of one run in which its workers leave their marks.
-
-    A file ORDER.TRY for each order that is being carried out, a file worker-NUMBER for each
-    worker process below this one (see `memori.watchdog`), and a file `stop` once nothing more
-    is to begin.
-    """
-
-    _known: tuple[str, int] | None = None  # the board that this process is registered on
-
-    def __init__(self) -> None:
-        import tempfile
-
-        self.folder = tempfile.mkdtemp(prefix="memori-")
-
-    # In the process of the run
-
-    def stop(self) -> None:
-        """Let no further order begin."""
-        os.close(os.open(os.path.join(self.folder, "stop"), os.O_CREAT | os.O_WRONLY))
-
-    def close(self) -> None:
-        """Remove the folder."""
-        from memori.watchdog import remove_folder
-
-        remove_folder(self.folder)
-
-    def marks(self, order: Order) -> list[Mark]:
-        """Return the marks that the workers of an order left: one for each time it was begun."""
-        found = [self._read(f"{order.name}.{number}") for number in range(order.tries)]
-        return [mark for mark in found if mark is not None]
-
-    def beside(self, order: Order, process: int) -> bool:
-        """Tell whether a process was at another order as well."""
-        names = (n for n in os.listdir(self.folder) if "." in n and not n.startswith(order.name))
-        return any(mark.process == process for n in names if (mark := self._read(n)) is not None)
-
-    def withdraw(self, order: Order) -> None:
-        """Have what comes of an order that is being carried out not be remembered."""
-        for number in range(order.tries):
-            remove_if_there(os.path.join(self.folder, f"{order.name}.{number}"))
-
-    def workers(self) -> set[int]:
-        """Return the living worker processes below this one."""
-        from memori.watchdog import workers_in
-
-        return {process for process, lives in workers_in(self.folder).items() if lives}
-
-    def mark_of(self, process: int) -> str:
-        """Return what marks the environment of all that a worker starts."""
-        from memori.watchdog import mark_of_worker
-
-        return mark_of_worker(self.folder, process)
-
-    def _read(self, name: str) -> Mark | None:
-        try:
-            with open(os.path.join(self.folder, name), "rb") as file:
-                process, thread, *stages = file.read().split(b"\0")[:-1]
-        except (OSError, ValueError):
-            return None
-        stage = stages[-1].decode() or None if stages else None
-        return Mark(int(process), stage, is_main_thread=thread == b"main")
-
-    # In a worker
-
-    def marked(self, order: Order) -> Answer:
-        """Carry out an order with a mark on the board, unless nobody wants it any more."""
-        is_below = self._register(order.home)
-        if os.path.exists(os.path.join(self.folder, "stop")):
-            return Answer(skipped=True)
-        begun = self.marks(order)
-        if len(begun) >= order.tries:
-            return Answer(deaths=tuple(begun))
-        path = os.path.join(self.folder, f"{order.name}.{len(begun)}")
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        except OSError:  # another machine, or nobody is there any more
-            call = partial(self._call, order, adopted=False)
-            return Answer(skipped=True) if is_below else answer_of(call)
-        thread = "main" if _is_main_thread() else "other"
-        os.write(descriptor, f"{os.getpid()}\0{thread}\0".encode())
-        token = watcher.set(descriptor)
-        try:
-            with terminable():  # if it ends this process, the mark stays
-                answer = answer_of(partial(self._call, order, adopted=is_below))
-                answer.deaths = tuple(begun)
-        finally:
-            watcher.reset(token)
-            os.close(descriptor)
-        remove_if_there(path)
-        return answer
-
-    def _call(self, order: Order, *, adopted: bool) -> Outcome:
-        order.home.enter()
-        if not adopted:
-            return order.call()
-        adopt(self.mark_of(os.getpid()))
-        try:
-            return order.call()
-        finally:
-            adopt(None)
-
-    def _register(self, home: Home) -> bool:
-        """Tell whether this process descends from that of the run, which ends what it leaves."""
-        known = (self.folder, os.getpid())
-        if Board._known != known:
-            if not home.is_above():
-                return False
-            _write_worker_file(self.folder)
-            Board._known = known
-        return True
-
-
-def _write_worker_file(folder: str) -> None:
-    from memori.watchdog import WORKER, birth
-
-    try:
-        with open(os.path.join(folder, f"{WORKER}{os.getpid()}"), "w", encoding="ascii") as file:
-            file.write(birth(os.getpid()) or "")
-    except OSError:
-        pass  # the run is over
-
-
-def _is_main_thread() -> bool:
-    import threading
-
-    return threading.current_thread() is threading.main_thread()
+    home = Home.__new__(Home)
+    home.__dict__.update(pickle.loads(pickled))
+    return home

@@ -148,10 +148,13 @@ class _Going:
         """Choose what can begin now; a node that wants more than there is runs alone."""
         if self.failures or self._one_runs_alone:
             return None
-        for place, key in enumerate(self._ready):
-            if self._has_room(self._plan.threads(key)):
+        too_many: float = float("inf")
+        for place, key in enumerate(self._ready if self._has_room(1) else ()):
+            threads = self._plan.threads(key)
+            if threads < too_many and self._has_room(threads):
                 del self._ready[place]
                 return key
+            too_many = min(threads, too_many)
         if self._alone and not self._ready and not self._busy:
             self._one_runs_alone = True
             return self._alone.popleft()
@@ -172,19 +175,19 @@ class _Going:
             run = node.recall(*inputs)
         except Exception:
             run = None  # the call meets the same, and tells it
+        alone, self._one_runs_alone = self._one_runs_alone, False
         if run is not None:
-            self._one_runs_alone = False
             self._take(key, Answer(run))
             return
         try:
-            self._dispatch.place(key, node, inputs, alone=self._one_runs_alone)
+            self._dispatch.place(key, node, inputs, alone=alone)
         except (MemoriError, RuntimeError) as error:  # RuntimeError of one that was shut down
             if not self._has_begun:
                 raise
             told = f"{self._plan.describe(key, None)} was not tried: {error}"
             self._take(key, Answer(None, WorkerError(told), told))
             return
-        self._has_begun = True
+        self._has_begun, self._one_runs_alone = True, alone
         self._busy[key] = self._plan.threads(key)
 
     def _take(self, key: Key, answer: Answer) -> None:

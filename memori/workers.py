@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from threading import local
 
 from memori import interrupts
 from memori.errors import MemoriError, MemoriWarning
@@ -23,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any
+
+IDLE = 10.0  # seconds after which a local process that has nothing to do ends
 
 
 def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None:
@@ -107,7 +110,8 @@ class Workers:
             If there can be none.
         """
         if self.are_local:
-            return  # the next one is new
+            _let_go()
+            return
         broken = self._replacement or self._executor
         alike = _alike(broken)
         if alike is None:
@@ -127,7 +131,7 @@ class Workers:
 
     def end(self) -> None:
         """End our own processes with the work they do."""
-        ours = _local_processes(self.capacity) if self.are_local else self._replacement
+        ours, _kept.pool = (_kept.pool, None) if self.are_local else (self._replacement, _kept.pool)
         if ours is None:
             return
         try:
@@ -141,19 +145,44 @@ class Workers:
             self._replacement.shutdown()
 
 
-_mark_of_local: str | None = None
+class _Kept(local):
+    """The local processes that a thread keeps from one run for the next."""
+
+    pool: Executor | None = None
+    settings: tuple[int, int | None] | None = None
+
+
+_kept = _Kept()
+_mark: str | None = None
 
 
 def _local_processes(capacity: int | None) -> Executor:
-    """Return loky's reusable processes; they end with this one, at work or not."""
-    from loky import get_reusable_executor
+    """Return processes of loky's, for this thread; they end with this one, at work or not."""
+    settings = os.getpid(), capacity
+    if _kept.pool is None or _kept.settings != settings:
+        import loky
 
-    global _mark_of_local
-    if _mark_of_local is None or not _mark_of_local.startswith(f"{os.getpid()}."):
-        _mark_of_local = interrupts.new_mark()
-        interrupts.tell(_mark_of_local, "begin", None)
-    executor: Executor = get_reusable_executor(capacity, env={"MEMORI_RUN": _mark_of_local})
-    return executor
+        _let_go()
+        mark = _mark_of_local()
+        _kept.pool = loky.ProcessPoolExecutor(capacity, timeout=IDLE, env={"MEMORI_RUN": mark})
+        _kept.settings = settings
+    return _kept.pool
+
+
+def _let_go() -> None:
+    """Let the local processes end; a forked process has none."""
+    pool, _kept.pool = _kept.pool, None
+    if pool is not None and _kept.settings is not None and _kept.settings[0] == os.getpid():
+        pool.shutdown(wait=False)
+
+
+def _mark_of_local() -> str:
+    """Return what marks the environment of local processes, which the watchdog ends."""
+    global _mark
+    if _mark is None or not _mark.startswith(f"{os.getpid()}."):
+        _mark = interrupts.new_mark()
+        interrupts.tell(_mark, "begin", None)
+    return _mark
 
 
 def _alike(pool: Executor | None) -> Executor | None:

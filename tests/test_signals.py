@@ -93,7 +93,7 @@ class Script:
             if entry.isdigit() and int(entry) != os.getpid():
                 try:
                     variables = Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
-                    line = Path(f"/proc/{entry}/cmdline").read_bytes().decode()
+                    line = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace")
                 except OSError:
                     continue
                 if self.token.encode() in variables:
