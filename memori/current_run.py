@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from memori.digest.values import JSON
+
 _temporary: list[str] = []
 
 
@@ -37,9 +39,11 @@ class CurrentRun:
         The run's own folder, absolute, once it was asked for.
     outer : CurrentRun or None
         The run inside which this one was started.
+    command : dict of str to JSON, or None
+        The command line that it executed last, and which tool that is, for the record.
     """
 
-    __slots__ = ("_make", "_process", "folder", "key", "outer", "stage_name")
+    __slots__ = ("_make", "_process", "command", "folder", "key", "outer", "stage_name")
 
     def __init__(
         self, stage_name: str, key: tuple[str, ...], make: Callable[[], str] | None
@@ -50,6 +54,7 @@ class CurrentRun:
         self._process = os.getpid()
         self.folder: str | None = None
         self.outer = _current.get()
+        self.command: dict[str, JSON] | None = None
 
     def own_folder(self) -> str:
         """Return the run's folder, making it at the first call.

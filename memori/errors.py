@@ -81,11 +81,23 @@ class MemoriWarning(UserWarning):
     """Something was found that memori does not trust, or could not keep."""
 
 
+_BETWEEN = frozenset({"concurrent", "contextlib", "functools", "joblib", "loky", "multiprocessing",
+                      "nipype", "niwrap", "styxdefs", "threading"})  # fmt: skip
+"""Packages that call memori for a user, or that memori calls back through."""
+
+
 def warn(message: str) -> None:
-    """Issue a `MemoriWarning` that is blamed on the line which called memori."""
-    level = 2
+    """Issue a `MemoriWarning` that is blamed on the user's line which called memori."""
+    level = fallback = 1
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("memori."):
+    while frame.f_back is not None:
         frame = frame.f_back
         level += 1
-    warnings.warn(message, MemoriWarning, stacklevel=level)
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package != "memori":
+            fallback = fallback if fallback > 1 else level
+            if package.partition("_")[0] not in _BETWEEN:
+                break
+    else:
+        level = fallback  # in a thread that no user's line started
+    warnings.warn(message, MemoriWarning, stacklevel=level + 1)

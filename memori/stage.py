@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.fingerprint import Code
 
+_ALWAYS = Change("no store", "the stage has no hash_output, so it always runs")
+
 
 class Stage:
     """A callable given a memory.
@@ -113,7 +115,8 @@ class Stage:
         self._parameters = parameters_of(function)
         self._fixed = fixed_values(function)
         self._outputs = Outputs(self.subject, stage_outputs, stage_output, aliases)
-        self._depends_on = tuple(depends_on)
+        is_several = hasattr(depends_on, "__iter__") and not isinstance(depends_on, str)
+        self._depends_on = tuple(depends_on) if is_several else (depends_on,)
         self._code_version = code_version
         self.watched = watch
         self.ignored_reads = tuple(map(str, ignore_reads))
@@ -308,7 +311,8 @@ class Stage:
             return Call(self, inputs, store).run(forced=forced)
         with terminable(), entered(CurrentRun(self.stage_name, (), None)):
             values = self.execute(inputs)
-        return Outcome(inputs, self.results_of(values), (self.stage_name,))
+        why = {self.stage_name: str(_ALWAYS)}
+        return Outcome(inputs, self.results_of(values), (self.stage_name,), why)
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the outcome if it is remembered, else None; nothing is run."""
@@ -322,8 +326,7 @@ class Stage:
         store = self._store(inputs)
         if store is not None:
             return Call(self, inputs, store).decide()
-        always = Change("no store", "the stage has no hash_output, so it always runs")
-        return Decision(self.stage_name, (always,), None, None)
+        return Decision(self.stage_name, (_ALWAYS,), None, None)
 
     def _inputs(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if self._parameters.are_outdated(self.function):

@@ -28,7 +28,7 @@ LAYERS = [
     {"store"},
     {"observations"},
     {"decision"},
-    {"results", "current_run", "kind", "recorder", "call"},
+    {"results", "current_run", "kind", "failure", "recorder", "call"},
     {"options", "outputs", "parameters", "place", "stage"},
     {"node"},
     {"board"},
