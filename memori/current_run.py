@@ -56,6 +56,11 @@ class CurrentRun:
         self.outer = _current.get()
         self.command: dict[str, JSON] | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process in which the run began."""
+        return os.getpid() == self._process
+
     def own_folder(self) -> str:
         """Return the run's folder, making it at the first call.
 
@@ -111,6 +116,8 @@ class entered:  # noqa: N801  a context manager, read as a word
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         _current.reset(self._token)
+        if not self._run.is_here:  # a process that the run forked has no say in its end
+            return
         is_wanted = _tell_watcher(self._run.outer)
         self._going.__exit__(kind)
         if kind is None and not is_wanted:
