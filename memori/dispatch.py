@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 
 from memori import interrupts, watchdog
 from memori.board import Board
-from memori.errors import MemoriError, MemoriWarning, WorkerError
+from memori.errors import MemoriError, WorkerError, warn
 from memori.orders import Answer, Home, Order, Parcel, carry_out
 from memori.witness import Witness, ending
 
@@ -376,4 +375,4 @@ def _is_over(until: float | None) -> bool:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, MemoriWarning, stacklevel=2)
+    warn(text)

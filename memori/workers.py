@@ -14,11 +14,10 @@ so.
 from __future__ import annotations
 
 import os
-import warnings
 from threading import local
 
 from memori import interrupts
-from memori.errors import MemoriError, MemoriWarning
+from memori.errors import MemoriError, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,11 +118,9 @@ class Workers:
                 f"{broken!r} is broken and takes no more work ({error}): give a new one"
             ) from error
         if self._replacement is None:
-            warnings.warn(
+            warn(
                 f"a worker of {broken!r} died, and the pool with it: a new one like it takes over, "
-                "for this run alone; make a new one before the next",
-                MemoriWarning,
-                stacklevel=2,
+                "for this run alone; make a new one before the next"
             )
         else:
             self._replacement.shutdown(wait=False)
