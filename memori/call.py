@@ -19,6 +19,7 @@ from memori.current_run import CurrentRun, entered, reject_recursion
 from memori.decision import Change, Decision, decide, exact_hit
 from memori.digest.values import strings
 from memori.errors import StageError, warn
+from memori.interrupts import terminable
 from memori.key import Key
 from memori.observations import Watch, aside, environment_of, pass_on, watching_is_off
 from memori.results import Outcome, Results
@@ -103,7 +104,7 @@ class Call:
             return self._hit(decision.hit_entry, decision.key)
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         self._load(decision.key)
-        with self._store.lock(decision.key):
+        with terminable(), self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
                 key = self._key() if decision.key.may_name_files else decision.key

@@ -14,6 +14,7 @@ import os
 from contextvars import ContextVar
 
 from memori.errors import StageError
+from memori.interrupts import Going
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class CurrentRun:
         self.outer = _current.get()
         self.command: dict[str, JSON] | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process in which the run began."""
+        return os.getpid() == self._process
+
     def own_folder(self) -> str:
         """Return the run's folder, making it at the first call.
 
@@ -74,6 +80,11 @@ class CurrentRun:
 
 
 _current: ContextVar[CurrentRun | None] = ContextVar("memori_current_run", default=None)
+watcher: ContextVar[int | None] = ContextVar("memori_watcher", default=None)
+"""A file to which a worker writes which stage it is at, each name ended by a zero byte.
+
+Whoever removes it withdraws what the worker was asked for.
+"""
 
 
 def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
@@ -89,19 +100,37 @@ def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
 
 
 class entered:  # noqa: N801  a context manager, read as a word
-    """Make a run the current one inside a with block."""
+    """Make a run the current one inside a with block; interrupted, it ends what it started."""
 
-    __slots__ = ("_run", "_token")
+    __slots__ = ("_going", "_run", "_token")
 
     def __init__(self, run: CurrentRun) -> None:
         self._run = run
+        self._going = Going()
 
     def __enter__(self) -> CurrentRun:
         self._token = _current.set(self._run)
+        _tell_watcher(self._run)
+        self._going.__enter__()
         return self._run
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         _current.reset(self._token)
+        if not self._run.is_here:  # a process that the run forked has no say in its end
+            return
+        is_wanted = _tell_watcher(self._run.outer)
+        self._going.__exit__(kind)
+        if kind is None and not is_wanted:
+            raise KeyboardInterrupt("nobody waits for this run any more")
+
+
+def _tell_watcher(run: CurrentRun | None) -> bool:
+    """Say which run is going on now; tell whether anybody waits for it."""
+    descriptor = watcher.get()
+    if descriptor is None:
+        return True
+    os.write(descriptor, b"\0" if run is None else run.stage_name.encode() + b"\0")
+    return os.fstat(descriptor).st_nlink > 0
 
 
 def current() -> CurrentRun | None:

@@ -52,6 +52,31 @@ class StageError(MemoriError):
     """A stage was used in a way that cannot work."""
 
 
+class WorkerError(MemoriError):
+    """A worker process died while it ran a stage, or would not take it.
+
+    Attributes
+    ----------
+    stage : str or None
+        The stage that it was at, where that is known.
+    exit_code : int or None
+        What the process exited with; minus the number of the signal that ended it.
+    tries : int
+        How often the stage was begun.
+    """
+
+    def __init__(
+        self, message: str, stage: str | None = None, exit_code: int | None = None, tries: int = 0
+    ) -> None:
+        super().__init__(message, stage, exit_code, tries)
+        self.stage = stage
+        self.exit_code = exit_code
+        self.tries = tries
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class MemoriWarning(UserWarning):
     """Something was found that memori does not trust, or could not keep."""
 

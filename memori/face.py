@@ -37,6 +37,11 @@ class Face:
     _last: Outcome
 
     @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self.subject
+
+    @property
     def inputs(self) -> list[str]:
         """Names of the parameters, and of what only says where to remember."""
         return [*self._parameters.names, *self._places]

@@ -22,6 +22,7 @@ from memori.digest.values import copy_json
 from memori.errors import warn
 from memori.face import Face
 from memori.fingerprint import fingerprint
+from memori.interrupts import terminable
 from memori.options import parameters_first
 from memori.outputs import Outputs
 from memori.parameters import fixed_values, name_of, parameters_of, shown
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from memori.age import Age
     from memori.digest.values import JSON
     from memori.fingerprint import Code
-    from memori.schedule import Workers
 
 _ALWAYS = Change("no store", "the stage has no hash_output, so it always runs")
 
@@ -196,7 +196,7 @@ class Stage(Face):
         """
         if force_run_stage and force_skip_stage:
             raise ValueError(f"{self.subject}: force_run_stage or force_skip_stage, not both")
-        self._forget()
+        self.show(None)
         if force_skip_stage:
             is_one_place = self._place is None or not self._place.fields
             inputs = {} if is_one_place else self._inputs(args, kwargs)
@@ -204,33 +204,33 @@ class Stage(Face):
         else:
             for each in self.overruled(args, kwargs):
                 warn(each)
-            outcome = self._run(args, kwargs, forced=force_run_stage)
-        self._last = outcome
+            outcome = self.call(args, kwargs, forced=force_run_stage)
+        self.show(outcome)
         return outcome.results
 
-    def _forget(self) -> None:
-        self._last = Outcome({}, Results())
+    def show(self, outcome: Outcome | None) -> None:
+        """Show this run as the last; None for none."""
+        self._last = Outcome({}, Results()) if outcome is None else outcome
 
-    def _run(
-        self,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-        workers: Workers | None = None,
-        *,
-        forced: bool = False,
+    def __getstate__(self) -> dict[str, object]:
+        """Travel, to workers and into copies, without the last run."""
+        return {**self.__dict__, "_last": Outcome({}, Results())}
+
+    def call(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool = False
     ) -> Outcome:
-        """Run as a pipeline asks for it; a stage is one callable, so it needs no workers."""
+        """Run it unless it is remembered, and return all that is known of that."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:
             return Call(self, inputs, store).run(forced=forced)
-        with entered(CurrentRun(self.stage_name, (), None)):
+        with terminable(), entered(CurrentRun(self.stage_name, (), None)):
             values = self.execute(inputs)
         why = {self.stage_name: str(_ALWAYS)}
         return Outcome(inputs, self.results_of(values), (self.stage_name,), why)
 
-    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
-        """Return the outcome if it is remembered, else None; for who would not start workers."""
+    def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
+        """Return the outcome if it is remembered, else None; nothing is run."""
         call = self._call(args, kwargs)
         return None if call is None else call.recall()
 
