@@ -55,6 +55,9 @@ class Node(Protocol):
     def check_positional(self, values: tuple[JSON, ...]) -> None:
         """Raise a TypeError if so many positional arguments cannot be taken."""
 
+    def overruled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[str]:
+        """Say which values that a run is given itself lose to static ones that differ."""
+
     def call(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome:
         """Run it unless it is remembered, and return all that is known of that."""
 

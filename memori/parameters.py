@@ -309,7 +309,7 @@ def full_name_of(function: Any) -> str:
     return f"{module}.{owner.__qualname__}"
 
 
-def shown(inputs: Mapping[str, JSON]) -> str:
+def shown(inputs: Mapping[str, Any]) -> str:
     """Return inputs as a call would spell them, each cut to a readable length."""
     from reprlib import Repr
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from memori.cases import Cases, run_cases
 from memori.digest.values import to_json
+from memori.errors import warn
 from memori.results import Outcome, Results
 from memori.schedule import run_graph
 from memori.wiring import Wiring
@@ -128,6 +129,10 @@ class Pipeline:
         """Raise a TypeError if a start stage cannot take so many positional arguments."""
         self._wiring.check_positional(values)
 
+    def overruled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[str]:
+        """Say which keywords of a run reach no stage."""
+        return list(self._wiring.without_effect(kwargs))
+
     # Running
 
     def run(
@@ -173,6 +178,8 @@ class Pipeline:
                 )
         workers = workers_for(n_jobs, executor)
         plan = _Plan(self._wiring, *self._wiring.check(args, kwargs))
+        for each in self.overruled(args, kwargs):
+            warn(each)
         if workers is None:
             plan.run_all()
         else:
@@ -229,6 +236,8 @@ class Pipeline:
             except TypeError as error:
                 error.add_note(f"memori: in case {place}: {case!r}")
                 raise
+            for each in self.overruled((), case):
+                warn(each)
         return run_cases(self, listed, workers_for(n_jobs, executor), on_error)
 
     def call(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome:
@@ -270,10 +279,13 @@ class _Plan:
         """Return the runs of the stages as one."""
         merged = Results()
         ran: list[str] = []
+        reasons: dict[str, str] = {}
         for stage in self._wiring.order:
-            merged.update(self._runs[stage].results)
-            ran += self._runs[stage].results.ran
-        return Outcome(self._given, merged, tuple(ran))
+            results = self._runs[stage].results
+            merged.update(results)
+            ran += results.ran
+            reasons.update(results.reasons)
+        return Outcome(self._given, merged, tuple(ran), reasons)
 
     def order(self, key: Node) -> tuple[Node, Inputs]:
         return key, self._inputs_of(key)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from memori.digest.values import to_json_as
 from memori.node import is_node
-from memori.results import Results
+from memori.parameters import shown
+from memori.results import Results, came_from_results
 from memori.schedule import ordered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from memori.digest.values import JSON
     from memori.node import Node
@@ -166,6 +167,24 @@ class Wiring:
                 "argument of run() fills it (edges offer: "
                 f"{', '.join(sorted(self._offered[stage])) or 'nothing'})"
             )
+
+    def without_effect(self, kwargs: Mapping[str, object]) -> Iterator[str]:
+        """Say of each keyword that a run is given itself, and that reaches no stage, why."""
+        for name, value in kwargs.items():
+            reasons: list[str] = []
+            for stage in self.order if not came_from_results(name, value) else ():
+                if name in self._offered[stage] and stage.takes(name):
+                    reasons.append(
+                        f"the pipeline was given {shown({name: value})}, which has no effect: "
+                        f"{stage.title} takes {name!r} from a stage before it"
+                    )
+                elif stage.takes(name):
+                    lost = stage.overruled((), {name: value})
+                    if not lost:
+                        break  # here it has its effect
+                    reasons += lost
+            else:
+                yield from reasons
 
     def positional_names(self, count: int) -> list[str]:
         """Return the names that so many positional arguments fill."""

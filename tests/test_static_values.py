@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from memori import Results, Stage
+from memori import Pipeline, Results, Stage
 from memori.neuro import NipypeStage, ShellStage
 from memori.results import came_from_results
 
@@ -124,3 +124,61 @@ def test_a_value_of_no_parameter_is_refused() -> None:
     """With the nearest spelling."""
     with pytest.raises(TypeError, match="takes no 'sigm'; did you mean 'sigma'"):
         Stage(smooth).replace(sigm=3)
+
+
+# Pipelines
+
+
+def pipeline(sigma: int | None = None) -> Pipeline:
+    static = {} if sigma is None else {"sigma": sigma}
+    first = Stage(lambda path: path, "path", stage_name="first")
+    second = Stage(smooth, "smoothed", **static)  # type: ignore[arg-type]
+    third = Stage(lambda smoothed, sigma=9: smoothed, "last", stage_name="third", sigma=3)
+    return Pipeline([("start", first), (first, second), (second, third)])
+
+
+@pytest.mark.parametrize("way", ["run", "map", "nested"])
+def test_a_keyword_that_reaches_no_stage_is_told(way: str) -> None:
+    """Each stage that would have taken it says why it does not."""
+    given = {"path": "x", "sigma": 4}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if way == "run":
+            pipeline(sigma=2).run(**given)
+        elif way == "map":
+            pipeline(sigma=2).map([given])
+        else:
+            Pipeline([("start", pipeline(sigma=2))]).run(**given)
+    said = [str(warning.message) for warning in caught]
+    assert {__file__} == {warning.filename for warning in caught}
+    assert [True, True] == [
+        text in each for text, each in zip(["sigma=2", "sigma=3"], said, strict=True)
+    ]
+    assert all("sigma=4" in each for each in said)
+
+
+def test_a_keyword_that_reaches_one_stage_has_its_effect() -> None:
+    """Whatever it is to others; so has one that comes from results."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "x 4" == pipeline().run(path="x", sigma=4)["last"]
+        results = Stage(lambda: ("x", 4), ["path", "sigma"], stage_name="s").run()
+        assert "x 2" == pipeline(sigma=2).run(**results)["last"]
+
+
+def test_a_keyword_that_an_edge_fills_everywhere_is_told() -> None:
+    """The stage before gives the value."""
+    add = Stage(lambda x: x + 1, "total", stage_name="add")
+    double = Stage(lambda total: 2 * total, "doubled", stage_name="double")
+    with pytest.warns(match="given total=5.*stage 'double' takes 'total' from a stage before it"):
+        assert 4 == Pipeline([("start", add), (add, double)]).run(x=1, total=5)["doubled"]
+
+
+def test_a_pipeline_knows_why_its_stages_ran(tmp_path: Path) -> None:
+    """Each by its name; those that were remembered have no reason."""
+    add = Stage(lambda x, y=1: x + y, "total", tmp_path, "add")
+    double = Stage(lambda total: 2 * total, "doubled", tmp_path, "double")
+    both = Pipeline([("start", add), (add, double)])
+    assert ["add", "double"] == list(both.run(x=2).reasons)
+    assert {"add": "input x: 2 -> 1; input y: 1 -> 2"} == both.run(x=1, y=2).reasons
+    assert {} == both.run(x=1, y=2).reasons
