@@ -16,6 +16,8 @@ from memori.errors import MemoriError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from memori.digest.values import JSON
     from memori.key import Key
 
@@ -58,9 +60,19 @@ def describe(
         "inputs:" if inputs else "no inputs",
         *(f"  {name} = {_shown(value)}" for name, value in inputs.items()),
         "",
-        "".join(traceback.format_exception(error)),
+        "".join(traceback.format_exception(type(error), error, _trace_of(error))),
     ]
     return "\n".join(lines)
+
+
+def _trace_of(error: BaseException) -> TracebackType | None:
+    """Return the traceback from the first line on that is not memori's own, if there is one."""
+    trace = error.__traceback__
+    while trace is not None:
+        if not trace.tb_frame.f_globals.get("__name__", "").startswith("memori."):
+            return trace
+        trace = trace.tb_next
+    return error.__traceback__
 
 
 def inputs_of(key: Key) -> dict[str, JSON]:

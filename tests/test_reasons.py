@@ -163,3 +163,33 @@ def test_own_parts_of_a_fingerprint_are_told_by_name(tmp_path: Path) -> None:
     assert Stage(Model(3, "b"), hash_output=tmp_path).explain(1).hit
     changes = Stage(Model(4, "a"), hash_output=tmp_path).explain(1).changes
     assert ["depth: 3 -> 4"] == list(map(str, changes))
+
+
+# Nodes of Nipype
+
+
+def test_nodes_say_the_same(tmp_path: Path) -> None:
+    """Which command ran and why; and, when one fails, what stages tell of a failure."""
+    from nipype import Node, Workflow
+    from nipype.interfaces.base import CommandLine
+
+    from memori.neuro import remember_workflow
+
+    def run(command: str, args: str) -> None:
+        workflow = Workflow("flow", base_dir=str(tmp_path / "base"))
+        workflow.add_nodes([Node(CommandLine(command, args=args), "said")])
+        remember_workflow(workflow, tmp_path / "memory").run()
+
+    run("echo", "-n 'a b'")
+    run("echo", "-n c")
+    (name,) = Memory(str(tmp_path / "memory")).stages()
+    told = {tuple(each["command"]["argv"]): each for each in records(tmp_path / "memory", name)}
+    assert {("echo", "-n", "a b"), ("echo", "-n", "c")} == set(told)
+    assert ["input args: \"-n 'a b'\" -> '-n c'"] == told["echo", "-n", "c"]["reasons"]
+    record = told["echo", "-n", "c"]
+    assert record["surroundings"]["tool echo"] == record["command"]["version"]
+    with pytest.raises(RuntimeError):
+        run("ls", "no-such-file")
+    (failed,) = Memory(str(tmp_path / "memory")).unfinished()
+    assert "no-such-file" in failed.text
+    assert '  args = "no-such-file"\n' in failed.text

@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from typing import Any
 
@@ -28,7 +29,8 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each unfinished run, the oldest first; return 0."""
-    found = [run for each in memories_below(arguments.folder) for run in each.unfinished()]
+    above = os.path.abspath(arguments.folder)
+    found = [run for each in memories_below(above) for run in each.unfinished()]
     for each in sorted(found, key=lambda run: (run.failed or run.began, run.folder)):
         print(f"{each.stage}: {each.folder} ({_state(each)})")
         for line in each.text.splitlines():

@@ -28,7 +28,6 @@ from nipype.pipeline.engine import MapNode
 from memori.decision import Decision, decide
 from memori.digest.values import encode, text_digest
 from memori.errors import RecordError, warn
-from memori.key import Key
 from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import (
     ElementHook,
@@ -169,11 +168,11 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         if entry is None:
             with store.lock(key):
                 # Whoever held the lock may have run this very node.
-                key = identity.key()
-                entry = self._hit_on(decide(self.fullname, key, store))
+                decision = decide(self.fullname, identity.key(), store)
+                entry = self._hit_on(decision)
                 if entry is None:
                     with self._folder().lock():
-                        return self._run_and_keep(identity, key, store, updatehash)
+                        return self._run_and_keep(identity, decision, store, updatehash)
         logger.info('[Node] "%s" found in memory.', self.fullname)
         return LazyResult(result_file(self))
 
@@ -182,7 +181,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
     def _run_and_keep(
         self,
         identity: Identity,
-        key: Key,
+        decision: Decision,
         store: NodeStore,
         updatehash: bool,
     ) -> Any:
@@ -192,7 +191,9 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         self._memori["running"] = adopts
         function = f"{type(self.interface).__module__}.{type(self.interface).__qualname__}"
         subject = f"node {self.fullname}"
-        with Recorder(subject, identity.name, function, key, store) as recorder:
+        assert decision.key is not None
+        about = (subject, identity.name, function, decision.key, store)
+        with Recorder(*about, reasons=list(map(str, decision.changes))) as recorder:
             try:
                 with all_outputs_kept(self):
                     result = load_results(self) if adopts else super().run()
