@@ -80,6 +80,10 @@ class Parameters:
         self._held_by: tuple[object, object] = (None, None)
         self._shapes: dict[str, Shape] | None = None
 
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        """Travel without what can be found again."""
+        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_shapes": None}
+
     def are_outdated(self, function: object) -> bool:
         """Tell whether a plain function was given other defaults since."""
         if type(function) is not FunctionType:
