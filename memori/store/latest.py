@@ -59,7 +59,9 @@ def follow(layout: Layout, entry: Entry) -> None:
     names = names_in(layout, layout.latest)
     if not all(map(os.path.exists, layout.views)):
         show(layout, entry)
-    elif names == [entry.path, entry.path]:
+    elif names[1:] == [entry.path]:  # the files show it
+        if names[0] != entry.path:
+            _point(layout, entry)
         _behind.pop(layout.records, None)
     elif _may_show_at_once(layout):
         show(layout, entry)
