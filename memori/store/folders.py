@@ -104,21 +104,19 @@ def unfinished(layout: Layout) -> list[str]:
 
 
 def _drop_earlier_try(layout: Layout, key: Key, first: dict[str, JSON]) -> None:
-    """Remove what a run with the same inputs and other code left behind, if it is over."""
+    """Remove what a run with the same inputs left behind, whatever its code, if it is over."""
     try:
-        told = json.loads(content_of(layout.unfinished(key)))
-        other, folder = str(told["key"]), str(told["folder"])
+        folder = str(json.loads(content_of(layout.unfinished(key)))["folder"])
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if other != key.digest and _take_over(layout, folder, first):
+    if _take_over(layout, folder, first):
         drop(layout, folder)
 
 
 def _mark_unfinished(layout: Layout, key: Key, folder: str) -> None:
     mark = layout.unfinished(key)
     make_folder(os.path.dirname(mark))
-    told = {"key": key.digest, "folder": folder}
-    atomic_write(mark, json.dumps(told).encode("ascii"))
+    atomic_write(mark, _line({"folder": folder}))
 
 
 # Claims

@@ -234,7 +234,7 @@ class StoreContract:
         assert ["b", "a"] == outputs(store.neighbours(key_of_file(file, store.root)))
 
     def test_few_neighbours_are_looked_at_however_many_there_are(self, store: Store) -> None:
-        """A miss among a hundred runs of the same file reads some of them, the last included."""
+        """A miss among a hundred runs of the same input reads some of them."""
         Path(store.root).mkdir()
         file = Path(store.root) / "in.txt"
         for number in range(100):
@@ -245,6 +245,9 @@ class StoreContract:
         found = outputs(store.neighbours(key_of_file(file, store.root)))
         assert 99 == found[0]
         assert len(found) <= 20
+        for number in range(100):
+            store.write(entry_of(key_of(2, str(number)), number), key_of(2, str(number)))
+        assert len(outputs(store.neighbours(key_of(2, "new")))) <= 20
 
     def test_asking_writes_nothing(self, store: Store, root: Path) -> None:
         """Whoever reads changes no file and makes none, also where there is nothing."""

@@ -247,6 +247,26 @@ def test_a_full_disk_raises_and_loses_nothing(small_disk: Path) -> None:
     assert [] == list(small_disk.rglob("*.partial"))
 
 
+def test_a_full_disk_claims_no_folder(small_disk: Path) -> None:
+    """A run that cannot have a folder says so, and the next one has the folder of that name."""
+
+    def work() -> str:
+        return str(workdir())
+
+    stage = Stage(work, hash_output=small_disk, code_version="1")
+    first = Path(str(stage.run()["output"]))
+    shutil.rmtree(small_disk / ".memori" / "stages")
+    shutil.rmtree(small_disk / "work")
+    claims = Path(Store(str(small_disk), "work").layout.claims)
+    claims.mkdir(parents=True)
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        stage.run()
+    assert [] == list(claims.iterdir())
+    (small_disk / "filler").unlink()
+    assert first == Path(str(stage.run()["output"]))
+
+
 def test_a_read_only_folder_raises_on_a_miss_and_still_hits(small_disk: Path) -> None:
     """Results of a run come with the exception; what is recorded can be read."""
     stage = Stage(double, hash_output=small_disk)
