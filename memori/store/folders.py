@@ -85,14 +85,14 @@ def drop(layout: Layout, folder: str) -> None:
 
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
-    if above == layout.name and _KEY8.fullmatch(name) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+    if above == layout.name and _KEY8.fullmatch(name):
+        shutil.rmtree(path, ignore_errors=True)  # which follows no link
         if not os.path.lexists(path):
             remove_if_there(layout.claim(folder))
 
 
 def unfinished(layout: Layout) -> list[str]:
-    """List the folders of runs that go on, or are over and left no entry."""
+    """List the folders of runs that go on, failed or were killed."""
     found = []
     for name in sorted(listed(layout.claims)):
         told = _told(f"{layout.claims}/{name}")

@@ -44,7 +44,7 @@ class Memory:
                 yield found
 
     def unfinished(self) -> Iterator[tuple[str, str]]:
-        """Yield stage and folder (absolute) of each run that goes on, or left no entry."""
+        """Yield stage and folder (absolute) of each run that goes on, failed or was killed."""
         for stage in self.stages():
             for folder in folders.unfinished(Layout(self.root, stage)):
                 yield stage, os.path.join(self.root, folder)
