@@ -152,6 +152,34 @@ def test_a_result_of_an_unknown_surrounding_is_not_one_of_a_known(tmp_path: Path
         assert (version, expected) == (version, stage.state)
 
 
+def test_where_there_are_no_locks_the_second_takes_what_the_first_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both get the same paths, and what the second had made is removed."""
+    monkeypatch.setattr("memori.lock.fcntl", None)
+    outer = threading.local()
+    found: list[Any] = []
+
+    def write(n: int) -> str:
+        path = workdir() / "out.txt"
+        if getattr(outer, "first", False):
+            outer.first = False
+            thread = threading.Thread(target=lambda: found.append(stage.run(n)["output"]))
+            thread.start()
+            thread.join()
+        path.write_text(f"result {len(found)}")
+        return str(path)
+
+    stage = Stage(write, hash_output=tmp_path, code_version="1")
+    outer.first = True
+    found.append(stage.run(1)["output"])
+    assert 1 == len(set(found))
+    assert "result 0" == Path(found[0]).read_text()
+    assert [Path(found[0]).parent.name] == [
+        path.name for path in (tmp_path / "write").iterdir() if not path.is_symlink()
+    ]
+
+
 BROKEN = """
 import sys
 from pathlib import Path

@@ -109,6 +109,10 @@ class StoreContract:
         """Where it is told whose a run's folder is."""
         return Path(store.layout.claim(folder))
 
+    def lists_of(self, store: Store, key: Key) -> list[Path]:
+        """The files that name other entries."""
+        return [Path(store.layout.latest), Path(store.layout.recent(key))]
+
     def lose_latest(self, store: Store) -> None:
         """Lose what tells which run was the latest."""
         for path in (store.layout.latest, *store.layout.views):
@@ -232,6 +236,34 @@ class StoreContract:
         assert ["b", "a"] == outputs(store.neighbours(key_of_file(file, store.root, "2")))
         file.write_text("c")
         assert ["b", "a"] == outputs(store.neighbours(key_of_file(file, store.root)))
+
+    def test_running_one_again_keeps_the_others_in_sight(self, store: Store) -> None:
+        """However often a run is forced, those on other contents stay its neighbours."""
+        Path(store.root).mkdir()
+        file = Path(store.root) / "in.txt"
+        for content in "abbbbbb":
+            file.write_text(content)
+            key = key_of_file(file, store.root)
+            store.write(entry_of(key, content), key)
+        file.write_text("c")
+        assert ["b", "a"] == outputs(store.neighbours(key_of_file(file, store.root)))
+
+    @pytest.mark.parametrize("content", [bytes(200), b"../" * 60, b"\xff" * 128, b"/etc/passwd"])
+    def test_a_damaged_list_names_nothing(self, store: Store, content: bytes) -> None:
+        """What a power failure left of the files that name entries is not followed."""
+        Path(store.root).mkdir()
+        file = Path(store.root) / "in.txt"
+        file.write_text("a")
+        key = key_of_file(file, store.root)
+        store.write(entry := entry_of(key), key)
+        store.show(entry)
+        for path in self.lists_of(store, key):
+            path.write_bytes(content)
+        file.write_text("b")
+        assert [] == outputs(store.neighbours(key_of_file(file, store.root)))
+        assert [4] == outputs([store.latest()])
+        store.follow(entry)
+        assert [4] == outputs([store.latest()])
 
     def test_few_neighbours_are_looked_at_however_many_there_are(self, store: Store) -> None:
         """A miss among a hundred runs of the same input reads some of them."""

@@ -73,3 +73,20 @@ def test_a_folder_is_free_again_once_its_run_was_taken_over(store: Store) -> Non
     assert [Path(store.layout.claim("double/" + key_of(2).digest[:8])).name] == os.listdir(
         store.layout.claims
     )
+
+
+def test_nothing_but_a_claim_is_left_of_a_run_that_ended_well(store: Store) -> None:
+    """What it noted while it went on is removed."""
+    folder = store.new_folder(key_of(2))
+    assert Path(store.layout.unfinished(key_of(2))).is_file()
+    store.finished(key_of(2), folder)
+    assert not Path(store.layout.unfinished(key_of(2))).exists()
+
+
+def test_runs_that_go_on_or_failed_are_unfinished(store: Store) -> None:
+    """One that returned is not, whether or not it could be remembered."""
+    found = {name: store.new_folder(key_of(n)) for n, name in enumerate(("on", "failed", "a", "b"))}
+    store.failed(found["failed"])
+    store.finished(key_of(2), found["a"])
+    store.released(found["b"])
+    assert sorted([found["on"], found["failed"]]) == sorted(folders.unfinished(store.layout))

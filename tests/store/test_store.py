@@ -209,6 +209,24 @@ def test_losing_any_part_of_the_store_is_no_error(tmp_path: Path, lost: str) -> 
     assert (tmp_path / "double.inputs").is_file()
 
 
+@pytest.mark.parametrize("lost", ["work", "work .memori/stages/work/folders"])
+def test_losing_a_runs_folder_costs_a_run_and_not_the_next_one(tmp_path: Path, lost: str) -> None:
+    """Whatever else was lost with it, what the rerun made is there, and stays."""
+
+    def work() -> str:
+        path = workdir() / "out.txt"
+        path.write_text("result")
+        return str(path)
+
+    stage = Stage(work, hash_output=tmp_path, code_version="1")
+    stage.run()
+    for path in lost.split():
+        shutil.rmtree(tmp_path / path)
+    for expected in (True, False):
+        assert "result" == Path(str(stage.run()["output"])).read_text()
+        assert expected == stage.state
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 256 KiB."""
