@@ -5,8 +5,9 @@ is a list of changes; an entry from which nothing differs is a hit. `explain` sh
 so the reason that a person reads is the reason why the stage runs.
 
 The code of an entry matches by either of two digests: the one over bytecode (fast, of one Python
-version) or the one over syntax (of every version). A surrounding that cannot be asked now
-(the tool is not installed) matches whatever was recorded.
+version) or the one over syntax (of every version). Which component differs is told at a level that
+the record and the present code both have. A surrounding that cannot be asked now (the tool is not
+installed) matches whatever was recorded.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import re
 
 from memori.digest.values import encode
+from memori.fingerprint import comparable
 from memori.observations import differences
 
 TYPE_CHECKING = False
@@ -214,7 +216,11 @@ def _code_changes(recorded: Mapping[str, JSON], key: Key) -> list[Change]:
         return []
     if recorded["canonical"] is not None and recorded["canonical"] == code.canonical():
         return []
-    changes = _differences("code", "", recorded["components"], code.components(), quote=False)
+    old, new, unlike = comparable(recorded["components"], code.components())
+    changes = _differences("code", "", old, new, quote=False)
+    if not changes and unlike:  # code without source, seen by another version of Python
+        subject, (then, now) = ", ".join(unlike), next(iter(unlike.values()))
+        changes.append(Change("code", subject, then, f"{now}, which cannot be compared"))
     return changes or [Change("code", "code", recorded["fast"], code.fast)]
 
 

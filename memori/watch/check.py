@@ -161,7 +161,7 @@ def _same_results(record: Mapping[str, JSON], places: Places, made: Callable[[st
     """Tell whether all patterns lead to the same paths, although some names have changed."""
     own = {
         os.path.join(places.folder(listing["folder"]), name)
-        for listing in record["listed"]
+        for listing in record.get("listed", ())
         for name in listing.get("own", ())
     }
     globs = record.get("globs", ())

@@ -22,7 +22,7 @@ import time
 from itertools import count
 
 from memori.digest.files import from_record, to_record
-from memori.watch.observed import Observed, current
+from memori.watch.observed import Observed, aside, current
 from memori.watch.touch import Listing, Touch
 
 TYPE_CHECKING = False
@@ -125,6 +125,8 @@ def watch_from_start() -> None:
     """Watch this process from its start, for the run that started it."""
     from memori.watch import hook
 
+    if hook.live:
+        return  # Python reads the .pth files of a virtual environment twice
     seen = Observed()
     hook.install()
     _tell_spool(seen, _spool_file())
@@ -137,7 +139,8 @@ def go_on_in_fork(live: Sequence[Observed]) -> None:
     _own.clear()
     if live and SPOOL in os.environ:
         try:
-            spool = _spool_file()
+            with aside():
+                spool = _spool_file()
         except OSError:
             return  # the parent is gone, or its disk is full
         for run in live:

@@ -332,6 +332,22 @@ class Observed:
         mine.appends = mine.appends and other.appends
         mine.before = mine.before or other.before
 
+    def adopts(self, earlier: Observed) -> None:
+        """Add what was done for this run before it began, when it was decided on."""
+        for path, touch in earlier.touched.items():
+            self.learns(path, touch)
+        for path, touch in earlier.imported.items():
+            self.imported.setdefault(path, touch)
+        for folder, listing in earlier.folders.items():
+            self.folders.setdefault(folder, listing)
+        self.globs.update(earlier.globs)
+        self.made |= earlier.made
+        self.network |= earlier.network
+        self.programs += earlier.programs
+        self.unwatched += earlier.unwatched
+        self.faults += earlier.faults
+        self.glances = False
+
     def _keep(self, path: str, touch: Touch, now: os.stat_result | None) -> None:
         """Digest a file that was read, before the run makes it another one."""
         if now is not None and touch.before is None:

@@ -101,7 +101,8 @@ def test_what_a_child_reads_is_read_by_the_run(way, file):
         WAYS[way](read, file)
 
     assert ("read", []) == (seen.how(file), seen.faults)
-    assert [file] == [fact.path for fact in Sieve(seen, None).facts().read]
+    facts = Sieve(seen, None).facts()
+    assert ([file], []) == ([fact.path for fact in facts.read], facts.appended)
 
 
 def write(path):

@@ -380,6 +380,20 @@ def test_a_pattern_asks_for_names_without_listing(project):
     assert [("there", "T1w.json")] == project.differs(record)
 
 
+def test_a_pattern_without_signs_asks_for_one_name(project):
+    """`glob` is used to ask whether a file is there."""
+    project.write("data/there.txt")
+    record = project.run(lambda: glob.glob("data/there.txt") + glob.glob("data/missed.txt"))
+    assert [] == project.differs(record)
+
+    project.write("data/missed.txt")
+    assert [("absent", "missed.txt")] == project.differs(record)
+    os.remove("data/missed.txt")
+
+    os.remove("data/there.txt")
+    assert [("there", "there.txt")] == project.differs(record)
+
+
 def test_a_folder_that_the_run_fills_converges(project):
     """A run that lists the folder into which it writes does not see its own files as news."""
     os.mkdir("out")
