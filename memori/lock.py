@@ -62,7 +62,6 @@ class lock:  # noqa: N801  a context manager, read as a word
         try:
             return self._acquire()
         except OSError:
-            self._let_go()
             return None
         except BaseException:  # interrupted while it waited
             self._let_go()
