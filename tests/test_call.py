@@ -152,6 +152,24 @@ def test_a_result_of_an_unknown_surrounding_is_not_one_of_a_known(tmp_path: Path
         assert (version, expected) == (version, stage.state)
 
 
+def test_a_forced_run_leaves_what_other_files_gave(tmp_path: Path) -> None:
+    """It replaces what would have been a hit; going back to what another run read still is one."""
+    noise = tmp_path / "noise.txt"
+
+    def read() -> str:
+        return noise.read_text()
+
+    stage = Stage(read, hash_output=tmp_path / "w", code_version="1")
+    for text in "ab":
+        noise.write_text(text)
+        stage.run()
+    stage.run(force_run_stage=True)
+    for text in "ab":
+        noise.write_text(text)
+        assert {"output": text} == stage.run()
+        assert stage.state is False
+
+
 class Always(Stage):
     """A kind of one's own that a memory does not spare."""
 

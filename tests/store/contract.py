@@ -52,7 +52,11 @@ def key_of_file(path: Path, root: str, version: str = "1") -> Key:
 
 
 def entry_of(
-    key: Key, output: Any = 4, folder: str | None = None, missed: str | None = None
+    key: Key,
+    output: Any = 4,
+    folder: str | None = None,
+    missed: str | None = None,
+    root: str = "/nowhere",
 ) -> Entry:
     """An entry as a run with this key leaves it, which may have looked for a file in vain."""
     code = {
@@ -78,7 +82,7 @@ def entry_of(
         "folder": folder,
     }
     if missed is not None:
-        record["observed"] = {"root": "/nowhere", "absent": [[".", [missed]]]}
+        record["observed"] = {"root": root, "absent": [[".", [missed]]]}
     return Entry(record)
 
 
@@ -170,7 +174,7 @@ class StoreContract:
         for age, missed in enumerate("abcdefgh"):
             store.write(entry := entry_of(key_of(2), missed, missed=missed), key_of(2))
             os.utime(self.file_of(store, entry), (1000 + age, 1000 + age))
-        store.write(entry_of(key_of(2), "new c", missed="c"), key_of(2))
+        store.write(entry_of(key_of(2), "new c", missed="c", root="/moved"), key_of(2))
         assert ["a", "b", "new c", *"defgh"] == outputs(store.under(key_of(2)))
         store.write(entry_of(key_of(2), "i", missed="i"), key_of(2))
         assert ["i", "b", "new c", *"defgh"] == outputs(store.under(key_of(2)))
@@ -475,7 +479,13 @@ class StoreContract:
         assert first != store.new_folder(key_of(2))
         assert "result" == (Path(store.root) / first / "out.txt").read_text()
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", bytes(40), b'{"entry": "x"}\n'])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *[b"", b"{", b"[]", b"null", bytes(40), b'{"entry": "x"}\n'],
+            *[b'{"owner": {}}\n{"released": "soon"}\n', b'{"owner": {}}\n{"released": true}\n'],
+        ],
+    )
     def test_a_folder_whose_claim_was_damaged_is_left_alone(
         self, store: Store, content: bytes
     ) -> None:

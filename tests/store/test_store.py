@@ -158,7 +158,7 @@ def forged(path: Path, **changes: object) -> bytes:
 
 @pytest.mark.parametrize(
     "fault",
-    ["empty", "half", "garbage", "edited", "other schema", "no outputs", "list"],
+    ["empty", "half", "garbage", "edited", "other schema", "no outputs", "no path", "list"],
 )
 def test_a_record_that_is_not_sound_is_a_miss_with_a_warning(tmp_path: Path, fault: str) -> None:
     """Broken, edited by hand, or in a schema to come: never trusted, and named."""
@@ -174,6 +174,7 @@ def test_a_record_that_is_not_sound_is_a_miss_with_a_warning(tmp_path: Path, fau
             "edited": content.replace(b'"output": 4', b'"output": 5'),
             "other schema": forged(path, schema=99),
             "no outputs": forged(path, outputs=None),
+            "no path": forged(path, artifacts=[{"at": ["output"], "kind": "path", "path": "x"}]),
             "list": with_digest(b"[]"),
         }[fault]
     )
@@ -212,10 +213,11 @@ def test_losing_any_part_of_the_store_is_no_error(tmp_path: Path, lost: str) -> 
 @pytest.mark.parametrize("lost", ["work", "work .memori/stages/work/folders"])
 def test_losing_a_runs_folder_costs_a_run_and_not_the_next_one(tmp_path: Path, lost: str) -> None:
     """Whatever else was lost with it, what the rerun made is there, and stays."""
+    texts = ["first", "second"]
 
     def work() -> str:
         path = workdir() / "out.txt"
-        path.write_text("result")
+        path.write_text(texts.pop(0))
         return str(path)
 
     stage = Stage(work, hash_output=tmp_path, code_version="1")
@@ -223,7 +225,7 @@ def test_losing_a_runs_folder_costs_a_run_and_not_the_next_one(tmp_path: Path, l
     for path in lost.split():
         shutil.rmtree(tmp_path / path)
     for expected in (True, False):
-        assert "result" == Path(str(stage.run()["output"])).read_text()
+        assert "second" == Path(str(stage.run()["output"])).read_text()
         assert expected == stage.state
 
 
