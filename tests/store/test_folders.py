@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memori.store import Store, folders
+from memori.store import Store, failures, folders
 from tests.store.contract import key_of
 
 
@@ -48,7 +48,8 @@ def test_a_turn_that_a_kill_left_costs_the_folder_and_no_run(store: Store) -> No
     turn.write_text("")
     found = [store.new_folder(key_of(2)) for _ in range(2)]
     assert 3 == len({first, *found})
-    assert {first, *found} == set(folders.unfinished(store.layout))
+    turn.write_bytes(Path(store.layout.claim(first)).read_bytes())
+    assert {first, *found} == {folder for folder, *_ in folders.claimed(store.layout)}
     store.drop_folder(first)
     assert not (Path(store.root) / first).exists()
 
@@ -89,4 +90,7 @@ def test_runs_that_go_on_or_failed_are_unfinished(store: Store) -> None:
     store.failed(found["failed"])
     store.finished(key_of(2), found["a"])
     store.released(found["b"])
-    assert sorted([found["on"], found["failed"]]) == sorted(folders.unfinished(store.layout))
+    unfinished = {
+        os.path.relpath(run.folder, store.root) for run in failures.unfinished(store.layout)
+    }
+    assert {found["on"], found["failed"]} == unfinished

@@ -5,7 +5,7 @@ Nipype's command lines. The program is found as the environment says; what it pr
 files; and one that cannot be started, is ended, or exits with a code that means no success is a
 `CommandError`.
 
-Not promised: evidence of a failure on disk; `memori.neuro.command.errors.keep_evidence` keeps it.
+Not promised: evidence of a failure on disk; the stage that runs it keeps that.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
+from memori.current_run import current
 from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, ended
 from memori.neuro.process.run import Ended, Listener, run_process
@@ -95,6 +96,7 @@ class Execution:
             raise self.failure(f"could not be started: {error}", None, error) from error
         if done.timed_out or (exit_codes is not None and done.code not in exit_codes):
             raise self.failure(ended(done.code, done.seconds, timed_out=done.timed_out), done)
+        note_command(self.argv, self.argv[0])
         return done
 
     def failure(
@@ -121,3 +123,18 @@ class Execution:
             timed_out=done is not None and done.timed_out,
             interrupted=isinstance(cause, InterruptedError) if done is None else done.interrupted,
         )
+
+
+def note_command(argv: Sequence[str], program: str) -> None:
+    """Have the entry of the running stage say which command ran.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The command.
+    program : str
+        What stands for the tool among the surroundings that count.
+    """
+    run = current()
+    if run is not None:
+        run.command = {"argv": list(argv), "tool": program}
