@@ -62,7 +62,6 @@ class lock:  # noqa: N801  a context manager, read as a word
         try:
             return self._acquire()
         except OSError:
-            self._let_go()
             return None
         except BaseException:  # interrupted while it waited
             self._let_go()
@@ -80,7 +79,7 @@ class lock:  # noqa: N801  a context manager, read as a word
         if _has_ranges():
             self._open(self._path)
             try:
-                return self._kept(_lock_range(self._descriptor, self._number, wait=self._wait))
+                return _lock_range(self._descriptor, self._number, wait=self._wait)
             except OSError as error:
                 if error.errno not in _WITHOUT_RANGES:
                     raise
@@ -90,7 +89,7 @@ class lock:  # noqa: N801  a context manager, read as a word
     def _acquire_whole(self, path: str) -> bool:
         while True:
             self._open(path)
-            if not self._kept(_lock_whole(self._descriptor, wait=self._wait)):
+            if not _lock_whole(self._descriptor, wait=self._wait):
                 return False
             try:
                 if os.path.samestat(os.fstat(self._descriptor), os.stat(path)):
@@ -104,13 +103,8 @@ class lock:  # noqa: N801  a context manager, read as a word
         self._descriptor = _opened(path)
         _asking.add(self)
 
-    def _kept(self, is_mine: bool) -> bool:
-        if not is_mine:
-            self._let_go()
-        return is_mine
-
     def _let_go(self) -> None:
-        if self._descriptor < 0:  # not held, or in a process that was forked meanwhile
+        if self._descriptor < 0:  # nothing was opened, or in a process that was forked meanwhile
             return
         descriptor, self._descriptor = self._descriptor, -1
         own_file, self._own_file = self._own_file, None

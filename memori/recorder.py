@@ -137,7 +137,7 @@ class Recorder:
         text = describe(error, self._subject, self._record["function"], inputs, seconds)
         if self._folder is None:
             self._folder = self._store.new_folder(self._before)
-        self._store.keep_failure(self._folder, text)
+        self._store.keep_failure(self._folder, text, whole=self._has_returned)
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""

@@ -152,6 +152,85 @@ def test_a_result_of_an_unknown_surrounding_is_not_one_of_a_known(tmp_path: Path
         assert (version, expected) == (version, stage.state)
 
 
+def test_a_forced_run_leaves_what_other_files_gave(tmp_path: Path) -> None:
+    """It replaces what would have been a hit; going back to what another run read still is one."""
+    noise = tmp_path / "noise.txt"
+
+    def read() -> str:
+        return noise.read_text()
+
+    stage = Stage(read, hash_output=tmp_path / "w", code_version="1")
+    for text in "ab":
+        noise.write_text(text)
+        stage.run()
+    stage.run(force_run_stage=True)
+    for text in "ab":
+        noise.write_text(text)
+        assert {"output": text} == stage.run()
+        assert stage.state is False
+
+
+class Always(Stage):
+    """A kind of one's own that a memory does not spare."""
+
+    always_runs = True
+
+
+def test_a_kind_that_always_runs_is_recorded_and_never_a_hit(tmp_path: Path) -> None:
+    """What it made last can be skipped to, and explain says that it would run."""
+    values = [1, 2, 3]
+
+    def take() -> int:
+        return values.pop(0)
+
+    stage = Always(take, hash_output=tmp_path, code_version="1")
+    assert [1, 2] == [stage.run()["output"] for _ in range(2)]
+    assert stage.state is True
+    assert "forced" == str(stage.explain().changes[0])
+    assert {"output": 2} == stage.run(force_skip_stage=True)
+    assert [2] == [entry.outputs["output"] for entry in entries(tmp_path, "take")]
+    with pytest.raises(AssertionError, match="a worker was asked"):
+        Pipeline([("start", stage)]).run(executor=NoExecutor())
+
+
+def test_what_was_recorded_under_other_names_cannot_be_skipped_to(tmp_path: Path) -> None:
+    """Which value would bear which name is not guessed."""
+    Stage(double, "twice", tmp_path).run(2)
+    other = Stage(double, ["doubled"], tmp_path)
+    with pytest.raises(StageError, match=r"latest recorded doubled, and there are none"):
+        other.run(2, force_skip_stage=True)
+    with pytest.raises(StageError, match="a stage without hash_output"):
+        Stage(double).run(2, force_skip_stage=True)
+
+
+def test_where_there_are_no_locks_the_second_takes_what_the_first_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both get the same paths, and what the second had made is removed."""
+    monkeypatch.setattr("memori.lock.fcntl", None)
+    outer = threading.local()
+    found: list[Any] = []
+
+    def write(n: int) -> str:
+        path = workdir() / "out.txt"
+        if getattr(outer, "first", False):
+            outer.first = False
+            thread = threading.Thread(target=lambda: found.append(stage.run(n)["output"]))
+            thread.start()
+            thread.join()
+        path.write_text(f"result {len(found)}")
+        return str(path)
+
+    stage = Stage(write, hash_output=tmp_path, code_version="1")
+    outer.first = True
+    found.append(stage.run(1)["output"])
+    assert 1 == len(set(found))
+    assert "result 0" == Path(found[0]).read_text()
+    assert [Path(found[0]).parent.name] == [
+        path.name for path in (tmp_path / "write").iterdir() if not path.is_symlink()
+    ]
+
+
 BROKEN = """
 import sys
 from pathlib import Path

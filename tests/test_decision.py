@@ -96,6 +96,13 @@ def test_code_without_source_is_not_known_by_syntax(store: Store) -> None:
     ]
 
 
+def test_the_same_code_without_source_is_known_by_its_bytecode(store: Store) -> None:
+    """Where a surrounding cannot be asked, say, so that no entry has exactly this key."""
+    code = fingerprint(eval("lambda n: n"))
+    written(store, Key({"n": 2}, [], code, {"tool": "1.0"}, ("output",)))
+    assert decide("double", Key({"n": 2}, [], code, {"tool": None}, ("output",)), store).hit
+
+
 def test_damaged_outputs_are_a_miss_that_names_them(store: Store, tmp_path: Path) -> None:
     """An output that is missing or was edited, of the exact entry as of one of other code."""
     path = tmp_path / "out.txt"

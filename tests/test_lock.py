@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -12,10 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from memori.lock import lock
+from memori.lock import _opened, lock
 
 HOLDER = """
 import sys
@@ -89,6 +91,8 @@ def test_two_threads_exclude_each_other(path: str) -> None:
     def second() -> None:
         with lock(path, 7):
             entered_after.append(left.is_set())
+            assert is_free(path, 7) is False
+            entered_after.append(True)
 
     thread = threading.Thread(target=second)
     with lock(path, 7):
@@ -97,7 +101,7 @@ def test_two_threads_exclude_each_other(path: str) -> None:
         assert is_free(path, 7) is False
         left.set()
     thread.join()
-    assert [True] == entered_after
+    assert [True, True] == entered_after
 
 
 def test_other_numbers_are_other_locks(
@@ -256,6 +260,75 @@ def wait_until_it_waits(thread: int | None) -> None:
             if any(word in file.read() for word in ("setlk", "flock", "locks")):
                 return
         time.sleep(0.01)
+
+
+def test_a_process_forked_at_the_worst_moment_keeps_no_lock(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that is forked when the file was just opened, before anybody knows of it."""
+    reading, writing = os.pipe()
+    children: list[int] = []
+
+    def opened(*args: Any) -> int:
+        descriptor = _opened(*args)
+        child = os.fork()
+        if child == 0:
+            os.close(writing)
+            os.read(reading, 1)  # until the parent ends it
+            os._exit(0)
+        children.append(child)
+        return descriptor
+
+    def wait() -> None:
+        with lock(path, 7):
+            entered.set()
+
+    entered = threading.Event()
+    waiting = threading.Thread(target=wait, daemon=True)
+    held = lock(path, 7)
+    with monkeypatch.context() as patched:
+        patched.setattr("memori.lock._opened", opened)
+        held.__enter__()
+    waiting.start()
+    wait_until_it_waits(waiting.native_id)
+    held.__exit__(None, None, None)
+    waiting.join(20)
+    found = entered.is_set() and is_free(path, 7)
+    os.close(writing)
+    os.close(reading)
+    for child in children:
+        os.waitpid(child, 0)
+    assert found is True
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES])
+def test_a_lock_that_somebody_holds_is_told_by_either_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """POSIX lets a system choose between two."""
+
+    def refuse(*args: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with lock(str(tmp_path / "locks"), 7, wait=False) as held:
+        assert held is False
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOLCK])
+def test_a_kernel_without_such_locks_locks_whole_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Python may know a lock that the kernel does not; one that is refused is not asked again."""
+
+    def refuse(*args: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    path = str(tmp_path / "locks")
+    with lock(path, 7) as held:
+        assert (None if number == errno.ENOLCK else True) is held
+        assert (None if number == errno.ENOLCK else False) is is_free(path, 7)
 
 
 def test_where_no_lock_can_be_had_the_work_goes_on(tmp_path: Path) -> None:

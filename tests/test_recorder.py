@@ -60,6 +60,25 @@ def test_of_very_many_reasons_some_are_kept(
     assert ["input n0: 0 -> 1", "and 34 more"] == [reasons[0], reasons[-1]]
 
 
+SETTING = [1]
+
+
+def change(text: str) -> str:
+    SETTING[0] += 1
+    return text * SETTING[0]
+
+
+def test_a_run_is_filed_under_the_code_that_it_began_with(tmp_path: Path) -> None:
+    """What it changed of what it reaches is not taken for what it was made by."""
+    stage = Stage(change, hash_output=tmp_path)
+    key = stage.explain("x").key
+    assert key is not None
+    stage.run("x")
+    (entry,) = Memory(str(tmp_path)).entries("change")
+    assert key.digest == entry.key
+    assert key.code.fast == entry.record["code"]["fast"]
+
+
 def test_time_place_and_cost_of_a_run_stand_in_the_entry(tmp_path: Path) -> None:
     """When, where, how long, how much it computed and the most memory that was held."""
 

@@ -1,7 +1,8 @@
 """What failed runs leave behind: `failure.txt` in the run's own folder, and room for it.
 
 Of the failures of one stage the newest `KEPT` are kept, and of each what fits into `ROOM` bytes,
-the largest files going first. The next try of the same run replaces what the last one left. A
+the largest files going first. The next try of the same run replaces what the last one left. What a
+run returned that could not be recorded is kept whole, for a day at least: the user has it. A
 failure is mended once there is a later entry for the same inputs: of the same contents with other
 code, or of files of the same names.
 
@@ -13,12 +14,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 
 from memori.files import atomic_write
 from memori.owner import is_gone
 from memori.store.entries import listed, names_in
-from memori.store.folders import claimed
+from memori.store.folders import claimed, drop_if_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,18 +106,30 @@ def _is_mended(layout: Layout, first: dict[str, JSON], since: float) -> bool:
 # Keeping
 
 
-def keep_failure(folder: str, text: str) -> None:
+def keep_failure(layout: Layout, folder: str, text: str, *, whole: bool = False) -> None:
     """Write down a failure in its folder, and make room; never raises an OSError.
 
     What cannot be removed or written now (a full disk, a folder that somebody else removes at the
     same time) is left as it is: the error itself says the same.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the stage.
+    folder : str
+        The run's own, relative to the root.
+    text : str
+        What is told.
+    whole : bool, optional
+        Whether all files in the folder are kept, because somebody was given their paths.
     """
-    removed = _shrink(folder)
+    path = f"{layout.root}/{folder}"
+    removed = [] if whole else _shrink(path)
     text = "".join((text.rstrip("\n"), *(f"\nremoved to save room: {each}" for each in removed)))
     try:
-        note = os.path.join(folder, NOTE)
+        note = os.path.join(path, NOTE)
         atomic_write(note, f"{text}\n".encode("utf-8", "backslashreplace"))
-        _drop_older(folder)
+        _drop_older(layout)
     except OSError:
         pass
 
@@ -145,16 +157,15 @@ def _shrink(folder: str) -> list[str]:
     return removed
 
 
-def _drop_older(folder: str) -> None:
-    """Remove the oldest failures beside a new one."""
-    above, _ = os.path.split(folder)
+def _drop_older(layout: Layout) -> None:
+    """Remove the oldest failures of a stage that nobody tries again just now."""
     notes = []
-    for name in os.listdir(above):
-        note = os.path.join(above, name, NOTE)
-        if _RUN_FOLDER.fullmatch(name) and not os.path.islink(os.path.join(above, name)):
+    for name in listed(f"{layout.root}/{layout.name}"):
+        folder = f"{layout.name}/{name}"
+        if _RUN_FOLDER.fullmatch(name):
             try:
-                notes.append((os.stat(note).st_mtime_ns, note))
+                notes.append((os.stat(f"{layout.root}/{folder}/{NOTE}").st_mtime_ns, folder))
             except OSError:
                 continue  # not a failure
-    for _, note in sorted(notes, reverse=True)[KEPT:]:
-        shutil.rmtree(os.path.dirname(note), ignore_errors=True)
+    for _, folder in sorted(notes, reverse=True)[KEPT:]:
+        drop_if_over(layout, folder)

@@ -42,7 +42,7 @@ def new_folder(layout: Layout, key: Key) -> str:
     with the same inputs and other code is removed. One that lost its claim is left alone.
     """
     first = _first_line(layout, key)
-    _drop_earlier_try(layout, key, first)
+    _drop_earlier_try(layout, key)
     make_folder(layout.claims)
     attempt = 0
     while True:
@@ -63,7 +63,7 @@ def finished(layout: Layout, key: Key, folder: str | None) -> None:
         _note(layout.claim(folder), {"finished": True})
         remove_if_there(layout.unfinished(key))
     elif os.path.exists(layout.unfinished(key)):
-        _drop_earlier_try(layout, key, _first_line(layout, key), mended=True)
+        _drop_earlier_try(layout, key)
         remove_if_there(layout.unfinished(key))
 
 
@@ -91,16 +91,22 @@ def drop(layout: Layout, folder: str) -> None:
 
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
-    if above == layout.name and _KEY8.fullmatch(name) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+    if above == layout.name and _KEY8.fullmatch(name):
+        shutil.rmtree(path, ignore_errors=True)  # which follows no link
         if not os.path.lexists(path):
             remove_if_there(layout.claim(folder))
+
+
+def drop_if_over(layout: Layout, folder: str) -> None:
+    """Remove the folder of a run that is over, if nobody holds it or tries it again just now."""
+    if _take_over(layout, folder, {"owner": this_process()}):
+        drop(layout, folder)
 
 
 def claimed(layout: Layout) -> Iterator[tuple[str, str, list[dict[str, JSON]]]]:
     """Yield the folders of runs that are in no entry, with their claims and what these tell."""
     for name in sorted(listed(layout.claims)):
-        told = _told(f"{layout.claims}/{name}")
+        told = _told(f"{layout.claims}/{name}") if name.endswith(".json") else []
         if told and "owner" in told[0] and not _ending(told, "finished"):
             folder = f"{layout.name}/{name.removesuffix('.json')}"
             yield folder, layout.claim(folder), told
@@ -112,27 +118,19 @@ def _first_line(layout: Layout, key: Key) -> dict[str, JSON]:
     return {**told, "owner": this_process()}
 
 
-def _drop_earlier_try(
-    layout: Layout, key: Key, first: dict[str, JSON], *, mended: bool = False
-) -> None:
-    """Remove what a run with the same inputs left behind, if it is over.
-
-    Where the run that mends it has a folder, that of the very same key is used again instead.
-    """
+def _drop_earlier_try(layout: Layout, key: Key) -> None:
+    """Remove what a run with the same inputs left behind, whatever its code, if it is over."""
     try:
-        told = json.loads(content_of(layout.unfinished(key)))
-        other, folder = str(told["key"]), str(told["folder"])
+        folder = str(json.loads(content_of(layout.unfinished(key)))["folder"])
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if (mended or other != key.digest) and _take_over(layout, folder, first):
-        drop(layout, folder)
+    drop_if_over(layout, folder)
 
 
 def _mark_unfinished(layout: Layout, key: Key, folder: str) -> None:
     mark = layout.unfinished(key)
     make_folder(os.path.dirname(mark))
-    told = {"key": key.digest, "folder": folder}
-    atomic_write(mark, json.dumps(told).encode("ascii"))
+    atomic_write(mark, _line({"folder": folder}))
 
 
 # Claims

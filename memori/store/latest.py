@@ -59,8 +59,9 @@ def follow(layout: Layout, entry: Entry) -> None:
     names = names_in(layout, layout.latest)
     if not all(map(os.path.exists, layout.views)):
         show(layout, entry)
-    elif names == [entry.path, entry.path]:
-        _behind.pop(layout.records, None)
+    elif names[1:] == [entry.path]:  # the files show it
+        if names[0] != entry.path:
+            _point(layout, entry)
     elif _may_show_at_once(layout):
         show(layout, entry)
     else:
@@ -92,7 +93,8 @@ def catch_up() -> None:
     """Write the files for people that lag behind the pointer."""
     while _behind:
         _, (process, layout, entry) = _behind.popitem()
-        if process == os.getpid() and names_in(layout, layout.latest)[:1] == [entry.path]:
+        names = names_in(layout, layout.latest)
+        if process == os.getpid() and names[:1] == [entry.path] != names[1:]:
             try:
                 show(layout, entry)
             except OSError:
@@ -113,7 +115,6 @@ def show(layout: Layout, entry: Entry) -> None:
             _point(layout, entry)
             _show(layout, entry)
             put_names(layout, layout.latest, [entry.path, entry.path])
-            _behind.pop(layout.records, None)
 
 
 def hash_of(name: str) -> int:

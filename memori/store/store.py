@@ -127,9 +127,9 @@ class Store:
         """Note that the run of a folder is over and left no entry."""
         folders.failed(self.layout, folder)
 
-    def keep_failure(self, folder: str, text: str) -> None:
-        """Write down in a folder why its run failed; never raises an OSError."""
-        keep_failure(f"{self.root}/{folder}", text)
+    def keep_failure(self, folder: str, text: str, *, whole: bool = False) -> None:
+        """Write down in a folder why its run failed, and make room unless it is kept whole."""
+        keep_failure(self.layout, folder, text, whole=whole)
 
     def released(self, folder: str) -> None:
         """Note that the run of a folder returned and left no entry."""

@@ -52,7 +52,11 @@ def key_of_file(path: Path, root: str, version: str = "1") -> Key:
 
 
 def entry_of(
-    key: Key, output: Any = 4, folder: str | None = None, missed: str | None = None
+    key: Key,
+    output: Any = 4,
+    folder: str | None = None,
+    missed: str | None = None,
+    root: str = "/nowhere",
 ) -> Entry:
     """An entry as a run with this key leaves it, which may have looked for a file in vain."""
     code = {
@@ -78,7 +82,7 @@ def entry_of(
         "folder": folder,
     }
     if missed is not None:
-        record["observed"] = {"root": "/nowhere", "absent": [[".", [missed]]]}
+        record["observed"] = {"root": root, "absent": [[".", [missed]]]}
     return Entry(record)
 
 
@@ -108,6 +112,10 @@ class StoreContract:
     def claim_of(self, store: Store, folder: str) -> Path:
         """Where it is told whose a run's folder is."""
         return Path(store.layout.claim(folder))
+
+    def lists_of(self, store: Store, key: Key) -> list[Path]:
+        """The files that name other entries."""
+        return [Path(store.layout.latest), Path(store.layout.recent(key))]
 
     def lose_latest(self, store: Store) -> None:
         """Lose what tells which run was the latest."""
@@ -166,7 +174,7 @@ class StoreContract:
         for age, missed in enumerate("abcdefgh"):
             store.write(entry := entry_of(key_of(2), missed, missed=missed), key_of(2))
             os.utime(self.file_of(store, entry), (1000 + age, 1000 + age))
-        store.write(entry_of(key_of(2), "new c", missed="c"), key_of(2))
+        store.write(entry_of(key_of(2), "new c", missed="c", root="/moved"), key_of(2))
         assert ["a", "b", "new c", *"defgh"] == outputs(store.under(key_of(2)))
         store.write(entry_of(key_of(2), "i", missed="i"), key_of(2))
         assert ["i", "b", "new c", *"defgh"] == outputs(store.under(key_of(2)))
@@ -233,8 +241,36 @@ class StoreContract:
         file.write_text("c")
         assert ["b", "a"] == outputs(store.neighbours(key_of_file(file, store.root)))
 
+    def test_running_one_again_keeps_the_others_in_sight(self, store: Store) -> None:
+        """However often a run is forced, those on other contents stay its neighbours."""
+        Path(store.root).mkdir()
+        file = Path(store.root) / "in.txt"
+        for content in "abbbbbb":
+            file.write_text(content)
+            key = key_of_file(file, store.root)
+            store.write(entry_of(key, content), key)
+        file.write_text("c")
+        assert ["b", "a"] == outputs(store.neighbours(key_of_file(file, store.root)))
+
+    @pytest.mark.parametrize("content", [bytes(200), b"../" * 60, b"\xff" * 128, b"/etc/passwd"])
+    def test_a_damaged_list_names_nothing(self, store: Store, content: bytes) -> None:
+        """What a power failure left of the files that name entries is not followed."""
+        Path(store.root).mkdir()
+        file = Path(store.root) / "in.txt"
+        file.write_text("a")
+        key = key_of_file(file, store.root)
+        store.write(entry := entry_of(key), key)
+        store.show(entry)
+        for path in self.lists_of(store, key):
+            path.write_bytes(content)
+        file.write_text("b")
+        assert [] == outputs(store.neighbours(key_of_file(file, store.root)))
+        assert [4] == outputs([store.latest()])
+        store.follow(entry)
+        assert [4] == outputs([store.latest()])
+
     def test_few_neighbours_are_looked_at_however_many_there_are(self, store: Store) -> None:
-        """A miss among a hundred runs of the same file reads some of them, the last included."""
+        """A miss among a hundred runs of the same input reads some of them."""
         Path(store.root).mkdir()
         file = Path(store.root) / "in.txt"
         for number in range(100):
@@ -245,6 +281,9 @@ class StoreContract:
         found = outputs(store.neighbours(key_of_file(file, store.root)))
         assert 99 == found[0]
         assert len(found) <= 20
+        for number in range(100):
+            store.write(entry_of(key_of(2, str(number)), number), key_of(2, str(number)))
+        assert len(outputs(store.neighbours(key_of(2, "new")))) <= 20
 
     def test_asking_writes_nothing(self, store: Store, root: Path) -> None:
         """Whoever reads changes no file and makes none, also where there is nothing."""
@@ -440,7 +479,13 @@ class StoreContract:
         assert first != store.new_folder(key_of(2))
         assert "result" == (Path(store.root) / first / "out.txt").read_text()
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", bytes(40), b'{"entry": "x"}\n'])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *[b"", b"{", b"[]", b"null", bytes(40), b'{"entry": "x"}\n'],
+            *[b'{"owner": {}}\n{"released": "soon"}\n', b'{"owner": {}}\n{"released": true}\n'],
+        ],
+    )
     def test_a_folder_whose_claim_was_damaged_is_left_alone(
         self, store: Store, content: bytes
     ) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from memori import MemoriError, RecordError, Stage, StageError, workdir
 from memori.cli import main
+from memori.layout import Layout
 from memori.neuro import CommandError, NipypeStage, ShellStage
 from memori.store import Memory, Unfinished
 from memori.store.failures import KEPT, keep_failure
@@ -272,6 +274,7 @@ def test_keeping_evidence_never_hides_the_failure(
 ) -> None:
     """Files that vanish or cannot be removed meanwhile are left alone."""
     monkeypatch.setattr("memori.store.failures.ROOM", 10)
+    folder_name = f"{tmp_path.name}/0123abcd"
     folder = tmp_path / "0123abcd"
     (folder / "deep").mkdir(parents=True)
     for path in (folder / "big", folder / "deep/big"):
@@ -282,8 +285,66 @@ def test_keeping_evidence_never_hides_the_failure(
 
     with monkeypatch.context() as refused:
         refused.setattr(os, function, refuse)
-        keep_failure(str(folder), "tool failed")
+        keep_failure(Layout(str(tmp_path.parent), tmp_path.name), folder_name, "tool failed")
     assert "tool failed" in (folder / "failure.txt").read_text()
+
+
+@pytest.mark.filterwarnings("ignore::memori.MemoriWarning")
+def test_what_a_run_returned_is_never_removed_for_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where results cannot be recorded, the exception carries paths, and all of them are there."""
+    monkeypatch.setattr("memori.store.failures.ROOM", 10)
+    monkeypatch.setattr("memori.store.failures.KEPT", 1)
+
+    def work(x: int) -> str:
+        path = workdir() / "big"
+        path.write_text("x" * 500)
+        return str(path)
+
+    held = []
+    for x in range(3):
+        stage = Stage(work, hash_output=tmp_path)
+        stage.run(x)
+        for entry in (tmp_path / ".memori" / "stages" / "work").glob("??/*.json"):
+            if entry.is_file():
+                entry.unlink()
+                (entry / "in the way").mkdir(parents=True)
+        with pytest.raises(RecordError, match="cannot be recorded") as error:
+            stage.run(x)
+        held.append(Path(str(error.value.results["output"])))
+    assert ["x" * 500] * 3 == [path.read_text() for path in held]
+    assert all((path.parent / "failure.txt").is_file() for path in held)
+
+
+def test_making_room_leaves_the_folder_of_a_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is tried again just now is not removed, though a file there tells of a failure."""
+    monkeypatch.setattr("memori.store.failures.KEPT", 1)
+    begun, over = threading.Event(), threading.Event()
+
+    def divide(x: int) -> str:
+        path = workdir() / "failure.txt"
+        path.write_text("of the user's own")
+        os.utime(path, (1, 1))
+        if x:
+            return str(1 / 0)
+        begun.set()
+        over.wait(30)
+        return path.read_text()
+
+    stage = Stage(divide, hash_output=tmp_path, code_version="1")
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(stage.run(0)["output"]))
+    thread.start()
+    begun.wait(30)
+    for x in (1, 2, 3):
+        with pytest.raises(ZeroDivisionError):
+            stage.run(x)
+    over.set()
+    thread.join()
+    assert ["of the user's own"] == found
 
 
 def test_a_failure_that_cannot_be_kept_is_raised_all_the_same(tmp_path: Path) -> None:

@@ -64,6 +64,23 @@ def test_a_product_that_differs_each_time_is_known(tmp_path: Path) -> None:
         assert [False] == states(stage, (out,))
 
 
+def say_and_return(text: str, out: str) -> str:
+    """Have a program write the file that is returned."""
+    say(text, out)
+    return out
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_returned_file_is_a_product_whoever_put_another_there(tmp_path: Path) -> None:
+    """What a stage says that it made, it made; so it is remembered though something stood there."""
+    out = tmp_path / "out.txt"
+    out.write_text("somebody's")
+    stage = Stage(say_and_return, hash_output=tmp_path / "w", code_version="1")
+    assert [True, False] == states(stage, *[("a", out)] * 2)
+    out.write_text("somebody's")
+    assert [True, False] == states(stage, *[("a", out)] * 2)
+
+
 def test_what_somebody_else_put_there_is_not_taken_for_a_product(tmp_path: Path) -> None:
     """A file of another content that the run changed may have been read: it is not vouched for."""
     out = tmp_path / "out.txt"

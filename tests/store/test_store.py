@@ -158,7 +158,7 @@ def forged(path: Path, **changes: object) -> bytes:
 
 @pytest.mark.parametrize(
     "fault",
-    ["empty", "half", "garbage", "edited", "other schema", "no outputs", "list"],
+    ["empty", "half", "garbage", "edited", "other schema", "no outputs", "no path", "list"],
 )
 def test_a_record_that_is_not_sound_is_a_miss_with_a_warning(tmp_path: Path, fault: str) -> None:
     """Broken, edited by hand, or in a schema to come: never trusted, and named."""
@@ -174,6 +174,7 @@ def test_a_record_that_is_not_sound_is_a_miss_with_a_warning(tmp_path: Path, fau
             "edited": content.replace(b'"output": 4', b'"output": 5'),
             "other schema": forged(path, schema=99),
             "no outputs": forged(path, outputs=None),
+            "no path": forged(path, artifacts=[{"at": ["output"], "kind": "path", "path": "x"}]),
             "list": with_digest(b"[]"),
         }[fault]
     )
@@ -207,6 +208,25 @@ def test_losing_any_part_of_the_store_is_no_error(tmp_path: Path, lost: str) -> 
     assert stage.state is False
     assert (tmp_path / "double.stage").is_file()
     assert (tmp_path / "double.inputs").is_file()
+
+
+@pytest.mark.parametrize("lost", ["work", "work .memori/stages/work/folders"])
+def test_losing_a_runs_folder_costs_a_run_and_not_the_next_one(tmp_path: Path, lost: str) -> None:
+    """Whatever else was lost with it, what the rerun made is there, and stays."""
+    texts = ["first", "second"]
+
+    def work() -> str:
+        path = workdir() / "out.txt"
+        path.write_text(texts.pop(0))
+        return str(path)
+
+    stage = Stage(work, hash_output=tmp_path, code_version="1")
+    stage.run()
+    for path in lost.split():
+        shutil.rmtree(tmp_path / path)
+    for expected in (True, False):
+        assert "second" == Path(str(stage.run()["output"])).read_text()
+        assert expected == stage.state
 
 
 @pytest.fixture
@@ -245,6 +265,26 @@ def test_a_full_disk_raises_and_loses_nothing(small_disk: Path) -> None:
     (small_disk / "filler").unlink()
     assert {"output": 6} == stage.run(3)
     assert [] == list(small_disk.rglob("*.partial"))
+
+
+def test_a_full_disk_claims_no_folder(small_disk: Path) -> None:
+    """A run that cannot have a folder says so, and the next one has the folder of that name."""
+
+    def work() -> str:
+        return str(workdir())
+
+    stage = Stage(work, hash_output=small_disk, code_version="1")
+    first = Path(str(stage.run()["output"]))
+    shutil.rmtree(small_disk / ".memori" / "stages")
+    shutil.rmtree(small_disk / "work")
+    claims = Path(Store(str(small_disk), "work").layout.claims)
+    claims.mkdir(parents=True)
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space left"):
+        stage.run()
+    assert [] == list(claims.iterdir())
+    (small_disk / "filler").unlink()
+    assert first == Path(str(stage.run()["output"]))
 
 
 def test_a_read_only_folder_raises_on_a_miss_and_still_hits(small_disk: Path) -> None:

@@ -110,6 +110,17 @@ def test_what_the_first_version_left_is_emptied_for_no_run(root: Path) -> None:
 
 
 @pytest.mark.filterwarnings("error")
+def test_a_forced_run_replaces_an_entry_of_the_first_version(root: Path) -> None:
+    """What was recorded before does not come back, should the new entry be lost."""
+    (stage, arguments) = stages(root)[0]
+    stage.run(*arguments, force_run_stage=True)
+    for entry in (root / ".memori" / "stages" / "add").glob("??/*.json"):
+        entry.unlink()
+    stage.run(*arguments)
+    assert stage.state is True
+
+
+@pytest.mark.filterwarnings("error")
 def test_the_first_versions_runs_are_listed(root: Path) -> None:
     """Who only asks sees them beside new ones."""
     stages(root)[0][0].run(7, 7)

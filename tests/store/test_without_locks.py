@@ -23,12 +23,14 @@ from pathlib import Path
 from memori import Pipeline, Stage, workdir
 
 def first(n, pause):
-    """Write a file into the run's own folder, a little at a time."""
+    """Write a file into the run's own folder, a little at a time; fail now and then."""
     path = workdir() / "first.txt"
-    with open(path, "w") as file:
+    with open(path, "x") as file:
         for _ in range(3):
             file.write(str(n))
             time.sleep(pause)
+            if random.random() < 0.1:
+                raise RuntimeError("try again")
     return str(path)
 
 def second(first):
@@ -44,8 +46,13 @@ pipeline = Pipeline([("start", a), (a, b)])
 numbers = list(range(int(sys.argv[3])))
 random.Random(seed).shuffle(numbers)
 bad, held, ran = [], [], 0
-for n in numbers:
-    result = pipeline.run(n=n)
+while numbers:
+    n = numbers[-1]
+    try:
+        result = pipeline.run(n=n)
+    except RuntimeError:
+        continue
+    numbers.pop()
     ran += len(result.ran)
     held.append((n, result))
 for n, result in held:  # what was returned must stay, whatever others do meanwhile
