@@ -109,7 +109,7 @@ class Code:
         """
         if self._walk.guards.hold():
             return set()
-        after = _walked(*self._asked)[0]
+        self._reached = after = _walked(*self._asked)[0]
         changed = settle(self._walk, self._overlay, after, self._taken)
         settle_loaded(self._walk, self._taken)
         return changed
@@ -123,6 +123,12 @@ class Code:
     def caches(self) -> list[Any]:
         """The functions made by `functools.lru_cache` among what is reached."""
         return self._reached.caches
+
+    @property
+    def functions(self) -> list[FunctionType]:
+        """The functions that are reached."""
+        nodes = self._reached.nodes.values()
+        return [node.origin for node in nodes if isinstance(node.origin, FunctionType)]
 
     @property
     def codes(self) -> set[CodeType]:

@@ -11,6 +11,8 @@ holds          whether everything is as a run found or left it
 datasets_of    where the BIDS datasets are that the inputs of a call lie in
 Reach          what a callable reaches, and so may inherit from earlier runs
 inherit, keep  what a process still knows of what earlier runs read
+environment, environment_names, settle_environment, values_of
+               environment variables that code reads by name
 """
 
 from memori.watch.hook import aside, watching
@@ -18,7 +20,14 @@ from memori.watch.observed import Observed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from memori.watch.facts import Facts, differences, holds
+    from memori.watch.check import differences, holds
+    from memori.watch.environment import (
+        environment,
+        environment_names,
+        settle_environment,
+        values_of,
+    )
+    from memori.watch.facts import Facts
     from memori.watch.inherited import Reach, inherit, keep
     from memori.watch.left_out import LeftOut
     from memori.watch.places import datasets_of
@@ -33,9 +42,13 @@ __all__ = [
     "aside",
     "datasets_of",
     "differences",
+    "environment",
+    "environment_names",
     "holds",
     "inherit",
     "keep",
+    "settle_environment",
+    "values_of",
     "watching",
 ]
 
@@ -45,10 +58,14 @@ _LATER = {
     "Reach": "inherited",
     "Sieve": "sieve",
     "datasets_of": "places",
-    "differences": "facts",
-    "holds": "facts",
+    "differences": "check",
+    "environment": "environment",
+    "environment_names": "environment",
+    "holds": "check",
     "inherit": "inherited",
     "keep": "inherited",
+    "settle_environment": "environment",
+    "values_of": "environment",
 }
 
 

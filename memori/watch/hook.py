@@ -23,7 +23,7 @@ from memori.watch import children
 from memori.watch.callers import is_globbing, is_of_imports, reader_of_source
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import follow_pools, follow_threads, runs_of_thread, thread_starts
-from memori.watch.touch import GLANCED
+from memori.watch.touch import GLANCED, plain_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _is_glanced(run: Observed, path: object, mode: object, flags: object) -> boo
     if type(path) is not str or type(mode) is not str or mode[0] != "r" or "+" in mode:
         return False
     if path not in run.touched:
-        if path[:1] != "/" or path.endswith(_SOURCES):
+        if path[:1] != "/" or "/." in path or "//" in path or path.endswith(_SOURCES):
             return False
         run.touched[path] = GLANCED
     return True
@@ -154,13 +154,15 @@ def _tell(handler: Handler, run: Observed, args: tuple[object, ...]) -> None:
 def _opened(run: Observed, args: tuple[object, ...]) -> None:
     path, mode, flags = args
     if type(path) is not str or path[:1] != "/":
-        if mode is None and _names_a_folder(_caller()):
+        if mode is None and path and _names_a_folder(_caller()):
             for each in _in_open_folders(path):
                 _opened(run, (each, mode, flags))
             return
         path = absolute(path)
         if path is None:
             return
+    elif "/." in path or "//" in path:
+        path = plain_path(path)
     assert isinstance(flags, int)
     if flags & _WRITES:
         run.opens_to_write(path, flags, _stack())
@@ -212,12 +214,12 @@ def _listed(run: Observed, args: tuple[object, ...]) -> None:
 def _globbed(run: Observed, args: tuple[object, ...]) -> None:
     pattern, _, folder, descriptor = args
     above = absolute("." if folder is None else folder, -1 if descriptor is None else descriptor)
-    run.asks_for(os.path.join(above or "", os.fsdecode(pattern)))  # type: ignore[arg-type]
+    run.asks_for(plain_path(os.path.join(above or "", os.fsdecode(pattern))))  # type: ignore[arg-type]
 
 
 def _path_globbed(run: Observed, args: tuple[object, ...]) -> None:
     folder, pattern = args
-    run.asks_for(f"{absolute(folder)}/{pattern}")
+    run.asks_for(plain_path(f"{absolute(folder)}/{pattern}"))
 
 
 def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:
@@ -260,7 +262,16 @@ def _renamed(run: Observed, args: tuple[object, ...]) -> None:
 
 
 def _linked(run: Observed, args: tuple[object, ...]) -> None:
-    target = absolute(args[1], args[-1])
+    source = absolute(args[0], args[2])
+    if source is not None:
+        run.reads(source, _stack())
+    target = absolute(args[1], args[3])
+    if target is not None:
+        run.writes(target)
+
+
+def _pointed(run: Observed, args: tuple[object, ...]) -> None:
+    target = absolute(args[1], args[2])
     if target is not None:
         run.writes(target)
 
@@ -297,7 +308,7 @@ def _thread_started(run: Observed, args: tuple[object, ...]) -> None:
 
 
 def absolute(path: object, folder: object = -1) -> str | None:
-    """Return a path as it is given to a call of `os`, absolute; None for a mere number.
+    """Return a path as it is given to a call of `os`, absolute and plain; None for a number.
 
     Parameters
     ----------
@@ -312,13 +323,13 @@ def absolute(path: object, folder: object = -1) -> str | None:
         path = ""
     text = os.fsdecode(path)  # type: ignore[arg-type]
     if text[:1] == "/":
-        return text
+        return plain_path(text)
     if type(folder) is int and folder != -1:
         above = folder_of(folder)
-        return None if above is None else f"{above}/{text}"
+        return None if above is None else plain_path(f"{above}/{text}")
     if not _folder:
         _folder.append(os.getcwd())
-    return f"{_folder[0]}/{text}"
+    return plain_path(f"{_folder[0]}/{text}")
 
 
 def folder_of(descriptor: int) -> str | None:
@@ -364,7 +375,7 @@ _HANDLERS: dict[str, Handler] = {
     "os.mkdir": _made,
     "os.rename": _renamed,
     "os.link": _linked,
-    "os.symlink": _linked,
+    "os.symlink": _pointed,
     "os.remove": _removed,
     "os.rmdir": _removed,
     "os.truncate": _truncated,

@@ -21,8 +21,6 @@ from __future__ import annotations
 
 import os
 
-from memori.watch.sieve import plain_path
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -144,9 +142,9 @@ def keep(
 
 def _with_stacks(facts: Facts, seen: Observed) -> Iterator[tuple[Kept, Stack | None]]:
     """Yield each fact that a process may keep, with the code that ran when it was found."""
-    touched = {plain_path(path): touch.stack for path, touch in seen.touched.items()}
-    folders = {plain_path(path): listing.stack for path, listing in seen.folders.items()}
-    imported = {plain_path(path): touch.stack for path, touch in seen.imported.items()}
+    touched = {path: touch.stack for path, touch in seen.touched.items()}
+    folders = {path: listing.stack for path, listing in seen.folders.items()}
+    imported = {path: touch.stack for path, touch in seen.imported.items()}
     for kind, where, stacks in (
         ("read", "path", touched),
         ("listed", "folder", folders),

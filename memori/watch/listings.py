@@ -14,12 +14,17 @@ from fnmatch import fnmatchcase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from memori.watch.touch import Listing
 
 BELOW = "**"
 _SIGNS = "*?["
+
+
+def has_signs(part: str) -> bool:
+    """Tell whether a part of a pattern stands for more than itself."""
+    return any(sign in part for sign in _SIGNS)
 
 
 def parts_of(pattern: str) -> list[str]:
@@ -34,10 +39,13 @@ def parts_of(pattern: str) -> list[str]:
 def patterns_for(folder: str, globs: Iterable[str]) -> list[str] | None:
     """Return the patterns that tell which names in a folder count; None if all do.
 
-    A folder's name counts if `BELOW` is among them, because more may be found in it.
+    A pattern with a slash at its end is for folders alone. Every folder's name counts if `BELOW` is
+    among them, because more may be found in it.
 
     >>> patterns_for("/data/sub-01", ["/data/sub-*/*.nii", "/other/*"])
     ['*.nii']
+    >>> patterns_for("/data", ["/data/sub-*/*.nii"])
+    ['sub-*/']
     >>> patterns_for("/data/sub-01", ["/data/**/*.nii"])
     ['**', '*.nii']
     """
@@ -53,15 +61,21 @@ def _fitting(folder: list[str], pattern: list[str]) -> Iterator[str]:
             return
         part = pattern[position]
         if part == BELOW:
-            yield from pattern[position:]
+            yield from _marked(pattern[position:])
             return
         if not fnmatchcase(name, part) and name != part:
             return
-    rest = pattern[len(folder) :]
+    rest = _marked(pattern[len(folder) :])
     if rest and rest[0] == BELOW:
         yield from rest
     elif rest:
         yield rest[0]
+
+
+def _marked(rest: list[str]) -> list[str]:
+    """Mark the parts of a pattern that only folders can fit."""
+    inner = [part if part == BELOW else f"{part}/" for part in rest[:-1]]
+    return [*inner, *rest[-1:]]
 
 
 def fits(name: str, patterns: Iterable[str] | None, is_folder: bool) -> bool:
@@ -70,7 +84,23 @@ def fits(name: str, patterns: Iterable[str] | None, is_folder: bool) -> bool:
         return False
     if patterns is None:
         return True
-    return any(is_folder if each == BELOW else fnmatchcase(name, each) for each in patterns)
+    return any(_fits(name, each, is_folder) for each in patterns)
+
+
+def _fits(name: str, pattern: str, is_folder: bool) -> bool:
+    if pattern == BELOW:
+        return is_folder
+    if pattern[-1:] == "/":
+        return is_folder and fnmatchcase(name, pattern[:-1])
+    return fnmatchcase(name, pattern)
+
+
+def results(pattern: str, own: Collection[str], made: Callable[[str], bool]) -> list[str]:
+    """Return the paths that fit an absolute pattern now, sorted; none that a run made."""
+    from glob import glob
+
+    found = set(glob(pattern, recursive=True)).difference(own)
+    return sorted(path for path in found if not made(path))
 
 
 def asked_without_listing(
@@ -82,14 +112,14 @@ def asked_without_listing(
     for part in parts_of(pattern):
         if part == BELOW:
             break
-        if any(sign in part for sign in _SIGNS):
+        if has_signs(part):
             beyond_signs = True
             above = [
                 os.path.join(folder, name)
                 for folder in above
                 if folder in folders
                 for name in folders[folder].names
-                if fits(name, [part], False)
+                if fits(name, [part], name in folders[folder].folders)
             ]
             continue
         asked = [os.path.join(folder, part) for folder in above]
@@ -98,3 +128,38 @@ def asked_without_listing(
             there += above
             absent += sorted(set(asked).difference(above))
     return there, absent
+
+
+def present_names(
+    folder: str,
+    patterns: list[str] | None,
+    own: Iterable[str],
+    made: Callable[[str], bool],
+) -> tuple[str, ...]:
+    """Return the names in a folder that count, sorted."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir()) for entry in entries]
+    except OSError:
+        return ()
+    return counted_names(folder, found, patterns, own, made)
+
+
+def counted_names(
+    folder: str,
+    found: Iterable[tuple[str, bool]],
+    patterns: list[str] | None,
+    own: Iterable[str],
+    made: Callable[[str], bool],
+) -> tuple[str, ...]:
+    """Return those of the names found in a folder (and whether each is a folder) that count."""
+    own = frozenset(own)
+    return tuple(
+        sorted(
+            name
+            for name, is_folder in found
+            if name not in own
+            and fits(name, patterns, is_folder)
+            and not made(os.path.join(folder, name))
+        )
+    )

@@ -1,7 +1,7 @@
 """What one run was seen to do with files, folders and programs, as it happened.
 
-`Observed` collects; what of it counts is decided later (`memori.watch.record`). A path is kept as
-it was spelled, made absolute by the folder that was current at that moment. The first touch of a
+`Observed` collects; what of it counts is decided later (`memori.watch.sieve`). A path is kept
+absolute, by the folder that was current at that moment, and without detours. The first touch of a
 path decides what it is to the run: something that it read, something that it made, or a log that
 it appended to. The first times, the stat is taken right before the file is opened, so that a
 change between its reading and the end of the run is seen; once many files in a row turned out to

@@ -20,17 +20,15 @@ import time
 
 from memori.digest.files import FileDigest, settle_time, stat_of
 from memori.digest.streams import in_threads
-from memori.watch.facts import (
-    NO_STAT,
-    Facts,
-    FileFact,
-    ListingFact,
-    counted_names,
-    digest_of,
-    present_names,
-)
+from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, digest_of, names_digest
 from memori.watch.left_out import LeftOut
-from memori.watch.listings import asked_without_listing, patterns_for
+from memori.watch.listings import (
+    asked_without_listing,
+    counted_names,
+    patterns_for,
+    present_names,
+    results,
+)
 from memori.watch.modules import module_digest, user_modules
 from memori.watch.observed import OLD, Observed
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
@@ -90,7 +88,8 @@ class Sieve:
         self._left_out = left_out or LeftOut()
         self._unseen = unseen_readers()
         self._had_helpers = bool(seen.programs or self._unseen)
-        self._paths: dict[str, str] = {}  # as they were spelled -> plain
+        self._helped: set[str] = set()  # what appeared in folders, made by helpers
+        self._is_quiet = True  # nobody else changed the folders that were listed
 
     def facts(self) -> Facts:
         """Return what counts.
@@ -116,15 +115,9 @@ class Sieve:
 
     def _touched(self) -> dict[str, Touch]:
         """Return the touches that may count, by plain path."""
-        plain: dict[str, Touch] = {}
-        for path, touch in self._seen.touched.items():
-            name = plain_path(path)
-            if not name.startswith(self._own):
-                plain.setdefault(name, touch)
-        for name in self._counted.intersection(plain):
-            del plain[name]
-        left_out = self._left_out.among(plain)
-        return {path: touch for path, touch in plain.items() if path not in left_out}
+        paths = [path for path in self._seen.touched if not path.startswith(self._own)]
+        left_out = self._left_out.among(paths) | self._counted
+        return {path: self._seen.touched[path] for path in paths if path not in left_out}
 
     def _digest(self, path: str) -> FileDigest | None:
         """Digest a large file, on any core; what follows finds it in the memo."""
@@ -195,12 +188,8 @@ class Sieve:
 
     def _listings(self, facts: Facts) -> None:
         seen = self._seen
-        folders: dict[str, Listing] = {}
+        written = {path for path, touch in seen.touched.items() if touch.written} | seen.made
         for folder, listing in seen.folders.items():
-            folders.setdefault(plain_path(folder), listing)
-        written = {plain_path(path) for path, touch in seen.touched.items() if touch.written}
-        written.update(map(plain_path, seen.made))
-        for folder, listing in folders.items():
             if f"{folder}/".startswith(self._own) or self._left_out.listing(folder):
                 continue
             if listing.look is None:
@@ -209,9 +198,13 @@ class Sieve:
             elif os.path.lexists(folder) or not self._is_new(listing.look):
                 facts.listed.append(self._listing(folder, listing, written))
         for pattern in seen.globs:
-            there, absent = asked_without_listing(pattern, folders)
+            there, absent = asked_without_listing(pattern, seen.folders)
             facts.there += [path for path in there if path not in written]
-            facts.absent += [path for path in absent if path not in written]
+            facts.missed += [path for path in absent if path not in written]
+        if self._is_quiet:
+            for pattern in seen.globs:
+                found = results(pattern, written | self._helped, self._made)
+                facts.globs.append((pattern, names_digest(found)))
 
     def _listing(self, folder: str, listing: Listing, written: set[str]) -> ListingFact:
         patterns = None if listing.whole else patterns_for(folder, self._seen.globs)
@@ -219,9 +212,12 @@ class Sieve:
         own = {os.path.basename(path) for path in written if os.path.dirname(path) == folder}
         now = present_names(folder, patterns, own, self._made)
         if self._had_helpers:
-            own.update(self._appeared(folder, set(now).difference(listing.names)))
+            helped = self._appeared(folder, set(now).difference(listing.names))
+            self._helped.update(os.path.join(folder, name) for name in helped)
+            own.update(helped)
             now = tuple(name for name in now if name not in own)
         names = counted_names(folder, found, patterns, own, self._made)
+        self._is_quiet = self._is_quiet and names == now
         there = look_at(folder) if names == now else None
         is_settled = there is not None and time.time_ns() - there.st_ctime_ns > OLD
         vouched = stat_of(there) if there is not None and is_settled else NO_STAT
@@ -233,7 +229,7 @@ class Sieve:
         return {name for name, look in looks.items() if look is not None and self._is_new(look)}
 
     def _modules(self, facts: Facts) -> None:
-        imported = {plain_path(path): touch.look for path, touch in self._seen.imported.items()}
+        imported = {path: touch.look for path, touch in self._seen.imported.items()}
         left_out = {path for path in imported if path.startswith(self._own)} | self._counted
         for path, name in user_modules(imported.keys() - left_out).items():
             if name in self._followed or self._left_out.ignores(path):
@@ -246,20 +242,6 @@ class Sieve:
             else:
                 digest = module_digest(path, self._memo)
                 facts.modules.append(FileFact(path, digest, stat_of(now)))
-
-
-def plain_path(path: str) -> str:
-    """Return an absolute path without detours; behind a link, ``..`` is the target's parent.
-
-    >>> plain_path("/data/./a//b.txt")
-    '/data/a/b.txt'
-    """
-    if "//" not in path and "/." not in path and path[-1:] != "/":
-        return path
-    if "/.." in path:
-        folder, name = os.path.split(path)
-        return os.path.normpath(os.path.join(os.path.realpath(folder), name))
-    return os.path.normpath(path)
 
 
 def _is_large(look: os.stat_result | None) -> bool:

@@ -123,3 +123,17 @@ def look_at(path: str) -> os.stat_result | None:
         return _stat(path)
     except (OSError, ValueError):
         return None
+
+
+def plain_path(path: str) -> str:
+    """Return an absolute path without detours; behind a link, ``..`` is the target's parent.
+
+    >>> plain_path("/data/./a//b.txt")
+    '/data/a/b.txt'
+    """
+    if "//" not in path and "/." not in path and path[-1:] != "/":
+        return path
+    if "/.." in path:
+        folder, name = os.path.split(path)
+        return os.path.normpath(os.path.join(os.path.realpath(folder), name))
+    return os.path.normpath(path)

@@ -67,6 +67,8 @@ FIRST_TOUCHES = [
     (lambda path: open(os.fsencode(path)).close(), "read", False),
     (lambda path: read(os.path.relpath(path)), "read", False),
     (lambda path: shutil.copy(path, f"{path}.copy"), "read", False),
+    (lambda path: os.link(path, f"{path}.link"), "read", False),
+    (lambda path: read(f"{os.path.dirname(path)}/.//old.txt"), "read", False),
     (write, "write", True),
     (lambda path: pathlib.Path(path).write_text("x"), "write", True),
     (lambda path: open(path, "w+").close(), "write", True),
@@ -79,6 +81,7 @@ FIRST_TOUCHES = [
     (lambda path: open(path, "a+").close(), "read", True),
     (extend, "read", True),
     (lambda path: os.truncate(path, 2), "read", True),
+    (lambda path: (read(path), write(os.path.relpath(path))), "read", True),
     (lambda path: os.rename(path, f"{path}.bak"), "read", True),
     (lambda path: write(f"{path}.other"), None, False),
 ]

@@ -97,6 +97,11 @@ import importlib
 def atlas():
     return importlib.import_module("MODULE_" + "late").TEXT
 """,
+    "cache in a module that is imported late": """
+def atlas():
+    import MODULE_caching
+    return MODULE_caching.atlas()
+""",
     "listing": """
 _names = None
 def atlas():
@@ -133,10 +138,11 @@ def load(tmp_path, monkeypatch):
         text = text.replace("MODULE", name)
         pathlib.Path(f"{name}.py").write_text(text)
         pathlib.Path(f"{name}_late.py").write_text("TEXT = open('atlas.txt').read()\n")
+        pathlib.Path(f"{name}_caching.py").write_text(CACHES["lru_cache"])
         return importlib.import_module(name)
 
     yield loaded
-    for each in (name, f"{name}_late"):
+    for each in (name, f"{name}_late", f"{name}_caching"):
         sys.modules.pop(each, None)
 
 
@@ -149,7 +155,7 @@ def run(function, *args):
     changed = code.settle()
     facts = Sieve(seen, None).facts()
     inherit(facts, reach)
-    keep(facts, seen, changed, reach.caches)
+    keep(facts, seen, changed, code.caches)
     found = [fact.path for fact in facts.read] + [fact.folder for fact in facts.listed]
     return sorted(os.path.basename(path) for path in found), facts
 

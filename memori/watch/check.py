@@ -1,0 +1,200 @@
+"""Whether what a run was seen to read, find and leave is still so.
+
+Where no stat has changed, the check of thousands of files is one comparison; for the few that have,
+the content decides. Nothing here decides what a difference means: `differences` lists them as plain
+tuples, in the order in which they are found.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from binascii import a2b_base64
+from itertools import chain
+from operator import attrgetter
+from struct import Struct, error
+
+from memori.digest.files import reads_always
+from memori.watch.facts import PACKED, digest_of, names_digest, packed_stat
+from memori.watch.listings import present_names, results
+from memori.watch.modules import module_digest
+from memori.watch.places import Places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from memori.digest.values import JSON
+
+    Difference = tuple[str, str, str, str]
+
+NOTHING = "nothing"
+_FIVE = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev")
+_DIGEST = 64
+
+
+def differences(
+    record: Mapping[str, JSON],
+    root: str,
+    memo: str | None,
+    *,
+    datasets: Mapping[str, str] | None = None,
+    made: Callable[[str], bool] | None = None,
+) -> Iterator[Difference]:
+    """Yield what is not any more as a run found or left it.
+
+    Parameters
+    ----------
+    record : mapping
+        What `Facts.to_record` returned.
+    root : str
+        The `hash_output` now, absolute.
+    memo : str or None
+        The folder in which digests of files are remembered.
+    datasets : mapping of str to str, optional
+        Where the BIDS datasets are that the inputs of the present call lie in, by name.
+    made : callable, optional
+        Tells of an absolute path whether a remembered run made what is there: such names do not
+        count in listings, and were not missed by a run that looked for them in vain.
+
+    Yields
+    ------
+    tuple of (kind, path, old, new)
+        The kind is "read", "module", "written", "edited" (digests, or "nothing"), "absent",
+        "there" ("nothing" or "something"), "listed" (the names that went and those that came) or
+        "dataset" (two places that both exist).
+    """
+    places = Places(root, record["root"], datasets)
+    made = made or _never
+    yield from _file_differences("read", record.get("read"), places, memo)
+    yield from _file_differences("module", record.get("modules"), places, memo)
+    yield from _file_differences("written", record.get("written"), places, memo)
+    yield from _file_differences("edited", record.get("edited"), places, memo)
+    yield from _name_differences(record, places, made)
+    for name, (seen, now) in places.twice.items():
+        yield "dataset", name, seen, now
+
+
+def holds(record: Mapping[str, JSON], root: str, memo: str | None, **more: object) -> bool:
+    """Tell whether everything is as a run found or left it; see `differences`."""
+    return next(differences(record, root, memo, **more), None) is None  # type: ignore[arg-type]
+
+
+def _never(path: str) -> bool:
+    return False
+
+
+def _file_differences(
+    kind: str, packed: Mapping[str, JSON] | None, places: Places, memo: str | None
+) -> Iterator[Difference]:
+    if packed is None:
+        return
+    paths = _paths(packed["files"], places)
+    stats = a2b_base64(packed["stats"])
+    is_trusting = not reads_always()
+    if is_trusting:
+        try:
+            now = Struct(f"<{5 * len(paths)}Q").pack(
+                *chain.from_iterable(map(_FIVE, map(os.stat, paths)))
+            )
+            if now == stats:
+                return
+        except (OSError, error):
+            pass  # one is gone, or older than 1970: which, is found below
+    identify = _module_identity if kind == "module" else _file_identity
+    for index, path in enumerate(paths):
+        then = stats[index * PACKED.size : (index + 1) * PACKED.size]
+        if not is_trusting or _stat_of(path) != then:
+            digest = packed["digests"][index * _DIGEST : (index + 1) * _DIGEST]
+            found = identify(path, memo)
+            if found != digest:
+                yield kind, path, digest, found
+
+
+def _stat_of(path: str) -> bytes:
+    try:
+        return packed_stat(_FIVE(os.stat(path)))
+    except OSError:
+        return b""
+
+
+def _file_identity(path: str, memo: str | None) -> str:
+    try:
+        if stat.S_ISREG(os.stat(path).st_mode):
+            return digest_of(path, memo).identity
+    except OSError:
+        pass  # gone, or nobody may read it any more
+    return NOTHING
+
+
+def _module_identity(path: str, memo: str | None) -> str:
+    try:
+        return module_digest(path, memo)
+    except OSError:
+        return NOTHING
+
+
+def _name_differences(
+    record: Mapping[str, JSON], places: Places, made: Callable[[str], bool]
+) -> Iterator[Difference]:
+    for path in _paths(record.get("absent", ()), places):
+        if os.path.lexists(path) and not made(path):
+            yield "absent", path, NOTHING, "something"
+    asked = []
+    for path in _paths(record.get("there", ()), places):
+        if not os.path.lexists(path):
+            asked.append(("there", path, "something", NOTHING))
+    for path in _paths(record.get("missed", ()), places):
+        if os.path.lexists(path) and not made(path):
+            asked.append(("absent", path, NOTHING, "something"))
+    for listing in record.get("listed", ()):
+        found = _listing_differences(listing, places, made)
+        if "patterns" in listing:
+            asked += found
+        else:
+            yield from found
+    if asked and not _same_results(record, places, made):
+        yield from asked
+
+
+def _same_results(record: Mapping[str, JSON], places: Places, made: Callable[[str], bool]) -> bool:
+    """Tell whether all patterns lead to the same paths, although some names have changed."""
+    own = {
+        os.path.join(places.folder(listing["folder"]), name)
+        for listing in record["listed"]
+        for name in listing.get("own", ())
+    }
+    globs = record.get("globs", ())
+    return bool(globs) and all(
+        names_digest(results(os.path.join(places.folder(words), rest), own, made)) == digest
+        for words, rest, digest in globs
+    )
+
+
+def _listing_differences(
+    listing: Mapping[str, JSON], places: Places, made: Callable[[str], bool]
+) -> Iterator[Difference]:
+    folder = places.folder(listing["folder"])
+    try:
+        if list(_FIVE(os.stat(folder))) == listing["stat"]:
+            return
+    except OSError:
+        yield "listed", folder, "something", NOTHING
+        return
+    names = present_names(folder, listing.get("patterns"), listing.get("own", ()), made)
+    if names_digest(names)[:32] == listing["digest"]:
+        return
+    then = listing.get("names")
+    if then is None:
+        yield "listed", folder, f"{listing['count']} names", f"{len(names)} names"
+    else:
+        gone, new = sorted(set(then) - set(names)), sorted(set(names) - set(then))
+        yield "listed", folder, ", ".join(gone), ", ".join(new)
+
+
+def _paths(groups: JSON, places: Places) -> list[str]:
+    found: list[str] = []
+    for words, names in groups:
+        above = f"{places.folder(words)}/"
+        found += [above + name for name in names]
+    return found

@@ -1,0 +1,113 @@
+"""Environment variables that code reads by name.
+
+Where reached code deals with the environment (`os.environ`, `os.getenv`, `os.path.expandvars`),
+each text in it that can name a variable counts by the variable's value. A text that names none is
+not set, today as tomorrow, and costs nothing.
+
+A run may set variables itself. The value before the run counts, as in a new process: a value
+found later exactly as a run left it counts as what it was before.
+
+Not promised: names that are computed, and variables that only libraries read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from types import CodeType
+
+from memori.digest.values import text_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import FunctionType
+
+_READERS = frozenset({"environ", "environb", "getenv", "getenvb", "expandvars"})
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
+_EXPANDED = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
+_SECRET = re.compile(r"(?i)key|token|secret|pass|auth|credential")
+_left: dict[str, dict[str | None, str | None]] = {}  # name -> value left by a run -> value before
+
+
+def environment_names(functions: Iterable[FunctionType]) -> list[str]:
+    """Return the names of variables that functions may read, sorted.
+
+    >>> def subjects_dir():
+    ...     return os.environ.get("SUBJECTS_DIR", "/data")
+    >>> environment_names([subjects_dir])
+    ['SUBJECTS_DIR']
+    """
+    found: set[str] = set()
+    for function in functions:
+        texts: set[str] = set()
+        names: set[str] = set()
+        _gather(function.__code__, texts, names)
+        space = function.__globals__
+        values = [space[name] for name in names if name in space]
+        is_reading = not _READERS.isdisjoint(names) or any(
+            value is os.environ or value is os.getenv for value in values
+        )
+        if is_reading:
+            for value in (*values, function.__defaults__, function.__kwdefaults__):
+                texts.update(_texts(value))
+            found.update(_variables(texts))
+    return sorted(found)
+
+
+def _gather(code: CodeType, texts: set[str], names: set[str]) -> None:
+    names.update(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _gather(constant, texts, names)
+        else:
+            texts.update(_texts(constant))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if type(value) is str:
+        yield value
+    elif type(value) is bytes:
+        yield os.fsdecode(value)
+    elif isinstance(value, (tuple, list, set, frozenset)):
+        yield from (each for each in value if type(each) is str)
+    elif type(value) is dict:
+        yield from _texts([*value, *value.values()])
+
+
+def _variables(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        if _NAME.fullmatch(text):
+            yield text
+        elif "$" in text and len(text) < 4096:
+            yield from (plain or braced for plain, braced in _EXPANDED.findall(text))
+
+
+def environment(names: Iterable[str]) -> dict[str, str | None]:
+    """Return the values that count now; of what may be secret, a digest; None if it is not set."""
+    return {name: _shown(name, _counted(name)) for name in names}
+
+
+def _counted(name: str) -> str | None:
+    value = os.environ.get(name)
+    return _left.get(name, {}).get(value, value)
+
+
+def _shown(name: str, value: str | None) -> str | None:
+    if value is None or not _SECRET.search(name):
+        return value
+    return f"(digest {text_digest(value)[:16]})"
+
+
+def values_of(names: Iterable[str]) -> dict[str, str | None]:
+    """Return the values as they are, to be given to `settle_environment` after a run."""
+    return {name: os.environ.get(name) for name in names}
+
+
+def settle_environment(before: Mapping[str, str | None]) -> None:
+    """Take note, right after a run, of which variables it set itself."""
+    for name, then in before.items():
+        now = os.environ.get(name)
+        if now != then:
+            states = _left.setdefault(name, {})
+            states[now] = states.get(then, then)
