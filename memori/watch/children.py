@@ -93,7 +93,9 @@ def learn(run: Observed, since: dict[str, int]) -> None:
             reported.add(tuple(line["words"]))
         elif _is_for(run, line):
             _LEARNERS[line["kind"]](run, line)
-    run.unwatched += [words for words in run.programs if words not in reported]
+    run.unwatched += [
+        words for words in run.programs if words not in reported and words not in run.traced
+    ]
     _ended[run.name] = time.time_ns()
     while len(_ended) > _MOST_ENDED:
         del _ended[next(iter(_ended))]
@@ -174,7 +176,7 @@ def _tell_spool(run: Observed, spool: int) -> None:
 
 def _touch_told(run: Observed, path: str) -> dict[str, Any]:
     touch = run.touched[path]
-    before = None if touch.before is None else to_record(touch.before)
+    before = to_record(touch.before) if touch.before else touch.before
     names = ("how", "written", "appends")
     about = {name: getattr(touch, name) for name in names}
     return {**about, "look": _look_told(touch.look), "before": before}
@@ -220,7 +222,7 @@ def _look_learned(told: list[int] | bool | None) -> Look:
 def _learn_touch(run: Observed, line: dict[str, Any]) -> None:
     touch = Touch(line["how"], _look_learned(line["look"]))
     touch.written, touch.appends = line["written"], line["appends"]
-    touch.before = None if line["before"] is None else from_record(line["before"])
+    touch.before = from_record(line["before"]) if line["before"] else line["before"]
     run.learns(line["what"], touch)
 
 

@@ -1,0 +1,398 @@
+"""What a traced command and its children were seen to do, in order.
+
+A tracer tells of each call after it was made. So nobody looked at a file right before it was read;
+but a file whose ctime is older than the command was not changed since (`Marks`). The names in a
+folder, and the kind and size of a file that was only asked for, are those that the command got.
+
+A Python that tells of itself (`memori.watch.children`) knows better which folders it lists, and
+which sources it reads, only to import modules: of these its own word counts.
+
+Not promised: what a file held before the command changed it, and whether one that was opened by
+``O_CREAT`` alone was there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from memori.watch.strace_lines import (
+    OVER,
+    Said,
+    folder_in,
+    kind_and_size,
+    lines_of,
+    names_in,
+    paths_in,
+    said,
+    texts_in,
+)
+from memori.watch.touch import UNLOOKED, Touch, plain_path, source_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_ABSENT = ("ENOENT", "ENOTDIR")
+_KNOWN = 200_000  # lines
+_SOURCES = (".py", ".pyc")
+_OF_OPEN_FILE = "AT_EMPTY_PATH) = 0"  # the stat of a file that is open, so known already
+_ALONE = re.compile(r'\w+\((?:"/|AT_FDCWD</)')  # means the same wherever a process is
+_NAMESPACES = ("CLONE_NEWNS", "CLONE_NEWUSER")
+
+
+class Process:
+    """One process, or the threads of one.
+
+    Attributes
+    ----------
+    cwd : str
+        Its folder.
+    program : int
+        The number of the program that it runs, counted over all processes.
+    elsewhere : bool
+        Whether it sees other files than this process: a container.
+    """
+
+    __slots__ = ("cwd", "elsewhere", "program")
+
+    def __init__(self, cwd: str, program: int, elsewhere: bool) -> None:
+        self.cwd = cwd
+        self.program = program
+        self.elsewhere = elsewhere
+
+
+class Trace:
+    """What a command and its children were seen to do.
+
+    Parameters
+    ----------
+    cwd : str
+        Where it was started, as people spell it.
+    spool : str, optional
+        The folder into which Pythons write what they are seen to do.
+
+    Attributes
+    ----------
+    touched : dict of str to Touch
+        By path: how each file was dealt with. A file that was looked for in vain has the look None,
+        others were not looked at.
+    folders : dict of str to dict of str to bool
+        By path: the names in each folder that was listed, and whether each is surely a folder.
+    found : dict of str to str
+        By path: what was said of a file that was asked for and not opened.
+    made : set of str
+        The folders that were made.
+    programs : list of (str, tuple of str)
+        Each program that was started, and its words; the command itself first.
+    alive : set of int
+        The processes that have not ended.
+    is_over : bool
+        Whether the command itself has ended.
+    contained : list of str
+        The programs that went into a container of their own.
+    """
+
+    def __init__(self, cwd: str, spool: str | None = None) -> None:
+        self.touched: dict[str, Touch] = {}
+        self.folders: dict[str, dict[str, bool]] = {}
+        self.found: dict[str, str] = {}
+        self.made: set[str] = set()
+        self.programs: list[tuple[str, tuple[str, ...]]] = []
+        self.alive: set[int] = set()
+        self.is_over = False
+        self.contained: list[str] = []
+        self._first: int | None = None
+        self._spool = f"{spool}/" if spool else None
+        self._real, self._spelled = _difference(os.path.realpath(cwd), cwd)
+        self._cwd = cwd
+        self._begun: dict[int, str] = {}
+        self._processes: dict[int, Process] = {}
+        self._early: dict[int, list[str]] = {}
+        self._known: set[str] = set()
+        self._telling: set[int] = set()
+        self._sources: dict[str, set[int]] = {}
+        self._listers: dict[str, set[int]] = {}
+
+    def reads(self, written: Iterable[str]) -> None:
+        """Take in lines that strace wrote."""
+        for number, text in lines_of(written, self._begun):
+            if text in self._known or text.endswith(_OF_OPEN_FILE):
+                continue
+            process = self._processes.get(number)
+            if process is None and self._first is None:
+                self._first = number
+                process = self._processes[number] = Process(self._cwd, 0, False)
+            self.alive.add(number)
+            if process is None:
+                self._early.setdefault(number, []).append(text)
+            else:
+                self._takes(number, process, text)
+
+    def ends(self) -> None:
+        """Leave out what Pythons tell better themselves, once nothing more comes."""
+        for path, programs in self._sources.items():
+            touch = self.touched.get(path)
+            if programs <= self._telling:
+                if touch is not None and touch.how == "read" and not touch.written:
+                    del self.touched[path]
+            elif touch is not None and path.endswith(".pyc"):
+                self.touched.setdefault(source_of(path), Touch("read", UNLOOKED))
+        for folder, programs in self._listers.items():
+            if programs <= self._telling:
+                del self.folders[folder]
+        for path in self.found.keys() & self.touched.keys():
+            del self.found[path]
+
+    @property
+    def lost(self) -> list[int]:
+        """The processes of which nobody knows where they came from."""
+        return list(self._early)
+
+    def _takes(self, number: int, process: Process, text: str) -> None:
+        if text.startswith(OVER):
+            if "superseded" not in text:
+                self.alive.discard(number)
+                self.is_over = self.is_over or number == self._first
+            return
+        call = said(text)
+        if call is None:
+            return
+        kind, handler = _CALLS.get(call.name, ("", None))
+        if handler is not None and (kind == "process" or not process.elsewhere):
+            handler(self, process, call)
+            is_same = kind == "look" and ".py" not in text and _ALONE.match(text)
+            if is_same and len(self._known) < _KNOWN:
+                self._known.add(text)
+
+    def _path(self, process: Process, call: Said, place: int = 0) -> str | None:
+        paths = paths_in(call.words, process.cwd)
+        path = paths[place] if place < len(paths) else None
+        return None if path is None else self._named(path)
+
+    def _named(self, path: str) -> str:
+        """Return a path without detours, spelled as the folder of the command is."""
+        path = plain_path(path)
+        if self._real and f"{path}/".startswith(self._real):
+            return (self._spelled + path[len(self._real) :]).rstrip("/")
+        return path
+
+    # Processes
+
+    def _forked(self, process: Process, call: Said) -> None:
+        if not call.result.isdigit() or call.result == "0":
+            return
+        number = int(call.result)
+        elsewhere = process.elsewhere or any(each in call.words for each in _NAMESPACES)
+        child = process
+        if "CLONE_FS" not in call.words or "CLONE_THREAD" not in call.words:
+            child = Process(process.cwd, process.program, elsewhere)
+        if elsewhere and not process.elsewhere:
+            self._contains(process)
+        self._processes[number] = child
+        for text in self._early.pop(number, ()):
+            self._takes(number, child, text)
+
+    def _goes(self, process: Process, call: Said) -> None:
+        if call.result != "0":
+            return
+        path = folder_in(call.words) if call.name == "fchdir" else self._path(process, call)
+        if path is not None:
+            process.cwd = self._named(path)
+
+    def _leaves(self, process: Process, call: Said) -> None:
+        is_other = call.name != "unshare" or any(each in call.words for each in _NAMESPACES)
+        if call.result == "0" and is_other:
+            process.elsewhere = True
+            self._contains(process)
+
+    def _contains(self, process: Process) -> None:
+        path, words = self.programs[process.program - 1] if self.programs else ("", ())
+        self.contained.append(os.path.basename(path or (words[0] if words else "")))
+
+    def _starts(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if path is None or process.elsewhere:
+            return
+        if call.result == "0":
+            words = texts_in(call.words)
+            self.programs.append((path, tuple(words[1:] or words)))
+            process.program = len(self.programs)
+            if process.program > 1:  # what the command itself is, counts already
+                self._read(path)
+        elif call.error in _ABSENT:
+            self._missed(path)
+
+    # Files
+
+    def _opened(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if path is None or "O_TMPFILE" in call.words:
+            return
+        if call.error:
+            if call.error in _ABSENT:
+                self._missed(path)
+            return
+        words = call.words
+        is_created = call.name == "creat"
+        if not is_created and "O_WRONLY" not in words and "O_RDWR" not in words:
+            if "O_PATH" not in words and "O_DIRECTORY" not in words:
+                self._read(path)
+                if path.endswith(_SOURCES):
+                    self._sources.setdefault(path, set()).add(process.program)
+            return
+        if self._spool is not None and path.startswith(self._spool):
+            self._telling.add(process.program)
+            return
+        anew = is_created or any(each in words for each in ("O_TRUNC", "O_EXCL"))
+        if anew or "O_CREAT" in words:
+            only_appends = not anew and "O_APPEND" in words and "O_WRONLY" in words
+            self._write(path, appends=only_appends)
+        elif "O_APPEND" in words and "O_WRONLY" in words:
+            self._write(path, appends=True)
+        else:
+            self._edit(path)
+
+    def _read(self, path: str) -> None:
+        touch = self.touched.get(path)
+        if touch is None:
+            self.touched[path] = Touch("read", UNLOOKED)
+        elif touch.how == "read" and touch.look is None and not touch.written:
+            touch.look = UNLOOKED  # somebody else made it meanwhile
+
+    def _missed(self, path: str) -> None:
+        if path not in self.touched:
+            self.touched[path] = Touch("read", None)
+
+    def _write(self, path: str, *, appends: bool = False) -> None:
+        how = "append" if appends else "write"
+        touch = self.touched.get(path)
+        if touch is None:
+            self.touched[path] = Touch(how, UNLOOKED)
+            return
+        if touch.how == "read" and not touch.written:
+            if touch.look is None:  # looked for and not found, now made
+                touch.how = how
+                touch.appends = appends
+            else:
+                touch.before = UNLOOKED
+        touch.written = True
+        touch.appends = touch.appends and appends
+
+    def _edit(self, path: str) -> None:
+        """Note that a file which was there is changed in parts."""
+        if path not in self.touched:
+            self.touched[path] = Touch("read", UNLOOKED)
+        self._write(path)
+
+    def _moved(self, process: Process, call: Said) -> None:
+        paths = paths_in(call.words, process.cwd)
+        if call.result != "0" or len(paths) != 2 or paths[0] is None or paths[1] is None:
+            return
+        source, target = map(self._named, paths)  # type: ignore[arg-type]
+        inside = f"{source}/"
+        for path in [path for path, touch in self.touched.items() if path.startswith(inside)]:
+            if self.touched[path].written:
+                self._write(target + path[len(source) :])
+        for folder in [each for each in self.made if f"{each}/".startswith(inside)]:
+            self.made.add(target + folder[len(source) :])
+        if source in self.made:
+            self._write(source)
+        else:
+            self._edit(source)  # what was in it goes on elsewhere
+        self._write(target)
+
+    def _linked(self, process: Process, call: Said) -> None:
+        source, target = self._path(process, call), self._path(process, call, 1)
+        if call.result == "0" and source is not None and target is not None:
+            self._read(source)
+            self._write(target)
+
+    def _pointed(self, process: Process, call: Said) -> None:
+        target = self._path(process, call, 1)
+        if call.result == "0" and target is not None:
+            self._write(target)
+
+    def _removed(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result != "0" or path is None:
+            return
+        touch = self.touched.get(path)
+        if touch is None:
+            self.touched[path] = Touch("write", UNLOOKED)
+        elif touch.how == "read" and not touch.written:
+            self._write(path)
+
+    def _changed(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result == "0" and path is not None:
+            self._edit(path)
+
+    def _folder_made(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result == "0" and path is not None:
+            self.made.add(path)
+
+    def _listed(self, process: Process, call: Said) -> None:
+        folder = folder_in(call.words)
+        if folder is not None and call.result.isdigit():
+            folder = self._named(folder)
+            self.folders.setdefault(folder, {}).update(names_in(call.words))
+            self._listers.setdefault(folder, set()).add(process.program)
+
+    def _asked(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if path is None:
+            return
+        if call.error:
+            if call.error in _ABSENT:
+                self._missed(path)
+            return
+        if "readlink" in call.name:
+            self.found[path] = f"link to {texts_in(call.words)[-1]}"
+        elif path not in self.found:
+            self.found[path] = _described(call)
+
+
+def _described(call: Said) -> str:
+    """Say what a stat told of a file."""
+    told = kind_and_size(call.words)
+    if told is None:
+        return "there"
+    kind, size = told
+    return f"file of {size} bytes" if kind == "REG" else "folder" if kind == "DIR" else "there"
+
+
+def _difference(real: str, spelled: str) -> tuple[str, str]:
+    """Return the folder at which a path leads through a link, real and as spelled."""
+    if real == spelled:
+        return "", ""
+    first, second = real.split("/"), spelled.split("/")
+    while first and second and first[-1] == second[-1]:
+        first.pop()
+        second.pop()
+    above = "/".join(first) + "/", "/".join(second) + "/"
+    return ("", "") if "/" in above else above
+
+
+_CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {
+    **dict.fromkeys(("fork", "vfork", "clone", "clone3"), ("process", Trace._forked)),
+    **dict.fromkeys(("chdir", "fchdir"), ("process", Trace._goes)),
+    **dict.fromkeys(("unshare", "setns", "chroot", "pivot_root"), ("process", Trace._leaves)),
+    **dict.fromkeys(("execve", "execveat"), ("process", Trace._starts)),
+    **dict.fromkeys(("open", "openat", "openat2", "creat"), ("look", Trace._opened)),
+    **dict.fromkeys(("rename", "renameat", "renameat2"), ("write", Trace._moved)),
+    **dict.fromkeys(("link", "linkat"), ("write", Trace._linked)),
+    **dict.fromkeys(("symlink", "symlinkat"), ("write", Trace._pointed)),
+    **dict.fromkeys(("unlink", "unlinkat", "rmdir"), ("write", Trace._removed)),
+    **dict.fromkeys(("mkdir", "mkdirat"), ("write", Trace._folder_made)),
+    **dict.fromkeys(("truncate",), ("write", Trace._changed)),
+    **dict.fromkeys(("getdents", "getdents64"), ("list", Trace._listed)),
+    **dict.fromkeys(
+        ("stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2"),
+        ("look", Trace._asked),
+    ),
+    **dict.fromkeys(("readlink", "readlinkat"), ("look", Trace._asked)),
+}
+CALLS = tuple(_CALLS)
+"""The calls of which a tracer must tell."""
