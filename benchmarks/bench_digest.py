@@ -26,8 +26,8 @@ from isal import igzip_lib
 from report import heading, median_seconds, row
 
 from memori import Stage
+from memori.digest.files import digests, sha256_file
 from memori.digest.formats import content_of
-from memori.digest.streams import digests, sha256_file, sha256_files
 
 ROUNDS = 7
 
@@ -96,37 +96,29 @@ def bench_content(folder: str) -> None:
 
 
 def bench_bytes(folder: str) -> None:
-    """SHA-256 of one large file, and of many."""
+    """SHA-256 of one large file."""
     large = os.path.join(folder, "large")
-    many = [os.path.join(folder, f"part-{number}") for number in range(50)]
     block = os.urandom(10_000_000)
     with open(large, "wb") as file:
-        for path in many:
+        for _ in range(50):
             file.write(block)
-            with open(path, "wb") as part:
-                part.write(block)
     times = best_in_turns(
         {
             "hashlib.file_digest": lambda: hash_with_hashlib(large),
             "sha256_file": lambda: sha256_file(large),
-            "50 files of 10 MB, one after the other": lambda: [sha256_file(path) for path in many],
-            "50 files of 10 MB, sha256_files": lambda: sha256_files(many),
         }
     )
     print("\nSHA-256 of 500 MB")
     for name, seconds in times.items():
         row(name, seconds * 1000, "ms")
     row("one file", times["sha256_file"] / times["hashlib.file_digest"], "", "x hashlib; aim 1.1")
-    one, all_cores = [times[name] for name in times if name.startswith("50")]
-    row(f"many files on {os.cpu_count()} cores", one / all_cores, "", "x faster")
-    for path in [large, *many]:
-        os.unlink(path)
+    os.unlink(large)
 
 
 # getrusage would tell the peak of the parent, too
 PEAK = """
 import sys
-from memori.digest.streams import digests
+from memori.digest.files import digests
 digests(sys.argv[1])
 def peak():
     with open("/proc/self/status") as file:

@@ -25,7 +25,7 @@ from memori.digest.files import (
     from_record,
     is_file,
     kind_of,
-    settle_time,
+    seconds_until_trusted,
     to_record,
     unchanged,
 )
@@ -226,7 +226,7 @@ def find_outputs(
 
     A folder inside the run's own `folder` counts with all it holds.
     """
-    _wait_until_settled([text for _, text in _path_candidates(values) if is_file(text)])
+    _wait_until_trusted([text for _, text in _path_candidates(values) if is_file(text)])
     artifacts = []
     for pointer, text in _path_candidates(values):
         if folder is not None and _is_within(text, folder) and os.path.isdir(text):
@@ -247,9 +247,9 @@ def _is_path_of_ours(text: str, artifact: Artifact, root: str) -> bool:
     return artifact.folder is not None and not (artifact.relative and os.sep not in text)
 
 
-def _wait_until_settled(paths: list[str]) -> None:
+def _wait_until_trusted(paths: list[str]) -> None:
     """Wait (milliseconds) until the stat of fresh files can vouch for them from here on."""
-    wait = max(map(settle_time, paths), default=0.0)
+    wait = max(map(seconds_until_trusted, paths), default=0.0)
     if wait:
         time.sleep(wait)
 

@@ -17,6 +17,7 @@ from memori.current_run import CurrentRun, entered, reject_recursion
 from memori.decision import Change, Decision, decide, exact_hit
 from memori.errors import StageError, warn
 from memori.key import Key
+from memori.observations import Watch, aside, environment_of, pass_on, watching_is_off
 from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from memori.digest.values import JSON
+    from memori.fingerprint import Code
     from memori.kind import Kind
     from memori.store import Entry, Store
 
@@ -57,36 +59,38 @@ class Call:
 
     def recall(self) -> Outcome | None:
         """Return the outcome if this call is remembered, else None."""
-        entry = self.decide(explained=False).hit_entry
-        return None if entry is None else self._hit(entry)
+        with aside():
+            decision = self.decide(explained=False)
+        return None if decision.hit_entry is None else self._hit(decision.hit_entry, decision.key)
 
     def run(self, *, forced: bool = False) -> Outcome:
         """Return the outcome, running the callable unless this call is remembered."""
         logger = _heard_logger()
         forced = forced or self._stage.always_runs
-        if forced:
-            why = (Change("forced", "forced"),)
-            decision = Decision(self._stage.stage_name, why, None, self._key())
-        else:
-            decision = self.decide(explained=logger is not None)
+        with aside():
+            if forced:
+                why = (Change("forced", "forced"),)
+                decision = Decision(self._stage.stage_name, why, None, self._key())
+            else:
+                decision = self.decide(explained=logger is not None)
         if logger is not None:
             logger.info("%s", decision)
-        if decision.hit_entry is not None:
-            return self._hit(decision.hit_entry)
         assert decision.key is not None
+        if decision.hit_entry is not None:
+            return self._hit(decision.hit_entry, decision.key)
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         import memori.recorder
         import memori.watch  # noqa: F401  nothing is imported while a lock is held
 
         decision.key.code.components()
-
         with self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
-            key = self._key() if decision.key.may_name_files else decision.key
-            entry = None if forced else exact_hit(key, self._store)
+            with aside():
+                key = self._key() if decision.key.may_name_files else decision.key
+                entry = None if forced else exact_hit(key, self._store)
             if entry is not None:
-                return self._hit(entry)
-            return self._execute(key, forced=forced)
+                return self._hit(entry, key)
+            return self._execute(key, [*map(str, decision.changes)], forced=forced)
 
     def _identity(self, key: Key) -> tuple[str, ...]:
         return self._store.root, self._store.name, key.digest
@@ -96,7 +100,7 @@ class Call:
         stage = self._stage
         code = stage.code() if before is None else before.code
         surroundings = (
-            stage.surroundings(self._inputs, self._store.root)
+            {**stage.surroundings(self._inputs, self._store.root), **environment_of(code)}
             if before is None
             else before.surroundings
         )
@@ -110,36 +114,52 @@ class Call:
         )
         return Key(values, files, code, surroundings, tuple(stage.outputs))
 
-    def _execute(self, key: Key, *, forced: bool) -> Outcome:
+    def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
         from memori.recorder import Recorder
-        from memori.watch import watching
 
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(*about, key, self._store, forced=forced)
+        recorder = Recorder(*about, key, self._store, forced=forced, reasons=reasons)
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
+        watch = None
+        if stage.watched and not watching_is_off():
+            watch = Watch(key.code, self._store, stage.ignored_reads)
         with recorder:
-            try:
-                with entered(run), watching(self._store.memo) as seen:
-                    values = stage.execute(self._inputs)
-            finally:
-                key.code.settle()
-            results = stage.results_of(values)
-            entry = recorder.finish(values, results, seen, lambda: self._key(key))
+            with entered(run), watch or _Unwatched(key.code):
+                values = stage.execute(self._inputs)
+            with aside():
+                results = stage.results_of(values)
+                entry = recorder.finish(values, results, watch, lambda: self._key(key))
         if entry is not None:
+            pass_on(entry, self._store, key.files)
             results = self._restored(entry)
         return Outcome(self._inputs, results, (stage.stage_name,))
 
-    def _hit(self, entry: Entry) -> Outcome:
+    def _hit(self, entry: Entry, key: Key | None) -> Outcome:
         try:
-            self._store.follow(entry)
+            with aside():
+                self._store.follow(entry)
         except OSError as error:
             message = f"the files that describe the latest run cannot be written: {error}"
             warn(f"{self._stage.subject}: {message}")
+        pass_on(entry, self._store, () if key is None else key.files)
         return Outcome(self._inputs, self._restored(entry))
 
     def _restored(self, entry: Entry) -> Results:
         return restored(self._stage, entry, self._store.root)
+
+
+class _Unwatched:
+    """Takes note of what a run changed in this process, and of nothing else."""
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self._code.settle()
 
 
 def restored(stage: Kind, entry: Entry, root: str) -> Results:

@@ -5,15 +5,19 @@ is a list of changes; an entry from which nothing differs is a hit. `explain` sh
 so the reason that a person reads is the reason why the stage runs.
 
 The code of an entry matches by either of two digests: the one over bytecode (fast, of one Python
-version) or the one over syntax (of every version). A surrounding that cannot be asked now
-(the tool is not installed) matches whatever was recorded.
+version) or the one over syntax (of every version). Which component differs is told at a level that
+the record and the present code both have. A surrounding that cannot be asked now (the tool is not
+installed) matches whatever was recorded.
 """
 
 from __future__ import annotations
 
+import os
 import re
 
 from memori.digest.values import encode
+from memori.fingerprint import comparable
+from memori.observations import differences
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
         "outputs",
         "missing",
         "edited",
+        "observed",
     ]
 
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
@@ -49,7 +54,8 @@ class Change:
     ----------
     kind : str
         "input" (a value), "file" (an input's content), "code", "surrounding", "outputs" (their
-        names), "missing" or "edited" (an output), "first run", "no store" or "forced".
+        names), "missing" or "edited" (an output), "observed" (what the run was seen to read, find
+        or leave), "first run", "no store" or "forced".
     subject : str
         What differs, such as ``"global pipeline.THRESHOLD"``.
     old, new : str
@@ -68,7 +74,7 @@ class Change:
         return f"Change({self.kind!r}, {self.subject!r}, {self.old!r}, {self.new!r})"
 
     def __str__(self) -> str:
-        if self.kind in ("first run", "no store", "forced"):
+        if self.kind in ("first run", "no store", "forced", "observed"):
             return self.subject
         if self.kind == "missing":
             return f"output {self.subject} is missing"
@@ -162,7 +168,7 @@ def decide(stage_name: str, key: Key, store: Store, *, against_latest: bool = Tr
     nearest: list[Change] = []
     near: Entry | None = None
     for entry in store.neighbours(key):
-        changes = compare(entry, key) or output_changes(entry, store)
+        changes = compare(entry, key) or faults(entry, key, store)
         if not changes:
             return Decision(stage_name, (), entry, key)
         if near is None or len(changes) < len(nearest):
@@ -175,9 +181,15 @@ def decide(stage_name: str, key: Key, store: Store, *, against_latest: bool = Tr
 
 
 def exact_hit(key: Key, store: Store) -> Entry | None:
-    """Return the entry of exactly this key, if its outputs are intact."""
-    entry = store.exact(key)
-    return None if entry is None or output_changes(entry, store) else entry
+    """Return an entry of exactly this key of which all else stands as its run found or left it."""
+    return next((entry for entry in store.under(key) if not faults(entry, key, store)), None)
+
+
+def faults(entry: Entry, key: Key, store: Store) -> list[Change]:
+    """List what is not any more as an entry's run left it (its outputs), or found it."""
+    changes = output_changes(entry, store)
+    changes += [_observed_change(each, store.root) for each in differences(entry, store, key.files)]
+    return changes
 
 
 def compare(entry: Entry, key: Key) -> list[Change]:
@@ -204,7 +216,11 @@ def _code_changes(recorded: Mapping[str, JSON], key: Key) -> list[Change]:
         return []
     if recorded["canonical"] is not None and recorded["canonical"] == code.canonical():
         return []
-    changes = _differences("code", "", recorded["components"], code.components(), quote=False)
+    old, new, unlike = comparable(recorded["components"], code.components())
+    changes = _differences("code", "", old, new, quote=False)
+    if not changes and unlike:  # code without source, seen by another version of Python
+        subject, (then, now) = ", ".join(unlike), next(iter(unlike.values()))
+        changes.append(Change("code", subject, then, f"{now}, which cannot be compared"))
     return changes or [Change("code", "code", recorded["fast"], code.fast)]
 
 
@@ -235,6 +251,35 @@ def output_changes(entry: Entry, store: Store) -> list[Change]:
             subject = f"{_place(artifact.pointer)} ({artifact.path})"
             changes.append(Change(kind, subject, artifact.identity or "", fault[1]))
     return changes
+
+
+_SEEN = {
+    "read": "file {}, which the run read,",
+    "module": "module {}, which the run imported,",
+    "written": "file {}, which the run wrote,",
+    "edited": "file {}, which the run changed,",
+}
+
+
+def _observed_change(difference: tuple[str, str, str, str], root: str) -> Change:
+    """Say in words what a run saw that is otherwise now."""
+    kind, path, old, new = difference
+    shown = os.path.relpath(path, root) if path.startswith(root + os.sep) else path
+    if kind in _SEEN:
+        end = "is gone" if new == "nothing" else "edited"
+        text = f"{_SEEN[kind].format(shown)} {end}"
+    elif kind == "absent":
+        text = f"{shown}, which the run looked for in vain, is there"
+    elif kind == "there":
+        text = f"{shown}, which the run found, is gone"
+    elif kind == "listed":
+        names = [f"{what}: {which}" for what, which in (("gone", old), ("new", new)) if which]
+        text = f"folder {shown}, which the run listed ({'; '.join(names)})"
+    elif kind == "dataset":
+        text = f"dataset {shown}: {old} -> {new}"
+    else:
+        text = "recorded unwatched"
+    return Change("observed", text, old, new)
 
 
 def _place(pointer: tuple[str | int, ...]) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Literal, Protocol
 
     from memori.digest.values import JSON
@@ -46,6 +46,14 @@ if TYPE_CHECKING:
         @property
         def always_runs(self) -> bool:
             """Whether a call runs though it is remembered."""
+
+        @property
+        def watched(self) -> bool:
+            """Whether runs are watched (`memori.observations`)."""
+
+        @property
+        def ignored_reads(self) -> Sequence[str]:
+            """Paths and patterns of files that a run may read without that they count."""
 
         @property
         def outputs(self) -> list[str]:

@@ -6,14 +6,16 @@
     NAME/KEY8/                                a run's own folder; NAME/latest links to the latest
     .memori/stages/NAME/CC/CONTENTS16-KEY32.json
                                               entries, by the digest of inputs with contents (its
-                                              first two digits are CC), and by key
+                                              first two digits are CC), and by key; KEY32.2.json
+                                              and so on where runs of one key saw other files
     .memori/stages/NAME/CC/CONTENTS16.unfinished
                                               the folder of a run that goes on, or failed
     .memori/stages/NAME/folders/KEY8.json     whose a run's folder is, and what became of the run
     .memori/stages/NAME/latest                which entry is that of the latest run
     .memori/stages/NAME/recent/INPUTS32       the latest entries of inputs that name files,
                                               whatever these held
-    .memori/stages/NAME/made                  marks of files that runs wrote where an input said
+    .memori/stages/NAME/marks                 marks of files that runs wrote where an input said
+    .memori/written                           marks of files that runs wrote outside their folders
     .memori/locks                             the locks of runs that go on (`memori.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
@@ -41,11 +43,15 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
+INSIDE = frozenset({"stages", "files", "nodes", "derivatives"})
+"""The folders in the hidden one; whatever else lies there is the user's."""
 _MOST_NAMES = 4096
 _file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
 OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
+ENTRY = re.compile(r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json")
+"""The file of an entry, relative to the stage's records."""
 
 
 def file_name(name: str) -> str:
@@ -76,6 +82,11 @@ def memo_of(root: str) -> str:
 def stages_of(root: str) -> str:
     """Return the folder of all stages that a root remembers."""
     return f"{root}/{HIDDEN}/stages"
+
+
+def written_of(root: str) -> str:
+    """Return the table of paths that remembered runs of all stages wrote outside their folders."""
+    return f"{root}/{HIDDEN}/written"
 
 
 def locks_of(root: str) -> str:
@@ -124,10 +135,11 @@ class Layout:
         self.name = name
         self.records = f"{root}/{HIDDEN}/stages/{name}"
 
-    def entry(self, key: Key) -> str:
-        """Return the file of the entry of a key."""
+    def entry(self, key: Key, number: int = 1) -> str:
+        """Return the file of an entry of a key; there is one for each thing that runs have seen."""
         contents = key.contents_digest
-        return f"{self.records}/{contents[:2]}/{contents[:16]}-{key.digest[:32]}.json"
+        which = "" if number == 1 else f".{number}"
+        return f"{self.records}/{contents[:2]}/{contents[:16]}-{key.digest[:32]}{which}.json"
 
     def old_entry(self, key: Key) -> str:
         """Return where schema 1 kept the entry of a key."""
@@ -148,9 +160,9 @@ class Layout:
         return f"{self.records}/latest"
 
     @property
-    def made(self) -> str:
+    def marks(self) -> str:
         """The table of marks of files that runs wrote where an input said."""
-        return f"{self.records}/made"
+        return f"{self.records}/marks"
 
     @property
     def claims(self) -> str:

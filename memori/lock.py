@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-_held: set[int] = set()
 _WITHOUT_RANGES = (errno.EINVAL, errno.ENOSYS)
 
 
@@ -50,58 +49,24 @@ class lock:  # noqa: N801  a context manager, read as a word
         Whether to wait for whoever holds it.
     """
 
-    __slots__ = ("_descriptor", "_number", "_path", "_wait")
+    __slots__ = ("_descriptor", "_number", "_own_file", "_path", "_wait")
 
     def __init__(self, path: str, number: int, *, wait: bool = True) -> None:
         self._path = path
         self._number = number
         self._wait = wait
         self._descriptor = -1
+        self._own_file: str | None = None
 
     def __enter__(self) -> bool | None:
         try:
             return self._acquire()
         except OSError:
+            self._let_go()
             return None
-
-    def _acquire(self) -> bool:
-        if _has_ranges():
-            self._descriptor = _opened(self._path)
-            try:
-                return self._kept(_lock_range(self._descriptor, self._number, wait=self._wait))
-            except OSError as error:
-                self._let_go()
-                if error.errno not in _WITHOUT_RANGES:
-                    raise
-        return self._acquire_whole(f"{self._path}-{self._number:x}")
-
-    def _acquire_whole(self, path: str) -> bool:
-        while True:
-            self._descriptor = _opened(path)
-            try:
-                if not self._kept(_lock_whole(self._descriptor, wait=self._wait)):
-                    return False
-                if os.path.samestat(os.fstat(self._descriptor), os.stat(path)):
-                    self._path = path
-                    return True
-            except FileNotFoundError:
-                pass  # its holder removed it: ask again
-            except BaseException:
-                self._let_go()
-                raise
+        except BaseException:  # interrupted while it waited
             self._let_go()
-
-    def _kept(self, is_mine: bool) -> bool:
-        if is_mine:
-            _held.add(self._descriptor)
-        else:
-            self._let_go()
-        return is_mine
-
-    def _let_go(self) -> None:
-        _held.discard(self._descriptor)
-        os.close(self._descriptor)
-        self._descriptor = -1
+            raise
 
     def __exit__(
         self,
@@ -109,20 +74,65 @@ class lock:  # noqa: N801  a context manager, read as a word
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._descriptor not in _held:  # not held, or in a process that was forked meanwhile
-            return
-        if self._path.endswith(f"-{self._number:x}"):
-            try:
-                os.unlink(self._path)
-            except OSError:
-                pass  # somebody removed it
         self._let_go()
+
+    def _acquire(self) -> bool:
+        if _has_ranges():
+            self._open(self._path)
+            try:
+                return self._kept(_lock_range(self._descriptor, self._number, wait=self._wait))
+            except OSError as error:
+                if error.errno not in _WITHOUT_RANGES:
+                    raise
+                self._let_go()
+        return self._acquire_whole(f"{self._path}-{self._number:x}")
+
+    def _acquire_whole(self, path: str) -> bool:
+        while True:
+            self._open(path)
+            if not self._kept(_lock_whole(self._descriptor, wait=self._wait)):
+                return False
+            try:
+                if os.path.samestat(os.fstat(self._descriptor), os.stat(path)):
+                    self._own_file = path
+                    return True
+            except FileNotFoundError:
+                pass
+            self._let_go()  # its holder removed the file: ask again
+
+    def _open(self, path: str) -> None:
+        self._descriptor = _opened(path)
+        _asking.add(self)
+
+    def _kept(self, is_mine: bool) -> bool:
+        if not is_mine:
+            self._let_go()
+        return is_mine
+
+    def _let_go(self) -> None:
+        if self._descriptor < 0:  # not held, or in a process that was forked meanwhile
+            return
+        descriptor, self._descriptor = self._descriptor, -1
+        own_file, self._own_file = self._own_file, None
+        _asking.discard(self)
+        # Closing is not enough if a child that was just being forked has the file open, too.
+        if own_file is None:
+            _unlock_range(descriptor, self._number)
+        else:
+            _unlock_whole(descriptor, own_file)
+        os.close(descriptor)
+
+
+_asking: set[lock] = set()
+"""The locks whose file this process has open: those that it holds or waits for."""
 
 
 def _close_in_child() -> None:
-    """Give up the child's share of what its parent holds; the parent goes on holding it."""
-    while _held:
-        os.close(_held.pop())
+    """Give up the child's share of what its parent has; else it would hold, or come to hold, it."""
+    while _asking:
+        given_up = _asking.pop()
+        os.close(given_up._descriptor)
+        given_up._descriptor = -1
 
 
 os.register_at_fork(after_in_child=_close_in_child)
@@ -143,9 +153,12 @@ def _has_ranges() -> bool:
 
 def _lock_range(descriptor: int, number: int, *, wait: bool) -> bool:
     command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
+    return _granted(lambda: fcntl.fcntl(descriptor, command, _range(fcntl.F_WRLCK, number)))
+
+
+def _range(kind: int, number: int) -> bytes:
     # struct flock: type, whence, start, length, pid (which must be 0)
-    asked = pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0)
-    return _granted(lambda: fcntl.fcntl(descriptor, command, asked))
+    return pack("hhqqi4x", kind, os.SEEK_SET, number, 1, 0)
 
 
 def _lock_whole(descriptor: int, *, wait: bool) -> bool:
@@ -153,6 +166,21 @@ def _lock_whole(descriptor: int, *, wait: bool) -> bool:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
     how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
     return _granted(lambda: fcntl.flock(descriptor, how))
+
+
+def _unlock_range(descriptor: int, number: int) -> None:
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _range(fcntl.F_UNLCK, number))
+    except (OSError, AttributeError):
+        pass  # refused, or there are none: then none is held
+
+
+def _unlock_whole(descriptor: int, path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # somebody removed it
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _granted(ask: Callable[[], object]) -> bool:

@@ -43,13 +43,13 @@ def is_gone(owner: object) -> bool:
     if not isinstance(process, int):
         return False
     started = _started(process)
-    if started is not None or owner.get("started") is not None:
+    if started is not None:
         return started != owner.get("started")
     try:
         os.kill(process, 0)
     except OSError as error:
         return isinstance(error, ProcessLookupError)
-    return False
+    return False  # it is there, and the system hides other users' processes
 
 
 def _boot() -> str:
@@ -62,10 +62,10 @@ def _boot() -> str:
 
 
 def _started(process: int) -> int | None:
-    """Return when a process started, in ticks since the boot; None if it is over."""
+    """Return when a process started, in ticks since the boot; -1 if it is over, None if unknown."""
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
-        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+        return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, ValueError, IndexError):
         return None

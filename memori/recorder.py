@@ -19,23 +19,29 @@ from __future__ import annotations
 import os
 import sys
 import time
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from memori.artifacts import find_outputs, relative_values
-from memori.decision import output_changes
+from memori.decision import exact_hit, faults
 from memori.errors import RecordError, warn
 from memori.key import Key
+from memori.observations import aside, tell_own_folder
 from memori.store import SCHEMA, Entry
 from memori.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from memori.artifacts import Artifact
     from memori.digest.values import JSON
+    from memori.observations import Watch
     from memori.results import Results
     from memori.store import Store
-    from memori.watch import Observed
+    from memori.watch import Facts, Observed
+
+_MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrss
+_MOST_REASONS = 16
 
 
 class Recorder:
@@ -55,6 +61,8 @@ class Recorder:
         Where it is recorded.
     forced : bool, optional
         Whether it replaces an entry that stands.
+    reasons : sequence of str, optional
+        Why it runs.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class Recorder:
         store: Store,
         *,
         forced: bool = False,
+        reasons: Sequence[str] = (),
     ) -> None:
         self._subject = subject
         self._before = key
@@ -86,9 +95,11 @@ class Recorder:
                 "components": key.code.components(),
                 "unresolved": list(key.code.unresolved),
             },
+            "reasons": _first(reasons),
+            "case": None,
         }
         self._began = time.time()
-        self._cpu = _cpu_seconds()
+        self._cpu = _usage()[0]
 
     def __enter__(self) -> Recorder:
         return self
@@ -104,14 +115,17 @@ class Recorder:
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""
-        self._folder = self._store.new_folder(self._before)
-        return os.path.join(self._store.root, self._folder)
+        with aside():
+            self._folder = self._store.new_folder(self._before)
+        folder = os.path.join(self._store.root, self._folder)
+        tell_own_folder(folder)
+        return folder
 
     def finish(
         self,
         values: dict[str, JSON],
         results: Results,
-        seen: Observed | None,
+        watch: Watch | None,
         look_again: Callable[[], Key],
     ) -> Entry | None:
         """Write the entry of a run that returned.
@@ -122,8 +136,8 @@ class Recorder:
             The outputs.
         results : Results
             What the exception carries if the entry cannot be written.
-        seen : Observed or None
-            What the run was seen to do; None if it was not watched.
+        watch : Watch or None
+            The watch over the run; None if it was not watched.
         look_again : callable
             Finds the key of the same inputs as they are now.
 
@@ -131,7 +145,7 @@ class Recorder:
         -------
         Entry or None
             The entry that holds from now on: of this run, or of an equal one that was recorded
-            meanwhile. None if the run cannot be remembered because an input file changed.
+            meanwhile. None if the run cannot be remembered because a file that it read changed.
 
         Raises
         ------
@@ -143,14 +157,21 @@ class Recorder:
         try:
             artifacts = self._outputs(values)
             after = look_again() if self._before.may_name_files else self._before
+            seen = None if watch is None else watch.seen
             changed = self._changed_input(after, artifacts, seen)
+            facts = None if watch is None else self._facts(watch, artifacts)
             if changed is not None:
-                warn(
-                    f"{self._subject}: the input {changed.path} changed while "
-                    "the stage ran, so this run is not remembered; write to a new file instead"
-                )
-                return None
-            return self._filed(self._entry(values, artifacts, after, seconds), after)
+                what = f"the input {changed.path}"
+            elif facts is not None and facts.unvouched:
+                what = f"the file {facts.unvouched[0]}, which it read,"
+            else:
+                entry = self._entry(values, artifacts, after, seconds, facts)
+                return self._filed(entry, after, artifacts, facts)
+            warn(
+                f"{self._subject}: {what} changed while "
+                "the stage ran, so this run is not remembered; write to a new file instead"
+            )
+            return None
         except (OSError, ValueError, RecursionError) as error:
             raise RecordError(
                 f"{self._subject} ran, but its outputs cannot be recorded in {self._store.root} "
@@ -159,24 +180,51 @@ class Recorder:
                 results,
             ) from error
 
-    def _filed(self, entry: Entry, key: Key) -> Entry:
+    def _facts(self, watch: Watch, artifacts: list[Artifact]) -> Facts:
+        """Return what counts of what the run was seen to do, besides inputs and outputs."""
+        counted = {file.absolute for file in self._before.files if file.kind == "file"}
+        counted.update(artifact.locate(self._store.root) for artifact in artifacts)
+        folder = self._folder
+        own = () if folder is None else (os.path.join(self._store.root, folder),)
+        return watch.facts(own, counted)
+
+    def _filed(
+        self, entry: Entry, key: Key, artifacts: list[Artifact], facts: Facts | None
+    ) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
-        there = store.exact(key)
-        if there is not None and not self._forced and not output_changes(there, store):
+        there = None if self._forced else exact_hit(key, store)
+        if there is not None:
             if self._folder is not None and there.folder != self._folder:
                 store.drop_folder(self._folder)
             self._is_over = True
+            store.follow(there)
             return there
+        before = {each.path: each for each in store.under(key)}
+        stood = [each for each in before.values() if self._forced and not faults(each, key, store)]
         store.write(entry, key)
+        store.mark_written(self._written(artifacts, facts))
         store.mark_made(_written(self._before, key))
         if self._folder is not None:
             store.finished(self._before, self._folder)
         self._is_over = True
         store.show(entry)
-        if there is not None and there.folder is not None and there.folder != entry.folder:
-            store.replaced(there.folder)
+        replaced = [before[entry.path]] if entry.path in before else []
+        for each in stood:
+            if each.path != entry.path:
+                store.forget(each)
+                replaced.append(each)
+        for each in replaced:
+            if each.folder is not None and each.folder != entry.folder:
+                store.replaced(each.folder)
         return entry
+
+    def _written(self, artifacts: list[Artifact], facts: Facts | None) -> list[str]:
+        """List the files that the run wrote outside its folder."""
+        own = os.path.join(self._store.root, self._folder or "\0", "")
+        paths = [each.locate(self._store.root) for each in artifacts if each.kind == "file"]
+        paths += [] if facts is None else [fact.path for fact in facts.written]
+        return [path for path in paths if not path.startswith(own)]
 
     def _changed_input(
         self, after: Key, outputs: list[Artifact], seen: Observed | None
@@ -202,16 +250,24 @@ class Recorder:
         return find_outputs(values, self._store.root, self._store.memo, folder)
 
     def _entry(
-        self, values: dict[str, JSON], artifacts: list[Artifact], key: Key, seconds: float
+        self,
+        values: dict[str, JSON],
+        artifacts: list[Artifact],
+        key: Key,
+        seconds: float,
+        facts: Facts | None,
     ) -> Entry:
         began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._began))
+        cpu, peak = _usage()
         record: dict[str, JSON] = {
             **self._record,
             "key": key.digest,
             "ran": {
                 "at": began,
                 "seconds": round(seconds, 6),
-                "cpu": round(_cpu_seconds() - self._cpu, 6),
+                "cpu": round(cpu - self._cpu, 6),
+                "peak": peak,
+                "host": os.uname().nodename,
                 "python": f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}",
             },
             "surroundings": key.surroundings,
@@ -222,6 +278,9 @@ class Recorder:
             "artifacts": [artifact.to_record() for artifact in artifacts],
             "folder": self._folder,
         }
+        if facts is not None:
+            observed = facts.to_record(self._store.root)
+            record["observed"] = observed if len(observed) > 1 else {}
         return Entry(record)
 
 
@@ -235,7 +294,16 @@ def _written(before: Key, after: Key) -> list[Artifact]:
     ]
 
 
-def _cpu_seconds() -> float:
-    """Return what this process and its ended children have computed."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+def _first(reasons: Sequence[str]) -> list[str]:
+    """Return the reasons of a run, and of very many how many there are."""
+    left = len(reasons) - _MOST_REASONS
+    return [*reasons[:_MOST_REASONS], *([f"and {left} more"] if left > 0 else [])]
+
+
+def _usage() -> tuple[float, int]:
+    """Return the seconds computed, and the most bytes held, by this process and ended children."""
+    both = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+    return (
+        sum(each.ru_utime + each.ru_stime for each in both),
+        max(each.ru_maxrss for each in both) * _MAXRSS,
+    )

@@ -60,6 +60,10 @@ class Stage:
         Modules, functions and files whose content counts as code.
     code_version : str, optional
         Replaces the analysis of the code; another text reruns.
+    watch : bool, optional
+        Whether what a run reads, lists and writes besides its inputs is seen and counts.
+    ignore_reads : iterable of str or os.PathLike, optional
+        Files, folders and patterns (``"*.log"``) that do not count though a run reads them.
     **static
         Values for parameters; they win over what a run is given. A parameter that is called like
         an option is meant before the option (`with_options`).
@@ -82,6 +86,8 @@ class Stage:
     uncounted: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
     always_runs: bool = False
+    watched: bool = True
+    ignored_reads: tuple[str, ...] = ()
     threads: int = 1
     _made: dict[str, Any]
 
@@ -97,6 +103,8 @@ class Stage:
         stage_output: str | Sequence[str] | None = None,
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
+        watch: bool = True,
+        ignore_reads: Iterable[str | os.PathLike[str]] = (),
         **static: object,
     ) -> None:
         self.function = function
@@ -107,6 +115,8 @@ class Stage:
         self._outputs = Outputs(self.subject, stage_outputs, stage_output, aliases)
         self._depends_on = tuple(depends_on)
         self._code_version = code_version
+        self.watched = watch
+        self.ignored_reads = tuple(map(str, ignore_reads))
         self.hash_output = hash_output
         self._static: dict[str, JSON] = {}
         self.add_static(static)

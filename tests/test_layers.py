@@ -25,6 +25,7 @@ LAYERS = [
     {"layout"},
     {"artifacts", "key", "watch"},
     {"store"},
+    {"observations"},
     {"decision"},
     {"schedule"},
     {"results", "current_run", "kind", "recorder", "call"},

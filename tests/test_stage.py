@@ -251,7 +251,7 @@ def test_force_run_stage_runs_and_replaces_the_entry(tmp_path: Path) -> None:
     def read() -> int:
         return int(numbers.read_text())
 
-    stage = Stage(read, hash_output=tmp_path / "w", code_version="1")
+    stage = Stage(read, hash_output=tmp_path / "w", code_version="1", watch=False)
     assert {"output": 1} == stage.run()
     numbers.write_text("2")
     assert {"output": 1} == stage.run()

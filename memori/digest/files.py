@@ -20,19 +20,27 @@ memory map that stays open and writable (kernels stamp only the first write to a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
 import time
 
-from memori.digest.formats import possible_companions_of
-from memori.digest.streams import digests
+from memori.digest.formats import content_of, may_be_known, possible_companions_of
+from memori.digest.sources import SMALL
 from memori.digest.values import encode, text_digest
 from memori.files import atomic_write, sealed, unsealed
 from memori.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from memori.digest.formats import Content
+
+    Item = TypeVar("Item")
+    Outcome = TypeVar("Outcome")
     Stat = tuple[int, int, int, int, int]
 
 _TICK = 20_000_000  # ns; kernels stamp files by a clock that ticks every 1 to 10 ms
@@ -56,11 +64,11 @@ class FileDigest:
         Names of files that would belong to it and are not there.
     stats : tuple
         Stat of the file and of each companion: size, mtime_ns, ctime_ns, inode, device.
-    settled : bool
+    trusted : bool
         Whether the stat can vouch for the content.
     """
 
-    __slots__ = ("absent", "companions", "content", "hash", "settled", "stats")
+    __slots__ = ("absent", "companions", "content", "hash", "stats", "trusted")
 
     def __init__(
         self,
@@ -68,14 +76,14 @@ class FileDigest:
         content: str | None,
         companions: tuple[str, ...],
         stats: tuple[Stat, ...],
-        settled: bool,
+        trusted: bool,
         absent: tuple[str, ...] = (),
     ) -> None:
         self.hash = hash
         self.content = content
         self.companions = companions
         self.stats = stats
-        self.settled = settled
+        self.trusted = trusted
         self.absent = absent
 
     @property
@@ -127,7 +135,7 @@ def file_digest(path: str, memo: str | None = None) -> FileDigest:
                 remember(known, path)
                 return known
     fresh = _read(path, status)
-    if fresh.settled and trusting:
+    if fresh.trusted and trusting:
         remember(fresh, path)
         if memo is not None:
             _keep(_memo_path(memo, path, status), fresh)
@@ -135,8 +143,8 @@ def file_digest(path: str, memo: str | None = None) -> FileDigest:
 
 
 def remember(known: FileDigest, path: str) -> None:
-    """Trust a settled digest in this process while the file's stat stays the same."""
-    if known.settled:
+    """Keep a digest that its stat vouches for, in this process, while the stat stays the same."""
+    if known.trusted:
         if len(_remembered) >= _MOST_REMEMBERED:
             _remembered.clear()
         _remembered[*known.stats[0][3:], os.path.basename(path)] = known
@@ -144,7 +152,7 @@ def remember(known: FileDigest, path: str) -> None:
 
 def unchanged(known: FileDigest, path: str) -> bool:
     """Tell from the stat alone that a file is still what it was; False means "read it"."""
-    if not known.settled or reads_always():
+    if not known.trusted or reads_always():
         return False
     try:
         return _holds(known, path, stat_of(os.stat(path)))
@@ -152,7 +160,7 @@ def unchanged(known: FileDigest, path: str) -> bool:
         return False
 
 
-def settle_time(path: str) -> float:
+def seconds_until_trusted(path: str) -> float:
     """Return the seconds until the stat of a file can vouch for its content.
 
     Zero for a file that is old enough, and for one on a file system of whole seconds, where
@@ -180,7 +188,7 @@ def _holds(known: FileDigest, path: str, status: Stat) -> bool:
 
 
 def _read(path: str, status: Stat) -> FileDigest:
-    """Digest a file, again if it changed meanwhile; a file that never rests is never settled."""
+    """Digest a file, again if it changed meanwhile; a file that never rests is never trusted."""
     for _ in range(3):
         began = time.time_ns()
         belonging = possible_companions_of(path)
@@ -193,10 +201,72 @@ def _read(path: str, status: Stat) -> FileDigest:
         if now == status:
             break
         status = now
-    settled = now == status and all(_is_old(each, began) for each in (status, *stats))
+    trusted = now == status and all(_is_old(each, began) for each in (status, *stats))
     meaning = None if content is None else content.digest
     absent = tuple(name for name in belonging if name not in companions)
-    return FileDigest(raw, meaning, companions, (status, *stats), settled, absent)
+    return FileDigest(raw, meaning, companions, (status, *stats), trusted, absent)
+
+
+def sha256_file(path: str) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(path: str) -> tuple[str, Content | None]:
+    """Return the SHA-256 of a file's bytes, and what it means, computed side by side.
+
+    Raises
+    ------
+    OSError
+        If the file, or one that belongs to it, cannot be read.
+    """
+    if not may_be_known(path):
+        return sha256_file(path), None
+    if os.path.getsize(path) < SMALL:
+        return sha256_file(path), content_of(path)
+    contents: list[Content | None] = [None]
+
+    def interpret() -> str:
+        contents[0] = content_of(path)
+        return ""
+
+    raw, _ = in_threads(lambda compute: compute(), [lambda: sha256_file(path), interpret])
+    return raw, contents[0]
+
+
+def in_threads(function: Callable[[Item], Outcome], items: list[Item]) -> list[Outcome]:
+    """Map items in threads, as many as there are cores; the first error (in order) is raised."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    if min(cores, len(items)) < 2:
+        return [function(item) for item in items]
+    outcomes: list[Any] = [None] * len(items)
+    errors: list[tuple[int, BaseException]] = []
+    todo = iter(range(len(items)))  # next() on it is atomic: every thread takes the next free item
+
+    def work() -> None:
+        for index in todo:
+            if errors:
+                return
+            try:
+                outcomes[index] = function(items[index])
+            except BaseException as error:
+                errors.append((index, error))
+                return
+
+    import threading
+
+    threads = [threading.Thread(target=work) for _ in range(min(cores, len(items)) - 1)]
+    for thread in threads:
+        thread.start()
+    work()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise min(errors, key=lambda error: error[0])[1]
+    return outcomes
 
 
 def _is_old(status: Stat, began: int) -> bool:
@@ -238,7 +308,7 @@ def to_record(known: FileDigest) -> dict[str, object]:
         record["companions"] = list(known.companions)
     if known.absent:
         record["absent"] = list(known.absent)
-    if known.settled:
+    if known.trusted:
         record["stat"] = [list(each) for each in known.stats]
     return record
 

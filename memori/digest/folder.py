@@ -4,9 +4,10 @@ A string that names a folder counts as a name only, because a folder may hold an
 `Folder(path)` declares that what it holds counts (a FreeSurfer subject, a FEAT folder).
 
 Names, nesting, empty folders and file contents count, as do symbolic links (by where they point)
-and that something is a pipe, a socket or a device. Times, owners and permissions do not. A link is
-never followed: what it points to counts where it lies, if that is inside. Of a link that points out
-of the folder the text counts, and *not* what is there.
+and that something is a pipe, a socket or a device, which is never opened. Times, owners and
+permissions do not. A link is not followed: what it points to counts where it lies, if that is
+inside. Of a link that points out of the folder the text counts, and *not* what is there, unless
+the digest is asked to follow it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Folder(str):
         return f"Folder({str(self)!r})"
 
 
-def folder_digest(path: str, file_digest: Callable[[str], str]) -> str:
+def folder_digest(path: str, file_digest: Callable[[str], str], *, follow: bool = False) -> str:
     """Return one digest of the names and contents in a folder.
 
     Parameters
@@ -52,6 +53,9 @@ def folder_digest(path: str, file_digest: Callable[[str], str]) -> str:
         The folder; it may itself be reached through a link.
     file_digest : callable
         Called with the path of each regular file, in the order of names.
+    follow : bool, optional
+        Whether what lies behind links that lead out of the folder counts, rather than where they
+        point. One that leads to nothing counts by where it points.
 
     Raises
     ------
@@ -59,8 +63,7 @@ def folder_digest(path: str, file_digest: Callable[[str], str]) -> str:
         If the folder or something in it cannot be read.
     """
     hasher = hashlib.sha256(b"memori folder 1\0")
-    root = os.path.realpath(path)
-    for name, kind, what in _contents(path, root, file_digest):
+    for name, kind, what in _contents(path, file_digest, follow):
         for part in (name, kind, what):
             hasher.update(b"%d:" % len(part))
             hasher.update(part)
@@ -68,26 +71,41 @@ def folder_digest(path: str, file_digest: Callable[[str], str]) -> str:
 
 
 def _contents(
-    path: str, root: str, file_digest: Callable[[str], str]
+    path: str, file_digest: Callable[[str], str], follow: bool
 ) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield (relative name, kind, what counts of it) in one order on every machine."""
+    root = os.path.realpath(path)
+    entered = {root}  # what links lead to is entered once, however they go round
     waiting = [(b"", os.fspath(path))]
     while waiting:
         above, folder = waiting.pop()
         with os.scandir(folder) as entries:
             ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
         for entry in ordered:
-            name = above + os.fsencode(entry.name)
+            name, where = above + os.fsencode(entry.name), entry.path
             kind = stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)
+            if kind == stat.S_IFLNK:
+                beyond = _beyond(where, root) if follow else None
+                if beyond is None or beyond in entered:
+                    yield name, *_link(where, root)
+                    continue
+                where, kind = beyond, stat.S_IFMT(os.stat(beyond).st_mode)
             if kind == stat.S_IFDIR:
-                waiting.append((name + b"/", entry.path))
+                if where != entry.path:
+                    entered.add(where)
+                waiting.append((name + b"/", where))
                 yield name, b"folder", b""
-            elif kind == stat.S_IFLNK:
-                yield name, *_link(entry.path, root)
             elif kind == stat.S_IFREG:
-                yield name, b"file", file_digest(entry.path).encode()
+                yield name, b"file", file_digest(where).encode()
             else:
                 yield name, _SPECIAL.get(kind, b"unknown"), b""
+
+
+def _beyond(link: str, root: str) -> str | None:
+    """Return what a link leads to, outside of a folder; None if that is nothing, or inside."""
+    target = os.path.realpath(link)
+    is_inside = target == root or target.startswith(root + os.sep)
+    return target if os.path.exists(target) and not is_inside else None
 
 
 def _link(path: str, root: str) -> tuple[bytes, bytes]:

@@ -25,7 +25,7 @@ import hashlib
 import os
 import stat
 
-from memori.digest.sources import Source, sha256_ahead
+from memori.digest.sources import Source, is_misnamed, sha256_ahead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,10 +67,13 @@ _GIFTI = (_NEURO + "gifti:GIFTI",)
 _MRTRIX = (_NEURO + "mrtrix:IMAGE",)
 _FREESURFER = (_NEURO + "freesurfer:SURFACE",)
 
+_HEADERS = _NEURO + "headers:"
+_HDF5 = (_NEURO + "hdf5:HDF5",)
+
 FORMATS: dict[str, tuple[str, ...]] = {
     ".nii": _NIFTI,
     ".nii.gz": _NIFTI,
-    ".hdr": _NIFTI,
+    ".hdr": (_HEADERS + "ENVI", _HEADERS + "INTERFILE", *_NIFTI),
     ".hdr.gz": _NIFTI,
     ".img": _NIFTI,
     ".img.gz": _NIFTI,
@@ -79,6 +82,8 @@ FORMATS: dict[str, tuple[str, ...]] = {
     ".head": _AFNI,
     ".brik": _AFNI,
     ".brik.gz": _AFNI,
+    ".brik.bz2": _AFNI,
+    ".brik.z": _AFNI,
     ".mif": _MRTRIX,
     ".mif.gz": _MRTRIX,
     ".mih": _MRTRIX,
@@ -87,16 +92,46 @@ FORMATS: dict[str, tuple[str, ...]] = {
     ".mgz": (_NEURO + "freesurfer:VOLUME",),
     ".mgh.gz": (_NEURO + "freesurfer:VOLUME",),
     ".annot": (_NEURO + "freesurfer:ANNOTATION",),
+    ".lta": (_NEURO + "freesurfer:TRANSFORM",),
+    ".stats": (_NEURO + "freesurfer:STATISTICS",),
+    ".mnc": (_NEURO + "minc:VOLUME", _NEURO + "hdf5:MINC2"),
+    ".mnc.gz": (_NEURO + "minc:VOLUME",),
+    ".xfm": (_NEURO + "minc:TRANSFORM",),
+    ".trx": (_NEURO + "trx:TRX",),
+    ".mat": (_NEURO + "matlab:MATLAB", *_HDF5),
+    ".h5": _HDF5,
+    ".hdf5": _HDF5,
+    ".hdf": _HDF5,
+    ".h5ad": _HDF5,
+    ".nc": _HDF5,
+    ".nwb": _HDF5,
+    ".snirf": _HDF5,
     ".json": (_NEURO + "sidecars:JSON_TEXT",),
+    ".par": (_HEADERS + "PAR",),
+    ".rec": (_HEADERS + "REC",),
+    ".xml": (_HEADERS + "XML_REC",),
+    ".mhd": (_HEADERS + "META_IMAGE",),
+    ".mha": (_HEADERS + "META_IMAGE",),
+    ".nhdr": (_HEADERS + "NRRD",),
+    ".nrrd": (_HEADERS + "NRRD",),
+    ".hv": (_HEADERS + "INTERFILE",),
+    ".hs": (_HEADERS + "INTERFILE",),
+    ".h33": (_HEADERS + "INTERFILE",),
+    ".vhdr": (_HEADERS + "BRAIN_VISION",),
+    ".ahdr": (_HEADERS + "BRAIN_VISION",),
+    ".lay": (_HEADERS + "PERSYST",),
+    ".set": (_NEURO + "recordings:EEGLAB",),
+    ".fif": (_NEURO + "recordings:FIF",),
+    ".fif.gz": (_NEURO + "recordings:FIF",),
 }
 
 PREFIXES: dict[str, tuple[str, ...]] = {"lh.": _FREESURFER, "rh.": _FREESURFER}
 """FreeSurfer names its surfaces by hemisphere, and by suffixes without number (lh.pial.T1)."""
 
 _PLAIN = """
-.1d .avi .bash .bval .bvec .csv .dat .dcm .dpi .edf .fif .gif .h5 .hdf5 .html .ini .jpeg .jpg .label
-.log .m .mat .md .mp4 .npy .npz .par .pdf .pickle .pkl .png .ps .py .r .rst .sh .svg .tar .tgz .toml
-.trk .tsf .tsv .txt .xfm .xml .yaml .yml .zip
+.1d .avi .bash .bdf .bval .bvec .csv .dat .dcm .dpi .edf .gif .html .ini .jpeg .jpg .label .log .m
+.md .mp4 .npy .npz .pdf .pickle .pkl .png .ps .py .r .rst .sh .svg .tar .tgz .toml .trk .tsf .tsv
+.txt .yaml .yml .zip
 """
 PLAIN = frozenset(_PLAIN.split())
 """Suffixes whose bytes are their meaning: no plug-in is looked for."""
@@ -193,12 +228,22 @@ def content_of(path: str) -> Content | None:
         fields = FieldDigest(known.family)
         try:
             known.describe(path, fields)
-            return Content(fields.hexdigest(), _existing(path, known.companions(path)))
+            companions = _existing(path, known.companions(path))
+            _put_misnamed(path, companions, fields)
+            return Content(fields.hexdigest(), companions)
         except Exception as error:  # whatever a hostile file brings about, its bytes remain
             if isinstance(error, OSError) and error.errno is not None:
                 raise
     companions = companions_of(path)
     return Content(_bytes_of(path, companions), companions) if companions else None
+
+
+def _put_misnamed(path: str, companions: tuple[str, ...], fields: FieldDigest) -> None:
+    """Put into `fields` what is gzip under a plain name, or plain under that of gzip."""
+    folder, name = os.path.split(path)
+    for each in sorted((name, *companions)):
+        if is_misnamed(os.path.join(folder, each)):
+            fields.field("misnamed", os.path.splitext(each)[1].lower())
 
 
 def companions_of(path: str) -> tuple[str, ...]:

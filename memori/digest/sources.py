@@ -1,4 +1,4 @@
-"""The bytes of a file on their way into a digest, inflated on the fly if it is gzip.
+"""The bytes of a file on their way into a digest, inflated on the fly if it is packed.
 
 A file is read forwards, once, in pieces; no more than a few pieces are in memory at a time,
 whatever its size. Inflating and hashing both release the interpreter lock, so that they run side by
@@ -16,7 +16,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import IO, Protocol
 
     class Inflater(Protocol):
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 READ = 1 << 18  # bytes per read of a file
 PIECE = 1 << 20  # most bytes that one call inflates
 SMALL = 1 << 21  # below this, a second thread costs more than it saves
-DEFLATE_LIMIT = 1032  # deflate never makes a stream more than this many times smaller
+DEFLATE_LIMIT = 1032  # deflate never makes a stream more than this many times smaller (bzip2 may)
 MEMBER_LIMIT = 100_000  # gzip members in one file (bgzip makes one per 64 KiB)
 
 GZIP_START = b"\x1f\x8b"
+_RESERVED = 0xE0  # flags of a gzip header that zlib refuses and isal does not look at
 
 
 class BrokenFileError(ValueError):
@@ -79,8 +80,17 @@ def sha256_ahead(pieces: Iterable[bytes]) -> tuple[str, int]:
     return hasher.hexdigest(), length
 
 
+def is_misnamed(path: str) -> bool:
+    """Tell whether a file is gzip and its name says otherwise, or the reverse.
+
+    Many readers go by the name, and refuse such a file.
+    """
+    with open(path, "rb", buffering=0) as file:
+        return (file.read(2) == GZIP_START) != path.lower().endswith((".gz", ".mgz"))
+
+
 class Source:
-    """The bytes of a file from start to end, inflated if the file is gzip; a context manager.
+    """The bytes of a file from start to end, inflated if it is packed; a context manager.
 
     Parameters
     ----------
@@ -89,6 +99,8 @@ class Source:
     gzipped : bool, optional
         Whether to inflate. By default the first two bytes decide, which is right for every format
         whose files start with something else; headerless voxels may start with anything.
+    bzipped : bool, optional
+        Whether to inflate bzip2.
 
     Attributes
     ----------
@@ -96,14 +108,17 @@ class Source:
         No sound file of this size holds more bytes than this.
     """
 
-    def __init__(self, path: str, *, gzipped: bool | None = None) -> None:
+    def __init__(self, path: str, *, gzipped: bool | None = None, bzipped: bool = False) -> None:
         self._file: IO[bytes] = open(path, "rb", buffering=0)  # noqa: SIM115 (see __exit__)
         size = os.fstat(self._file.fileno()).st_size
         if gzipped is None:
             gzipped = self._file.read(2) == GZIP_START
             self._file.seek(0)
-        self.ceiling = size * DEFLATE_LIMIT if gzipped else size
-        self._pieces = _inflated(self._file) if gzipped else _pieces_of(self._file)
+        self.ceiling = size * DEFLATE_LIMIT if gzipped or bzipped else size
+        if bzipped:
+            self._pieces = _inflated(self._file, _bzip2)
+        else:
+            self._pieces = _gunzipped(self._file) if gzipped else _pieces_of(self._file)
         self._held = b""  # taken from _pieces, not yet handed out
 
     @classmethod
@@ -141,6 +156,15 @@ class Source:
     def read(self, length: int) -> bytes:
         """Return exactly the next `length` bytes."""
         return b"".join(self.pieces(length))
+
+    def up_to(self, length: int) -> bytes:
+        """Return the next bytes, as many as there are up to `length`."""
+        kept = bytearray()
+        while len(kept) < length and (piece := self._held or next(self._pieces, b"")):
+            kept += piece
+            self._held = b""
+        self._held = bytes(kept[length:])
+        return bytes(kept[:length])
 
     def start_at(self, offset: int) -> None:
         """Go to a place in a file that is not inflated, before anything is read."""
@@ -201,16 +225,30 @@ def _pieces_of(file: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _inflated(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield what the gzip members of a file hold; bytes of nothing else are refused."""
+def _gunzipped(file: IO[bytes]) -> Iterator[bytes]:
+    flags = file.read(4)[3:]
+    if flags and flags[0] & _RESERVED:
+        raise BrokenFileError("gzip flags that nobody knows")
+    file.seek(0)
+    yield from _inflated(file, new_inflater)
+
+
+def _bzip2() -> Inflater:
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
+def _inflated(file: IO[bytes], new: Callable[[], Inflater]) -> Iterator[bytes]:
+    """Yield what the packed members of a file hold; bytes of nothing else are refused."""
     waiting = b""
     for _ in range(MEMBER_LIMIT):
-        inflater = new_inflater()
+        inflater = new()
         while not inflater.eof:
             if inflater.needs_input:
                 waiting = waiting or file.read(READ)
                 if not waiting:
-                    raise BrokenFileError("ends inside a gzip member")
+                    raise BrokenFileError("ends inside a packed member")
             piece = inflater.decompress(waiting, PIECE)
             waiting = b""
             if piece:
@@ -218,7 +256,7 @@ def _inflated(file: IO[bytes]) -> Iterator[bytes]:
         waiting = inflater.unused_data or file.read(READ)
         if not waiting:
             return
-    raise BrokenFileError(f"more than {MEMBER_LIMIT} gzip members")
+    raise BrokenFileError(f"more than {MEMBER_LIMIT} packed members")
 
 
 class _ZlibInflater:

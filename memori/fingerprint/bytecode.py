@@ -18,6 +18,7 @@ import sys
 from hashlib import sha256
 from types import CodeType
 
+from memori.digest.memo import Memo
 from memori.fingerprint.atoms import atom, sized, text
 
 TYPE_CHECKING = False
@@ -62,7 +63,6 @@ _SHIFTED = VERSION >= (3, 12)  # LOAD_ATTR holds a flag beside the index of the 
 _FLAGS = 0x3AF  # optimised, new locals, *args, **kwargs, generator, coroutine and its kin
 _DOCSTRING_FLAG = 0x4000000  # from Python 3.13
 _READS_LOCALS = frozenset({"locals", "vars", "eval", "exec", "dir", "f_locals", "_getframe"})
-_LIMIT = 20_000  # code objects remembered before starting over
 
 
 class Import:
@@ -93,18 +93,17 @@ class Scan:
         self.exact = _KINDS is not None
 
 
-_digests: dict[int, tuple[CodeType, bytes]] = {}
-_scans: dict[int, tuple[CodeType, Scan]] = {}
+# the tuples keep the code objects alive, so that their ids stay their own
+_digests: Memo[int, tuple[CodeType, bytes]] = Memo(20_000)
+_scans: Memo[int, tuple[CodeType, Scan]] = Memo(20_000)
 
 
 def code_digest(code: CodeType) -> bytes:
     """Return the SHA-256 digest of what `code` does, 32 bytes."""
     known = _digests.get(id(code))
     if known is None:
-        if len(_digests) > _LIMIT:
-            _digests.clear()
-        # the tuple keeps the code object alive, so that its id stays its own
-        known = _digests[id(code)] = (code, sha256(b"".join(_content(code))).digest())
+        known = code, sha256(b"".join(_content(code))).digest()
+        _digests.keep(id(code), known)
     return known[1]
 
 
@@ -165,11 +164,9 @@ def scan(code: CodeType) -> Scan:
     """Return what `code` and the code nested in it name outside themselves."""
     known = _scans.get(id(code))
     if known is None:
-        if len(_scans) > _LIMIT:
-            _scans.clear()
-        result = Scan()
-        _scan_into(code, result, {})
-        known = _scans[id(code)] = (code, result)
+        known = code, Scan()
+        _scan_into(code, known[1], {})
+        _scans.keep(id(code), known)
     return known[1]
 
 

@@ -1,7 +1,8 @@
 """How classes count: whole.
 
-A class of the user's counts by its qualified name, metaclass, bases and everything in its
-namespace, whoever put it there. What the interpreter or the standard library writes into a
+A class of the user's counts by its name, metaclass, bases and everything in its namespace, whoever
+put it there. What it is nested in counts where code reads it: a class that was pickled by value has
+lost it. What the interpreter or the standard library writes into a
 namespace (`__module__`, the methods that `dataclass` generates, the tables of an `Enum`) differs
 between versions of Python and says nothing of its own: fields, parameters and members stand for it.
 """
@@ -9,18 +10,17 @@ between versions of Python and says nothing of its own: fields, parameters and m
 from __future__ import annotations
 
 import sys
-from types import FunctionType
+from types import FunctionType, MemberDescriptorType
 
 from memori.fingerprint.atoms import text, words
-from memori.fingerprint.distributions import is_extension
 from memori.fingerprint.graph import Node
-from memori.fingerprint.guards import class_view, mapping_view
-from memori.fingerprint.project import place_of
+from memori.fingerprint.guards import class_view, items_seen, mapping_view
+from memori.fingerprint.origins import is_extension, place_of
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
-    HANDLERS,
     ORDER,
+    PLACES,
     SUBCLASSES,
     Walk,
     is_defined,
@@ -31,6 +31,7 @@ from memori.fingerprint.walk import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from memori.fingerprint.graph import State
@@ -80,11 +81,22 @@ def put_class(walk: Walk, value: object, out: State) -> None:
         walk.external(origin, out)
         _put_patches(walk, value, out)
         return
-    space = getattr(loaded, "__dict__", {"__name__": module})
-    if walk.space.get("__name__") == module:
-        space = walk.space  # a worker's own `__main__` is not the one that the class comes from
-    label = label_of("class", space, place_of(value), walk.file)
+    space = _home_of(walk, value) or getattr(loaded, "__dict__", {"__name__": module})
+    label = label_of("class", space, value.__name__, walk.file)
     out.append(walk.node(value, _fill_class, label))
+
+
+def _home_of(walk: Walk, owner: type) -> dict[str, Any] | None:
+    """Return the globals that a class was made in, as its functions, or what reaches it, know them.
+
+    A worker's own `__main__` is not the one that the class comes from.
+    """
+    functions = map(_function_of, list(owner.__dict__.values()))
+    spaces = [each.__globals__ for each in functions if isinstance(each, FunctionType)]
+    for space in (*spaces, walk.space):
+        if space.get("__name__") == owner.__module__:
+            return space
+    return None
 
 
 def _put_patches(walk: Walk, owner: type, out: State) -> None:
@@ -92,21 +104,19 @@ def _put_patches(walk: Walk, owner: type, out: State) -> None:
     for place in owner.__mro__:
         if not place.__flags__ & _HEAP:
             continue
-        walk.guards.view(class_view, place)
-        for name, value in place.__dict__.items():
-            if _is_users(value) and value.__code__.co_filename != "<string>":
+        for name, value in _names_seen(walk, place):
+            if _is_users(value) and not _is_written_by_dataclass(_function_of(value)):
                 out += (text(name), walk.slot(place, name, value))
 
 
 def _fill_class(walk: Walk, node: Node) -> None:
     owner = node.origin
     assert isinstance(owner, type)
-    walk.guards.view(class_view, owner)
+    space = dict(_names_seen(walk, owner))
     state = node.state
-    state.append(b"K" + text(place_of(owner)))
+    state.append(b"K" + text(place_of(owner) if PLACES in walk.modes else owner.__name__))
     walk.put(type(owner), state)
     walk.put_all(owner.__bases__, state)
-    space = owner.__dict__
     skipped = _OWN
     if "__dataclass_fields__" in space:
         _put_fields(walk, owner, state)
@@ -115,7 +125,7 @@ def _fill_class(walk: Walk, node: Node) -> None:
         skipped |= {*space["_member_map_"]}
     if "__base_traits__" in space:  # of traits: all that is declared
         skipped |= {"__class_traits__"}  # the same, and each name that was ever asked for
-    _put_namespace(walk, owner, skipped, state)
+    _put_namespace(walk, owner, space, skipped, state)
     if DOCS in walk.modes:
         walk.put(space.get("__doc__"), state)
     if ANNOTATIONS in walk.modes or _may_read_annotations(owner):
@@ -127,28 +137,43 @@ def _fill_class(walk: Walk, node: Node) -> None:
         _put_virtual(walk, owner, state)
 
 
-def _put_namespace(walk: Walk, owner: type, skipped: frozenset[str], out: State) -> None:
-    space = owner.__dict__
+def _names_seen(walk: Walk, owner: type) -> Iterator[tuple[Any, Any]]:
+    """Return the names and values of a class's own namespace, and guard them and its bases."""
+    seen = walk.guards.view(class_view, owner)
+    return items_seen(seen[1 + len(owner.__bases__) :])
+
+
+def _put_namespace(
+    walk: Walk, owner: type, space: dict[str, Any], skipped: frozenset[str], out: State
+) -> None:
     walk.listed.add(id(owner))
     is_enum = "_member_map_" in space
     for name in space if ORDER in walk.modes else sorted(space, key=str):
         value = space[name]
         if name in skipped or (is_enum and name in _ENUM_OWN and not _is_users(value)):
             continue
-        if _is_generated(owner, name, value):
+        if _is_generated(owner, name, value) or _is_slot(owner, name, value):
             continue
         out += (b"." + text(str(name)), walk.slot(owner, str(name), value))
 
 
 def _is_users(value: object) -> bool:
-    if isinstance(value, (staticmethod, classmethod)):
-        value = value.__func__
-    return isinstance(value, FunctionType) and origin_of_function(value).kind == "user"
+    function = _function_of(value)
+    return isinstance(function, FunctionType) and origin_of_function(function).kind == "user"
+
+
+def _function_of(value: Any) -> Any:
+    return value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
+
+
+def _is_written_by_dataclass(function: FunctionType) -> bool:
+    """Return whether `dataclass` made the text of a function, by a mark that travels with it."""
+    return function.__code__.co_qualname.startswith("__create_fn__.")
 
 
 def _is_generated(owner: type, name: str, value: object) -> bool:
     """Return whether the standard library wrote this method for the class."""
-    function = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
+    function = _function_of(value)
     if not isinstance(function, FunctionType):
         return False
     module = function.__globals__.get("__name__")
@@ -159,7 +184,13 @@ def _is_generated(owner: type, name: str, value: object) -> bool:
     if name not in _GENERATED or "__dataclass_fields__" not in owner.__dict__:
         return False
     inner = getattr(function, "__wrapped__", function)
-    return inner.__code__.co_filename == "<string>" or origin_of_function(inner).kind == "stdlib"
+    return _is_written_by_dataclass(inner) or origin_of_function(inner).kind == "stdlib"
+
+
+def _is_slot(owner: type, name: str, value: object) -> bool:
+    """Return whether a name stands for one in `__slots__`, which says it already."""
+    is_member = isinstance(value, MemberDescriptorType)
+    return is_member and value.__objclass__ is owner and value.__name__ == name  # type: ignore[attr-defined]
 
 
 def _put_fields(walk: Walk, owner: Any, out: State) -> None:
@@ -167,8 +198,7 @@ def _put_fields(walk: Walk, owner: Any, out: State) -> None:
     parameters = owner.__dataclass_params__
     out.append(repr([getattr(parameters, name, None) for name in _PARAMS]).encode())
     fields = owner.__dataclass_fields__
-    walk.guards.view(mapping_view, fields)
-    for field in fields.values():
+    for _, field in items_seen(walk.guards.view(mapping_view, fields)):
         out.append(b"|")
         walk.put_all(tuple(getattr(field, name, None) for name in _FIELD), out)
         out.append(text(str(field._field_type)))
@@ -185,10 +215,10 @@ def _put_members(walk: Walk, owner: Any, out: State) -> None:
     walk.put(getattr(owner, "_member_type_", None), out)
     boundary = owner.__dict__.get("_boundary_")
     out.append(text(str(getattr(boundary, "name", ""))))
-    for name, member in owner._member_map_.items():
+    for name, member in list(owner._member_map_.items()):
         out.append(text(name))
         walk.put(member._value_, out)
-        attributes = getattr(member, "__dict__", {})
+        attributes = dict(getattr(member, "__dict__", {}))
         for key in sorted(attributes):
             if key not in ("_value_", "_name_", "__objclass__", "_sort_order_"):
                 out.append(b"." + text(key))
@@ -221,6 +251,3 @@ def _put_virtual(walk: Walk, owner: type, out: State) -> None:
     for kind in sorted(kept, key=lambda kind: f"{kind.__module__}.{kind.__qualname__}"):
         out.append(b"v")
         walk.put(kind, out)
-
-
-HANDLERS[type] = put_class

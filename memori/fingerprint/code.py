@@ -3,30 +3,38 @@
 `fingerprint` looks at what it saw last time; if all of that still holds, it returns the same `Code`
 again. Otherwise it walks. The walk repeats only where reachable code turns out to read things that
 normally do not count (docstrings, annotations).
+
+Code is compared at two levels: as bytecode of one minor version of Python, and as syntax where its
+source can be proved. The text of a component with code says both digests and their levels, and
+two components are compared at a level that both have, or not at all (`comparable`).
 """
 
 from __future__ import annotations
 
 import os
+import re
 from functools import partial
-from hashlib import sha256
 from types import FunctionType, ModuleType
 
-from memori.fingerprint import classes, functions, values  # noqa: F401  (they fill the handlers)
+from memori.digest.files import is_file
+from memori.digest.folder import folder_digest
+from memori.digest.memo import Memo
 from memori.fingerprint.atoms import text
 from memori.fingerprint.bytecode import VERSION
+from memori.fingerprint.dispatch import new_walk
 from memori.fingerprint.functions import put_function
 from memori.fingerprint.graph import Node, fast_parts, graph_digest, order, own_digest
+from memori.fingerprint.modules import put_module
 from memori.fingerprint.settle import generation, now, overlay_of, settle, settle_loaded
 from memori.fingerprint.walk import Walk, file_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, KeysView
+    from collections.abc import Callable, Iterable, KeysView, Mapping
     from types import CodeType
     from typing import Any, TypeGuard
 
-    from memori.fingerprint.graph import Overlay, Parts, State
+    from memori.fingerprint.graph import Overlay, State
     from memori.fingerprint.guards import Guards
 
     Asked = tuple[object, Iterable[object], str | None]
@@ -34,7 +42,8 @@ if TYPE_CHECKING:
 _HEAD = b"memori code 1 bytecode %d.%d" % VERSION
 _CANONICAL_HEAD = b"memori code 1 syntax"
 _UNKNOWN = "not yet known"
-_LIMIT = 256  # callables remembered
+_LEVEL = f"bytecode {VERSION[0]}.{VERSION[1]}"
+_LEVELS = r"(?:\w+ )?(?:(syntax) ([0-9a-f]{12}), )?(bytecode [\d.]+) ([0-9a-f]{12})"
 
 
 class Code:
@@ -53,7 +62,6 @@ class Code:
         "_canonical",
         "_components",
         "_overlay",
-        "_parts",
         "_reached",
         "_root",
         "_taken",
@@ -69,7 +77,6 @@ class Code:
         self._overlay = overlay
         self._asked = asked
         self._taken = now()
-        self._parts: Parts = fast_parts
         self._canonical: str | None = _UNKNOWN
         self._components: dict[str, str] | None = None
         _, encodings = order(root, fast_parts, overlay)
@@ -87,16 +94,12 @@ class Code:
 
         reader = Canonical()
         _, encodings = order(self._root, reader.parts, self._overlay)
-        if not reader.trusted:
-            return None
-        self._parts = reader.parts
-        return graph_digest(encodings, _CANONICAL_HEAD)
+        return graph_digest(encodings, _CANONICAL_HEAD) if reader.trusted else None
 
     def components(self) -> dict[str, str]:
         """Return each component's label and what to compare and show of it."""
         if self._components is None:
-            self.canonical()
-            self._components = _components(self._root, self._parts, self._overlay)
+            self._components = _components(self._root, self._overlay)
         return dict(self._components)
 
     def settle(self) -> set[tuple[int, str]]:
@@ -148,27 +151,97 @@ def _is_text(value: object) -> TypeGuard[str]:
     return type(value) is str
 
 
-def _components(root: Node, parts: Parts, overlay: Overlay) -> dict[str, str]:
-    nodes, _ = order(root, parts, overlay)
-    labels: dict[Node, str] = {}
-    counts: dict[str, int] = {}
-    for node in nodes:
-        if node.label:
-            count = counts[node.label] = counts.get(node.label, 0) + 1
-            labels[node] = node.label if count == 1 else f"{node.label} ({count})"
+def _components(root: Node, overlay: Overlay) -> dict[str, str]:
+    labels = _labels(order(root, fast_parts, overlay)[0])
 
     def name(node: Node) -> bytes:
         return b"#" + text(labels[node])
 
-    shown = {}
-    for node, label in labels.items():
-        digest = own_digest(node, parts, overlay, name).hex()[:12]
-        if node in overlay or not node.shown:
-            kind = type(node.origin).__name__ if node.owner is not None else ""
-            shown[label] = f"{kind} {digest}".strip()
+    return {label: _text(node, overlay, name) for node, label in labels.items()}
+
+
+def _labels(nodes: list[Node]) -> dict[Node, str]:
+    """Return the labels of components; those that share one are numbered as they are defined."""
+    sharing: dict[str, list[Node]] = {}
+    for node in nodes:
+        if node.label:
+            sharing.setdefault(node.label, []).append(node)
+    numbered = {}
+    for label, alike in sharing.items():
+        alike.sort(key=lambda node: 0 if node.code is None else node.code.co_firstlineno)
+        for number, node in enumerate(alike, 1):
+            numbered[node] = label if number == 1 else f"{label} ({number})"
+    return {node: numbered[node] for node in nodes if node.label}
+
+
+def _text(node: Node, overlay: Overlay, name: Callable[[Node], bytes]) -> str:
+    if node.shown and node not in overlay:
+        return node.shown
+    kind = type(node.origin).__name__ if node.owner is not None else ""
+    fast, has_code = own_digest(node, fast_parts, overlay, name)
+    told = fast.hex()[:12]
+    if has_code:
+        from memori.fingerprint.syntax import Canonical
+
+        reader = Canonical()
+        syntax, _ = own_digest(node, reader.parts, overlay, name)
+        told = f"{_LEVEL} {told}"
+        if reader.complete:
+            told = f"syntax {syntax.hex()[:12]}, {told}"
+    return f"{kind} {told}".strip()
+
+
+def comparable(
+    old: Mapping[str, str], new: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, str]]]:
+    """Bring the components of two fingerprints to the levels at which they can be compared.
+
+    Parameters
+    ----------
+    old, new : mapping of str to str
+        What `Code.components` returned, in whatever process and version of Python.
+
+    Returns
+    -------
+    old, new : dict of str to str
+        The same without levels: a component is unchanged if and only if its two texts are equal.
+    unlike : dict of str to tuple of str
+        The two texts of the components that cannot be compared: code of which one side knows only
+        the bytecode, and the other not that of the same Python.
+
+    Examples
+    --------
+    >>> comparable({"f": "bytecode 3.11 0123456789ab"}, {"f": "bytecode 3.12 0123456789ab"})
+    ({}, {}, {'f': ('bytecode 3.11 0123456789ab', 'bytecode 3.12 0123456789ab')})
+    """
+    then, now = dict(old), dict(new)
+    unlike = {}
+    for name in [name for name in old if name in new]:
+        pair = _at_one_level(old[name], new[name])
+        if pair is None:
+            unlike[name] = then.pop(name), now.pop(name)
         else:
-            shown[label] = node.shown
-    return shown
+            then[name], now[name] = pair
+    return then, now, unlike
+
+
+def _at_one_level(old: str, new: str) -> tuple[str, str] | None:
+    """Return two texts of a component at a level that both have; at one at which they agree."""
+    then, now = _levels(old), _levels(new)
+    if not then or not now:  # nothing that has code, or a record of before there were levels
+        return (old, old) if new in then.values() or old in now.values() else (old, new)
+    both = [(then[level], now[level]) for level in then if level in now]
+    same = [pair for pair in both if pair[0] == pair[1]]
+    return next(iter(same or both), None)
+
+
+def _levels(told: str) -> dict[str, str]:
+    """Return the digests that the text of a component says, by their levels."""
+    match = re.fullmatch(_LEVELS, told)
+    if match is None:
+        return {}
+    found = {match[3]: match[4]}
+    return {match[1]: match[2], **found} if match[1] else found
 
 
 class _Memory:
@@ -189,7 +262,7 @@ class _Memory:
         )
 
 
-_remembered: dict[int, _Memory] = {}
+_remembered: Memo[int, _Memory] = Memo(256)
 
 
 def fingerprint(
@@ -227,10 +300,7 @@ def fingerprint(
     if known is not None and known.code.fast == code.fast:
         code = known.code
         code._reached = walk  # runs may have made more of it than there was
-    _remembered.pop(id(function), None)
-    if len(_remembered) >= _LIMIT:
-        _remembered.pop(next(iter(_remembered)), None)
-    _remembered[id(function)] = _Memory(asked, code, walk.guards, settled)
+    _remembered.keep(id(function), _Memory(asked, code, walk.guards, settled))
     return code
 
 
@@ -239,7 +309,7 @@ def _walked(
 ) -> tuple[Walk, Node]:
     modes: frozenset[str] = frozenset()
     while True:
-        walk = Walk(modes)
+        walk = new_walk(modes)
         root = _root(walk, function, depends_on, code_version)
         walk.run()
         if walk.wanted <= modes:
@@ -297,9 +367,7 @@ def _items(depends_on: Iterable[object]) -> list[object]:
 def put_dependency(walk: Walk, item: object, out: State) -> None:
     """Append something that the user named in `depends_on`."""
     if isinstance(item, ModuleType):
-        from memori.fingerprint.names import _put_module
-
-        _put_module(walk, item, out)
+        put_module(walk, item, out)
     elif isinstance(item, (str, os.PathLike)):
         out.append(_path_component(walk, os.fspath(item)))
     elif callable(item):
@@ -316,20 +384,13 @@ def _path_component(walk: Walk, path: object) -> Node:
         raise TypeError(f"depends_on takes paths as text, got {path!r}")
     label = f"depends_on {os.path.basename(path) if os.path.isabs(path) else path}"
     if os.path.isdir(path):
-        digest = folder_digest(path)
-        walk.guards.redo(folder_digest, path, digest)
+        digest = _folder_identity(path)
+        walk.guards.redo(_folder_identity, path, digest)
         return walk.component(label, [b"f" + text(digest)], digest[:12])
-    if not os.path.exists(path):
+    if not is_file(path):
         raise ValueError(f"depends_on names {path!r}, which is no existing file or folder")
     return walk.file_component(path, label)
 
 
-def folder_digest(path: str) -> str:
-    """Return the digest of the names and contents of all files below a folder."""
-    digest = sha256()
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        for name in sorted(files):
-            file = os.path.join(folder, name)
-            digest.update(text(os.path.relpath(file, path)) + text(file_identity(file)))
-    return digest.hexdigest()
+def _folder_identity(path: str) -> str:
+    return folder_digest(path, file_identity, follow=True)

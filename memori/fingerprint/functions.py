@@ -14,13 +14,12 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from memori.fingerprint.atoms import text
 from memori.fingerprint.bytecode import scan
 from memori.fingerprint.graph import Node
-from memori.fingerprint.guards import attributes_view, mapping_view
+from memori.fingerprint.guards import attributes_view, items_seen, mapping_view
 from memori.fingerprint.names import follow
-from memori.fingerprint.project import anchor_of, module_label, place_of
+from memori.fingerprint.origins import anchor_of, module_label, place_of
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
-    HANDLERS,
     LINES,
     NAMES,
     SOURCE,
@@ -101,6 +100,9 @@ def source_text(function: FunctionType) -> str | None:
     """Return the text that `inspect.getsource` would, as code may that calls it."""
     from inspect import getsource
 
+    from memori.fingerprint.syntax import syntax_of
+
+    syntax_of(function.__code__, function.__globals__)  # lets a worker find the lines
     try:
         return getsource(function)
     except (OSError, TypeError):
@@ -114,19 +116,21 @@ def _put_defaults(
     names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
     for name, value in zip(names, defaults, strict=True):
         out += (b"=", walk.slot(defaults, name, value, f"default {path}.{name}"))
-    keywords = function.__kwdefaults__ or {}
+    keywords = dict(function.__kwdefaults__ or {})
+    owner = function.__kwdefaults__
     for name in sorted(keywords):
-        slot = walk.slot(keywords, name, keywords[name], f"default {path}.{name}")
+        slot = walk.slot(owner, name, keywords[name], f"default {path}.{name}")
         out += (b"*" + text(name), slot)
 
 
 def put_attributes(walk: Walk, function: FunctionType, out: State) -> None:
     """Append what was set as attributes on a function."""
-    attributes = function.__dict__
-    walk.listed.add(id(attributes))
+    owner = function.__dict__
+    walk.listed.add(id(owner))
+    attributes = dict(owner)
     for name in sorted(attributes):
         if name != "__wrapped__" or WRAPPED in walk.modes:
-            out += (b"." + text(name), walk.slot(attributes, name, attributes[name]))
+            out += (b"." + text(name), walk.slot(owner, name, attributes[name]))
 
 
 def _fill_wrapper(walk: Walk, node: Node) -> None:
@@ -147,17 +151,18 @@ def _fill_wrapper(walk: Walk, node: Node) -> None:
 
 def put_registry(walk: Walk, registry: dict[object, object], out: State) -> None:
     """Append the implementations of a single-dispatch function, whatever their order."""
-    walk.guards.view(mapping_view, registry)
+    seen = walk.guards.view(mapping_view, registry)
 
     def place(item: tuple[object, object]) -> str:
         return f"{getattr(item[0], '__module__', '')}.{getattr(item[0], '__qualname__', item[0])}"
 
-    for kind, function in sorted(registry.items(), key=place):
+    for kind, function in sorted(items_seen(seen), key=place):
         walk.put(kind, out)
         walk.put(function, out)
 
 
-def _method(walk: Walk, value: object, out: State) -> None:
+def put_method(walk: Walk, value: object, out: State) -> None:
+    """Append a bound method."""
     assert isinstance(value, MethodType)
     if not _is_ready_made(walk, value, out):
         out.append(b"M")
@@ -165,7 +170,8 @@ def _method(walk: Walk, value: object, out: State) -> None:
         walk.put(value.__self__, out)
 
 
-def _builtin(walk: Walk, value: object, out: State) -> None:
+def put_builtin(walk: Walk, value: object, out: State) -> None:
+    """Append a function or method that is not written in Python."""
     assert isinstance(value, BuiltinFunctionType)
     owner = value.__self__
     if owner is None or isinstance(owner, type(sys)):
@@ -193,7 +199,8 @@ def _is_ready_made(walk: Walk, value: MethodType | BuiltinFunctionType, out: Sta
     return True
 
 
-def _partial(walk: Walk, value: object, out: State) -> None:
+def put_partial(walk: Walk, value: object, out: State) -> None:
+    """Append a partial function or method."""
     out.append(walk.node(value, _fill_partial))
 
 
@@ -204,19 +211,12 @@ def _fill_partial(walk: Walk, node: Node) -> None:
     state.append(b"P")
     walk.put(value.func, state)
     walk.put_all(value.args, state)
-    walk.guards.view(mapping_view, value.keywords)
-    for name in sorted(value.keywords):
+    keywords = dict(items_seen(walk.guards.view(mapping_view, value.keywords)))
+    for name in sorted(keywords):
         state.append(text(name))
-        walk.put(value.keywords[name], state)
-    walk.guards.view(attributes_view, value)
-    for name in sorted(value.__dict__):
+        walk.put(keywords[name], state)
+    attributes = dict(items_seen(walk.guards.view(attributes_view, value)[1:]))
+    for name in sorted(attributes):
         if name not in ("func", "args", "keywords", "__wrapped__"):
             state.append(b"." + text(name))
-            walk.put(value.__dict__[name], state)
-
-
-HANDLERS[FunctionType] = put_function  # type: ignore[assignment]
-HANDLERS[MethodType] = _method
-HANDLERS[BuiltinFunctionType] = _builtin
-HANDLERS[partial] = _partial
-HANDLERS[partialmethod] = _partial
+            walk.put(attributes[name], state)

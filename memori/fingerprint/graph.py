@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Overlay = dict["Node", State]
     Parts = Callable[["Node", Overlay], Iterable["bytes | Node"]]
 
+APART = "~"  # before the path of an edge that is no chain of names as the syntax spells it
+
 
 class Node:
     """One object that the callable reaches, as it was when it was met."""
@@ -123,8 +125,11 @@ def own_digest(
     parts: Parts,
     overlay: Overlay,
     name: Callable[[Node], bytes],
-) -> bytes:
-    """Return the digest of one component: itself and what it holds, other components by `name`."""
+) -> tuple[bytes, bool]:
+    """Return the digest of one component, and whether code is in it.
+
+    It covers the node itself and what it holds, other components by `name`.
+    """
     numbers = {node: 0}
     nodes = [node]
     digest = sha256()
@@ -144,4 +149,4 @@ def own_digest(
                 nodes.append(part)
             digest.update(b"#%d;" % number)
         digest.update(b"\n")
-    return digest.digest()
+    return digest.digest(), any(inner.code is not None for inner in nodes)

@@ -14,8 +14,9 @@ from operator import attrgetter, is_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import CellType, FunctionType
+    from typing import Any
 
 MISSING = object()
 
@@ -77,9 +78,11 @@ class Guards:
         self._cells.append(cell)
         self._contents.append(content)
 
-    def view(self, look: Callable[..., Iterable[object]], thing: object) -> None:
-        """Expect `look(thing)` to yield the same objects in the same order."""
-        self._views.append((look, thing, tuple(look(thing))))
+    def view(self, look: Callable[..., Iterable[object]], thing: object) -> tuple[object, ...]:
+        """Expect `look(thing)` to yield the same objects in the same order; return them."""
+        seen = whole(look, thing)
+        self._views.append((look, thing, seen))
+        return seen
 
     def redo(self, compute: Callable[..., object], thing: object, result: object) -> None:
         """Expect `compute(thing)` to return what equals `result` (bytes, a string, a number)."""
@@ -107,9 +110,25 @@ class Guards:
             return False
 
 
-def mapping_view(mapping: dict[object, object]) -> Iterable[object]:
+def whole(look: Callable[..., Iterable[object]], thing: object) -> tuple[object, ...]:
+    """Return all that `look(thing)` yields, of one moment; other threads may be changing it."""
+    for _ in range(100):
+        try:
+            return tuple(look(thing))
+        except RuntimeError:  # it changed size meanwhile
+            continue
+    return tuple(look(thing))
+
+
+def mapping_view(mapping: Mapping[Any, object]) -> Iterable[object]:
     """Return the keys and values of a dictionary."""
     return chain(mapping, mapping.values())
+
+
+def items_seen(seen: tuple[object, ...]) -> Iterator[tuple[Any, Any]]:
+    """Return the items of a dictionary from its keys and values, as `mapping_view` gives them."""
+    half = len(seen) // 2
+    return zip(seen[:half], seen[half:], strict=True)
 
 
 def attributes_view(thing: object) -> Iterable[object]:

@@ -1,9 +1,8 @@
 """From names in code to live objects: globals, attribute chains, imports inside functions.
 
-A chain such as `pkg.mod.f` is followed while what it has led to is a module; what comes after is
-read from an object that counts whole. A module that is used as a value (passed on, put in a list,
-asked with `getattr`) counts whole. Some names say that code looks at things in a way that cannot be
-followed by name; they widen what counts (`WIDENING`, `READING`) or are listed as unresolved.
+Each name through which code reaches something becomes an edge: the path as the code spells it, and
+what it leads to. Some names say that code looks at things in a way that cannot be followed by name;
+they widen what counts (`WIDENING`, `READING`) or are listed as unresolved.
 """
 
 from __future__ import annotations
@@ -11,27 +10,34 @@ from __future__ import annotations
 import os
 import re
 import sys
-from functools import partial
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 
 from memori.fingerprint.atoms import text, words
-from memori.fingerprint.distributions import origin_of_module
-from memori.fingerprint.graph import Node
-from memori.fingerprint.guards import MISSING
-from memori.fingerprint.lazy import EFFECT, absolute_name, put_name_of_module, put_unloaded
-from memori.fingerprint.project import anchor_of, module_label
+from memori.fingerprint.graph import APART, Node
+from memori.fingerprint.guards import MISSING, mapping_view, whole
+from memori.fingerprint.modules import (
+    MODULE_OWN,
+    absolute_name,
+    follow_module,
+    global_slot,
+    module_node,
+    put_module,
+    put_name_of_module,
+    put_unloaded,
+)
+from memori.fingerprint.origins import origin_of_module
+from memori.fingerprint.unloaded import EFFECT
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
     LINES,
     NAMES,
     ORDER,
+    PLACES,
     SOURCE,
     SUBCLASSES,
     WRAPPED,
     Walk,
-    origin_of_class,
-    origin_of_function,
 )
 
 TYPE_CHECKING = False
@@ -51,6 +57,7 @@ READING: dict[str, tuple[str, ...]] = {
     "signature": (ANNOTATIONS, WRAPPED),
     "getfullargspec": (ANNOTATIONS,),
     "__signature__": (ANNOTATIONS, WRAPPED),
+    "__qualname__": (PLACES,),
     "__wrapped__": (WRAPPED,),
     "unwrap": (WRAPPED,),
     "getsource": (SOURCE, WRAPPED),
@@ -75,14 +82,6 @@ _IMPORTERS = words("import_module __import__ modules resolve_name find_spec run_
 _RUNNERS = frozenset({"run_path", "exec", "spec_from_file_location", "SourceFileLoader"})
 _DYNAMIC = re.compile(r"(\.*)([A-Za-z_][\w.]*)(?::\w+)?(?:%s|\{[^{}]*\})?\Z")
 
-# before the path of an edge that is no chain of names as the syntax spells it
-APART = "~"
-
-# what a module is, and not what it does; `__doc__` counts where it is read
-MODULE_OWN = words(
-    "__name__ __file__ __package__ __spec__ __loader__ __cached__ __path__ __builtins__ "
-    "__doc__ __annotations__ __warningregistry__ __annotate__ __conditional_annotations__"
-)
 _BUILTINS = "__builtins__"  # not every type checker knows it
 
 
@@ -108,11 +107,13 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
         walk.wanted.update(READING[reader])
     if {"fields", "type"} <= scan.attributes:  # dataclasses.fields(...)[...].type
         walk.wanted.add(ANNOTATIONS)
-    if "__doc__" in space and "__doc__" in scan.attributes:
-        state = []
-        walk.put(space["__doc__"], state)
-        walk.guards.name(space, "__doc__", space["__doc__"])
-        node.edges.append((f"{APART}__doc__", state))
+    if "__doc__" in scan.attributes:
+        own = space.get("__doc__", MISSING)
+        walk.guards.name(space, "__doc__", own)
+        if own is not None and own is not MISSING:
+            state = []
+            walk.put(own, state)
+            node.edges.append((f"{APART}__doc__", state))
     if _IMPORTERS & scan.attributes:
         _follow_dynamic_import(walk, function, scan, node)
     if _RUNNERS & scan.attributes:
@@ -140,15 +141,6 @@ def follow_chain(walk: Walk, function: FunctionType, chain: tuple[str, ...], out
     return 1
 
 
-def global_slot(walk: Walk, space: dict[str, object], name: str, value: object) -> Node:
-    """Return the slot of a global variable, labelled with its module."""
-    outer = walk.anchor
-    walk.anchor = anchor_of(space)
-    slot = walk.slot(space, name, value, f"global {module_label(space, walk.file)}.{name}")
-    walk.anchor = outer
-    return slot
-
-
 def _follow_builtin(walk: Walk, function: FunctionType, name: str, out: State) -> None:
     builtin: dict[str, object] = getattr(function, _BUILTINS)
     value = builtin.get(name, MISSING)
@@ -173,129 +165,6 @@ _PLAIN_BUILTINS = words(
     "NotImplemented copyright credits license exit quit help _ __IPYTHON__ display "
     "get_ipython open"
 )
-
-
-def follow_module(walk: Walk, module: ModuleType, chain: tuple[str, ...], out: State) -> int:
-    """Append what `chain`, read from `module`, leads to.
-
-    Returns how many of the names `out` stands for, -1 if that cannot be said.
-    """
-    if type(module) is not ModuleType and is_users(module):
-        walk.put(type(module), out)
-    for position, name in enumerate(chain):
-        if name == "":  # named, but not used as a value
-            return position
-        if name == EFFECT:
-            break
-        space = module.__dict__
-        value = space.get(name, MISSING)
-        walk.guards.name(space, name, value)
-        if value is MISSING:
-            _follow_missing(walk, module, chain[position:], out)
-            return -1
-        if not isinstance(value, ModuleType):
-            _put_attribute(walk, module, name, value, out)
-            return position + 1
-        module = value
-    _put_module(walk, module, out)
-    return len(chain)
-
-
-def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out: State) -> None:
-    origin = origin_of_module(module)
-    if origin.kind == "user":
-        if name not in MODULE_OWN:
-            out.append(global_slot(walk, module.__dict__, name, value))
-        elif name == "__doc__":
-            out.append(text(name))
-            walk.put(value, out)
-        return
-    # what a library defines counts by name; what the user put there in its place counts itself
-    if is_users(value):
-        out.append(global_slot(walk, module.__dict__, name, value))
-        return
-    out.append(b"X%b.%b;" % (str(module.__name__).encode(), name.encode()))
-    own = getattr(value, "__name__", name)
-    if own != name and type(own) is str:
-        out.append(b"=%b;" % own.encode())
-    if type(value) is float or (type(value) in (int, bool) and origin.kind == "distribution"):
-        walk.put(value, out)
-    if name in ("import_module", "run_path", "run_module") and origin.kind == "stdlib":
-        walk.note(f"calls {module.__name__}.{name} in {walk.where}")
-    walk.external(origin, out)
-
-
-def _put_module(walk: Walk, module: ModuleType, out: State) -> None:
-    """Append a module that is used as a value: whole if it is the user's."""
-    origin = origin_of_module(module)
-    if origin.kind == "user":
-        out.append(module_node(walk, module.__dict__))
-        return
-    out.append(b"X%b;" % module.__name__.encode())
-    walk.external(origin, out)
-
-
-def is_users(value: object) -> bool:
-    """Return whether the user wrote `value`, or what it wraps or is an instance of."""
-    if isinstance(value, MethodType):
-        value = value.__func__
-    if isinstance(value, FunctionType):
-        return origin_of_function(value).kind == "user"
-    if isinstance(value, type):
-        return origin_of_class(value).kind == "user"
-    if isinstance(value, partial):
-        return is_users(value.func)
-    return origin_of_class(type(value)).kind == "user"
-
-
-def _follow_missing(walk: Walk, module: ModuleType, chain: tuple[str, ...], out: State) -> None:
-    """Follow an attribute that the module does not have (yet)."""
-    origin = origin_of_module(module)
-    if origin.kind != "user":
-        out.append(b"X%b;" % module.__name__.encode())
-        walk.external(origin, out)
-        return
-    if hasattr(ModuleType, chain[0]):  # `module.__dict__`
-        _put_module(walk, module, out)
-        return
-    computed = module.__dict__.get("__getattr__")
-    if computed is not None:
-        out.append(global_slot(walk, module.__dict__, "__getattr__", computed))
-    full = f"{module.__name__}.{chain[0]}"
-    loaded = sys.modules.get(full)
-    if isinstance(loaded, ModuleType):
-        follow_module(walk, loaded, chain[1:], out)
-    elif hasattr(module, "__path__") and put_unloaded(walk, full, chain[1:], out):
-        pass
-    else:
-        out.append(b"missing %b;" % chain[0].encode())
-
-
-def module_node(walk: Walk, space: dict[str, object]) -> Node:
-    """Return the node of a whole module of the user's, given its namespace."""
-    return walk.node(space, _fill_module, f"module {module_label(space, walk.file)}")
-
-
-def _fill_module(walk: Walk, node: Node) -> None:
-    space = node.origin
-    assert isinstance(space, dict)
-    walk.guards.view(list, space)
-    walk.listed.add(id(space))
-    names = [name for name in space if type(name) is str and name not in MODULE_OWN]
-    if ORDER not in walk.modes:
-        names.sort()
-    if DOCS in walk.modes:
-        walk.put(space.get("__doc__"), node.state)
-    for name in names:
-        value = space[name]
-        walk.guards.name(space, name, value)
-        if isinstance(value, ModuleType):
-            slot = walk.place(space, name)
-            if not slot.state:
-                _put_module(walk, value, slot.state)
-        else:
-            slot = global_slot(walk, space, name, value)
-        node.state += (b"@%b=" % name.encode("utf-8", "surrogatepass"), slot)
 
 
 def _follow_import(
@@ -350,7 +219,7 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
         elif isinstance(module, ModuleType):
             if origin_of_module(module).kind != "user":
                 continue
-            _put_module(walk, module, state)
+            put_module(walk, module, state)
             if hasattr(module, "__path__"):
                 put_unloaded(walk, name, ("*",), state)
         else:
@@ -364,10 +233,10 @@ def _gather(value: object, texts: set[str], depth: int) -> None:
     if type(value) is str:
         texts.add(value)
     elif depth and isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
+        for item in whole(iter, value):
             _gather(item, texts, depth - 1)
     elif depth and isinstance(value, dict):
-        _gather([*value.keys(), *value.values()], texts, depth)
+        _gather(whole(mapping_view, value), texts, depth)
 
 
 def _follow_scripts(walk: Walk, space: dict[str, object], scan: Scan, node: Node) -> None:

@@ -13,12 +13,15 @@ fingerprint taken while another thread's run is half way sees the state half way
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import allocate_lock
 from itertools import count
 
+from memori.digest.memo import Memo
+from memori.fingerprint.dispatch import new_walk
 from memori.fingerprint.graph import Node, fast_parts, own_digest
-from memori.fingerprint.lazy import put_name_of_module
+from memori.fingerprint.modules import put_name_of_module
 from memori.fingerprint.walk import Walk
 
 TYPE_CHECKING = False
@@ -31,18 +34,32 @@ _clock = count(1)
 
 
 class _Left:
-    """A state before a run, and when the run's fingerprint was taken and the run settled."""
+    """A state before a run, what the run left, and when its fingerprint was taken and settled.
 
-    __slots__ = ("ended", "state", "taken")
+    What was left is kept alive: its digest goes by identity, and an address that is used again
+    would make a new object of the user's look like it.
+    """
 
-    def __init__(self, state: State, taken: int, ended: int) -> None:
+    __slots__ = ("ended", "left", "state", "taken")
+
+    def __init__(self, state: State, left: Node, taken: int, ended: int) -> None:
         self.state = state
+        self.left = left
         self.taken = taken
         self.ended = ended
 
 
-_settled: dict[tuple[int, str], tuple[object, dict[bytes, _Left]]] = {}
+_settled: Memo[tuple[int, str], tuple[object, Memo[bytes, _Left]]] = Memo(10_000)
 _generation = [0]
+
+
+def _forget_holder() -> None:
+    """Take a new lock in a forked process: a thread that held the old one does not live there."""
+    global _lock
+    _lock = allocate_lock()
+
+
+os.register_at_fork(after_in_child=_forget_holder)
 
 
 def now() -> int:
@@ -71,7 +88,7 @@ def settle(before: Walk, overlay: Overlay, after: Walk, taken: int) -> set[tuple
         else:
             state = overlay.get(then, then.state)
         assert node.owner is not None
-        remember(key, node.owner[0], left, _Left(state, taken, ended))
+        remember(key, node.owner[0], left, _Left(state, node, taken, ended))
         changed.add(key)
     return changed
 
@@ -85,7 +102,7 @@ def settle_loaded(before: Walk, taken: int) -> None:
     loaded = {name for name in before.unloaded if name in sys.modules}
     if not loaded:
         return
-    live, source = Walk(before.modes), Walk(before.modes)
+    live, source = new_walk(before.modes), new_walk(before.modes)
     source.as_unloaded = frozenset(loaded)
     ended = now()
     for name in sorted(loaded):
@@ -96,21 +113,19 @@ def settle_loaded(before: Walk, taken: int) -> None:
     source.run()
     for key, node in live.slots.items():
         if key[0] == id(sys.modules) and key in source.slots:
-            entry = _Left(source.slots[key].state, taken, ended)
+            entry = _Left(source.slots[key].state, node, taken, ended)
             remember(key, sys.modules, local_digest(node), entry)
 
 
 def remember(key: tuple[int, str], owner: object, left: bytes, entry: _Left) -> None:
     """Note the state before the run for the state that a slot was left in."""
     with _lock:
-        _, states = _settled.setdefault(key, (owner, {}))
+        states = _settled[key][1] if key in _settled else Memo(_STATES)
         known = states.get(left)
-        if known is not None and entry.taken < known.ended and known.taken <= entry.taken:
+        if known is not None and known.taken <= entry.taken < known.ended:
             return  # the runs overlapped, and the other one saw the earlier state
-        states.pop(left, None)
-        states[left] = entry
-        while len(states) > _STATES:
-            states.pop(next(iter(states)))
+        states.keep(left, entry)
+        _settled.keep(key, (owner, states))
         _generation[0] += 1
 
 
@@ -121,19 +136,26 @@ def overlay_of(walk: Walk) -> Overlay:
         return overlay
     adopt = Adoption(walk)
     for key, node in list(walk.slots.items()):
-        known = _settled.get(key)
-        if known is None or node.owner is None or known[0] is not node.owner[0]:
-            continue
-        entry = known[1].get(local_digest(node))
-        if entry is not None:
-            overlay[node] = adopt.state(entry.state)
+        if key in _settled:
+            entry = _left_in(key, node)
+            if entry is not None:
+                overlay[node] = adopt.state(entry.state)
     adopt.finish()
     return overlay
 
 
+def _left_in(key: tuple[int, str], node: Node) -> _Left | None:
+    """Return what is known of the state that a slot is in, if a run has left it so."""
+    digest = local_digest(node)
+    with _lock:
+        known = _settled.get(key)
+        is_same = known is not None and node.owner is not None and node.owner[0] is known[0]
+        return known[1].get(digest) if known is not None and is_same else None
+
+
 def local_digest(node: Node) -> bytes:
     """Return the digest of what a slot holds, other components by identity."""
-    return own_digest(node, fast_parts, {}, _identity)
+    return own_digest(node, fast_parts, {}, _identity)[0]
 
 
 def _identity(node: Node) -> bytes:

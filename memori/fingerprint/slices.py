@@ -8,10 +8,10 @@ docstrings and annotations do not count here either.
 
 from __future__ import annotations
 
-import ast
+import _ast as ast
 from hashlib import sha256
 
-from memori.fingerprint.syntax import Writer
+from memori.fingerprint.writer import Writer, fields, inside, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Statement:
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
     """Yield what a node is made of, without annotations."""
-    for name, value in ast.iter_fields(node):
+    for name, value in fields(node):
         if name in ("annotation", "returns", "type_params"):
             continue
         if isinstance(value, ast.AST):
@@ -115,7 +115,7 @@ def _bound(node: ast.AST) -> Iterator[str]:
     """Yield the names that a statement binds in the module."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         yield node.name
-        for inner in ast.walk(node):
+        for inner in inside(node):
             if isinstance(inner, ast.Global):
                 yield from inner.names
         return
@@ -149,14 +149,14 @@ def _acts(node: ast.stmt) -> bool:
 
 
 def _calls(node: ast.AST) -> bool:
-    return any(isinstance(each, (ast.Call, ast.Await)) for each in ast.walk(node))
+    return any(isinstance(each, (ast.Call, ast.Await)) for each in inside(node))
 
 
 class Slices:
     """A module's source, cut into statements."""
 
     def __init__(self, content: bytes | str, name: str) -> None:
-        statements = _reached(ast.parse(content, name).body)
+        statements = _reached(parsed(content, name).body)
         self.statements = [Statement(node) for node in statements]
         self.binders: dict[str, list[int]] = {}
         for position, statement in enumerate(self.statements):

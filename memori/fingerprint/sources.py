@@ -1,26 +1,35 @@
-"""From a code object to the syntax tree it was compiled from, if that can be proved.
+"""From a code object to the source it was compiled from, if that can be proved.
 
-The file (or what `linecache` holds for a notebook's cell, or the loader for a zipped module) is
-compiled again, and the code object that was loaded must be among the results. If it is not, the
-file has changed since it was loaded, or the code never came from it: there is no syntax to compare.
+A text is proved by compiling it again: the code object that was loaded must be among the results.
+Where the text is found does not matter then. It is looked for in the file that the code names, in
+`linecache` (a notebook's cell, a doctest) or the loader (a zipped module), and in the file of the
+module whose globals the function has, because functions that were pickled by value name no file of
+their own. If none of them compiles to the code, it was edited since, or the code never came from a
+file: there is no syntax to compare.
 """
 
 from __future__ import annotations
 
-import ast
+import _ast as ast  # the nodes alone: `ast` itself takes a millisecond to import
 import os
+import sys
 from types import CodeType
 
+from memori.digest.memo import Memo
 from memori.fingerprint.bytecode import code_digest
+from memori.fingerprint.origins import file_of
+from memori.fingerprint.writer import inside, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     Position = tuple[int, int]
+    Text = tuple[str, object]  # where it is, and what tells whether it is still the same
 
-_TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+PICKLED = "<dynamic-code>"  # the file name that cloudpickle gives to all code that it carries
 _SCOPES = (
     ast.ListComp,
     ast.SetComp,
@@ -29,47 +38,91 @@ _SCOPES = (
     ast.AsyncFunctionDef,
     ast.ClassDef,
 )
-_LIMIT = 500  # files remembered
 
 
 class Source:
-    """The functions of one source text: their code as compiled now, and their syntax."""
+    """The functions of one source text: their code as compiled now, and their syntax.
 
-    __slots__ = ("_codes", "_functions")
+    The statement around a function's line is compiled alone, and the whole text only if the
+    function is not found in it.
+    """
+
+    __slots__ = ("_compiled", "_imports", "_lines", "_name", "_statements")
 
     def __init__(self, content: bytes | str, name: str) -> None:
-        tree = ast.parse(content, name)
-        compiled = compile(tree, name, "exec", _TOP_LEVEL_AWAIT, dont_inherit=True)
-        self._codes: dict[tuple[str, bytes], list[CodeType]] = {}
-        self._functions: dict[tuple[int, str], list[Function]] = {}
-        self._index(compiled)
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-                self._functions.setdefault((first, node.name), []).append(node)
-            elif isinstance(node, ast.Lambda):
-                self._functions.setdefault((node.lineno, "<lambda>"), []).append(node)
-
-    def _index(self, code: CodeType) -> None:
-        for inner in code.co_consts:
-            if isinstance(inner, CodeType):
-                key = (inner.co_qualname, code_digest(inner))
-                self._codes.setdefault(key, []).append(inner)
-                self._index(inner)
+        self._name = name
+        self._statements = parsed(content, name).body
+        self._lines = [_lines(each) for each in self._statements]
+        # a call is compiled otherwise if the module imports what it is called on
+        self._imports = [each for each in self._statements for each in _imports_in(each)]
+        self._compiled: dict[int | None, dict[tuple[str, bytes], list[CodeType]]] = {}
 
     def function(self, code: CodeType) -> Function | None:
         """Return the syntax of the function that was loaded as `code`, or None."""
-        same = self._codes.get((code.co_qualname, code_digest(code)))
-        if not same:
-            return None
-        best = next((each for each in same if each.co_firstlineno == code.co_firstlineno), same[0])
-        found = self._functions.get((best.co_firstlineno, best.co_name), [])
+        line = code.co_firstlineno
+        around = [n for n, (first, last) in enumerate(self._lines) if first <= line <= last]
+        for number in (*around, None):
+            same = self._codes(number).get((code.co_qualname, code_digest(code)), [])
+            here = [each for each in same if each.co_firstlineno == line]
+            if here or (same and number is None):  # lines were added above it, say
+                return self._syntax((here or same)[0])
+        return None
+
+    def _syntax(self, code: CodeType) -> Function | None:
+        """Return the function that has compiled to `code`."""
+        line = code.co_firstlineno
+        pairs = zip(self._statements, self._lines, strict=True)
+        around = [each for each, (first, last) in pairs if first <= line <= last]
+        found: list[Any] = [node for each in around for node in inside(each)]
+        found = [node for node in found if _begins_as(node, code)]
         if len(found) > 1:
-            found = _narrowest(found, best)
+            found = _narrowest(found, code)
         return found[0] if len(found) == 1 else None
 
+    def _codes(self, number: int | None) -> dict[tuple[str, bytes], list[CodeType]]:
+        """Return the code of each function in a statement, or in all, by name and digest."""
+        known = self._compiled.get(number)
+        if known is None:
+            known = {}
+            one = self._statements if number is None else [self._statements[number]]
+            module = ast.Module(one if number is None else [*self._imports, *one], [])
+            flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            try:
+                _index(compile(module, self._name, "exec", flags, dont_inherit=True), known)
+            except (SyntaxError, ValueError, RecursionError):
+                pass  # a text that Python parses and yet refuses has no functions
+            self._compiled[number] = known
+        return known
 
-def _narrowest(found: list[Function], code: CodeType) -> list[Function]:
+
+def _imports_in(statement: ast.stmt) -> list[Any]:
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return []
+    return [each for each in inside(statement) if isinstance(each, (ast.Import, ast.ImportFrom))]
+
+
+def _lines(node: Any) -> tuple[int, int]:
+    """Return the first line of a statement, with its decorators, and the last."""
+    decorators = getattr(node, "decorator_list", ())
+    return min([node.lineno, *(each.lineno for each in decorators)]), _end(node)[0]
+
+
+def _index(code: CodeType, into: dict[tuple[str, bytes], list[CodeType]]) -> None:
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            into.setdefault((inner.co_qualname, code_digest(inner)), []).append(inner)
+            _index(inner, into)
+
+
+def _begins_as(node: Any, code: CodeType) -> bool:
+    if isinstance(node, ast.Lambda):
+        return code.co_name == "<lambda>" and node.lineno == code.co_firstlineno
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return node.name == code.co_name and _lines(node)[0] == code.co_firstlineno
+    return False
+
+
+def _narrowest(found: list[Any], code: CodeType) -> list[Any]:
     """Choose between functions on one line by the columns of their instructions."""
     spans = [
         ((line, column), (last, end))
@@ -101,8 +154,9 @@ def _compiles_to(function: Function, code: CodeType) -> bool:
         given.kwarg,
         [],  # defaults may hold lambdas of their own
     )
-    alone = ast.copy_location(ast.Lambda(plain, function.body), function)
-    compiled = compile(ast.Expression(alone), "", "eval", dont_inherit=True).co_consts
+    place = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
+    alone = ast.Expression(ast.Lambda(plain, function.body, **place))
+    compiled = compile(alone, "", "eval", dont_inherit=True).co_consts
     return any(
         isinstance(each, CodeType) and code_digest(each) == code_digest(code) for each in compiled
     )
@@ -110,7 +164,7 @@ def _compiles_to(function: Function, code: CodeType) -> bool:
 
 def _may_nest(function: Function, nested: bool) -> bool:
     """Return whether a function can have compiled to code with (or without) code nested in it."""
-    inner = [each for part in _parts(function) for each in ast.walk(part)]
+    inner = [each for part in _parts(function) for each in inside(part)]
     makes = any(isinstance(each, (ast.Lambda, ast.GeneratorExp)) for each in inner)
     could = makes or any(isinstance(each, _SCOPES) for each in inner)
     return could if nested else not makes
@@ -129,34 +183,80 @@ def _end(node: Any) -> Position:
     return node.end_lineno or node.lineno, node.end_col_offset or 0
 
 
-_known: dict[str, tuple[object, Source | None]] = {}
+# Where a source is
 
 
-def source_of(code: CodeType, namespace: dict[str, object]) -> Source | None:
-    """Return the source that `code` names as its file, parsed, or None without one."""
+_sources: Memo[str, tuple[object, Source | None]] = Memo(100)
+_shown: dict[str, str | None] = {}  # a made-up file name -> the file it stands for, if it is one
+
+
+def texts_of(code: CodeType, namespace: dict[str, object]) -> Iterator[Text]:
+    """Yield the texts that `code` may come from, as (place, stamp)."""
     path = code.co_filename
+    stamp = _stamp(path)
+    text = _kept_text(path, namespace) if stamp is None else ""
+    if stamp is not None or text:
+        yield path, stamp or text
+    file = file_of(namespace)
+    if file is not None and file != path:
+        stamp = _stamp(file)
+        if stamp is not None:
+            yield file, stamp
+
+
+def _stamp(path: str) -> object:
     try:
         status = os.stat(path)
-        stamp: object = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
-        content: bytes | str = b""
     except (OSError, ValueError):
-        import linecache
+        return None
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
-        content = "".join(linecache.getlines(path, namespace))
-        stamp = content
-        if not content:
-            return None
-    known = _known.get(path)
+
+def _kept_text(path: str, namespace: dict[str, object]) -> str:
+    """Return the text that linecache or the module's loader holds for a file that is not there."""
+    loader = namespace.get("__loader__")
+    if path in _shown or ("linecache" not in sys.modules and not hasattr(loader, "get_source")):
+        return ""
+    import linecache
+
+    try:
+        return "".join(linecache.getlines(path, namespace))
+    except Exception:  # another thread empties it, or a loader fails
+        return ""
+
+
+def source_of(text: Text) -> Source | None:
+    """Return a text, parsed, or None if it cannot be."""
+    place, stamp = text
+    known = _sources.get(place)
     if known is not None and known[0] == stamp:
         return known[1]
+    source: Source | None
     try:
-        if not content:
-            with open(path, "rb") as stream:
-                content = stream.read()
-        source = Source(content, path)
+        if isinstance(stamp, str):
+            source = Source(stamp, place)
+        else:
+            with open(place, "rb") as stream:
+                source = Source(stream.read(), place)
     except (OSError, SyntaxError, ValueError, RecursionError):
         source = None
-    if len(_known) >= _LIMIT:
-        _known.clear()
-    _known[path] = (stamp, source)
+    _sources.keep(place, (stamp, source))
     return source
+
+
+def show_lines(name: str, file: str) -> None:
+    """Let tracebacks show the lines of code whose own file name says nothing.
+
+    One name may stand for the files of several modules; then no line is better than a wrong one.
+    """
+    if name != PICKLED or _shown.get(name, "") in (file, None):
+        return
+    import linecache
+
+    if name in _shown:
+        _shown[name] = None
+        linecache.cache.pop(name, None)
+    elif name not in linecache.cache:
+        _shown[name] = file
+        lines = linecache.getlines(file)
+        linecache.cache[name] = (sum(map(len, lines)), None, lines, file)

@@ -12,7 +12,8 @@ from types import CellType, FunctionType
 
 from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.graph import Node
-from memori.fingerprint.project import relative
+from memori.fingerprint.guards import whole
+from memori.fingerprint.origins import relative
 from memori.fingerprint.values import fill_instance, put_unordered
 from memori.fingerprint.walk import Walk
 
@@ -156,14 +157,14 @@ def id_of_referent(reference: Any) -> int:
 def _weak_mapping(walk: Walk, value: Any, out: State) -> None:
     walk.guards.volatile = True
     out.append(text(type(value).__name__))
-    for key, item in list(value.items()):
-        walk.put_all((key, item), out)
+    for pair in whole(lambda each: list(each.items()), value):
+        walk.put(pair, out)
 
 
 def _weak_set(walk: Walk, value: Any, out: State) -> None:
     walk.guards.volatile = True
     out.append(b"W")
-    put_unordered(walk, tuple(value), out)
+    put_unordered(walk, whole(iter, value), out)
 
 
 def _generic(walk: Walk, value: Any, out: State) -> None:

@@ -13,40 +13,38 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, defaultdict, deque
 from contextvars import ContextVar
 from itertools import chain
-from types import CodeType, GenericAlias, MappingProxyType, ModuleType
+from types import CodeType, MappingProxyType
 
 from memori.fingerprint.atoms import sized, text
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import Node
-from memori.fingerprint.guards import attributes_view, mapping_view
-from memori.fingerprint.names import _put_module as put_module
-from memori.fingerprint.walk import FALLBACK, HANDLERS, ORDER, Walk, origin_of_class
+from memori.fingerprint.guards import attributes_view, items_seen, mapping_view
+from memori.fingerprint.walk import ORDER, Walk, origin_of_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from memori.fingerprint.graph import State
-    from memori.fingerprint.walk import Handler
 
 
 _DEEP = 50  # tuples nested deeper than this are nodes of their own
 
 
-def _sequence(walk: Walk, value: object, out: State) -> None:
+def put_sequence(walk: Walk, value: object, out: State) -> None:
+    """Append a list or deque."""
     out.append(walk.node(value, _fill_sequence))
 
 
 def _fill_sequence(walk: Walk, node: Node) -> None:
     value = node.origin
     assert isinstance(value, (list, deque))
-    walk.guards.view(iter, value)
     node.state.append(b"[" if isinstance(value, list) else f"q{value.maxlen};".encode())
-    walk.put_all(tuple(value), node.state)
+    walk.put_all(walk.guards.view(iter, value), node.state)
 
 
-def _tuple(walk: Walk, value: object, out: State) -> None:
+def put_tuple(walk: Walk, value: object, out: State) -> None:
+    """Append a tuple."""
     assert isinstance(value, tuple)
     if walk.depth > _DEEP:
         out.append(walk.node(value, _fill_tuple))
@@ -61,24 +59,25 @@ def _fill_tuple(walk: Walk, node: Node) -> None:
     walk.put_all(node.origin, node.state)
 
 
-def _mapping(walk: Walk, value: object, out: State) -> None:
+def put_mapping(walk: Walk, value: object, out: State) -> None:
+    """Append a dictionary, or one of the standard library's kin of it."""
     out.append(walk.node(value, _fill_mapping))
 
 
 def _fill_mapping(walk: Walk, node: Node) -> None:
     value = node.origin
     assert isinstance(value, (dict, MappingProxyType))
-    walk.guards.view(mapping_view, value)
+    seen = walk.guards.view(mapping_view, value)
     node.state.append(_MAPPINGS[type(value)])
     if isinstance(value, defaultdict):
         walk.put(value.default_factory, node.state)
-    put_items(walk, value, node.state)
+    put_items(walk, seen, node.state)
 
 
-def put_items(walk: Walk, mapping: Mapping[Any, Any], out: State) -> None:
-    """Append the items of a mapping, in its order."""
+def put_items(walk: Walk, seen: tuple[object, ...], out: State) -> None:
+    """Append the items of a mapping, in its order, given its keys and values."""
     out.append(b"{")
-    for key, item in mapping.items():
+    for key, item in items_seen(seen):
         walk.put(key, out)
         out.append(b":")
         walk.put(item, out)
@@ -94,18 +93,19 @@ _MAPPINGS = {
 }
 
 
-def _set(walk: Walk, value: object, out: State) -> None:
+def put_set(walk: Walk, value: object, out: State) -> None:
+    """Append a set."""
     out.append(walk.node(value, _fill_set))
 
 
 def _fill_set(walk: Walk, node: Node) -> None:
     value = node.origin
     assert isinstance(value, set)
-    walk.guards.view(iter, value)
-    put_unordered(walk, tuple(value), node.state)
+    put_unordered(walk, walk.guards.view(iter, value), node.state)
 
 
-def _frozenset(walk: Walk, value: object, out: State) -> None:
+def put_frozenset(walk: Walk, value: object, out: State) -> None:
+    """Append a frozen set."""
     assert isinstance(value, frozenset)
     out.append(b"z")
     put_unordered(walk, tuple(value), out)
@@ -138,7 +138,8 @@ def _place(part: bytes | Node) -> bytes:
     return f"{type(thing).__qualname__} {getattr(thing, '__dict__', '')!r}".encode(errors="replace")
 
 
-def _bytearray(walk: Walk, value: object, out: State) -> None:
+def put_bytearray(walk: Walk, value: object, out: State) -> None:
+    """Append a bytearray."""
     out.append(walk.node(value, _fill_bytes))
 
 
@@ -148,17 +149,18 @@ def _fill_bytes(walk: Walk, node: Node) -> None:
     node.state.append(sized(type(node.origin).__name__.encode(), content))
 
 
-def _range(walk: Walk, value: object, out: State) -> None:
+def put_range(walk: Walk, value: object, out: State) -> None:
+    """Append a range or slice."""
     assert isinstance(value, (range, slice))
     out.append(type(value).__name__.encode())
     walk.put_all((value.start, value.stop, value.step), out)
 
 
-def _context_variable(walk: Walk, value: object, out: State) -> None:
+def put_context_variable(walk: Walk, value: object, out: State) -> None:
+    """Append a context variable and its present value."""
     assert isinstance(value, ContextVar)
     out.append(b"V" + text(value.name))
-    walk.guards.view(_current, value)
-    for found in _current(value):
+    for found in walk.guards.view(_current, value):
         walk.put(found, out)
 
 
@@ -170,24 +172,27 @@ def _current(variable: ContextVar[object]) -> tuple[object, ...]:
         return ()
 
 
-def _alias(walk: Walk, value: object, out: State) -> None:
+def put_alias(walk: Walk, value: object, out: State) -> None:
+    """Append a generic alias such as `list[int]`."""
     out.append(b"A")
     walk.put(value.__origin__, out)  # type: ignore[attr-defined]
     walk.put(value.__args__, out)  # type: ignore[attr-defined]
 
 
-def _module(walk: Walk, value: object, out: State) -> None:
-    assert isinstance(value, ModuleType)
-    put_module(walk, value, out)
-
-
-def _nothing(walk: Walk, value: object, out: State) -> None:
+def put_nothing(walk: Walk, value: object, out: State) -> None:
+    """Append a bare object, which is nothing but its type."""
     out.append(type(value).__name__.encode() + b";")
 
 
-def _code(walk: Walk, value: object, out: State) -> None:
+def put_code(walk: Walk, value: object, out: State) -> None:
+    """Append a code object that is used as a value."""
     assert isinstance(value, CodeType)
     out.append(b"C" + code_digest(value))
+
+
+def put_instance(walk: Walk, value: object, out: State) -> None:
+    """Append an instance by its class, attributes, slots and items."""
+    out.append(walk.node(value, fill_instance))
 
 
 def fill_instance(walk: Walk, node: Node) -> None:
@@ -196,16 +201,18 @@ def fill_instance(walk: Walk, node: Node) -> None:
     state = node.state
     state.append(b"I")
     walk.put(type(value), state)
-    attributes = getattr(value, "__dict__", None)
-    if type(attributes) is dict:
-        walk.guards.view(attributes_view, value)
-        names = list(attributes) if ORDER in walk.modes else sorted(attributes, key=str)
-        for name in names:
-            state.append(b"." + text(str(name)))
-            walk.put(attributes[name], state)
+    found: list[tuple[Any, object]] = []
+    if type(getattr(value, "__dict__", None)) is dict:
+        found += items_seen(walk.guards.view(attributes_view, value)[1:])
     else:
         walk.guards.view(_class_of, value)
-    _put_slots(walk, value, state)
+    if any("__slots__" in owner.__dict__ for owner in type(value).__mro__):
+        found += items_seen(walk.guards.view(_slots_view, value))
+    if ORDER not in walk.modes:  # attribute or slot, a class that was pickled by value may differ
+        found.sort(key=lambda item: str(item[0]))
+    for name, held in found:
+        state.append(b"." + text(str(name)))
+        walk.put(held, state)
     _put_content(walk, value, state)
 
 
@@ -231,37 +238,26 @@ def _slots_of(value: object) -> list[tuple[str, object]]:
 
 
 def _slots_view(value: object) -> tuple[object, ...]:
-    return tuple(chain.from_iterable(_slots_of(value)))
-
-
-def _put_slots(walk: Walk, value: object, out: State) -> None:
     slots = _slots_of(value)
-    if slots:
-        walk.guards.view(_slots_view, value)
-    for name, content in slots:
-        out.append(b"." + text(name))
-        walk.put(content, out)
+    return (*(name for name, _ in slots), *(content for _, content in slots))
 
 
 def _put_content(walk: Walk, value: Any, out: State) -> None:
     """Append the items or the value of an instance whose class derives from a builtin type."""
     if isinstance(value, dict):
-        walk.guards.view(_dict_view, value)
-        put_items(walk, dict(dict.items(value)), out)
+        put_items(walk, walk.guards.view(_dict_view, value), out)
         if isinstance(value, defaultdict):
             walk.guards.redo(_factory, value, _factory(value))
             walk.put(value.default_factory, out)
     elif isinstance(value, (list, deque)):
         kind: Any = list if isinstance(value, list) else deque
         out.append(b"" if isinstance(value, list) else f"q{value.maxlen};".encode())
-        walk.guards.view(kind.__iter__, value)
-        walk.put_all(tuple(kind.__iter__(value)), out)
+        walk.put_all(walk.guards.view(kind.__iter__, value), out)
     elif isinstance(value, tuple):
         walk.put_all(tuple(tuple.__iter__(value)), out)
     elif isinstance(value, (set, frozenset)):
         kind_of_set: Any = set if isinstance(value, set) else frozenset
-        walk.guards.view(kind_of_set.__iter__, value)
-        put_unordered(walk, tuple(kind_of_set.__iter__(value)), out)
+        put_unordered(walk, walk.guards.view(kind_of_set.__iter__, value), out)
     elif isinstance(value, (bytearray, bytes)):
         walk.guards.redo(bytes, value, bytes(value))
         out.append(sized(b"b", bytes(value)))
@@ -304,63 +300,3 @@ def _plain(kind: Any, value: Any) -> object:
 
 def _dict_view(value: dict[object, object]) -> chain[object]:
     return chain(dict.keys(value), dict.values(value))
-
-
-def _other(walk: Walk, value: object, out: State) -> None:
-    """Encode whatever has no handler of its own."""
-    kind = type(value)
-    if isinstance(value, type):
-        HANDLERS[type](walk, value, out)
-        return
-    if isinstance(value, ModuleType):
-        put_module(walk, value, out)
-        return
-    special = special_handler(value)
-    if special is not None:
-        special(walk, value, out)
-    elif hasattr(kind, "__fingerprint__"):
-        from memori.fingerprint.opaque import put_declared
-
-        put_declared(walk, value, out)
-    elif origin_of_class(kind).kind == "user":
-        out.append(walk.node(value, fill_instance))
-    else:
-        from memori.fingerprint.opaque import put_foreign
-
-        put_foreign(walk, value, out)
-
-
-def special_handler(value: object) -> Handler | None:
-    """Return the handler for a type that is known by name, so that nobody need import it."""
-    from memori.fingerprint.special import SPECIAL
-
-    for kind in type(value).__mro__:
-        name = f"{kind.__module__}.{kind.__qualname__}"
-        if name in SPECIAL:
-            return SPECIAL[name]
-    return None
-
-
-FALLBACK.append(_other)
-HANDLERS.update(
-    {
-        list: _sequence,
-        deque: _sequence,
-        tuple: _tuple,
-        dict: _mapping,
-        OrderedDict: _mapping,
-        defaultdict: _mapping,
-        Counter: _mapping,
-        MappingProxyType: _mapping,
-        set: _set,
-        frozenset: _frozenset,
-        bytearray: _bytearray,
-        range: _range,
-        slice: _range,
-        ContextVar: _context_variable,
-        GenericAlias: _alias,
-        ModuleType: _module,
-        CodeType: _code,
-        object: _nothing,
-    }
-)

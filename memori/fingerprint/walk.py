@@ -19,10 +19,17 @@ from types import CellType, FunctionType, ModuleType
 
 from memori.digest.files import file_digest
 from memori.fingerprint.atoms import ATOMS, text
-from memori.fingerprint.distributions import Origin, module_origin, origin_of_namespace
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import Guards
-from memori.fingerprint.project import NOWHERE, Anchor, module_label, relative
+from memori.fingerprint.origins import (
+    NOWHERE,
+    Anchor,
+    Origin,
+    module_label,
+    module_origin,
+    origin_of_namespace,
+    relative,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,21 +39,27 @@ if TYPE_CHECKING:
     from memori.fingerprint.graph import State
 
     Fill = Callable[["Walk", Node], None]
-    Handler = Callable[["Walk", object, State], None]
+    Handler = Callable[["Walk", Any, State], None]
 
 # what reachable code may read besides values and code; each widens what counts
 DOCS, ANNOTATIONS, ORDER = "docs", "annotations", "order"
 WRAPPED, SUBCLASSES = "wrapped", "subclasses"
-NAMES, LINES, SOURCE = "names", "lines", "source"
-
-HANDLERS: dict[type, Handler] = {}  # exact type -> how to encode it; filled by the modules above
-FALLBACK: list[Handler] = []  # how to encode everything else
+NAMES, LINES, SOURCE, PLACES = "names", "lines", "source", "places"
 
 
 class Walk:
-    """One walk: its nodes, the guards of what it saw and what it could not follow."""
+    """One walk: its nodes, the guards of what it saw and what it could not follow.
 
-    def __init__(self, modes: frozenset[str] = frozenset()) -> None:
+    Parameters
+    ----------
+    encode : callable
+        Appends the encoding of a value that is no atom; `dispatch.encode`, but for layers.
+    modes : frozenset of str
+        What reachable code reads besides values and code.
+    """
+
+    def __init__(self, encode: Handler, modes: frozenset[str] = frozenset()) -> None:
+        self._encode = encode
         self.modes = modes
         self.wanted: set[str] = set(modes)
         self.guards = Guards()
@@ -80,9 +93,9 @@ class Walk:
             except Exception as error:
                 if node.label:
                     raise
-                self._ignore(node.origin, node.state, error)
+                self.ignore(node.origin, node.state, error)
 
-    def _ignore(self, value: object, out: State, error: Exception) -> None:
+    def ignore(self, value: object, out: State, error: Exception) -> None:
         """Note a value whose own methods fail when it is looked at (a proxy of nothing, say)."""
         kind = type(value)
         out.append(b"!" + text(kind.__qualname__))
@@ -143,15 +156,8 @@ class Walk:
                 out.append(relative(value, self.anchor))  # type: ignore[arg-type]
             else:
                 out.append(encode(value))
-            return
-        handler = HANDLERS.get(kind)
-        if handler is not None:
-            handler(self, value, out)
         else:
-            try:
-                FALLBACK[0](self, value, out)
-            except Exception as error:
-                self._ignore(value, out, error)
+            self._encode(self, value, out)
 
     def shown(self, value: object) -> str:
         """Return a short and exact text for a value; paths are shown relative to the project."""
@@ -234,7 +240,8 @@ def readable(value: object, depth: int = 3) -> str:
     if kind in (list, tuple) and len(value) <= 12:  # type: ignore[arg-type]
         inner = [readable(item, depth - 1) for item in value]  # type: ignore[attr-defined]
     elif kind is dict and len(value) <= 8:  # type: ignore[arg-type]
-        pairs = [(readable(key), readable(item, depth - 1)) for key, item in value.items()]  # type: ignore[attr-defined]
+        items = list(value.items())  # type: ignore[attr-defined]
+        pairs = [(readable(key), readable(item, depth - 1)) for key, item in items]
         inner = [f"{key}: {item}" if key and item else "" for key, item in pairs]
     else:
         return ""

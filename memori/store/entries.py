@@ -12,7 +12,7 @@ import os
 
 from memori.errors import warn
 from memori.files import atomic_write, make_folder
-from memori.layout import OLD_SHARD, SHARD
+from memori.layout import ENTRY, OLD_SHARD, SHARD
 from memori.store.entry import Entry, SchemaError
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MOST_PARSED = 2048
 _LARGEST_PARSED = 16384
 _MOST_NEIGHBOURS = 16
+MOST_OF_A_KEY = 8
 _MOST_RECENT = 4
 _NAME = 64  # bytes for the name of an entry's file in a file of names
 _parsed: dict[str, tuple[bytes, Entry]] = {}
@@ -33,25 +34,33 @@ _old: dict[str, bool] = {}
 
 
 def exact(layout: Layout, key: Key) -> Entry | None:
-    """Return the entry of exactly this key, if there is a sound one."""
-    found = read(layout.entry(key))
-    if found is None and _has_old(layout):
-        found = read(layout.old_entry(key))
-    return found if found is not None and found.key == key.digest else None
+    """Return an entry of exactly this key, if there is a sound one."""
+    return next(under(layout, key), None)
+
+
+def under(layout: Layout, key: Key) -> Iterator[Entry]:
+    """Yield the sound entries of exactly this key; their runs have seen different things."""
+    for number in range(1, MOST_OF_A_KEY + 1):
+        path = layout.entry(key, number)
+        found = read(path)
+        if found is None and number == 1 and _has_old(layout):
+            found = read(layout.old_entry(key))
+        if found is not None and found.key == key.digest:
+            yield found
+        elif found is None and not os.path.exists(path):
+            return
 
 
 def neighbours(layout: Layout, key: Key) -> Iterator[Entry]:
     """Yield the latest entries of the same inputs: of equal contents first, then of others."""
-    path = layout.entry(key)
-    folder, name = os.path.split(path)
-    beside = [each for each in listed(folder) if each.startswith(name[:17])]
-    paths = newest_first([f"{folder}/{each}" for each in beside if each.endswith(".json")])
-    paths[_MOST_NEIGHBOURS:] = []
+    folder, name = os.path.split(layout.entry(key))
+    beside = [each for each in _entries_in(folder) if each.startswith(f"{folder}/{name[:17]}")]
+    paths = newest_first(beside)[:_MOST_NEIGHBOURS]
     if key.files:
         paths += [each for each in names_in(layout, layout.recent(key)) if each not in paths]
     if _has_old(layout):
         old = os.path.dirname(layout.old_entry(key))
-        paths += newest_first([f"{old}/{each}" for each in listed(old)])[:_MOST_NEIGHBOURS]
+        paths += newest_first(_entries_in(old))[:_MOST_NEIGHBOURS]
     for each in paths:
         found = read(each)
         if found is not None:
@@ -73,10 +82,11 @@ def everything(layout: Layout) -> Iterator[str]:
     """Yield the files of all entries."""
     for shard in sorted(listed(layout.records)):
         if SHARD.fullmatch(shard) or OLD_SHARD.fullmatch(shard):
-            folder = f"{layout.records}/{shard}"
-            for name in listed(folder):
-                if name.endswith(".json"):
-                    yield f"{folder}/{name}"
+            yield from _entries_in(f"{layout.records}/{shard}")
+
+
+def _entries_in(folder: str) -> list[str]:
+    return [f"{folder}/{name}" for name in listed(folder) if name.endswith(".json")]
 
 
 def read(path: str) -> Entry | None:
@@ -108,14 +118,16 @@ def read(path: str) -> Entry | None:
 
 
 def write(layout: Layout, entry: Entry, key: Key) -> None:
-    """Write an entry, replacing the one under its key.
+    """Write an entry, replacing the one under its key whose run saw the same.
+
+    Of the entries of one key, whose runs saw different things, the latest ones are kept.
 
     Raises
     ------
     OSError
         If it cannot be written; what was there before still stands.
     """
-    path = layout.entry(key)
+    path = _path_for(layout, entry, key)
     make_folder(os.path.dirname(path))
     atomic_write(path, entry.to_bytes())
     entry.path = path
@@ -124,6 +136,18 @@ def write(layout: Layout, entry: Entry, key: Key) -> None:
         others = [each for each in names_in(layout, recent) if each != path]
         make_folder(os.path.dirname(recent))
         put_names(layout, recent, [path, *others[: _MOST_RECENT - 1]])
+
+
+def _path_for(layout: Layout, entry: Entry, key: Key) -> str:
+    first = layout.entry(key)
+    if not os.path.exists(first):
+        return first
+    there = {found.path: found for found in under(layout, key)}
+    paths = [layout.entry(key, number) for number in range(1, MOST_OF_A_KEY + 1)]
+    for path in paths:
+        if path not in there or there[path].seen == entry.seen:
+            return path
+    return newest_first(paths)[-1]
 
 
 # Files of names: overwritten in place, so a torn one names a file that is not there
@@ -135,14 +159,14 @@ def names_in(layout: Layout, path: str) -> list[str]:
         content = content_of(path)
     except OSError:
         return []
-    names = (content[at : at + _NAME] for at in range(0, len(content), _NAME))
-    plain = (os.fsdecode(name.strip()) for name in names)
-    return [f"{layout.records}/{name}" for name in plain if name and ".." not in name]
+    rows = (content[at : at + _NAME] for at in range(0, len(content), _NAME))
+    names = (row.strip().decode("ascii", "replace") for row in rows)
+    return [f"{layout.records}/{name}" for name in names if ENTRY.fullmatch(name)]
 
 
 def put_names(layout: Layout, path: str, entries: list[str]) -> None:
     """Make a file of names list these files of entries."""
-    names = [os.fsencode(each[len(layout.records) + 1 :]) for each in entries]
+    names = [each[len(layout.records) + 1 :].encode("ascii") for each in entries]
     content = b"".join(name.ljust(_NAME - 1) + b"\n" for name in names)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -195,4 +219,4 @@ def _warn_of_schema(path: str, reason: str) -> None:
     stage = os.path.dirname(os.path.dirname(path))
     if stage not in _told_of:
         _told_of.add(stage)
-        _warn(path, f"{reason}. It is left where it is, and so are others like it")
+        _warn(path, f"{reason}. It stays until this run is recorded anew, as do others like it")

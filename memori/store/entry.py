@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from memori.artifacts import Artifact
-from memori.digest.values import part_at
+from memori.digest.values import encode, part_at
 from memori.files import sealed, unsealed
 
 TYPE_CHECKING = False
@@ -79,6 +79,20 @@ class Entry:
         """The run's own folder, relative to `hash_output`."""
         folder: str | None = self.record["folder"]
         return folder
+
+    @property
+    def seen(self) -> str:
+        """What two entries have in common whose runs saw the same: all but the stats."""
+        record = self.record.get("observed")
+        if not record:
+            return ""
+        counted = {kind: facts for kind, facts in record.items() if kind != "root"}
+        for kind in ("read", "written", "edited", "modules"):
+            if kind in counted:
+                counted[kind] = [counted[kind]["files"], counted[kind]["digests"]]
+        if "listed" in counted:
+            counted["listed"] = [[each["folder"], each["digest"]] for each in counted["listed"]]
+        return encode(counted)
 
     def to_bytes(self) -> bytes:
         """Return the entry as the content of its file."""

@@ -3,8 +3,9 @@
 A folder is claimed by making a file that was not there, which is exclusive on every file system.
 The claim is a file of JSON lines: who runs and which entry it will become, then how it ended
 (``finished``, ``failed``, ``released``). A folder is emptied for another run, or removed, only if
-its run certainly is over and left no entry: it failed, or the process that ran it is gone. Whether
-a lock is held is not asked, since locks can be refused, or not shared between mounts.
+its run certainly is over and left no entry: it failed, or the process that ran it is gone. Whoever
+does so takes over the claim first; of several who try, one succeeds. Whether a lock is held is not
+asked, since locks can be refused, or not shared between mounts.
 
 The folder of an entry that another run replaced may be in use by whoever was given its paths, and
 so may that of a run which returned and could not be remembered. It is released: used again after a
@@ -21,7 +22,7 @@ import time
 from memori.files import atomic_write, make_folder, remove_if_there
 from memori.layout import Layout
 from memori.owner import is_gone, is_this_process, this_process
-from memori.store.entries import content_of
+from memori.store.entries import MOST_OF_A_KEY, content_of, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,17 +37,19 @@ def new_folder(layout: Layout, key: Key) -> str:
     """Make the empty folder of a run and return it, relative to the root.
 
     The folder of a run that is over and left no entry is emptied and used again; one that failed
-    with the same inputs and other code is removed.
+    with the same inputs and other code is removed. One that lost its claim is left alone.
     """
-    _drop_earlier_try(layout, key)
-    make_folder(layout.claims)
     first = {"entry": os.path.relpath(layout.entry(key), layout.root), "owner": this_process()}
+    _drop_earlier_try(layout, key, first)
+    make_folder(layout.claims)
     attempt = 0
     while True:
         name = f"{key.digest[:8]}-{attempt}" if attempt else key.digest[:8]
         folder = f"{layout.name}/{name}"
-        if _claim(layout.claim(name), first) or _take_over(layout, folder, first):
-            _make_empty(f"{layout.root}/{folder}")
+        path = f"{layout.root}/{folder}"
+        is_new = not os.path.lexists(path) and _claim(layout.claim(name), first)
+        if is_new or _take_over(layout, folder, first):
+            _make_empty(path)
             _mark_unfinished(layout, key, folder)
             return folder
         attempt += 1
@@ -71,10 +74,9 @@ def released(layout: Layout, folder: str) -> None:
 def replaced(layout: Layout, folder: str) -> None:
     """Remove the folder of an entry that was replaced, at once if nobody else has it."""
     told = _told(layout.claim(folder))
+    released(layout, folder)
     if told and is_this_process(told[0].get("owner")):
         drop(layout, folder)
-    else:
-        released(layout, folder)
 
 
 def drop(layout: Layout, folder: str) -> None:
@@ -85,30 +87,30 @@ def drop(layout: Layout, folder: str) -> None:
     above, name = os.path.split(folder)
     if above == layout.name and _KEY8.fullmatch(name) and not os.path.islink(path):
         shutil.rmtree(path, ignore_errors=True)
-        remove_if_there(layout.claim(folder))
+        if not os.path.lexists(path):
+            remove_if_there(layout.claim(folder))
 
 
 def unfinished(layout: Layout) -> list[str]:
     """List the folders of runs that go on, or are over and left no entry."""
     found = []
-    for name in sorted(os.listdir(layout.claims)) if os.path.isdir(layout.claims) else ():
+    for name in sorted(listed(layout.claims)):
         told = _told(f"{layout.claims}/{name}")
         folder = f"{layout.name}/{name.removesuffix('.json')}"
-        is_open = bool(told) and "owner" in told[0] and not _ending(told, "finished", "released")
-        if is_open and os.path.isdir(f"{layout.root}/{folder}"):
+        is_over = _ending(told, "finished") or _ending(told, "released")
+        if told and "owner" in told[0] and not is_over and os.path.isdir(f"{layout.root}/{folder}"):
             found.append(folder)
     return found
 
 
-def _drop_earlier_try(layout: Layout, key: Key) -> None:
+def _drop_earlier_try(layout: Layout, key: Key, first: dict[str, JSON]) -> None:
     """Remove what a run with the same inputs and other code left behind, if it is over."""
-    mark = layout.unfinished(key)
     try:
-        told = json.loads(content_of(mark))
+        told = json.loads(content_of(layout.unfinished(key)))
         other, folder = str(told["key"]), str(told["folder"])
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if other != key.digest and _is_abandoned(_told(layout.claim(folder))):
+    if other != key.digest and _take_over(layout, folder, first):
         drop(layout, folder)
 
 
@@ -128,7 +130,10 @@ def _claim(claim: str, first: dict[str, JSON]) -> bool:
     except FileExistsError:
         return False
     try:
-        os.write(descriptor, json.dumps(first).encode("ascii") + b"\n")
+        os.write(descriptor, _line(first))
+    except OSError:  # a full disk
+        os.unlink(claim)
+        raise
     finally:
         os.close(descriptor)
     return True
@@ -137,20 +142,48 @@ def _claim(claim: str, first: dict[str, JSON]) -> bool:
 def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
     """Claim the folder of a run that is over; of several who try, one succeeds."""
     claim = layout.claim(folder)
-    told = _told(claim)
-    since = _ending(told, "released")
-    is_unused = isinstance(since, float) and time.time() - since > _IN_USE
-    if not is_unused and not _is_abandoned(told):
+    if not _is_free(layout, folder):
         return False
-    taken = f"{claim}.{os.urandom(6).hex()}.partial"
-    try:
-        os.rename(claim, taken)
-    except FileNotFoundError:
+    turn = claim.removesuffix("json") + "taken"
+    if not _claim(turn, first):
         return False
     try:
-        return _claim(claim, first)
+        if not _is_free(layout, folder):  # somebody was quicker
+            return False
+        atomic_write(claim, _line(first))
+        return True
     finally:
-        os.unlink(taken)
+        os.unlink(turn)
+
+
+def _is_free(layout: Layout, folder: str) -> bool:
+    """Tell whether a run is over and nobody holds what is in its folder."""
+    told = _told(layout.claim(folder))
+    released = _ending(told, "released")
+    if isinstance(released, float):
+        return time.time() - released > _IN_USE
+    if not told or "owner" not in told[0] or _ending(told, "finished"):
+        return False
+    if _ending(told, "failed"):
+        return True
+    return is_gone(told[0]["owner"]) and not _is_named(layout, folder, told[0].get("entry"))
+
+
+def _is_named(layout: Layout, folder: str, entry: JSON) -> bool:
+    """Tell whether an entry holds a folder whose run was killed before it could note that."""
+    stem = f"{layout.root}/{entry}".removesuffix(".json")
+    named = json.dumps(folder).encode("ascii")
+    for number in range(1, MOST_OF_A_KEY + 1):
+        try:
+            if named in content_of(f"{stem}.json" if number == 1 else f"{stem}.{number}.json"):
+                return True
+        except OSError:
+            pass
+    return False
+
+
+def _line(told: dict[str, JSON]) -> bytes:
+    return json.dumps(told).encode("ascii") + b"\n"
 
 
 def _told(claim: str) -> list[dict[str, JSON]]:
@@ -161,16 +194,9 @@ def _told(claim: str) -> list[dict[str, JSON]]:
     return lines if all(isinstance(line, dict) for line in lines) else []
 
 
-def _ending(told: list[dict[str, JSON]], *names: str) -> JSON:
-    """Return what the lines after the first say of the run's end under one of these names."""
-    return next((line[name] for line in told[1:] for name in names if name in line), None)
-
-
-def _is_abandoned(told: list[dict[str, JSON]]) -> bool:
-    """Tell whether a run certainly is over and left no entry."""
-    if not told or "owner" not in told[0] or _ending(told, "finished", "released"):
-        return False
-    return bool(_ending(told, "failed")) or is_gone(told[0]["owner"])
+def _ending(told: list[dict[str, JSON]], name: str) -> JSON:
+    """Return what the lines after the first say of the run's end under a name."""
+    return next((line[name] for line in told[1:] if name in line), None)
 
 
 def _note(claim: str, line: dict[str, JSON]) -> None:

@@ -29,15 +29,12 @@ if TYPE_CHECKING:
     from memori.layout import Layout
     from memori.store.entry import Entry
 
-    Stats = tuple[tuple[int, int, int], ...]
-
-_MOST_SEEN = 4096
+_MOST_FOLLOWED = 4096
 _AT_ONCE = 2  # hits of a process on other entries of one stage that are shown at once
 _SHOWN_ELSEWHERE = ("inputs", "files", "outputs", "artifacts")
 _LOCK = 1 << 61  # above the numbers of keys
 _flat = json.JSONEncoder(check_circular=False).encode
 _quoted = json.encoder.encode_basestring_ascii
-_seen: dict[str, tuple[Stats, str]] = {}
 _followed: dict[str, int] = {}
 _behind: dict[str, tuple[int, Layout, Entry]] = {}
 
@@ -59,23 +56,31 @@ def follow(layout: Layout, entry: Entry) -> None:
     OSError
         If something cannot be written.
     """
-    if _views_show(layout, entry):
-        _behind.pop(layout.records, None)
-        return
-    followed = _followed.get(layout.records, 0)
-    if followed < _AT_ONCE or not all(map(os.path.exists, layout.views)):
-        _followed[layout.records] = followed + 1
+    names = names_in(layout, layout.latest)
+    if not all(map(os.path.exists, layout.views)):
         show(layout, entry)
-        return
-    waiting = _behind.get(layout.records)
-    if waiting is not None and waiting[2].key == entry.key and waiting[0] == os.getpid():
-        return
-    _point(layout, entry)
-    if not _behind:
-        import atexit
+    elif names == [entry.path, entry.path]:
+        _behind.pop(layout.records, None)
+    elif _may_show_at_once(layout):
+        show(layout, entry)
+    else:
+        if names[:1] != [entry.path]:
+            _point(layout, entry)
+        if len(_behind) >= _MOST_FOLLOWED:
+            catch_up()
+        if not _behind:
+            import atexit
 
-        atexit.register(catch_up)
-    _behind[layout.records] = (os.getpid(), layout, entry)
+            atexit.register(catch_up)
+        _behind[layout.records] = (os.getpid(), layout, entry)
+
+
+def _may_show_at_once(layout: Layout) -> bool:
+    followed = _followed.get(layout.records, 0) + 1
+    if len(_followed) >= _MOST_FOLLOWED:
+        _followed.clear()
+    _followed[layout.records] = followed
+    return followed <= _AT_ONCE
 
 
 def _point(layout: Layout, entry: Entry) -> None:
@@ -173,24 +178,6 @@ class _rewriting:  # noqa: N801  a context manager, read as a word
             os.ftruncate(descriptor, len(self._content))
         finally:
             os.close(descriptor)
-
-
-def _views_show(layout: Layout, entry: Entry) -> bool:
-    """Tell whether the three files are there and describe the run of an entry."""
-    try:
-        stats: Stats = tuple(
-            (found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, layout.views)
-        )
-    except OSError:
-        return False
-    if _seen.get(layout.records) == (stats, entry.path):
-        return True
-    if names_in(layout, layout.latest) != [entry.path, entry.path]:
-        return False
-    if len(_seen) >= _MOST_SEEN:
-        _seen.clear()
-    _seen[layout.records] = (stats, entry.path)
-    return True
 
 
 def _link_latest(layout: Layout, folder: str) -> None:

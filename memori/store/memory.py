@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from memori.files import remove_if_there
-from memori.layout import HIDDEN, Layout, stages_of
+from memori.layout import HIDDEN, INSIDE, Layout, stages_of
 from memori.store import entries, folders
 
 TYPE_CHECKING = False
@@ -57,11 +57,10 @@ class Memory:
 
 
 def memories_below(folder: str) -> Iterator[Memory]:
-    """Yield the memory of each `hash_output` at or below a folder."""
+    """Yield the memory of each `hash_output` at or below a folder, hidden ones included."""
     for above, inner, _ in os.walk(folder):
+        if os.path.basename(above) == HIDDEN:
+            inner[:] = [name for name in inner if name not in INSIDE]
         inner.sort()
-        if HIDDEN in inner:
-            inner.remove(HIDDEN)
-            for root in (above, os.path.join(above, HIDDEN)):  # a root may bear that name itself
-                if os.path.isdir(stages_of(root)):
-                    yield Memory(root)
+        if HIDDEN in inner and os.path.isdir(stages_of(above)):
+            yield Memory(above)

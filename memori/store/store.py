@@ -11,6 +11,7 @@ forced.
 
 from __future__ import annotations
 
+from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of
 from memori.lock import lock
 from memori.store import entries, folders, latest, made
@@ -55,8 +56,12 @@ class Store:
     # Entries
 
     def exact(self, key: Key) -> Entry | None:
-        """Return the entry of exactly this key, if there is a sound one."""
+        """Return an entry of exactly this key, if there is a sound one."""
         return entries.exact(self.layout, key)
+
+    def under(self, key: Key) -> Iterator[Entry]:
+        """Yield the sound entries of exactly this key; their runs have seen different things."""
+        return entries.under(self.layout, key)
 
     def neighbours(self, key: Key) -> Iterator[Entry]:
         """Yield the latest entries of the same inputs, equal contents of their files first."""
@@ -65,6 +70,10 @@ class Store:
     def write(self, entry: Entry, key: Key) -> None:
         """Write an entry, replacing the one under its key; an OSError leaves what was there."""
         entries.write(self.layout, entry, key)
+
+    def forget(self, entry: Entry) -> None:
+        """Remove an entry, and nothing that it names."""
+        remove_if_there(entry.path)
 
     # The latest run
 
@@ -85,6 +94,14 @@ class Store:
     def mark_made(self, files: list[Artifact]) -> None:
         """Note which files, named by inputs, a run of the stage wrote itself."""
         made.mark(self.layout, files)
+
+    def mark_written(self, paths: list[str]) -> None:
+        """Note which files a remembered run wrote outside its folder (absolute paths)."""
+        made.mark_written(self.root, paths)
+
+    def was_written(self, path: str) -> bool:
+        """Tell whether a remembered run of any stage here wrote what lies at an absolute path."""
+        return made.is_written(self.root, path)
 
     def was_made(self, file: Artifact) -> bool:
         """Tell whether a run of the stage itself wrote this content under this name."""

@@ -15,8 +15,8 @@ environment, environment_names, settle_environment, values_of
                environment variables that code reads by name
 """
 
-from memori.watch.hook import aside, watching
-from memori.watch.observed import Observed
+from memori.watch.hook import watching
+from memori.watch.observed import Observed, aside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

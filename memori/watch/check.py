@@ -15,7 +15,7 @@ from operator import attrgetter
 from struct import Struct, error
 
 from memori.digest.files import reads_always
-from memori.watch.facts import PACKED, digest_of, names_digest, packed_stat
+from memori.watch.facts import PACKED, digest_of, names_digest, packed_stat, stats_digest
 from memori.watch.listings import present_names, results
 from memori.watch.modules import module_digest
 from memori.watch.places import Places
@@ -90,17 +90,17 @@ def _file_differences(
     if packed is None:
         return
     paths = _paths(packed["files"], places)
-    stats = a2b_base64(packed["stats"])
     is_trusting = not reads_always()
     if is_trusting:
         try:
             now = Struct(f"<{5 * len(paths)}Q").pack(
                 *chain.from_iterable(map(_FIVE, map(os.stat, paths)))
             )
-            if now == stats:
+            if stats_digest(now) == packed["all"]:
                 return
         except (OSError, error):
             pass  # one is gone, or older than 1970: which, is found below
+    stats = a2b_base64(packed["stats"])
     identify = _module_identity if kind == "module" else _file_identity
     for index, path in enumerate(paths):
         then = stats[index * PACKED.size : (index + 1) * PACKED.size]
@@ -161,7 +161,7 @@ def _same_results(record: Mapping[str, JSON], places: Places, made: Callable[[st
     """Tell whether all patterns lead to the same paths, although some names have changed."""
     own = {
         os.path.join(places.folder(listing["folder"]), name)
-        for listing in record["listed"]
+        for listing in record.get("listed", ())
         for name in listing.get("own", ())
     }
     globs = record.get("globs", ())
@@ -190,6 +190,12 @@ def _listing_differences(
     else:
         gone, new = sorted(set(then) - set(names)), sorted(set(names) - set(then))
         yield "listed", folder, ", ".join(gone), ", ".join(new)
+
+
+def read_paths(record: Mapping[str, JSON], root: str) -> list[str]:
+    """Return the files that a run read, absolute, as they lie now."""
+    packed = record.get("read")
+    return [] if packed is None else _paths(packed["files"], Places(root, record["root"]))
 
 
 def _paths(groups: JSON, places: Places) -> list[str]:

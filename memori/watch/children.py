@@ -22,13 +22,13 @@ import time
 from itertools import count
 
 from memori.digest.files import from_record, to_record
-from memori.watch.observed import Observed, current
+from memori.watch.observed import Observed, aside, current
 from memori.watch.touch import Listing, Touch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, BinaryIO
 
     from memori.watch.touch import Look
 
@@ -85,8 +85,7 @@ def learn(run: Observed, since: dict[str, int]) -> None:
     for name in _names():
         with open(os.path.join(os.environ[SPOOL], name), "rb") as file:
             if os.getpid() in json.loads(file.readline())["above"]:
-                file.seek(since.get(name, 0))
-                told += map(json.loads, file.read().splitlines())
+                told += map(json.loads, _whole_lines(file, since.get(name, 0)))
     reported = set()
     for line in sorted(told, key=lambda line: int(line["at"])):
         if line["kind"] == "begins":
@@ -101,6 +100,15 @@ def learn(run: Observed, since: dict[str, int]) -> None:
         del _ended[next(iter(_ended))]
     if _own:
         _remove_at_exit()
+
+
+def _whole_lines(file: BinaryIO, start: int) -> list[bytes]:
+    """Return the lines that begin behind a position and are written to their end."""
+    file.seek(max(0, start - 1))
+    text = file.read()
+    if start:
+        text = text[text.find(b"\n") + 1 :]
+    return text[: text.rfind(b"\n") + 1].splitlines()
 
 
 def _is_for(run: Observed, line: dict[str, Any]) -> bool:
@@ -119,6 +127,8 @@ def watch_from_start() -> None:
     """Watch this process from its start, for the run that started it."""
     from memori.watch import hook
 
+    if hook.live:
+        return  # Python reads the .pth files of a virtual environment twice
     seen = Observed()
     hook.install()
     _tell_spool(seen, _spool_file())
@@ -131,7 +141,8 @@ def go_on_in_fork(live: Sequence[Observed]) -> None:
     _own.clear()
     if live and SPOOL in os.environ:
         try:
-            spool = _spool_file()
+            with aside():
+                spool = _spool_file()
         except OSError:
             return  # the parent is gone, or its disk is full
         for run in live:
@@ -202,6 +213,7 @@ _TELLERS: dict[str, Any] = {
     "imported": lambda run, path: {"look": _look_told(run.imported[path].look)},
     "globs": lambda run, pattern: {},
     "made": lambda run, path: {},
+    "temporary": lambda run, path: {},
     "network": lambda run, host: {},
     "programs": lambda run, _: {"words": run.programs[-1]},
 }
@@ -243,6 +255,7 @@ _LEARNERS: dict[str, Any] = {
     "imported": _learn_import,
     "globs": lambda run, line: run.globs.setdefault(line["what"]),
     "made": lambda run, line: run.made.add(line["what"]),
+    "temporary": lambda run, line: run.temporary.add(line["what"]),
     "network": lambda run, line: run.network.add(line["what"]),
     "programs": lambda run, line: run.programs.append(tuple(line["words"])),
 }

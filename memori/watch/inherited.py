@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import os
 
+from memori.watch.facts import FileFact, ListingFact
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     Stack = tuple[CodeType, ...]
     Kept = tuple[str, object]  # the list of `Facts` that a fact belongs to, and the fact
 
+_KINDS = ("read", "listed", "modules", "absent")  # what may be inherited
 _MOST = 10_000  # facts that are kept for one slot
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _by_slot: dict[Slot, dict[Kept, None]] = {}
@@ -101,10 +104,12 @@ def inherit(facts: Facts, reach: Reach) -> None:
     for stack, files, kept in _by_import:
         if files & reach.files or any(id(code) in reach.codes for code in stack):
             found[kept] = None
+    there = {_key_of(kind, fact) for kind in _KINDS for fact in getattr(facts, kind)}
     for kind, fact in found:
-        there = getattr(facts, kind)
-        if not any(_is_same(fact, each) for each in there):
-            there.append(fact)
+        key = _key_of(kind, fact)
+        if key not in there:
+            there.add(key)
+            getattr(facts, kind).append(fact)
 
 
 def keep(
@@ -188,8 +193,10 @@ def _code_of(cache: Any) -> CodeType:
     return code
 
 
-def _is_same(fact: object, other: object) -> bool:
-    if isinstance(fact, str):
-        return fact == other
-    names = getattr(type(fact), "__slots__", ())
-    return all(getattr(fact, name) == getattr(other, name) for name in names)
+def _key_of(kind: str, fact: object) -> tuple[object, ...]:
+    """Return what two equal facts have in common."""
+    if isinstance(fact, FileFact):
+        return kind, fact.path, fact.identity
+    if isinstance(fact, ListingFact):
+        return kind, fact.folder, fact.names, tuple(fact.patterns or ())
+    return kind, fact

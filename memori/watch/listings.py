@@ -107,6 +107,8 @@ def asked_without_listing(
     pattern: str, folders: Mapping[str, Listing]
 ) -> tuple[list[str], list[str]]:
     """Return the paths that a pattern asks for by name, those that exist and those that do not."""
+    if not has_signs(pattern):
+        return ([pattern], []) if os.path.lexists(pattern) else ([], [pattern])
     above, there, absent = ["/"], list[str](), list[str]()
     beyond_signs = False
     for part in parts_of(pattern):

@@ -38,15 +38,13 @@ def module_digest(path: str, memo: str | None = None) -> str:
 
 
 def _text_digest(path: str) -> str | None:
-    from memori.fingerprint.syntax import Writer
+    from memori.fingerprint.writer import Writer, parsed
 
     with open(path, "rb") as file:
         content = file.read()
     try:
-        import ast
-
         writer = Writer()
-        writer.body(ast.parse(content).body, documented=True)
+        writer.body(parsed(content, path).body, documented=True)
     except (SyntaxError, ValueError, RecursionError):
         return None  # of another version, or no Python at all: its bytes count
     return sha256(b"memori module 1\n" + writer.text()).hexdigest()
@@ -54,7 +52,7 @@ def _text_digest(path: str) -> str | None:
 
 def user_modules(paths: Iterable[str]) -> dict[str, str]:
     """Return those of some modules' files that are the user's, with the modules' names."""
-    from memori.fingerprint.distributions import module_origin
+    from memori.fingerprint.origins import module_origin
     from memori.watch.installed import installed
 
     paths = set(paths)

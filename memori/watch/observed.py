@@ -16,10 +16,19 @@ from __future__ import annotations
 import os
 import stat
 import time
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 from memori.digest.files import file_digest
-from memori.watch.touch import GLANCED, UNLOOKED, Listing, Touch, listed, look_at, source_of
+from memori.watch.touch import (
+    GLANCED,
+    UNLOOKED,
+    Listing,
+    Touch,
+    listed,
+    look_at,
+    plain_path,
+    source_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +39,7 @@ if TYPE_CHECKING:
     from memori.digest.files import FileDigest
     from memori.watch.touch import How
 
-_ENOUGH = 64  # looks at files all older than the run, after which it is no longer looked at each
+_ENOUGH = 32  # looks at files all older than the run, after which it is no longer looked at each
 OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _ACCESS = os.O_ACCMODE
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
@@ -60,6 +69,8 @@ class Observed:
         The words of each program that was started.
     glances : bool
         Whether files that are opened for reading need no look any more.
+    glanced : dict of str to None
+        Those files, as they were spelled, until something else is to be known of them.
     folders : dict of str to Listing
         By path: each folder that was listed.
     globs : dict of str to None
@@ -70,6 +81,8 @@ class Observed:
         The code that started watching.
     made : set of str
         The folders that it made.
+    temporary : set of str
+        Temporary files and folders that it made by `tempfile`.
     network : set of str
         The hosts that it connected to.
     unwatched : list of tuple of str
@@ -94,6 +107,7 @@ class Observed:
         self.globs: dict[str, None] = {}
         self.imported: dict[str, Touch] = {}
         self.made: set[str] = set()
+        self.temporary: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
         self.network: set[str] = set()
         self.unwatched: list[tuple[str, ...]] = []
@@ -101,6 +115,7 @@ class Observed:
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
         self.glances = False
+        self.glanced: dict[str, None] = {}
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
 
@@ -129,12 +144,33 @@ class Observed:
 
     # What the hook tells
 
+    def knows(self, path: str) -> bool:
+        """Tell whether a path was touched before."""
+        if self.glanced:
+            self._take_glanced()
+        return path in self.touched
+
+    def ends(self) -> None:
+        """Note that the run is over."""
+        self.live = self.glances = False
+        self._take_glanced()
+        self.glanced = {}
+
+    def _take_glanced(self) -> None:
+        """Count files that were glanced at as touched; other threads may add to them meanwhile."""
+        paths = list(self.glanced)
+        everything = "\n".join(paths)
+        plain = paths
+        if "/." in everything or "//" in everything:
+            plain = [plain_path(path) for path in paths]
+        self.touched.update(dict.fromkeys(set(plain).difference(self.touched), GLANCED))
+        if self.live:
+            for path in paths:
+                del self.glanced[path]
+
     def reads(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that a path is about to be opened for reading."""
-        if path in self.touched:
-            return
-        if self.glances:
-            self.touched[path] = GLANCED
+        if self.knows(path):
             return
         found = look_at(path)
         self.touched[path] = Touch("read", found, stack)
@@ -143,7 +179,8 @@ class Observed:
         elif found is not None:
             is_old = found.st_ctime_ns < self.began - OLD
             self._old_in_a_row = self._old_in_a_row + 1 if is_old else 0
-            self.glances = self._old_in_a_row >= _ENOUGH and not self.programs
+            is_alone = self.outer is None and not self.programs
+            self.glances = is_alone and self._old_in_a_row >= _ENOUGH
 
     def starts(self, words: tuple[str, ...]) -> None:
         """Note that a program is about to be started, which may write what is then read."""
@@ -194,7 +231,7 @@ class Observed:
 
     def _own_touch(self, path: str) -> Touch | None:
         """Return the touch of a path, one that may be changed."""
-        touch = self.touched.get(path)
+        touch = self.touched.get(path) if self.knows(path) else None
         if touch is GLANCED:
             touch = self.touched[path] = Touch("read", UNLOOKED)
         return touch
@@ -214,7 +251,7 @@ class Observed:
 
     def moves(self, source: str, target: str) -> None:
         """Note that a file or folder is about to be renamed; what is in a folder goes with it."""
-        touch = self.touched.get(source)
+        touch = self._own_touch(source)
         if touch is None:
             found = look_at(source)
             touch = self.touched[source] = Touch("read", found)
@@ -236,11 +273,8 @@ class Observed:
         if known is not None and (known.whole or not whole):
             return
         if known is None:
-            token = current.set(ASIDE)
-            try:
+            with aside():
                 known = self.folders[folder] = listed(folder, stack)
-            finally:
-                current.reset(token)
         known.whole = whole
         if self.tell is not None:
             self.tell("folders", folder)
@@ -257,6 +291,12 @@ class Observed:
             self.made.add(folder)
             if self.tell is not None:
                 self.tell("made", folder)
+
+    def passes(self, path: str) -> None:
+        """Note that a temporary file or folder is about to be made."""
+        self.temporary.add(path)
+        if self.tell is not None:
+            self.tell("temporary", path)
 
     def calls(self, host: str) -> None:
         """Note that another machine is about to be called."""
@@ -292,6 +332,22 @@ class Observed:
         mine.appends = mine.appends and other.appends
         mine.before = mine.before or other.before
 
+    def adopts(self, earlier: Observed) -> None:
+        """Add what was done for this run before it began, when it was decided on."""
+        for path, touch in earlier.touched.items():
+            self.learns(path, touch)
+        for path, touch in earlier.imported.items():
+            self.imported.setdefault(path, touch)
+        for folder, listing in earlier.folders.items():
+            self.folders.setdefault(folder, listing)
+        self.globs.update(earlier.globs)
+        self.made |= earlier.made
+        self.network |= earlier.network
+        self.programs += earlier.programs
+        self.unwatched += earlier.unwatched
+        self.faults += earlier.faults
+        self.glances = False
+
     def _keep(self, path: str, touch: Touch, now: os.stat_result | None) -> None:
         """Digest a file that was read, before the run makes it another one."""
         if now is not None and touch.before is None:
@@ -300,16 +356,14 @@ class Observed:
                 touch.before = self._digest(path)
 
     def _digest(self, path: str) -> FileDigest | None:
-        token = current.set(ASIDE)
-        try:
-            found = look_at(path)
-            if found is None or not stat.S_ISREG(found.st_mode):
+        with aside():
+            try:
+                found = look_at(path)
+                if found is None or not stat.S_ISREG(found.st_mode):
+                    return None
+                return file_digest(path, self.memo)
+            except OSError:
                 return None
-            return file_digest(path, self.memo)
-        except OSError:
-            return None
-        finally:
-            current.reset(token)
 
 
 def _file_clock() -> int:
@@ -324,3 +378,15 @@ ASIDE = Observed()
 ASIDE.live = False
 
 current: ContextVar[Observed | None] = ContextVar("memori_watch", default=None)
+
+
+class aside:  # noqa: N801  a context manager, read as a word
+    """Keep what memori itself does inside a with block out of what its run is seen to do."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token: Token[Observed | None] = current.set(ASIDE)
+
+    def __exit__(self, *error: object) -> None:
+        current.reset(self._token)

@@ -18,8 +18,7 @@ import os
 import stat
 import time
 
-from memori.digest.files import FileDigest, settle_time, stat_of
-from memori.digest.streams import in_threads
+from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
 from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, digest_of, names_digest
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import (
@@ -81,7 +80,8 @@ class Sieve:
     ) -> None:
         self._seen = seen
         self._memo = memo
-        self._own = tuple(f"{folder}/" for folder in (*own, *seen.made))
+        self._own = tuple(f"{folder}/" for folder in (*own, *seen.temporary))
+        self._made_folders = tuple(f"{folder}/" for folder in seen.made)
         self._counted = frozenset(counted)
         self._followed = followed
         self._made = made
@@ -116,7 +116,7 @@ class Sieve:
     def _touched(self) -> dict[str, Touch]:
         """Return the touches that may count, by plain path."""
         paths = [path for path in self._seen.touched if not path.startswith(self._own)]
-        left_out = self._left_out.among(paths) | self._counted
+        left_out = self._left_out.among(paths) | self._counted | self._seen.temporary
         return {path: self._seen.touched[path] for path in paths if path not in left_out}
 
     def _digest(self, path: str) -> FileDigest | None:
@@ -144,7 +144,7 @@ class Sieve:
 
     def _fact(self, path: str) -> FileFact:
         digest = digest_of(path, self._memo)
-        return FileFact(path, digest.identity, digest.stats[0] if digest.settled else NO_STAT)
+        return FileFact(path, digest.identity, digest.stats[0] if digest.trusted else NO_STAT)
 
     def _is_new(self, look: os.stat_result) -> bool:
         """Tell whether a file that was there when it was touched was made while the run went on."""
@@ -190,7 +190,9 @@ class Sieve:
         seen = self._seen
         written = {path for path, touch in seen.touched.items() if touch.written} | seen.made
         for folder, listing in seen.folders.items():
-            if f"{folder}/".startswith(self._own) or self._left_out.listing(folder):
+            if f"{folder}/".startswith((*self._own, *self._made_folders)) or self._left_out.listing(
+                folder
+            ):
                 continue
             if listing.look is None:
                 if not os.path.lexists(folder):
@@ -198,10 +200,14 @@ class Sieve:
             elif os.path.lexists(folder) or not self._is_new(listing.look):
                 facts.listed.append(self._listing(folder, listing, written))
         for pattern in seen.globs:
-            there, absent = asked_without_listing(pattern, seen.folders)
-            facts.there += [path for path in there if path not in written]
-            facts.missed += [path for path in absent if path not in written]
-        if self._is_quiet:
+            there, missed = asked_without_listing(pattern, seen.folders)
+            facts.there += there
+            facts.missed += missed
+        not_counted = written | self._left_out.among(facts.there)
+        facts.there = [path for path in facts.there if path not in not_counted]
+        facts.missed = [path for path in facts.missed if path not in written]
+        has_patterns = any(fact.patterns is not None for fact in facts.listed)
+        if self._is_quiet and (has_patterns or facts.there or facts.missed):
             for pattern in seen.globs:
                 found = results(pattern, written | self._helped, self._made)
                 facts.globs.append((pattern, names_digest(found)))
@@ -255,7 +261,7 @@ def _wait_until_settled(looks: Mapping[str, os.stat_result | None]) -> None:
     for path, look in looks.items():
         if look is not None and look.st_ctime_ns > recent:
             try:
-                waits.append(settle_time(path))
+                waits.append(seconds_until_trusted(path))
             except OSError:
                 pass  # gone meanwhile
     if max(waits):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from memori.digest import files
-from memori.digest.files import file_digest, from_record, to_record
+from memori.digest.files import (
+    digests,
+    file_digest,
+    from_record,
+    in_threads,
+    sha256_file,
+    to_record,
+)
+from memori.digest.formats import content_of
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +156,7 @@ def test_data_that_arrive_after_their_header_are_seen(
         if in_new_process:
             files._remembered.clear()
         seen.append(file_digest(str(header), memo))
-        assert seen[-1].settled
+        assert seen[-1].trusted
         assert seen[-1].identity == file_digest(str(header), memo).identity
 
     assert 3 == len({each.identity for each in seen})
@@ -176,10 +186,64 @@ def test_a_digest_survives_its_record(tmp_path: Path) -> None:
     assert (first.hash, first.content, first.stats) == (again.hash, again.content, again.stats)
 
 
-def test_an_unsettled_digest_vouches_for_nothing(tmp_path: Path) -> None:
+def test_an_untrusted_digest_vouches_for_nothing(tmp_path: Path) -> None:
     """The record of a file that was too young holds no stat to trust."""
     file = tmp_path / "a.txt"
     file.write_text("one")
     fresh = file_digest(str(file))
-    assert not fresh.settled
+    assert not fresh.trusted
     assert "stat" not in to_record(fresh)
+
+
+@pytest.mark.parametrize("size", [0, 1, 99_999, 3_000_000])
+def test_the_sha256_of_a_file_is_that_of_its_bytes(tmp_path: Path, size: int) -> None:
+    """However long a file is, its digest is the one that hashlib gives to its bytes."""
+    raw = bytes(range(256)) * (size // 256 + 1)
+    file = tmp_path / "x"
+    file.write_bytes(raw[:size])
+    assert hashlib.sha256(raw[:size]).hexdigest() == sha256_file(str(file))
+
+
+@pytest.mark.parametrize("size", [10, 3_000_000])
+def test_bytes_and_meaning_side_by_side(tmp_path: Path, size: int) -> None:
+    """`digests` returns what `sha256_file` and `content_of` do, for small files and large."""
+    raw = b"mrtrix image\ndim: %d\ndatatype: UInt8\nfile: . 60\nEND\n" % size
+    image, text = tmp_path / "x.mif", tmp_path / "x.txt"
+    image.write_bytes(raw.ljust(60, b"\0") + bytes(size))
+    text.write_bytes(raw)
+    path = str(image)
+    assert (sha256_file(path), content_of(path)) == digests(path)
+    assert content_of(path) is not None
+    assert None is digests(str(text))[1]
+
+
+def test_a_large_file_whose_meaning_cannot_be_read_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the thread that interprets a file reaches the caller, and no thread stays."""
+
+    def gone(path: str) -> None:
+        raise FileNotFoundError(path)
+
+    image = tmp_path / "x.mif"
+    image.write_bytes(bytes(3_000_000))
+    monkeypatch.setattr(files, "content_of", gone)
+    before = threading.active_count()
+    with pytest.raises(FileNotFoundError):
+        digests(str(image))
+    assert before == threading.active_count()
+
+
+def test_threads_keep_the_order() -> None:
+    """Outcomes come in the order of the items."""
+    assert [n * n for n in range(100)] == in_threads(lambda n: n * n, list(range(100)))
+
+
+def test_the_first_error_among_many_is_raised(tmp_path: Path) -> None:
+    """The error of a thread reaches the caller, and no thread stays."""
+    there = tmp_path / "a"
+    there.write_bytes(b"a")
+    before = threading.active_count()
+    with pytest.raises(FileNotFoundError):
+        in_threads(sha256_file, [str(there), "/none", str(there), "/none-either"])
+    assert before == threading.active_count()

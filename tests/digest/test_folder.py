@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memori.digest.files import sha256_file
 from memori.digest.folder import Folder, folder_digest
-from memori.digest.streams import sha256_file
 
 NAMES = st.text(st.sampled_from("ab. é\udcff"), min_size=1, max_size=3).filter(
     lambda name: name not in (".", "..")
@@ -136,3 +136,62 @@ def test_folder_is_a_string():
     assert "a/b" == folder
     assert isinstance(folder, str)
     assert "Folder('a/b')" == repr(folder)
+
+
+def followed(path):
+    """The digest of a folder with what its links lead to."""
+    return folder_digest(os.fspath(path), sha256_file, follow=True)
+
+
+def test_what_links_lead_to_counts_where_it_is_asked_for(tmp_path):
+    """Followed, a link counts by what lies behind it: a file, a folder, or another one."""
+    build({"one": {"a": b"1"}, "two": {"a": b"2"}, "same": {"a": b"1"}}, tmp_path / "outside")
+    build({"b": b""}, tmp_path / "x")
+    link = tmp_path / "x" / "link"
+    digests = []
+    for target in ("outside/one", "outside/two", "outside/same", "outside/one/a", "x/b", "none"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / target)
+        digests.append(followed(tmp_path / "x"))
+    assert digests[0] == digests[2]
+    assert 5 == len(set(digests))
+    link.unlink()
+    link.symlink_to("../outside")
+    before = followed(tmp_path / "x")
+    (tmp_path / "outside" / "two" / "a").write_bytes(b"3")
+    assert before != followed(tmp_path / "x")
+
+
+def test_a_followed_folder_is_the_same_as_one_that_is_copied(tmp_path):
+    """Whether files are there or linked to makes no difference to who reads them."""
+    build({"sub": {"a": b"1", "b": {}}}, tmp_path / "outside")
+    build({"sub": {"a": b"1", "b": {}}}, tmp_path / "copied")
+    build({}, tmp_path / "linked")
+    (tmp_path / "linked" / "sub").symlink_to(tmp_path / "outside" / "sub")
+    assert followed(tmp_path / "copied") == followed(tmp_path / "linked")
+    assert digest(tmp_path / "copied") != digest(tmp_path / "linked")
+
+
+def test_links_that_go_round_end(tmp_path):
+    """Followed links that lead above, to each other or to themselves are entered once."""
+    build({"in": {"a": b"1"}, "beside": {"b": b"2"}}, tmp_path / "x")
+    for name, target in (
+        ("in/up", ".."),
+        ("in/self", "self"),
+        ("in/beside", "../beside"),
+        ("beside/in", "../in"),
+        ("beside/above", "../.."),
+    ):
+        (tmp_path / "x" / name).symlink_to(target)
+    before = followed(tmp_path / "x" / "in")
+    assert before == followed(tmp_path / "x" / "in")
+    (tmp_path / "x" / "beside" / "b").write_bytes(b"3")
+    assert before != followed(tmp_path / "x" / "in")
+
+
+def test_a_link_to_a_pipe_is_not_opened(tmp_path):
+    """What lies behind a link counts by its kind if it is no file."""
+    os.mkfifo(tmp_path / "pipe")
+    build({}, tmp_path / "x")
+    (tmp_path / "x" / "link").symlink_to(tmp_path / "pipe")
+    assert followed(tmp_path / "x") != digest(tmp_path / "x")

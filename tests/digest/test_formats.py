@@ -115,8 +115,11 @@ def test_what_only_looks_like_a_format_has_no_content(tmp_path, suffix, raw):
 
 def test_text_tables_are_their_bytes(tmp_path):
     """Gradient tables, confounds and events have no content beside their bytes."""
-    for name in ("x.bval", "x.bvec", "x_events.tsv", "motion.1D", "mc.par", "x.mat"):
+    for name in ("x.bval", "x.bvec", "x_events.tsv", "motion.1D"):
         assert not may_be_known(name)
+    for name in ("mc.par", "x.mat", "x.xml", "x.set", "x.rec"):  # other files have these suffixes
+        (tmp_path / name).write_text("1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n")
+        assert content_of(str(tmp_path / name)) is None
 
 
 def test_the_longest_suffix_and_capitals(tmp_path):

@@ -1,7 +1,8 @@
 """Fingerprint and run projects, each in a process forked from one that has only memori loaded.
 
-Reads lines of JSON ``{"folder": ..., "main": "import" or "script"}`` and writes for each a line
-with the digests and what the project's `run` returned.
+Reads lines of JSON ``{"folder": ..., "main": how}`` and writes for each a line with the digests and
+what the project's `run` returned. `how` is "import", "script", "sender" (a script that pickles its
+`run` by value) or "worker" (which has nothing but what the sender pickled).
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import traceback
 
 from memori.fingerprint import bytecode, fingerprint
 
-try:
-    import numpy  # noqa: F401 (loaded once, and not in each of the processes)
+try:  # loaded once, and not in each of the processes
+    import cloudpickle
+    import numpy  # noqa: F401
 except ImportError:  # an interpreter that only the standard library belongs to
     pass
 
@@ -25,8 +27,15 @@ def judge(folder: str, how: str) -> dict[str, object]:
     os.chdir(folder)
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
-    if how == "script":
+    pickled = os.path.join(folder, "run.pickle")
+    if how in ("script", "sender"):
         run = runpy.run_path(os.path.join(folder, "main.py"), run_name="__main__")["run"]
+        if how == "sender":
+            with open(pickled, "wb") as file:
+                cloudpickle.dump(run, file)
+    elif how == "worker":
+        with open(pickled, "rb") as file:
+            run = cloudpickle.load(file)
     else:
         import main  # type: ignore[import-not-found]
 

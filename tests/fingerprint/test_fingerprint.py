@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import types
 from functools import partial
@@ -162,6 +163,38 @@ def test_a_folder_counts_by_names_and_contents(tmp_path: Path) -> None:
     found.add(fingerprint(kernel, [tmp_path]).fast)
 
     assert 3 == len(found)
+
+
+def test_a_folder_with_links_counts_by_what_is_behind_them(tmp_path: Path) -> None:
+    """A folder linked in is seen to be another one, and to change; a dangling link is no error."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table.txt").write_text(name)
+    folder = tmp_path / "params"
+    folder.mkdir()
+    link = folder / "shared"
+    found = []
+    for target in ("one", "two", "none"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / target)
+        found.append(fingerprint(kernel, [folder]).fast)
+    link.unlink()
+    link.symlink_to(tmp_path / "one")
+    assert found[0] == fingerprint(kernel, [folder]).fast
+
+    (tmp_path / "one" / "table.txt").write_text("edited")
+
+    assert 4 == len({*found, fingerprint(kernel, [folder]).fast})
+
+
+def test_a_folder_with_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe counts as one, and nobody reads from it."""
+    before = fingerprint(kernel, [tmp_path]).fast
+    os.mkfifo(tmp_path / "pipe")
+
+    assert before != fingerprint(kernel, [tmp_path]).fast
+    with pytest.raises(ValueError, match="pipe', which is no existing file or folder"):
+        fingerprint(kernel, [tmp_path / "pipe"])
 
 
 def test_modules_and_functions_can_be_named() -> None:

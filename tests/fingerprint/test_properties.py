@@ -139,7 +139,7 @@ def load(source: str) -> tuple[Code | None, list[str]]:
     return code, results
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(edits())
 def test_an_edit_that_changes_a_result_changes_the_fingerprint(edit: tuple[str, str]) -> None:
     """If running tells two modules apart, both digests do, and the components say where."""
@@ -177,7 +177,7 @@ def padded(tree: ast.Module) -> str:
 HARMLESS = [lambda tree: ast.unparse(tree), annotated, padded]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(sources(), st.sampled_from(HARMLESS))
 def test_an_edit_that_cannot_change_a_result_keeps_a_digest(source: str, change: object) -> None:
     """Formatting, docstrings, annotations and unrelated code leave one of the digests."""
@@ -191,7 +191,7 @@ def test_an_edit_that_cannot_change_a_result_keeps_a_digest(source: str, change:
     assert before.canonical() == after.canonical()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(edits())
 def test_equal_components_are_equal_fingerprints(edit: tuple[str, str]) -> None:
     """Deciding and explaining agree: components differ if and only if a digest does."""
@@ -234,7 +234,7 @@ def canonical(value: object) -> object:
     return f"{type(value).__name__} {value!r}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(values, values)
 def test_values_share_a_fingerprint_if_and_only_if_they_are_the_same(
     one: object, two: object

@@ -171,3 +171,17 @@ def test_overlapping_runs_leave_the_earliest_state() -> None:
 
     assert first.fast != second.fast
     assert first.fast == fingerprint(module.run).fast
+
+
+def test_the_earliest_state_stands_whoever_ends_first() -> None:
+    """The run that began first may settle first: what the other saw half way counts no more."""
+    module = build("N = 0\ndef run(x):\n    return N\n")
+    first = fingerprint(module.run)
+    module.N = 1  # the first run is half way
+    second = fingerprint(module.run)
+    module.N = 2
+    first.settle()
+    second.settle()
+
+    assert first.fast != second.fast
+    assert first.fast == fingerprint(module.run).fast

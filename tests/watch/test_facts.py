@@ -231,6 +231,34 @@ def test_what_a_run_left_standing_belongs_to_it(project):
     assert [("written", "figure.png"), ("written", "table.txt")] == project.differs(record)
 
 
+def test_results_in_a_new_folder_belong_to_the_run(project):
+    """A folder that the run makes is no temporary one: what is in it must stay."""
+
+    def run():
+        os.makedirs("figures/new")
+        open("figures/new/a.txt", "w").close()
+        os.listdir("figures/new")
+
+    record = project.run(run)
+    assert [] == project.differs(record)
+
+    os.remove("figures/new/a.txt")
+    assert [("written", "a.txt")] == project.differs(record)
+
+
+def test_temporary_files_may_stay(project):
+    """What `tempfile` made and nobody removed will be removed by somebody: it does not count."""
+
+    def run():
+        folder = tempfile.mkdtemp()
+        open(f"{folder}/a.txt", "w").close()
+        tempfile.NamedTemporaryFile(delete=False).close()
+
+    record = project.run(run)
+
+    assert {"root"} == set(record) - {"unseen"}
+
+
 def test_temporary_files_are_forgotten(project):
     """What a run makes and removes, in whatever way, does not count."""
 
@@ -350,6 +378,20 @@ def test_a_pattern_asks_for_names_without_listing(project):
 
     os.remove("data/sub-01/anat/T1w.json")
     assert [("there", "T1w.json")] == project.differs(record)
+
+
+def test_a_pattern_without_signs_asks_for_one_name(project):
+    """`glob` is used to ask whether a file is there."""
+    project.write("data/there.txt")
+    record = project.run(lambda: glob.glob("data/there.txt") + glob.glob("data/missed.txt"))
+    assert [] == project.differs(record)
+
+    project.write("data/missed.txt")
+    assert [("absent", "missed.txt")] == project.differs(record)
+    os.remove("data/missed.txt")
+
+    os.remove("data/there.txt")
+    assert [("there", "there.txt")] == project.differs(record)
 
 
 def test_a_folder_that_the_run_fills_converges(project):

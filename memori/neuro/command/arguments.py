@@ -3,8 +3,9 @@
 A function for a command is itself remembered. What it answered is kept in the user's cache, and
 used to decide again while its code, what it is given, the content of the files and folders that
 this names, the environment and the current folder are the same; so a hit does not call it. What a
-run executes was always answered in that run. A function that opened or listed anything but its
-inputs, or ran a program, is asked each time.
+run executes was always answered for that run, and what the function was seen to read counts for
+it like all that a run reads. A function that opened or listed anything but its inputs (and logs to
+which it only appends), or ran a program, is asked for each decision.
 
 There are `PLACES` places for answers, each of which holds the latest: losing one costs a call.
 
@@ -18,11 +19,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from memori.digest.files import file_digest, reads_always
@@ -31,16 +29,17 @@ from memori.digest.values import encode, strings, text_digest
 from memori.files import atomic_write, remove_if_there, sealed, unsealed
 from memori.neuro.command.fields import TemplateError, text_of
 from memori.neuro.tools.identity import cache_folder
+from memori.watch import watching
+from memori.watch.observed import current
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.fingerprint import Code
+    from memori.watch import Observed
 
 PLACES = 65_536
 _MOST = 1024  # answers that a process remembers
 _recalled: dict[str, list[str]] = {}
-_LOOKS = frozenset({"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.system", "os.exec",
-                    "os.posix_spawn", "os.fork", "socket.connect"})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,20 @@ class Answer:
         What it was given, as text.
     recalled : str or None
         What it was asked in an earlier run, if it was not asked now.
+    seen : Observed or None
+        What it was seen to do when it was asked before its run.
     """
 
     argv: tuple[str, ...]
     given: str
     recalled: str | None = None
+    seen: Observed | None = None
+
+    def count_for_run(self) -> None:
+        """Let what the function read and listed count for the run that goes on."""
+        run = current.get()
+        if run is not None and self.seen is not None:
+            run.adopts(self.seen)
 
 
 def answer(
@@ -90,18 +98,18 @@ def answer(
     if code is None:
         return Answer(tuple(_ask(function, name, given)), text)
     files = dict(_files(given))
-    about = text_digest(encode([code.fast, text, files, dict(os.environ), os.getcwd()]))
+    about = text_digest(encode([code.fast, text, files, _environment(), os.getcwd()]))
     known = _recall(about)
     if known is not None:
         return Answer(tuple(known), text, recalled=about)
     try:
-        with _Looking() as seen:
+        with watching() as seen:
             argv = _ask(function, name, given)
     finally:
         code.settle()
-    if all(path in files for path in seen.paths):
+    if _looked_only_at(seen, files):
         _keep(about, argv)
-    return Answer(tuple(argv), text)
+    return Answer(tuple(argv), text, seen=seen)
 
 
 def forget(said: Answer) -> None:
@@ -144,50 +152,21 @@ def _files(given: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
                 yield path, folder_digest(path, _identity)
 
 
+def _environment() -> dict[str, str]:
+    """Return the variables, but for those by which memori's own processes know each other."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("MEMORI_")}
+
+
+def _looked_only_at(seen: Observed, files: Collection[str]) -> bool:
+    """Tell whether a function did nothing but read some files, and write a log, as was seen."""
+    did_more = seen.programs or seen.folders or seen.globs or seen.network or seen.made
+    return not (did_more or seen.faults) and all(
+        touch.appends if touch.written else path in files for path, touch in seen.touched.items()
+    )
+
+
 def _identity(path: str) -> str:
     return file_digest(path, cache_folder("files")).identity
-
-
-# What a function looks at while it is asked
-
-
-class _Looking:
-    """Notes what this thread opens, lists and runs inside a with block, imports aside."""
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
-
-    def __enter__(self) -> _Looking:
-        global _hooked
-        if not _hooked:
-            _hooked = True
-            sys.addaudithook(_note)
-        self.frame = sys._getframe(1)
-        self.outer = getattr(_thread, "looking", None)
-        _thread.looking = self
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        _thread.looking = self.outer
-
-
-_thread = threading.local()
-_hooked = False
-
-
-def _note(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in _LOOKS:
-        return
-    looking = getattr(_thread, "looking", None)
-    if looking is None:
-        return
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame is not looking.frame:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return  # what an import reads is code, and counts as such
-        frame = frame.f_back
-    opened = arguments[0] if event == "open" else None
-    looking.paths.append(os.path.abspath(opened) if isinstance(opened, str) else event)
 
 
 # What was answered

@@ -157,6 +157,8 @@ class Command:
             plan = self.plan(inputs)  # what runs was answered for this run
             if plan.answer is not None and plan.answer.argv != said.argv:
                 forget(said)
+        elif said is not None:
+            said.count_for_run()
         _latest.set(None)
         for left in reversed(range(self.options.retries + 1)):
             try:

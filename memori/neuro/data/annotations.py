@@ -130,7 +130,8 @@ def _leaves(wish: Wish) -> list[str]:
 
 
 def _may_hold(path: str, leaf: str) -> bool:
-    of_suffix = {".npy": "array", ".npz": "arrays", ".tsv": "table"}.get(os.path.splitext(path)[1])
+    suffix = os.path.splitext(path.removesuffix(".gz") if path.endswith(".tsv.gz") else path)[1]
+    of_suffix = {".npy": "array", ".npz": "arrays", ".tsv": "table"}.get(suffix)
     return leaf == of_suffix if of_suffix else leaf.startswith("image ")
 
 

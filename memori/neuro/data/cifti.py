@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memori.neuro.data.dtypes import Array, as_array, on_disk
+from memori.neuro.data.gifti import xml_text
 from memori.neuro.data.saving import save, suffix_of
 
 nib: Any = nibabel  # only half of it is typed
@@ -102,6 +103,7 @@ def save_cifti(
     else:
         values = on_disk(as_array(data, "save_cifti"), dtype, caller="save_cifti")
         values, axes = _placed(values, model, names)
+    _check_names(axes)
     kinds = [type(axis).__name__.removesuffix("Axis") for axis in axes]
     suffix, code = _CODES.get(tuple(kinds), ("cifti", 3000))
     image = _image(values, axes, code)
@@ -131,11 +133,26 @@ def _axes(model: Any) -> tuple[Any, ...]:
     return tuple(model.header.get_axis(place) for place in range(model.ndim))
 
 
+def _check_names(axes: tuple[Any, ...]) -> None:
+    """Raise unless readers can read every name of maps, parcels and labels."""
+    for axis in axes:
+        for name in getattr(axis, "name", ()):
+            if name:
+                xml_text(name, "a name on an axis", "save_cifti")
+        for table in getattr(axis, "label", ()):
+            for key, (name, _) in table.items():
+                xml_text(name, f"the name of label {key}", "save_cifti")
+
+
 def _placed(
     values: Array, model: Any, names: Sequence[str] | None
 ) -> tuple[Array, tuple[Any, ...]]:
     """Give each dimension of the values its axis; a single map gets its row."""
     axes = _axes(model)
+    if isinstance(names, (str, bytes)):
+        names = [names]
+    if names is not None:
+        names = [xml_text(name, "the name of a map", "save_cifti") for name in names]
     rows = values[None] if values.ndim == 1 and len(axes) == 2 else values
     if names is None and rows is not values:
         names = ["map"]

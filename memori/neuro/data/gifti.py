@@ -12,6 +12,7 @@ another version of zlib).
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, BinaryIO
 
 import nibabel
@@ -25,6 +26,8 @@ from memori.neuro.data.saving import save, suffix_of
 gii: Any = nibabel.gifti  # only half of it is typed
 Gifti = nibabel.GiftiImage | str | os.PathLike[str]
 
+_TRIANGLE, _NODE_INDEX = 1009, 2002  # intents
+_NO_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 STRUCTURE = "AnatomicalStructurePrimary"
 _ROUND = "pass dtype=numpy.float32 to round them"
 
@@ -53,6 +56,7 @@ def write_gifti(
     """Write an image to `path`, or to a name like `default` in the run's folder."""
     if path is not None:
         suffix_of(path, (".gii",), caller)
+    _check_texts(image, caller)
 
     def write(stream: BinaryIO) -> None:
         stream.write(image.to_xml())
@@ -97,11 +101,14 @@ def storable(array: Array, dtype: npt.DTypeLike | None, caller: str) -> Array:
 
 
 def check_vertices(number: int, model: Any, caller: str) -> None:
-    """Raise ValueError unless the model has this number of vertices."""
-    there = model.darrays[0].dims[0] if model is not None and model.darrays else number
-    if number != there:
+    """Raise ValueError unless the model has this number of vertices, as far as it says so."""
+    arrays = [] if model is None else model.darrays
+    if any(array.intent == _NODE_INDEX for array in arrays):
+        return  # it lists some vertices, and not how many there are
+    counts = [array.dims[0] for array in arrays if array.intent != _TRIANGLE]
+    if counts and number != counts[0]:
         raise ValueError(
-            f"{caller}: {number} vertices, but like has {there}: they lie on different surfaces"
+            f"{caller}: {number} vertices, but like has {counts[0]}: they lie on different surfaces"
         )
 
 
@@ -124,3 +131,40 @@ def on_structure(structure: str | None, model: Any) -> Any:
         places = [model.meta, *(array.meta for array in model.darrays)]
         structure = next((meta[STRUCTURE] for meta in places if STRUCTURE in meta), None)
     return gii.GiftiMetaData({} if structure is None else {STRUCTURE: structure})
+
+
+def xml_text(text: object, what: str, caller: str) -> str:
+    """Return a text that XML can hold; bytes are UTF-8.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, or holds control characters.
+    TypeError
+        If it is no text.
+    """
+    try:
+        plain = str(text, "utf-8") if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{caller}: {what} is {text!r}, which is no UTF-8: decode it") from error
+    if not isinstance(plain, str):
+        raise TypeError(f"{caller}: {what} is {text!r}: expected a text")
+    plain = str(plain)  # of numpy's kind, too
+    if not plain.strip():
+        raise ValueError(f"{caller}: {what} is empty, and readers would find none: name it")
+    if _NO_XML.search(plain):
+        raise ValueError(
+            f"{caller}: {what} is {plain!r}, with a character that XML cannot hold: remove it"
+        )
+    return plain
+
+
+def _check_texts(image: Any, caller: str) -> None:
+    """Raise unless readers can read every name in an image."""
+    for label in image.labeltable.labels:
+        xml_text(getattr(label, "label", ""), f"the name of label {label.key}", caller)
+    for meta in (image.meta, *(array.meta for array in image.darrays)):
+        for name, value in meta.items():
+            xml_text(name, "a name of metadata", caller)
+            if value:
+                xml_text(f".{value}", f"the metadata {name!r}", caller)

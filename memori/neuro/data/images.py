@@ -25,8 +25,10 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 from nibabel.arrayproxy import ArrayProxy
+from nibabel.brikhead import AFNIImage
 from nibabel.filebasedimages import FileBasedImage
 from nibabel.nifti1 import Nifti1Pair
+from nibabel.parrec import PARRECImage
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from memori.neuro.data.dtypes import Array, Scaling, as_array, on_disk, scaled
@@ -41,7 +43,9 @@ _SPACE = (
 )  # fmt: skip
 _TIMING = ("slice_code", "slice_start", "slice_end", "slice_duration")
 _MEANING = ("intent_code", "intent_name", "intent_p1", "intent_p2", "intent_p3", "toffset")
+_PACKING = ("sizeof_hdr", "magic", "vox_offset")  # set by nibabel for the file that it writes
 _SPACE_UNITS, _SECONDS = 0b000111, 8  # of the field xyzt_units
+_AFNI_SECONDS = {77001: 0.001, 77002: 1.0}  # by the unit in TAXIS_NUMS: milliseconds, seconds
 _LARGEST_NIFTI1 = 32767
 _MGH_SPACE = ("goodRASFlag", "delta", "Mdc", "Pxyz_c")
 _MGH_TIMING = ("flip_angle", "te", "ti", "fov")
@@ -63,7 +67,7 @@ def save_image(
 
     Parameters
     ----------
-    data : array-like of shape (x, y, z) or (x, y, z, t, ...), or nibabel image
+    data : array-like of shape (x, y), (x, y, z) or (x, y, z, t, ...), or nibabel image
         The numbers: whole, floating, complex, or RGB (``[("R", "u1"), ("G", "u1"), ("B", "u1")]``).
         bool is stored as uint8, 0 and 1. A nibabel image brings its own grid and header; if its
         numbers were not touched since it was loaded, they are stored as they lay on disk.
@@ -71,8 +75,8 @@ def save_image(
         A name in ``.nii.gz``, ``.nii``, ``.mgz`` or ``.mgh``. By default ``image.nii.gz`` in the
         folder of the running stage, and ``image-2.nii.gz`` and so on for further ones.
     like : nibabel image, str or os.PathLike, optional
-        The image (or its path) whose grid the data lie on: equal in the first three axes. A 3-D
-        result of a 4-D image and the reverse are welcome.
+        The image (or its path) whose grid the data lie on: equal in the first three axes (a slice
+        has one voxel in the third). A 3-D result of a 4-D image and the reverse are welcome.
     affine : array-like of shape (4, 4), optional
         Instead of `like`: voxel indices to mm in RAS+ world space.
     dtype : dtype-like, optional
@@ -185,13 +189,17 @@ def _spatial(image: object, what: str) -> Any:
 
 
 def _check_grid(shape: tuple[int, ...], like: Any) -> None:
-    if like is not None and (len(shape) < 3 or shape[:3] != like.shape[:3]):
+    if like is not None and _grid(shape) != _grid(like.shape):
         name = like.get_filename()
         raise ValueError(
             f"save_image: data of shape {shape} do not lie on the grid of "
             f"{repr(name) if name else 'like'} with shape {like.shape}: the first three axes must "
             "be equal; resample the data, choose another like, or give affine="
         )
+
+
+def _grid(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape, 1, 1)[:3] if len(shape) > 1 else shape
 
 
 # What the header says --------------------------------------------------------------------------
@@ -206,7 +214,7 @@ def _header_like(numbers: Array, like: Any) -> Any:
         return header
     _copy(source, header, _SPACE)
     both = min(numbers.ndim, len(like.shape))
-    header["pixdim"][1 + both :] = 1
+    header["pixdim"][1 + max(both, 3) :] = 1
     if both < 4:
         header["xyzt_units"] = header["xyzt_units"] & _SPACE_UNITS
     else:
@@ -218,26 +226,42 @@ def _header_like(numbers: Array, like: Any) -> Any:
 
 def _own_header(image: Any) -> Any:
     """Return the header of an image that is saved as it is."""
-    if type(image.header) in (nib.Nifti1Header, nib.Nifti2Header):
-        return image.header.as_byteswapped("<")
     header = _blank_header(image.shape, image.header)
     if isinstance(image, Nifti1Pair):
-        _copy(image.header, header, _SPACE + _TIMING + _MEANING)
+        kept = (name for name in header if name not in _PACKING)
+        _copy(image.header, header, tuple(kept))
+        header.extensions.extend(image.header.extensions)
     else:
         _set_zooms(header, image)
     return header
 
 
 def _set_zooms(header: Any, image: Any) -> None:
-    """Take over the voxel sizes of an image that is not NIfTI, and its repetition time from MGH."""
+    """Take over the voxel sizes of an image that is not NIfTI, and its repetition time."""
     header.set_xyzt_units("mm")
     if image is None:
         return
     zooms = image.header.get_zooms()
-    header["pixdim"][1:4] = zooms[:3]
-    both = min(len(zooms), len(header.get_data_shape()))
-    if isinstance(image, nib.MGHImage) and both > 3:
-        _set_tr(header, both, zooms[3] / 1000)  # ms there, s here
+    header["pixdim"][1 : len(zooms[:3]) + 1] = zooms[:3]
+    both = min(len(image.shape), len(zooms), len(header.get_data_shape()))
+    if both < 4:
+        return
+    if isinstance(image, nib.AnalyzeImage):
+        header["pixdim"][4] = zooms[3]  # in a unit that ANALYZE does not know
+    elif seconds := _repetition_time(image, float(zooms[3])):
+        _set_tr(header, both, seconds)
+
+
+def _repetition_time(image: Any, zoom: float) -> float:
+    """Return the step of an image's fourth axis in seconds; 0 if that is no time, or unknown."""
+    if isinstance(image, nib.MGHImage):
+        return zoom / 1000
+    if isinstance(image, AFNIImage):
+        unit = (image.header.info.get("TAXIS_NUMS") or (0, 0, 0))[2]
+        return zoom * _AFNI_SECONDS.get(unit, 0)
+    if isinstance(image, PARRECImage):
+        return zoom if image.header.general_info["max_dynamics"] > 1 else 0
+    return 0
 
 
 def _blank_header(shape: tuple[int, ...], source: object) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import colorsys
 import os
 from collections.abc import Mapping, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from memori.neuro.data.gifti import (
     shaped,
     storable,
     write_gifti,
+    xml_text,
 )
 
 _KEPT = (STRUCTURE, "AnatomicalStructureSecondary", "GeometricType", "TopologicalType")
@@ -86,7 +88,10 @@ def save_surface(
     if faces is None:
         if model is None:
             raise TypeError("save_surface: without faces, give like=(a surface that has them)")
-        faces = model.agg_data("triangle")
+        found = model.get_arrays_from_intent("triangle")
+        if not found:
+            raise ValueError("save_surface: like has no triangles: give faces, or another like")
+        faces = found[0].data
     triangles = exact(
         shaped(faces, (None, 3), "faces (m, 3)", caller),
         np.int32,
@@ -161,14 +166,17 @@ def save_metric(
     columns = storable(columns, dtype, caller)
     model = loaded(like)
     check_vertices(len(columns), model, caller)
+    if isinstance(names, (str, bytes)):
+        names = [names]
     titles = [""] * columns.shape[1] if names is None else list(names)
     if len(titles) != columns.shape[1]:
         raise ValueError(f"save_metric: {len(titles)} names for {columns.shape[1]} maps")
+    named = [xml_text(title, "the name of a map", caller) if title else "" for title in titles]
     maps = [
         gii.GiftiDataArray(
             np.ascontiguousarray(column), meta=gii.GiftiMetaData({"Name": title} if title else {})
         )
-        for column, title in zip(columns.T, titles, strict=True)
+        for column, title in zip(columns.T, named, strict=True)
     ]
     image = gii.GiftiImage(darrays=maps, meta=on_structure(structure, model))
     return write_gifti(image, path, "metric.func.gii", caller)
@@ -193,8 +201,9 @@ def save_labels(
         A name in ``.label.gii`` or ``.gii``. By default ``labels.label.gii`` in the folder of the
         running stage, and ``labels-2.label.gii`` and so on for further ones.
     names : mapping of int to str, optional
-        The name of each label; it may hold more than occur, not less, except that 0 is ``"???"``
-        unless named, as Workbench has it. By default those of `like`, else the numbers themselves.
+        The name of each label (bytes are UTF-8); it may hold more than occur, not less, except
+        that 0 is ``"???"`` unless named, as Workbench has it. By default those of `like`, else the
+        numbers themselves.
     colors : mapping of int to 3 or 4 floats, optional
         Red, green, blue and opacity, each 0 to 1. By default those of `like`, else colours spread
         over the circle of hues, the same at every call (0 is transparent).
@@ -211,7 +220,10 @@ def save_labels(
     Raises
     ------
     ValueError
-        If the shape is wrong, n is not that of `like`, or a label has no name among `names`.
+        If the shape is wrong, n is not that of `like`, a label has no name among `names`, a name
+        is empty or holds control characters, or a colour is none.
+    TypeError
+        If names are no texts, or labels no whole numbers.
     MemoriError
         If no path is given and no stage is running.
 
@@ -263,31 +275,59 @@ def _label_table(
     model: Any,
 ) -> Any:
     known = {} if model is None else {label.key: label for label in model.labeltable.labels}
+    given, chosen = _by_label(names, "names"), _by_label(colors, "colors")
     if names is None:
-        names = {key: label.label for key, label in known.items()}
-        names = names or {key: str(key) for key in keys - {0}}
+        # An empty name in a file is no name: nibabel gives such a label none.
+        found = {key: getattr(label, "label", "") for key, label in known.items()}
+        given = {key: name for key, name in found.items() if name}
+        given = given or {key: str(key) for key in keys - {0}}
     if 0 in keys:
-        names = {0: "???", **names}
-    nameless = sorted(keys - names.keys())
+        given = {0: "???", **given}
+    nameless = sorted(keys - given.keys())
     if nameless:
         raise ValueError(
             f"save_labels: no name for the labels {nameless[:10]}: name every label that occurs"
         )
     table: Any = gii.GiftiLabelTable()
-    for place, key in enumerate(sorted(names)):
-        given = (colors or {}).get(key) or (known[key].rgba if key in known else None)
-        label: Any = gii.GiftiLabel(key, *_rgba(given or _color(place, key), key))
-        label.label = names[key]
+    for place, key in enumerate(sorted(given)):
+        color = chosen.get(key)
+        if color is None and key in known and None not in known[key].rgba[:3]:
+            color = [1.0 if part is None else part for part in known[key].rgba]
+        label: Any = gii.GiftiLabel(
+            key, *_rgba(_color(place, key) if color is None else color, key)
+        )
+        label.label = xml_text(given[key], f"the name of label {key}", "save_labels")
         table.labels.append(label)
     return table
 
 
+def _by_label(values: Mapping[int, Any] | None, what: str) -> dict[int, Any]:
+    """Return what is given for each label, by plain whole numbers."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"save_labels: {what} are given by label, such as {{1: ...}}, got a "
+            f"{type(values).__name__}: pass dict(enumerate({what})) if their places are the labels"
+        )
+    try:
+        return {index(key): value for key, value in values.items()}
+    except TypeError as error:
+        raise TypeError(
+            f"save_labels: {what} are given by label, a whole number: {error}"
+        ) from error
+
+
 def _rgba(color: Sequence[float], key: int) -> tuple[float, ...]:
-    rgba = tuple(float(part) for part in color) + (1.0,) * (len(color) == 3)
+    try:
+        rgba = tuple(float(part) for part in color)
+    except (TypeError, ValueError):
+        rgba = ()
+    rgba += (1.0,) * (len(rgba) == 3)
     if len(rgba) != 4 or not all(0 <= part <= 1 for part in rgba):
         raise ValueError(
-            f"save_labels: the colour of label {key} is {tuple(color)}: expected red, green, blue "
-            "(and opacity), each 0 to 1"
+            f"save_labels: the colour of label {key} is {color}: expected red, green, blue (and "
+            "opacity), each 0 to 1; divide those of an annotation, 0 to 255, by 255"
         )
     return rgba
 

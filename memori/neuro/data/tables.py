@@ -5,6 +5,9 @@ quoting: a cell that would need it (a tab or a line break in a text) is an error
 written with the fewest digits that give the same 64-bit float back, bool as true and false, times
 as in ISO 8601.
 
+BIDS keeps some recordings without the header line: physio and stim (``.tsv.gz``), whose columns the
+JSON beside them or above them names, and motion, whose columns ``channels.tsv`` names.
+
 Not promised: types. A ``.tsv`` holds text, and whoever reads it guesses: ``"01"`` comes back as the
 number 1 from most readers (`load_table` takes ``text=`` for the columns that it must not guess),
 and an integer column with gaps as floats.
@@ -19,9 +22,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from memori.neuro.data.recordings import names_elsewhere
 from memori.neuro.data.saving import save, suffix_of
 
-_BREAKS = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_BREAKS = "\0\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 def save_table(
@@ -46,7 +50,8 @@ def save_table(
     Raises
     ------
     ValueError
-        If columns differ in length, names repeat, or a text is empty or holds a tab or line break.
+        If columns differ in length, names repeat, or a text is empty, is ``n/a``, or holds a tab or
+        line break.
     TypeError
         If a cell holds anything else.
     MemoriError
@@ -82,8 +87,13 @@ def save_table(
     return save(write, path, default="table.tsv", caller="save_table")
 
 
-def load_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Any:
-    """Load a BIDS ``.tsv`` file as a pandas DataFrame.
+def load_table(
+    path: str | os.PathLike[str],
+    *,
+    text: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+) -> Any:
+    """Load a BIDS ``.tsv`` or ``.tsv.gz`` file as a pandas DataFrame.
 
     Parameters
     ----------
@@ -91,11 +101,21 @@ def load_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Any
         The file.
     text : sequence of str, optional
         Columns to be left as texts, such as ``["participant_id"]`` for labels like 01.
+    columns : sequence of str, optional
+        The names of the columns of a file without a header line. By default a recording whose
+        first line is all numbers (``_physio``, ``_stim``, ``_motion``, any ``.tsv.gz``) takes them
+        from BIDS: ``Columns`` of its JSON, also above it, or ``channels.tsv``; without such, from
+        0 on.
 
     Returns
     -------
     pandas.DataFrame
         With ``n/a``, and nothing else, as missing.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many columns as names.
 
     Examples
     --------
@@ -109,18 +129,38 @@ def load_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Any
 
     import pandas
 
-    # From version 3 on, reading a float back exactly is what pandas does anyway.
-    old = int(pandas.__version__.partition(".")[0]) < 3
-    return pandas.read_csv(
-        os.fspath(path),
+    # From version 3.1 on, reading a float back exactly is what pandas does anyway.
+    old = tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1)
+    name = os.fspath(path)
+    first = _first_line(name)
+    names = list(columns) if columns is not None else names_elsewhere(name, first)
+    if names is not None and len(names) not in (0, len(first)):
+        raise ValueError(
+            f"load_table: {name!r} has {len(first)} columns, not {len(names)}: {names}"
+        )
+    places = {each: place for place, each in enumerate(names or ())}
+    frame = pandas.read_csv(
+        name,
         sep="\t",
+        header="infer" if names is None else None,
         quoting=csv.QUOTE_NONE,
         na_values=["n/a"],
         keep_default_na=False,
         float_precision="round_trip" if old else None,
-        dtype=dict.fromkeys(text, str),
+        dtype={places.get(each, each): str for each in text},
+        low_memory=False,  # else types are guessed anew for each part of a long file
         encoding="utf-8",
     )
+    return frame.set_axis(names, axis="columns") if names else frame
+
+
+def _first_line(path: str) -> list[str]:
+    """Return the cells of the first line of a table."""
+    import gzip
+
+    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+        line: bytes = file.readline()
+    return line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
 
 
 def _columns(table: Any) -> dict[str, Iterable[Any]]:
@@ -138,7 +178,7 @@ def _columns(table: Any) -> dict[str, Iterable[Any]]:
         raise ValueError("save_table: a table needs at least one column")
     named = dict(pairs)
     for name in named:
-        if not isinstance(name, str) or not name or any(c in name for c in _BREAKS):
+        if not isinstance(name, str) or not name or _fault(name):
             raise ValueError(f"save_table: a column's name is a text on one line, got {name!r}")
     if len(named) != len(pairs):
         raise ValueError(f"save_table: column names must differ, got {[n for n, _ in pairs]}")
@@ -173,9 +213,9 @@ def _text(cell: Any, column: str, row: int) -> str:
     if cell is None or _is_missing(cell):
         return "n/a"
     if isinstance(cell, str):
-        if cell and not any(c in cell for c in _BREAKS):
+        wrong = _fault(cell)
+        if not wrong:
             return cell
-        wrong = "holds a tab or line break" if cell else "is empty (None stands for missing)"
         raise ValueError(f"save_table: column {column!r}, row {row}: the text {cell!r} {wrong}")
     if isinstance(cell, (bool, np.bool_)):
         return "true" if cell else "false"
@@ -191,6 +231,22 @@ def _text(cell: Any, column: str, row: int) -> str:
         f"save_table: column {column!r}, row {row}: a {type(cell).__name__} is no text, number, "
         "bool or date: convert it first"
     )
+
+
+def _fault(text: str) -> str:
+    """Say why a text cannot stand in a cell, if so."""
+    if not text or text == "n/a":
+        return f"{'means that there is none' if text else 'is empty'} (None stands for missing)"
+    if any(c in text for c in _BREAKS):
+        return "holds a tab, line break or NUL"
+    return "" if text.isascii() or _is_unicode(text) else "holds half a character (a surrogate)"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_missing(cell: Any) -> bool:

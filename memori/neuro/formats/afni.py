@@ -1,11 +1,12 @@
-"""AFNI datasets: HEAD and BRIK(.gz) as one artifact, whichever of the two is named.
+"""AFNI datasets: HEAD and BRIK as one artifact, whichever of the two is named.
 
-What counts: every attribute of the HEAD but identifiers (``IDCODE_...``), the history and the
-dates of notes; the voxels, inflated. Numbers count as they are written, white space between them
-does not. The byte order counts, because it is an attribute (``BYTEORDER_STRING``).
+What counts: every attribute of the HEAD but those that say who, when and from what (`is_volatile`);
+the voxels, inflated (``.gz``, ``.bz2``). Numbers count as they are written, white space between
+them does not. The byte order counts, because it is an attribute (``BYTEORDER_STRING``).
 
-Declined: a HEAD without its BRIK, or with both BRIK and BRIK.gz; attributes that are not as long
-as they say; voxels more or fewer than the HEAD promises.
+Declined: a HEAD without its BRIK, or with several; a BRIK.Z, which Python cannot inflate;
+attributes that are not as long as they say, a HEAD that is not UTF-8 or has an empty line in a
+text (which nibabel refuses); voxels more or fewer than the HEAD promises.
 """
 
 from __future__ import annotations
@@ -27,13 +28,23 @@ _ATTRIBUTE = re.compile(
 _NEXT = re.compile(rb"\n[ \t]{0,8}type[ \t]*=")
 
 
-def is_volatile(name: str) -> bool:
-    """Tell whether an attribute says who, when and how, rather than what.
+_SUFFIXES = (".HEAD", ".BRIK", ".BRIK.gz", ".BRIK.bz2", ".BRIK.Z")
 
-    >>> is_volatile("IDCODE_DATE"), is_volatile("BRICK_LABS")
+# Random codes, histories and dates; labels of the dataset itself, which begin with the prefix that
+# the program was given (its folder, too); codes and names of the datasets that it was made of.
+_VOLATILE = re.compile(
+    r"HISTORY_NOTE|IDCODE_.*|NOTE_DATE_.*|LABEL_\d+|DATASET_NAME|(ANATOMY|WARP)_PARENTNAME"
+    r"|.*_IDCODE|.*_(INPUT|BASE|WEIGHT|\w*PARENT)_NAME"
+)
+
+
+def is_volatile(name: str) -> bool:
+    """Tell whether an attribute says who, when and from what, rather than what.
+
+    >>> is_volatile("VOLREG_BASE_IDCODE"), is_volatile("BRICK_LABS")
     (True, False)
     """
-    return name == "HISTORY_NOTE" or name.startswith(("IDCODE_", "NOTE_DATE_"))
+    return _VOLATILE.fullmatch(name) is not None
 
 
 class _Attribute(NamedTuple):
@@ -48,12 +59,12 @@ class _Attribute(NamedTuple):
 
 
 class _Dataset:
-    family = "afni 1"
+    family = "afni 2"
 
     def companions(self, path: str) -> tuple[str, ...]:
-        """Return BRIK or BRIK.gz of a HEAD, HEAD of a BRIK."""
-        stem = re.sub(r"\.(HEAD|BRIK|BRIK\.gz)$", "", path, flags=re.IGNORECASE)
-        names = [stem + suffix for suffix in (".HEAD", ".BRIK", ".BRIK.gz")]
+        """Return the BRIK of a HEAD, however packed, and the HEAD of a BRIK."""
+        stem = re.sub(r"\.(HEAD|BRIK(\.gz|\.bz2|\.Z)?)$", "", path, flags=re.IGNORECASE)
+        names = [stem + suffix for suffix in _SUFFIXES]
         return tuple(os.path.basename(name) for name in names if name != path)
 
     def describe(self, path: str, fields: FieldDigest) -> None:
@@ -65,13 +76,20 @@ class _Dataset:
             raise BrokenFileError("a HEAD needs one BRIK")
         head, brik = files if path.lower().endswith(".head") else reversed(files)
         with Source(head) as source:
-            attributes = list(_attributes(source.rest_below(_MOST_HEAD)))
+            text = source.rest_below(_MOST_HEAD)
+        text.decode("utf-8")
+        attributes = list(_attributes(text))
         for attribute in attributes:
+            if isinstance(attribute.value, bytes) and b"\n\n" in attribute.value:
+                raise BrokenFileError(f"an empty line in {attribute.name}")
             if not is_volatile(attribute.name):
                 fields.field("name", f"{attribute.kind} {attribute.name}")
                 value = attribute.value
                 fields.field("value", b" ".join(value) if isinstance(value, list) else value)
-        with Source(brik, gzipped=brik.lower().endswith(".gz")) as source:
+        packing = os.path.splitext(brik)[1].lower()
+        if packing == ".z":
+            raise BrokenFileError("a BRIK that compress packed")
+        with Source(brik, gzipped=packing == ".gz", bzipped=packing == ".bz2") as source:
             fields.stream("voxels", source.pieces(_length(attributes)))
             source.end()
 

@@ -1,26 +1,35 @@
-"""FreeSurfer: triangle surfaces, MGH/MGZ volumes, annotations.
+"""FreeSurfer: triangle surfaces, MGH/MGZ volumes, annotations, transforms (.lta), statistics.
 
 Of a surface everything counts but the line "created by ... on ..." and the command lines that
 programs append, which hold dates, users and machines. Of a volume everything counts but those
 command lines and the compression. Of an annotation everything counts but the name of the file
-that its colours were read from: vertices, labels, structure names and colours do.
+that its colours were read from: vertices, labels, structure names and colours do. Of a transform
+everything counts but the two lines at its start that name it, its creator and the date; of
+statistics (aseg.stats) everything but the lines that say when, where, by whom and by which command.
 
 Morphometry (lh.curv, lh.thickness) and .label hold nothing volatile: their bytes are compared.
 What follows a tag that is not known here counts to the byte.
 
 Declined: quadrangle surfaces and volumes of other versions than 1, counts that do not agree with
-the file.
+the file, and a "created by" that is not UTF-8 (which nibabel refuses).
 """
 
 from __future__ import annotations
 
 import math
+import re
 import struct
 
 from memori.digest.formats import FieldDigest
 from memori.digest.sources import BrokenFileError, Source
 
 MOST_TAIL = 1 << 22  # bytes of tags after the data
+MOST_TEXT = 1 << 22  # bytes of a transform, or of statistics
+
+_LTA_VOLATILE = re.compile(rb"# (transform file|created by) [^\n]*\n")
+_STATS_VOLATILE = re.compile(
+    rb"^# (CreationTime|cmdline|hostname|user|\w*TimeStamp)[ \t][^\n]*\n", re.MULTILINE
+)
 
 _TAG_REAL_RAS, _TAG_COMMAND, _TAG_GEOMETRY, _TAG_OLD_XFORM = 2, 3, 20, 30
 _UNSIZED = {1, _TAG_REAL_RAS, _TAG_GEOMETRY, _TAG_OLD_XFORM}  # no 64-bit length follows these
@@ -42,7 +51,7 @@ class _Surface(_OneFile):
         with Source(path, gzipped=False) as source:
             if source.read(3) != b"\xff\xff\xfe":
                 raise BrokenFileError("no triangle surface")
-            if not source.through(b"\n", 4096).startswith(b"created by"):
+            if not source.through(b"\n", 4096).decode("utf-8").startswith("created by"):
                 raise BrokenFileError("nobody created it")
             fields.field("second line", source.through(b"\n", 4096))
             vertices, faces = counts = struct.unpack(">ii", source.read(8))
@@ -96,9 +105,42 @@ class _Annotation(_OneFile):
         fields.field("entries", table[at + length :])
 
 
+class _Transform(_OneFile):
+    family = "freesurfer lta 1"
+
+    def describe(self, path: str, fields: FieldDigest) -> None:
+        """Put all but the first lines into `fields`."""
+        text = _text(path)
+        while found := _LTA_VOLATILE.match(text):
+            text = text[found.end() :]
+        if not re.search(rb"(?m)^type\s*=", text) or not re.search(rb"(?m)^nxforms\s*=", text):
+            raise BrokenFileError("no transform")
+        fields.field("text", text)
+
+
+class _Statistics(_OneFile):
+    family = "freesurfer stats 1"
+
+    def describe(self, path: str, fields: FieldDigest) -> None:
+        """Put all but volatile comments into `fields`."""
+        text = _text(path)
+        if not re.search(rb"(?m)^# (generating_program|TableFormat) ", text):
+            raise BrokenFileError("no statistics of FreeSurfer")
+        fields.field("text", _STATS_VOLATILE.sub(b"", text))
+
+
 SURFACE = _Surface()
 VOLUME = _Volume()
 ANNOTATION = _Annotation()
+TRANSFORM = _Transform()
+STATISTICS = _Statistics()
+
+
+def _text(path: str) -> bytes:
+    with Source(path, gzipped=False) as source:
+        text = source.rest_below(MOST_TEXT)
+    text.decode("utf-8")  # what is no UTF-8 is no text that every program reads
+    return text
 
 
 def _put_tags(tail: bytes, fields: FieldDigest) -> None:

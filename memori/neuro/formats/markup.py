@@ -2,7 +2,9 @@
 
 `read_xml` hands the events of a document to three callbacks as the bytes come in. Nothing is ever
 loaded from elsewhere, declarations of entities are refused (the "billion laughs" are made of
-them), and no document makes it hold more than `MOST_PENDING` bytes.
+them), and no document makes it hold more than `MOST_PENDING` bytes. What expat reads and other
+parsers of the field do not is refused too: UTF-16, a byte order mark, attributes that only a
+declaration gives.
 
 `Canonical` digests the elements, attributes and text of a document. The order of attributes, the
 way a character is written, comments, and the white space between elements do not count; nor does
@@ -22,6 +24,8 @@ MOST_PENDING = 1 << 22  # bytes of one tag or comment
 MOST_TEXT = 1 << 23  # bytes of text in one element that is compared as text
 MOST_DEPTH = 64
 MOST_ELEMENTS = 500_000
+
+_ENCODINGS = frozenset({"utf-8", "us-ascii", "iso-8859-1"})
 
 VOLATILE_METADATA = frozenset(
     {
@@ -70,7 +74,12 @@ def read_xml(
     def refuse(*_: object) -> int:
         raise BrokenFileError("declares an entity, or needs something from elsewhere")
 
+    def declared(version: str, encoding: str | None, standalone: int) -> None:
+        if version != "1.0" or (encoding or "utf-8").lower() not in _ENCODINGS:
+            raise BrokenFileError(f"XML {version} in {encoding}")
+
     parser = expat.ParserCreate()
+    parser.XmlDeclHandler = declared
     parser.buffer_text = True
     parser.buffer_size = 1 << 16
     parser.StartElementHandler = start
@@ -78,11 +87,14 @@ def read_xml(
     parser.CharacterDataHandler = lambda characters: text(characters.encode())
     parser.EntityDeclHandler = refuse
     parser.UnparsedEntityDeclHandler = refuse
+    parser.AttlistDeclHandler = refuse
     parser.ExternalEntityRefHandler = refuse
     parser.SkippedEntityHandler = refuse
     seen = 0
     try:
         for piece in pieces:
+            if not seen and (piece[:1] not in b"< \n\r\t" or piece[1:2] == b"\0"):
+                raise BrokenFileError("starts with something else than a tag")
             seen += len(piece)
             parser.Parse(piece, False)
             if seen - max(parser.CurrentByteIndex, 0) > MOST_PENDING + len(piece):

@@ -8,9 +8,11 @@ differ, because not all programs read them alike. NIfTI-1 and NIfTI-2 of one ima
 CIFTI-2 is NIfTI-2 whose extension 32 holds the axes; it needs nothing of its own here.
 
 Declined (so that the bytes are the identity): sizes that are zero, negative or do not agree with
-the file, data types of one bit, `vox_offset` that is no whole number or lies inside the header,
-extensions that do not fit, bytes after the image. ANALYZE 7.5 pairs have no magic and are declined;
-a pair's bytes then stand for it.
+the file, data types of one bit, extensions that do not fit, bytes after the image; and what one of
+the field's readers refuses: `vox_offset` that is no multiple of 16 (SPM) or lies inside the header,
+an extension whose size is none or a flag of extensions other than 1 (nifti_clib), a pair of which
+one half is gzipped (nibabel). ANALYZE 7.5 pairs have no magic and are declined; a pair's bytes then
+stand for it, with those of the ``.mat`` that SPM and nibabel read beside it.
 """
 
 from __future__ import annotations
@@ -145,7 +147,7 @@ class _Header:
         """Return where the voxels start."""
         (offset,) = struct.unpack("<f" if self.version == 1 else "<q", self.raw["vox_offset"])
         first = self.size + 4 if self.single else 0
-        if not first <= offset < 2**62 or offset != int(offset):
+        if not first <= offset < 2**62 or offset % 16:
             raise BrokenFileError(f"vox_offset {offset}")
         return int(offset)
 
@@ -161,6 +163,9 @@ class _Nifti:
             return ()
         other = other.upper() if suffix.isupper() else other
         names = [stem + other + gz, stem + other + ("" if gz else ".gz")]
+        header = path if suffix.lower() == ".hdr" else names[0]
+        if _is_analyze(header):
+            names.append(stem + ".mat")
         return tuple(os.path.basename(name) for name in names)
 
     def describe(self, path: str, fields: FieldDigest) -> None:
@@ -187,11 +192,10 @@ class _Nifti:
 
     def _pair(self, path: str) -> tuple[str, str]:
         folder = os.path.dirname(path)
-        names = [os.path.join(folder, name) for name in self.companions(path)]
-        others = [name for name in names if os.path.isfile(name)]
-        if len(others) != 1:
-            raise BrokenFileError("a pair has two halves")
-        return (path, others[0]) if _split(path)[1].lower() == ".hdr" else (others[0], path)
+        other, repacked = (os.path.join(folder, name) for name in self.companions(path)[:2])
+        if not os.path.isfile(other) or os.path.isfile(repacked):
+            raise BrokenFileError("a pair has two halves, packed alike")
+        return (path, other) if _split(path)[1].lower() == ".hdr" else (other, path)
 
 
 NIFTI = _Nifti()
@@ -208,6 +212,17 @@ def _split(path: str) -> tuple[str, str, str]:
         return stem, gz, ""
     stem, suffix = os.path.splitext(stem)
     return stem, suffix, gz
+
+
+def _is_analyze(path: str) -> bool:
+    """Tell whether a file is a header of ANALYZE 7.5, which says nothing of the place in space."""
+    try:
+        with Source(path) as source:
+            header = source.read(348)
+    except (ValueError, OSError, EOFError):
+        return False
+    sized = header[:4] in (b"\0\0\x01\x5c", b"\x5c\x01\0\0")
+    return sized and header[344:] not in (b"n+1\0", b"ni1\0")
 
 
 def _put_voxels(source: Source, length: int, header: _Header, fields: FieldDigest) -> None:
@@ -229,16 +244,18 @@ def _put_extensions(source: Source, room: int | None, header: _Header, fields: F
     if room < 4:
         raise BrokenFileError("no room for the extension flag")
     flag, room = source.read(4), room - 4
+    if flag[0] == 0:
+        source.blank(room, "header and voxels")
+        return
+    if flag[0] != 1 or room % 16:
+        raise BrokenFileError("extensions that not every program finds")
     for _ in range(extensions.MOST_EXTENSIONS):
-        if not flag[0] or room < 8:
-            break
+        if not room:
+            return
         size, code = struct.unpack(f"{order}ii", source.read(8))
-        room -= 8
-        if size == 0 and code == 0:
-            break  # padding up to the voxels
-        if size < 8 or size - 8 > room:
+        if not 16 <= size <= room or size % 16:
             raise BrokenFileError(f"an extension of {size} bytes where {room} are left")
         fields.field("extension", str(code))
         extensions.put(code, source.pieces(size - 8), fields)
-        room -= size - 8
-    source.blank(room, "extensions and voxels")
+        room -= size
+    raise BrokenFileError(f"more than {extensions.MOST_EXTENSIONS} extensions")

@@ -4,7 +4,8 @@ White space and the way a character is escaped do not count. Everything else doe
 keys, because a program may go through them in that order; a key given twice; how a number is
 written, because 1 and 1.0, or 0.1 and 0.10, are not one value to every reader.
 
-Declined: text that is no JSON, deeper than Python's parser goes, or longer than `MOST` bytes.
+Declined: text that is no JSON, that is not UTF-8 or begins with a byte order mark (which many
+readers refuse), that is nested more than `MOST_DEPTH` deep or longer than `MOST` bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class _Json:
         with Source(path, gzipped=False) as source:
             text = source.rest_below(MOST)
         value = json.loads(
-            text,
+            text.decode("utf-8"),
             parse_int=_Number,
             parse_float=_Number,
             parse_constant=_Number,

@@ -12,24 +12,30 @@ from pathlib import Path
 import pytest
 
 from memori.neuro.command import call
-from memori.neuro.command.stage import ShellStage
+from memori.neuro.command.stage import ShellStage, Stdout
+from memori.watch.observed import current
 
 SCRIPT = """
 import json, os, sys
 from memori.neuro import ShellStage
 
-def say(word, out):
-    with open(os.environ["CALLS"], "a") as file:
+def logs(word, out):
+    with open("calls", "a") as file:
         file.write("x")
     return ["cp", word, out]
 
-def quiet(word, out):
+def writes(word, out):
+    logs(word, out)
+    with open("last", "w") as file:
+        file.write("x")
+    return ["cp", word, out]
+
+def says(word, out):
     import sys
     sys.stderr.write("x")
     return ["cp", word, out]
 
-function = {"say": say, "quiet": quiet}[sys.argv[1]]
-stage = ShellStage(function, outputs={"out": "o.txt"}, hash_output="work")
+stage = ShellStage(globals()[sys.argv[1]], outputs={"out": "o.txt"}, hash_output="work")
 stage.run("in.txt")
 print(json.dumps(stage.state))
 """
@@ -102,7 +108,7 @@ def test_another_process_does_not_ask_for_a_hit_either(tmp_path: Path) -> None:
 
     def run() -> tuple[bool, str]:
         done = subprocess.run(
-            [sys.executable, "script.py", "quiet"], capture_output=True, text=True, check=True
+            [sys.executable, "script.py", "says"], capture_output=True, text=True, check=True
         )
         return json.loads(done.stdout), done.stderr
 
@@ -114,15 +120,33 @@ def test_another_process_does_not_ask_for_a_hit_either(tmp_path: Path) -> None:
     assert (False, "") == run()
 
 
+@pytest.mark.parametrize(("function", "times"), [("logs", 1), ("writes", 2)])
 def test_a_function_that_does_more_than_answer_is_asked_for_each_decision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    function: str, times: int
 ) -> None:
-    """Nobody can tell what came of it."""
-    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    """Nobody can tell what came of it; a log to which it appends is nothing that counts."""
     Path("script.py").write_text(SCRIPT)
-    for times in (1, 2):
-        subprocess.run([sys.executable, "script.py", "say"], capture_output=True, check=True)
-        assert times == len(Path("calls").read_text())
+    for expected in (1, times):
+        subprocess.run([sys.executable, "script.py", function], capture_output=True, check=True)
+        assert expected == len(Path("calls").read_text())
+
+
+def by_settings(in_file: str) -> list[str]:
+    """Take a parameter from a file of settings."""
+    return ["echo", json.loads(Path("settings.json").read_text())["word"]]
+
+
+def how_settings_are_known(_: str) -> str | None:
+    """Tell, when the command has ended, what its run was seen to do with the settings."""
+    run = current.get()
+    return None if run is None else run.how(os.path.abspath("settings.json"))
+
+
+def test_what_a_function_reads_counts_for_the_run() -> None:
+    """Though it was read to decide, before the run began."""
+    Path("settings.json").write_text('{"word": "one"}')
+    stage = ShellStage(by_settings, outputs=Stdout(how_settings_are_known), hash_output="work")
+    assert "read" == stage.run("in.txt")["output"]
 
 
 ATLASES = Path("atlases")

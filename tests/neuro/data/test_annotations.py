@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -150,7 +151,7 @@ def files(tmp_path):
     }
 
 
-def test_each_kind_of_file_is_loaded(files):
+def test_each_kind_of_file_is_loaded(files, tmp_path):
     """Arrays are mapped, images lazy, tables read."""
     array = load(files["npy"], "array", "x")
 
@@ -158,6 +159,9 @@ def test_each_kind_of_file_is_loaded(files):
     assert [1, 2] == array.tolist()
     assert isinstance(load(Path(files["nii"]), NIFTI, "x"), nib.Nifti1Image)
     assert [1] == load(files["tsv"], "table", "x")["a"].tolist()
+    (tmp_path / "x_physio.tsv.gz").write_bytes(gzip.compress(b"1.5\n2.5\n"))
+    packed = load(str(tmp_path / "x_physio.tsv.gz"), "table", "x")
+    assert [[1.5], [2.5]] == packed.to_numpy().tolist()
     assert {"a": [1]} == load(files["npz"], ["values", "array"], "x")
 
 

@@ -35,7 +35,7 @@ def assert_same(expected, actual):
     assert expected.tobytes("A") == actual.tobytes("A")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(array=nps.arrays(DTYPES, SHAPES), order=st.sampled_from("CF"), mode=st.sampled_from("rc-"))
 def test_round_trip(tmp_path_factory, array, order, mode):
     """dtype, byte order, shape, order and bytes survive, mapped and read."""
@@ -45,7 +45,7 @@ def test_round_trip(tmp_path_factory, array, order, mode):
     assert_same(array, load_array(path, mmap_mode=None if mode == "-" else mode))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     arrays=st.dictionaries(
         st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1),

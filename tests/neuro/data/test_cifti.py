@@ -124,6 +124,39 @@ def test_what_does_not_fit_has_a_remedy(tmp_path, series, data, like, message):
         save_cifti(data, tmp_path / "x.nii", like=like)
 
 
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (["a\x1b"], ValueError, "a character that XML cannot hold"),
+        ([""], ValueError, "is empty"),
+        ([1], TypeError, "expected a text"),
+    ],
+)
+def test_names_that_nobody_could_read(tmp_path, series, names, error, message):
+    """A name that XML cannot hold, or readers would lose, is refused before anything is written."""
+    with pytest.raises(error, match=f"save_cifti: the name of a map .*{message}"):
+        save_cifti(np.ones(5, "f4"), tmp_path / "x.dscalar.nii", like=series, names=names)
+    assert not (tmp_path / "x.dscalar.nii").exists()
+    one = save_cifti(np.ones(5, "f4"), tmp_path / "x.dscalar.nii", like=series, names="only")
+    assert ["only"] == nib.load(one).header.get_axis(0).name.tolist()
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (LabelAxis(["m"], [{0: ("???", (0, 0, 0, 0)), 1: ("V\x01", (1, 0, 0, 1))}]), CORTEX),
+        (LabelAxis(["m"], [{0: ("???", (0, 0, 0, 0)), 1: ("", (1, 0, 0, 1))}]), CORTEX),
+        (ScalarAxis(["m"]), ParcelsAxis.from_brain_models([("p\x02", CORTEX)])),
+    ],
+)
+def test_axes_that_nobody_could_read(tmp_path, rows, columns):
+    """The names of labels and parcels must be readable, too."""
+    image = nib.Cifti2Image(np.ones((1, len(columns)), "f4"), (rows, columns))
+    with pytest.raises(ValueError, match="save_cifti: "):
+        save_cifti(image, tmp_path / "x.nii")
+    assert not (tmp_path / "x.nii").exists()
+
+
 def test_same_bytes_seconds_apart(tmp_path, series):
     """Neither time, folder nor the history of like is recorded."""
     (tmp_path / "other").mkdir()

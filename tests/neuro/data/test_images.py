@@ -2,7 +2,9 @@
 
 import gzip
 import os
+import shutil
 import time
+import warnings
 from pathlib import Path
 
 import nibabel as nib
@@ -44,7 +46,7 @@ def raw(image):
     return image.dataobj.get_unscaled(), (image.dataobj.slope, image.dataobj.inter)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     array=nps.arrays(
         st.sampled_from([np.dtype(order + kind) for order in "<>" for kind in STORED_AS_THEY_ARE]),
@@ -287,7 +289,7 @@ def test_complex_to_real_is_not_guessed(tmp_path):
         save_image(data, tmp_path / "x.nii", affine=np.eye(4), dtype="float32")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=nps.arrays(
         np.float64, (2, 2, 2), elements=st.floats(-1e6, 1e6, allow_nan=False, width=32)
@@ -451,6 +453,98 @@ def test_images_of_other_formats(tmp_path, name):
     np.testing.assert_array_equal(volume, np.asarray(result.dataobj))
     np.testing.assert_allclose(image.affine, whole.affine, atol=1e-5)
     np.testing.assert_allclose(image.affine, result.affine, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("example4d+orig.HEAD", 3),
+        ("phantom_EPI_asc_CLEAR_2_1.PAR", 2),
+        ("phantom_varscale.PAR", 2),
+    ],
+)
+def test_repetition_time_of_other_formats(tmp_path, name, seconds):
+    """The repetition time of AFNI and PAR/REC survives, with like= and by the image itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nibabel's, of the phantom
+        image = nib.load(PACKAGED / name)
+        values = image.get_fdata(dtype="f4")
+    for path in (
+        save_image(values, tmp_path / "a.nii.gz", like=image),
+        save_image(image, tmp_path / "b.nii.gz"),
+    ):
+        header = nib.load(path).header
+        assert (seconds, "sec") == (header.get_zooms()[3], header.get_xyzt_units()[1])
+        np.testing.assert_allclose(image.header.get_zooms()[:3], header.get_zooms()[:3], rtol=1e-6)
+    same = nib.load(save_image(values, tmp_path / "c.mgz", like=image))
+    assert 1000 * seconds == same.header["tr"]
+    mean = nib.load(save_image(values.mean(axis=3), tmp_path / "d.nii", like=image))
+    assert 3 == len(mean.header.get_zooms())
+    assert 1 == mean.header["pixdim"][4]
+
+
+def test_units_of_time_in_afni(tmp_path):
+    """AFNI's milliseconds become seconds; a step that is no time becomes none."""
+    shutil.copy(PACKAGED / "example4d+orig.BRIK.gz", tmp_path / "x+orig.BRIK.gz")
+    text = (PACKAGED / "example4d+orig.HEAD").read_text()
+    steps = {"77001": (0.003, "sec"), "77003": (1, "unknown"), "0": (1, "unknown")}
+    for unit, expected in steps.items():
+        (tmp_path / "x+orig.HEAD").write_text(text.replace(" 77002 ", f" {unit} "))
+        header = nib.load(save_image(nib.load(tmp_path / "x+orig.HEAD"), tmp_path / "x.nii")).header
+        assert expected == (round(float(header.get_zooms()[3]), 6), header.get_xyzt_units()[1])
+
+
+@pytest.mark.parametrize("kind", [nib.AnalyzeImage, nib.Spm99AnalyzeImage, nib.Spm2AnalyzeImage])
+def test_the_fourth_step_of_analyze_is_kept(tmp_path, kind):
+    """ANALYZE does not say what its fourth axis is; its step is carried over without a unit."""
+    image = kind(np.zeros((2, 3, 4, 5), "f4"), np.diag([2, 2, 3, 1]))
+    image.header.set_zooms((2, 2, 3, 2.5))
+    for path in (
+        save_image(image, tmp_path / "a.nii"),
+        save_image(np.zeros((2, 3, 4, 9)), tmp_path / "b.nii", like=image),
+    ):
+        header = nib.load(path).header
+        assert (2, 2, 3, 2.5) == tuple(header.get_zooms())
+        assert "unknown" == header.get_xyzt_units()[1]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti1Pair, nib.Nifti2Image, nib.Nifti2Pair])
+def test_an_image_keeps_its_whole_header(tmp_path, bold, kind, order):
+    """Saved as it is, an image of any byte order, in one file or two, keeps all that it says."""
+    made = kind(bold.dataobj, bold.affine, kind.header_class.from_header(bold.header))
+    for name in ("toffset", "descrip", "aux_file", "slice_code", "slice_end", "slice_duration"):
+        made.header[name] = bold.header[name]
+    made.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"a second"))
+    image = kind(bold.dataobj, None, made.header.as_byteswapped(order))
+    image.header.extensions.extend(made.header.extensions)
+    nib.save(image, tmp_path / f"x{image.files_types[0][1]}")
+    loaded = nib.load(tmp_path / f"x{image.files_types[0][1]}")
+    back = nib.load(save_image(loaded, tmp_path / "y.nii.gz"))
+
+    assert order == loaded.header.endianness
+    contents = [each.get_content() for each in back.header.extensions]
+    assert [each.get_content() for each in loaded.header.extensions] == contents
+    assert b"a second" == contents[-1].rstrip(b"\0")
+    packed = {"sizeof_hdr", "magic", "vox_offset", "scl_slope", "scl_inter"}
+    for name in set(loaded.header.keys()) - packed:
+        np.testing.assert_array_equal(loaded.header[name], back.header[name], err_msg=name)
+
+
+def test_a_slice_lies_on_the_grid_of_a_slice(tmp_path):
+    """2-D images are grids like others, and (x, y, 1) is the same one."""
+    affine = np.diag([0.5, 0.25, 4, 1])
+    nib.save(nib.Nifti1Image(np.zeros((4, 5), "f4"), affine), tmp_path / "slice.nii")
+    nib.save(nib.Nifti1Image(np.zeros((4, 5, 1), "f4"), affine), tmp_path / "thick.nii")
+    for like in ("slice.nii", "thick.nii"):
+        for shape in ((4, 5), (4, 5, 1), (4, 5, 1, 3)):
+            values = np.arange(np.prod(shape), dtype="f4").reshape(shape)
+            back = nib.load(save_image(values, tmp_path / "out.nii", like=tmp_path / like))
+            np.testing.assert_array_equal(values, np.asarray(back.dataobj))
+            np.testing.assert_allclose(affine, back.affine)
+        for shape in ((4, 4), (5, 4), (4, 5, 2), (4,), (20,)):
+            with pytest.raises(ValueError, match="do not lie on the grid"):
+                save_image(np.zeros(shape), tmp_path / "out.nii", like=tmp_path / like)
 
 
 def test_surfaces_are_no_grids(tmp_path):

@@ -98,7 +98,7 @@ def test_rounding_is_asked_for(tmp_path):
     np.testing.assert_array_equal(coords.astype("f4"), nib.load(path).agg_data("pointset"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=nps.arrays(
         st.sampled_from([np.dtype(kind) for kind in ("f4", "i4", "u1", ">f4", "?", "i2", "f2")]),
@@ -199,6 +199,139 @@ def test_labels_that_make_no_sense(tmp_path, labels, arguments, message):
     """Each mistake has its remedy."""
     with pytest.raises(ValueError, match=message):
         save_labels(labels, tmp_path / "x.label.gii", **arguments)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, np.float32])
+def test_colours_of_any_sequence(tmp_path, kind):
+    """Colours come as rows of numpy numbers, too, and labels as numpy numbers."""
+    colors = {np.int64(1): kind([0.25, 0.5, 1.0]), 2: kind([1.0, 0.0, 0.0, 0.5])}
+    names = {np.int32(1): "V1", np.uint8(2): np.str_("V2")}
+    image = nib.load(save_labels([1, 2], tmp_path / "x.label.gii", names=names, colors=colors))
+
+    assert {1: "V1", 2: "V2"} == image.labeltable.get_labels_as_dict()
+    assert [(0.25, 0.5, 1, 1), (1, 0, 0, 0.5)] == [each.rgba for each in image.labeltable.labels]
+
+
+def test_an_annotation_of_freesurfer_becomes_labels(tmp_path):
+    """What read_annot gives, names in bytes and colours 0 to 255, needs a division and no more."""
+    given, table = np.array([0, 1, 1, 2]), np.array([[25, 5, 25], [255, 0, 0], [0, 128, 255]])
+    nib.freesurfer.write_annot(
+        tmp_path / "lh.x.annot",
+        given,
+        np.c_[table, [0, 0, 0], [0, 0, 0]],
+        ["unknown", "V1", "V2 \u00e9"],
+        fill_ctab=True,
+    )
+    labels, ctab, names = nib.freesurfer.read_annot(tmp_path / "lh.x.annot")
+    rows = dict(enumerate(ctab[:, :3]))
+    with pytest.raises(ValueError, match="divide those of an annotation, 0 to 255, by 255"):
+        save_labels(labels, tmp_path / "x.label.gii", names=dict(enumerate(names)), colors=rows)
+    with pytest.raises(TypeError, match=r"names are given by label.*dict\(enumerate\(names\)\)"):
+        save_labels(labels, tmp_path / "x.label.gii", names=names)
+    image = nib.load(
+        save_labels(
+            labels,
+            tmp_path / "x.label.gii",
+            names=dict(enumerate(names)),
+            colors={key: row / 255 for key, row in rows.items()},
+        )
+    )
+    assert {0: "unknown", 1: "V1", 2: "V2 \u00e9"} == image.labeltable.get_labels_as_dict()
+    assert (1, 0, 0, 1) == image.labeltable.labels[1].rgba
+
+
+def bare(path, *lines):
+    """A label file with a table as it is written here."""
+    image = nib.load(save_labels([0, 1, 2], path))
+    text = image.to_xml().decode()
+    start, end = text.index("<LabelTable>"), text.index("</LabelTable>")
+    Path(path).write_text(text[:start] + "<LabelTable>" + "".join(lines) + text[end:])
+    return path
+
+
+def test_a_table_without_colours_or_names(tmp_path):
+    """GIFTI need not give colours; a label without a name is as one that is not there."""
+    like = bare(
+        tmp_path / "like.label.gii",
+        '<Label Key="0">???</Label><Label Key="1" Red="1" Green="0" Blue="0">V1</Label>',
+        '<Label Key="2"><![CDATA[V2]]></Label><Label Key="3"></Label><Label Key="4"> </Label>',
+    )
+    image = nib.load(save_labels([2, 1, 0], tmp_path / "x.label.gii", like=like))
+    assert {0: "???", 1: "V1", 2: "V2"} == image.labeltable.get_labels_as_dict()
+    colors = {label.key: label.rgba for label in image.labeltable.labels}
+    assert (1, 0, 0, 1) == colors[1]
+    assert None not in colors[2]
+    with pytest.raises(ValueError, match=r"no name for the labels \[3\]"):
+        save_labels([3, 1, 0], tmp_path / "y.label.gii", like=like)
+    with pytest.raises(ValueError, match="the name of label 3 is empty"):
+        save_gifti(nib.load(like), tmp_path / "z.label.gii")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("", ValueError, "the name of label 1 is empty"),
+        (" ", ValueError, "the name of label 1 is empty"),
+        ("a\x1bb", ValueError, "with a character that XML cannot hold"),
+        ("a\0", ValueError, "with a character that XML cannot hold"),
+        ("a\r", ValueError, "with a character that XML cannot hold"),
+        ("\udce9", ValueError, "with a character that XML cannot hold"),
+        (b"\xe9", ValueError, "which is no UTF-8"),
+        (None, TypeError, "expected a text"),
+        (7, TypeError, "expected a text"),
+        (float("nan"), TypeError, "expected a text"),
+    ],
+)
+def test_names_that_nobody_could_read(tmp_path, name, error, message):
+    """A name that XML cannot hold, or readers would lose, is refused before anything is written."""
+    with pytest.raises(error, match=f"save_labels: .*{message}"):
+        save_labels([1], tmp_path / "x.label.gii", names={1: name})
+    assert not (tmp_path / "x.label.gii").exists()
+
+
+def test_names_and_metadata_of_maps(tmp_path):
+    """Names of maps and structures are texts that readers can read."""
+    one = nib.load(save_metric(COORDS[:, :1], tmp_path / "a.func.gii", names="only"))
+    assert {"Name": "only"} == dict(one.darrays[0].meta)
+    two = nib.load(save_metric(COORDS[:, :2], tmp_path / "b.func.gii", names=[b"one", ""]))
+    assert [{"Name": "one"}, {}] == [dict(array.meta) for array in two.darrays]
+    with pytest.raises(ValueError, match=r"save_metric: the name of a map is .*XML cannot hold"):
+        save_metric(COORDS, tmp_path / "c.func.gii", names=["a", "b", "c\x1b"])
+    with pytest.raises(ValueError, match=r"save_surface: the metadata .*XML cannot hold"):
+        save_surface(COORDS, FACES, tmp_path / "c.surf.gii", structure="Cortex\x01")
+    with pytest.raises(TypeError, match=r"labels.* a whole number"):
+        save_labels([1], tmp_path / "d.label.gii", names={"one": "V1"})
+
+
+def test_a_surface_whose_triangles_come_first_is_a_model(tmp_path):
+    """Readers find arrays by intent, and files have them in either order."""
+    model = nib.load(save_surface(COORDS, FACES, tmp_path / "model.surf.gii"))
+    model.darrays.reverse()
+    nib.save(model, tmp_path / "turned.surf.gii")
+    like = tmp_path / "turned.surf.gii"
+    values = np.zeros(len(COORDS), "f4")
+    assert (
+        values.shape
+        == nib.load(save_metric(values, tmp_path / "x.gii", like=like)).agg_data().shape
+    )
+    save_labels(np.zeros(len(COORDS), "i4"), tmp_path / "y.gii", like=like)
+    again = nib.load(save_surface(COORDS, None, tmp_path / "z.gii", like=like))
+    np.testing.assert_array_equal(FACES, again.agg_data("triangle"))
+    with pytest.raises(ValueError, match="they lie on different surfaces"):
+        save_metric(values[:-1], tmp_path / "x.gii", like=like)
+
+
+def test_a_sparse_model_does_not_say_how_many_vertices_there_are(tmp_path):
+    """A file that lists some of the vertices serves any number of them."""
+    arrays = [
+        nib.gifti.GiftiDataArray(np.array([0, 2], "i4"), "NIFTI_INTENT_NODE_INDEX"),
+        nib.gifti.GiftiDataArray(np.array([1, 2], "f4"), "NIFTI_INTENT_NONE"),
+    ]
+    model = nib.GiftiImage(darrays=arrays)
+    path = save_metric(COORDS[:, 0], tmp_path / "x.func.gii", like=model)
+    assert len(COORDS) == len(nib.load(path).agg_data())
+    with pytest.raises(ValueError, match="like has no triangles: give faces"):
+        save_surface(COORDS, None, tmp_path / "x.surf.gii", like=model)
 
 
 @pytest.mark.parametrize("name", ["ascii.gii", "task.func.gii", "base64bin.gii"])

@@ -1,7 +1,9 @@
 """Tables are written as BIDS has them, and numbers come back exactly."""
 
 import datetime
+import gzip
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,10 @@ def test_frame_round_trip(tmp_path):
         ({"a": ["x\ty"]}, ValueError, r"column 'a', row 0: the text 'x\\ty' holds a tab"),
         ({"a": ["x", "y\nz"]}, ValueError, "column 'a', row 1: .*line break"),
         ({"a": [""]}, ValueError, r"is empty \(None stands for missing\)"),
+        ({"a": ["n/a"]}, ValueError, r"'n/a' means that there is none \(None stands for missing\)"),
+        ({"a": ["x\0"]}, ValueError, "holds a tab, line break or NUL"),
+        ({"a": ["\udce9"]}, ValueError, "holds half a character"),
+        ({"\udce9": ["x"]}, ValueError, "name is a text on one line"),
         ({"a": [1], "b": [1, 2]}, ValueError, r"one length expected, got \{'a': 1, 'b': 2\}"),
         ({"a": [1j]}, TypeError, "column 'a', row 0: a complex is no text, number"),
         ({"a": [[1]]}, TypeError, "a list is no text"),
@@ -126,3 +132,108 @@ def test_without_path_outside_a_stage():
     """The message says what to give."""
     with pytest.raises(MemoriError, match=r"save_table got no path.*results/table\.tsv"):
         save_table({"a": [1]})
+
+
+# Tables without a header line --------------------------------------------------------------------
+
+SAMPLES = "1.5\t2\n2.5\t3\nn/a\t4\n"
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """Write a table without a header line in a dataset, and what is given beside or above it."""
+
+    def write(name, content=SAMPLES, **others):
+        path = tmp_path / "ds" / "sub-01" / "ses-a" / "func" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(
+            gzip.compress(content.encode()) if name.endswith(".gz") else content.encode()
+        )
+        for place, text in others.items():
+            folder = {"beside": path.parent, "above": tmp_path / "ds"}[place]
+            (folder / text[0]).write_text(text[1])
+        return path
+
+    return write
+
+
+COLUMNS = '{"SamplingFrequency": 100, "StartTime": 0, "Columns": ["cardiac", "trigger"]}'
+NAMED = {
+    "physio": ("sub-01_task-x_physio.tsv.gz", {"beside": ("sub-01_task-x_physio.json", COLUMNS)}),
+    "stim": ("sub-01_task-x_stim.tsv.gz", {"beside": ("sub-01_task-x_stim.json", COLUMNS)}),
+    "unpacked": ("sub-01_task-x_physio.tsv", {"beside": ("sub-01_task-x_physio.json", COLUMNS)}),
+    "inherited": ("sub-01_task-x_run-2_physio.tsv.gz", {"above": ("task-x_physio.json", COLUMNS)}),
+    "motion": (
+        "sub-01_task-x_tracksys-imu_motion.tsv",
+        {
+            "beside": (
+                "sub-01_task-x_tracksys-imu_channels.tsv",
+                "name\ttype\ncardiac\tPOS\ntrigger\tPOS\n",
+            )
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("which", NAMED)
+def test_a_recording_keeps_its_first_sample(recording, which):
+    """Physio, stim and motion have no header line; BIDS names their columns elsewhere."""
+    name, others = NAMED[which]
+    frame = load_table(recording(name, **others))
+    assert ["cardiac", "trigger"] == frame.columns.tolist()
+    assert [1.5, 2.5] == frame["cardiac"].tolist()[:2]
+    assert math.isnan(frame["cardiac"][2])
+    assert [2, 3, 4] == frame["trigger"].tolist()
+    assert ["2", "3", "4"] == load_table(recording(name, **others), text=["trigger"])[
+        "trigger"
+    ].tolist()
+
+
+@pytest.mark.parametrize(
+    "name", ["x_physio.tsv.gz", "x_stim.tsv.gz", "x_motion.tsv", "x_recording.tsv.gz"]
+)
+def test_without_names_columns_are_numbered(recording, name):
+    """No sample is taken for a header, and names can be given."""
+    path = recording(name)
+    assert [0, 1] == load_table(path).columns.tolist()
+    assert (3, 2) == load_table(path).shape
+    named = load_table(path, columns=["a", "b"])
+    assert [2, 3, 4] == named["b"].tolist()
+    with pytest.raises(ValueError, match=r"has 2 columns, not 3: \['a', 'b', 'c'\]"):
+        load_table(path, columns=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("name", ["x_physio.tsv.gz", "x_motion.tsv", "x.tsv.gz"])
+def test_a_header_that_should_not_be_there_is_one(recording, name):
+    """Many a recording has a header line all the same, which is no sample."""
+    frame = load_table(recording(name, "cardiac\ttrigger\n" + SAMPLES))
+    assert ["cardiac", "trigger"] == frame.columns.tolist()
+    assert [2, 3, 4] == frame["trigger"].tolist()
+
+
+def test_an_ordinary_table_may_have_numbers_for_names(tmp_path):
+    """The first line of other tables is their header, whatever it says."""
+    path = save_table({"1": [5], "2": [6]}, tmp_path / "x_events.tsv")
+    assert {"1": [5], "2": [6]} == load_table(path).to_dict("list")
+
+
+def test_the_sidecar_of_another_recording_is_not_asked(recording):
+    """Only JSON whose name says no more than the table's names its columns."""
+    name = "sub-01_task-x_physio.tsv.gz"
+    assert [0, 1] == load_table(
+        recording(name, beside=("sub-01_task-y_physio.json", COLUMNS))
+    ).columns.tolist()
+    assert [0, 1] == load_table(
+        recording(name, beside=("sub-01_task-x_bold.json", COLUMNS))
+    ).columns.tolist()
+
+
+def test_types_do_not_depend_on_where_a_text_stands(tmp_path):
+    """A long column of numbers with one text at its end is a column of texts."""
+    path = tmp_path / "long.tsv"
+    path.write_text("a\tb\n" + "1\t0.5\n" * 600_000 + "x\t0.5\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = load_table(path)
+    assert {"1", "x"} == set(frame["a"])
+    assert np.float64 == frame["b"].dtype

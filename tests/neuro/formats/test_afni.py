@@ -4,11 +4,16 @@ import gzip
 import re
 import shutil
 
+import nibabel as nib
 import pytest
+from nibabel.brikhead import AFNIHeaderError
 
 from memori.digest.formats import companions_of
 
-VOLATILE = {"IDCODE_STRING", "IDCODE_DATE", "IDCODE_ANAT_PARENT", "HISTORY_NOTE"}
+VOLATILE = {
+    *("IDCODE_STRING", "IDCODE_DATE", "IDCODE_ANAT_PARENT", "HISTORY_NOTE"),
+    *("LABEL_1", "LABEL_2", "DATASET_NAME"),
+}
 
 
 @pytest.fixture
@@ -67,6 +72,71 @@ def test_a_longer_history_does_not_count(dataset, content):
         history = b"\n\ntype = string-attribute\nname = HISTORY_NOTE\ncount = %d\n'%s~\n"
         head.write_bytes(raw + history % (len(text) + 1, text))
         assert before == content(head)
+
+
+def with_attribute(raw, name, text):
+    """The bytes of a HEAD with one more text, as AFNI writes it."""
+    text = text.encode() + b"~"
+    line = b"\n\ntype = string-attribute\nname = %s\ncount = %d\n'%s\n"
+    return raw.rstrip() + line % (name.encode(), len(text), text)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("HISTORY_NOTE", "3dmerge -1blur_fwhm 4 -prefix x", "3dmerge -1blur_fwhm 4.0 -prefix x"),
+        ("LABEL_3", "/work/run-1/subjec", "/work/run-2/subjec"),
+        ("IDCODE_WARP_PARENT", "AFN_a", "AFN_b"),
+        ("WARP_PARENTNAME", "/a/x+orig.HEAD", "/b/x+orig.HEAD"),
+        ("ANATOMY_PARENTNAME", "/a/x+orig.HEAD", "/b/x+orig.HEAD"),
+        ("VOLREG_INPUT_IDCODE", "NII_a", "NII_b"),
+        ("VOLREG_INPUT_NAME", "/a/x+orig.HEAD", "/b/x+orig.HEAD"),
+        ("VOLREG_BASE_IDCODE", "NII_a", "NII_b"),
+        ("VOLREG_BASE_NAME", "/a/x+orig.HEAD", "/b/x+orig.HEAD"),
+        ("VOLREG_GRIDPARENT_IDCODE", "NII_a", "NII_b"),
+        ("VOLREG_ROTPARENT_NAME", "/a/x+orig.HEAD", "/b/x+orig.HEAD"),
+        ("WARPDRIVE_INPUT_IDCODE", "NII_a", "NII_b"),
+        ("WARPDRIVE_INPUT_NAME", "/a/x+orig.HEAD", "/b/x+orig.HEAD"),
+        ("WARPDRIVE_BASE_IDCODE", "NII_a", "NII_b"),
+        ("WARPDRIVE_WEIGHT_IDCODE", "NII_a", "NII_b"),
+        ("NOTE_DATE_001", "Mon", "Tue"),
+    ],
+)
+def test_codes_and_paths_do_not_count(dataset, content, name, old, new):
+    """Random codes, dates, and paths of what a dataset was made from do not count."""
+    head, _ = dataset("scaled+tlrc", "BRIK")
+    raw = head.read_bytes()
+    plain = content(head)
+    head.write_bytes(with_attribute(raw, name, old))
+    before = content(head)
+    head.write_bytes(with_attribute(raw, name, new))
+    assert plain == before == content(head) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TEMPLATE_SPACE", "NOTE_NUMBER_001", "VOLREG_ROTCOM_000000", "ATLAS_NAME", "BRICK_KEYWORDS"],
+)
+def test_what_a_dataset_says_of_itself_counts(dataset, content, name):
+    """Spaces, notes, rotations and names that are no provenance count."""
+    head, _ = dataset("scaled+tlrc", "BRIK")
+    raw, digests = head.read_bytes(), {content(head)}
+    for text in ("one", "two"):
+        head.write_bytes(with_attribute(raw, name, text))
+        digests.add(content(head))
+    assert 3 == len(digests - {None})
+
+
+@pytest.mark.parametrize("text", ["universit\u00e9".encode("latin-1"), b"a\n\nb"])
+def test_a_history_that_nibabel_refuses_is_another_file(dataset, content, text):
+    """A history in Latin-1, or with an empty line, ends nibabel's reading: the bytes decide."""
+    head, _ = dataset("scaled+tlrc", "BRIK")
+    before, raw = content(head), head.read_bytes()
+    line = b"\n\ntype = string-attribute\nname = HISTORY_NOTE\ncount = %d\n'%s~\n"
+    head.write_bytes(raw.rstrip() + line % (len(text) + 1, text))
+    assert before != content(head) is not None
+    with pytest.raises((UnicodeDecodeError, AFNIHeaderError)):
+        nib.load(head)
 
 
 def test_voxels_count(dataset, content):

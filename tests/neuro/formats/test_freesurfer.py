@@ -53,6 +53,14 @@ def test_who_and_when_do_not_count(surface, content, edited):
         assert before == content(surface)
 
 
+def test_a_creator_whom_nibabel_cannot_read_is_declined(surface, content, edited):
+    """A user's name in Latin-1 ends nibabel's reading: the bytes decide."""
+    other = edited(surface, b"me on Monday", "Jos\u00e9".encode("latin-1"))
+    assert content(other) is None
+    with pytest.raises(UnicodeDecodeError):
+        fs.read_geometry(other, read_stamp=True)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -169,4 +177,75 @@ def test_annotation_counts_labels_names_and_colours(tmp_path, content, edited):
     path.write_bytes(raw[: at - 4] + struct.pack(">i", 2**30) + raw[at:])
     assert content(path) is None
     path.write_bytes(struct.pack(">i", 2**30) + raw[4:])
+    assert content(path) is None
+
+
+LTA = """# transform file {folder}/t.lta
+# created by {user} on {date}
+
+type      = 1 # LINEAR_RAS_TO_RAS
+nxforms   = 1
+mean      = 0.0000 0.0000 0.0000
+sigma     = 1.0000
+1 4 4
+1.0 0.0 0.0 {x}
+0.0 1.0 0.0 0.0
+0.0 0.0 1.0 0.0
+0.0 0.0 0.0 1.0
+src volume info
+valid = 1  # volume info valid
+filename = orig.mgz
+"""
+
+
+def test_who_made_a_transform_and_when_does_not_count(tmp_path, content):
+    """Folder, user and date at the start of an .lta do not count; the matrix and volumes do."""
+    path, how = tmp_path / "t.lta", {"folder": "/a", "user": "me", "date": "Mon", "x": "1.0"}
+
+    def digest(**changed):
+        path.write_text(LTA.format(**{**how, **changed}))
+        return content(path)
+
+    before = digest()
+    assert before == digest(folder="/b/c") == digest(user="you") == digest(date="Tue Jan  1")
+    assert None is not before != digest(x="2.0")
+    path.write_text(LTA.format(**how).replace("orig.mgz", "T1.mgz"))
+    assert before != content(path) is not None
+    path.write_text(LTA.format(**how).partition("\n\n")[2])
+    assert before != content(path) is not None
+    for raw in (
+        b"",
+        b"# created by me\n",
+        LTA.format(**{**how, "user": "\u00e9"}).encode("latin-1"),
+    ):
+        path.write_bytes(raw)
+        assert content(path) is None
+
+
+STATS = """# Title Segmentation Statistics
+#
+# generating_program mri_segstats
+# cvs_version $Id: mri_segstats.c,v 1.121 $
+# cmdline mri_segstats --seg /work/{run}/aseg.mgz
+# sysname  Linux
+# hostname {run}
+# machine  x86_64
+# user     {run}
+# CreationTime 2020/01/01-12:00:{run}-GMT
+# SegVolFileTimeStamp  2020/01/01 12:00:{run}
+# Measure BrainSeg, BrainSegVol, Brain Segmentation Volume, {volume}, mm^3
+# TableCol  1 ColHeader Index
+  1   4      6563     6563.0  Left-Lateral-Ventricle
+"""
+
+
+def test_when_and_where_statistics_were_made_does_not_count(tmp_path, content):
+    """Command line, host, user and times of an aseg.stats do not count; measures do."""
+    path = tmp_path / "aseg.stats"
+    digests = []
+    for run, volume in (("01", "100"), ("12345", "100"), ("01", "101")):
+        path.write_text(STATS.format(run=run, volume=volume))
+        digests.append(content(path))
+    assert None is not digests[0] == digests[1] != digests[2] is not None
+    path.write_text("# a comment\n# cmdline x\n")
     assert content(path) is None

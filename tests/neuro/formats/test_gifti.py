@@ -212,6 +212,23 @@ def test_what_is_declined(digest_of, old, new):
     assert digest_of((text.replace(old, new, 1), raw)) is None
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda text: text.replace("UTF-8", "UTF-16").encode("utf-16"),
+        lambda text: text[text.index("<GIFTI") :].encode("utf-16-le"),
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace('version="1.0"', 'version="1.1"', 1).encode(),
+        lambda text: text.replace("UTF-8", "windows-1252").encode(),
+        lambda text: text.replace('.dtd"', '.dtd" [<!ATTLIST GIFTI Version CDATA "1">]').encode(),
+    ],
+)
+def test_xml_that_not_every_reader_reads_is_declined(tmp_path, content, write):
+    """UTF-16, a byte order mark, other versions and attributes by declaration are other files."""
+    (tmp_path / "x.gii").write_bytes(write(document(VALUES)[0]))
+    assert content(tmp_path / "x.gii") is None
+
+
 def test_numbers_are_numbers(digest_of):
     """What Python reads as a number and other programs do not is declined."""
     text, raw = document(VALUES)

@@ -104,7 +104,10 @@ def test_byte_order_does_not_count(digest_of, version, dtype):
 
 
 def test_packing_does_not_count(tmp_path, content):
-    """Plain, gzipped at any level, in several members, and as a pair: one image."""
+    """Plain, gzipped at any level, in several members, and as a pair: one image.
+
+    Not so a file that is packed otherwise than its name says: most readers refuse it.
+    """
     raw, pair = raw_of(), header_of()
     pair["magic"], pair["vox_offset"] = b"ni1", 0
     (tmp_path / "a.nii").write_bytes(raw)
@@ -112,15 +115,30 @@ def test_packing_does_not_count(tmp_path, content):
     (tmp_path / "c.nii.gz").write_bytes(gzip.compress(raw, 9, mtime=2))
     (tmp_path / "d.nii.gz").write_bytes(gzip.compress(raw[:400]) + gzip.compress(raw[400:]))
     (tmp_path / "e.nii").write_bytes(gzip.compress(raw))
+    (tmp_path / "e.nii.gz").write_bytes(raw)
     (tmp_path / "f.hdr").write_bytes(pair.binaryblock)
     (tmp_path / "f.img").write_bytes(raw[352:])
     (tmp_path / "g.hdr.gz").write_bytes(gzip.compress(pair.binaryblock + bytes(4)))
     (tmp_path / "g.img.gz").write_bytes(gzip.compress(raw[352:]))
-    names = ["a.nii", "b.nii.gz", "c.nii.gz", "d.nii.gz", "e.nii"]
+    names = ["a.nii", "b.nii.gz", "c.nii.gz", "d.nii.gz"]
     names += ["f.hdr", "f.img", "g.hdr.gz", "g.img.gz"]
     digests = {content(tmp_path / name) for name in names}
     assert 1 == len(digests)
     assert None not in digests
+    for name in ("e.nii", "e.nii.gz"):
+        assert content(tmp_path / name) not in digests
+
+
+def test_a_pair_of_which_one_half_is_packed_is_the_bytes_of_both(tmp_path, content):
+    """An x.img.gz beside an x.hdr, which nibabel does not find, is not x.img."""
+    pair = header_of()
+    pair["magic"], pair["vox_offset"] = b"ni1", 0
+    (tmp_path / "x.hdr").write_bytes(pair.binaryblock)
+    (tmp_path / "x.img").write_bytes(raw_of()[352:])
+    before = content(tmp_path / "x.hdr")
+    (tmp_path / "x.img.gz").write_bytes(gzip.compress(raw_of()[352:]))
+    (tmp_path / "x.img").unlink()
+    assert before != content(tmp_path / "x.hdr") == content(tmp_path / "x.img.gz") is not None
 
 
 def test_a_pair_is_one_artifact_under_either_name(tmp_path, content):
@@ -134,7 +152,7 @@ def test_a_pair_is_one_artifact_under_either_name(tmp_path, content):
 
 
 def test_an_analyze_pair_is_the_bytes_of_both(tmp_path, content):
-    """ANALYZE 7.5 has no magic; both its files count to the byte."""
+    """ANALYZE 7.5 has no magic; both its files count to the byte, and the .mat that says where."""
     nib.save(nib.AnalyzeImage(np.zeros((2, 2, 2), "f4"), np.eye(4)), tmp_path / "x.img")
     before = content(tmp_path / "x.hdr")
     assert before is not None
@@ -142,6 +160,10 @@ def test_an_analyze_pair_is_the_bytes_of_both(tmp_path, content):
     header = (tmp_path / "x.hdr").read_bytes()
     (tmp_path / "x.hdr").write_bytes(header[:150] + b"d" + header[151:])
     assert before != content(tmp_path / "x.hdr")
+    (tmp_path / "x.hdr").write_bytes(header)
+    (tmp_path / "x.mat").write_bytes(b"MATLAB 5.0 MAT-file")
+    assert ("x.hdr", "x.mat") == companions_of(str(tmp_path / "x.img"))
+    assert before != content(tmp_path / "x.hdr") == content(tmp_path / "x.img")
 
 
 def test_versions_differ(digest_of):
@@ -168,14 +190,34 @@ def with_extensions(*extensions, gap=0):
 
 
 def test_extensions_count(digest_of):
-    """The code, the content and the order of extensions count; a longer gap does not."""
+    """The code, the content and the order of extensions count."""
     first, second = (6, b"a comment here!!" + b"\0" * 8), (6, b"another comment." + b"\0" * 8)
     plain = digest_of(with_extensions(first, second))
-    assert plain == digest_of(with_extensions(first, second, gap=64))
     others = [(second, first), (first,), (first, (44, second[1])), (first, second, second)]
     digests = {digest_of(with_extensions(*other)) for other in others}
     assert None not in digests
     assert 5 == len({plain, *digests})
+
+
+def test_a_gap_counts_if_a_reader_stumbles_over_it(digest_of):
+    """Zeros between header and voxels do not count; those after extensions end nibabel's reading.
+
+    Neither does SPM read voxels that start at no multiple of 16, nor nifti_clib extensions that
+    are no multiple of 16 bytes long or behind another flag than 1.
+    """
+    extension = (6, b"a comment here!!" + b"\0" * 8)
+    plain, raw = digest_of(raw_of()), with_extensions(extension)
+
+    def with_gap(size):
+        offset = struct.pack("<f", 352 + size)
+        return raw_of()[:108] + offset + raw_of()[112:352] + bytes(size) + raw_of()[352:]
+
+    assert plain == digest_of(with_gap(16)) == digest_of(with_gap(64)) is not None
+    assert digest_of(with_gap(8)) is None
+    assert digest_of(raw) is not None
+    assert digest_of(with_extensions(extension, gap=64)) is None
+    assert digest_of(with_extensions((6, b"abcd"), (6, b"abcdefghijkl"))) is None
+    assert digest_of(raw[:348] + b"\2" + raw[349:]) is None
 
 
 AFNI = b"""<?xml version='1.0' ?>
@@ -266,10 +308,12 @@ def test_a_file_of_another_length_is_declined(digest_of, change, pack):
         lambda packed: packed + packed,
         lambda packed: packed[:-8] + b"\0" * 4 + packed[-4:],
         lambda packed: packed[:60] + bytes([packed[60] ^ 255]) + packed[61:],
+        lambda packed: packed[:3] + b"\xe0" + packed[4:],
+        lambda packed: packed[:3] + b"\x02" + packed[4:10] + b"xx" + packed[10:],
     ],
 )
 def test_unsound_gzip_is_declined(digest_of, spoil):
-    """A cut, a wrong checksum, garbage behind, a second image: the bytes decide."""
+    """A cut, wrong checksums and flags, garbage behind, a second image: the bytes decide."""
     assert digest_of(spoil(gzip.compress(raw_of())), "x.nii.gz") is None
 
 

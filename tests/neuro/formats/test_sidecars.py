@@ -71,6 +71,14 @@ def test_what_is_declined(digest_of, text):
     assert digest_of(text) is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1"])
+def test_another_encoding_is_another_file(digest_of, encoding):
+    """JSON with a byte order mark, in UTF-16 (PowerShell) or Latin-1 fails most readers."""
+    text = '{"RepetitionTime": 2.0, "InstitutionName": "Universit\u00e9"}'
+    assert digest_of(text) is not None
+    assert digest_of(text.encode(encoding)) is None
+
+
 def test_long_text_is_declined(digest_of):
     """A JSON of megabytes is compared by its bytes, in bounded memory."""
     assert digest_of("[" + "1," * 10**6 + "1]") is None

@@ -1,14 +1,17 @@
-"""Whose code is it: the interpreter's, an installed distribution's, or the user's.
+"""Where code comes from: whose it is, what its module is called, which folder moves with it.
 
 A module belongs to the standard library if it is built in, frozen or lies in the library's folder;
 to a distribution if the folder that holds its top-level package also holds the `.dist-info` that
 claims it; and to the user otherwise. So an editable install or a development checkout is the
 user's (its `.dist-info` lies elsewhere), a virtual environment inside the project is not. Only the
 one folder is listed, once per process: asking `importlib.metadata` for everything installed is
-far slower than a whole fingerprint.
+far slower than a whole fingerprint. A distribution counts by name and version. One that was
+installed from a folder or a repository (`direct_url.json`) may change under the same version: it
+counts by its RECORD as well.
 
-A distribution counts by name and version. One that was installed from a folder or a repository
-(`direct_url.json`) may change under the same version: it counts by its RECORD as well.
+A script runs as `__main__` and is imported under its own name elsewhere; both must be called the
+same. And a project that moves takes its paths along: a string or path that lies below the project's
+folder counts relative to it.
 """
 
 from __future__ import annotations
@@ -16,10 +19,19 @@ from __future__ import annotations
 import os
 import sys
 from hashlib import sha256
+from types import FunctionType
+
+from memori.digest.memo import Memo
+from memori.fingerprint.atoms import sized, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+
+    Listed = list[tuple[str, str, str]]  # of each distribution: normal name, folder name, version
+
+Anchor = tuple[str, str]
+NOWHERE: Anchor = ("", "")
 
 
 class Origin:
@@ -42,17 +54,20 @@ _SITES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _EXTENSIONS = (".so", ".pyd", ".dylib", ".dll")
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
-_by_module: dict[tuple[str, str | None], Origin] = {}
-_folders: dict[
-    str, list[tuple[str, str, str]]
-] = {}  # folder -> (normal name, folder name, version)
+_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+_MAIN = ("__main__", "__mp_main__")
+
+_by_module: Memo[tuple[str, str | None], Origin] = Memo(10_000)
+_folders: Memo[str, Listed] = Memo(1000)
+_anchors: Memo[tuple[str, str], Anchor] = Memo(10_000)
 
 
 def module_origin(name: str, path: str | None) -> Origin:
     """Return the origin of the module called `name` whose file is `path` (None without a file)."""
     known = _by_module.get((name, path))
     if known is None:
-        known = _by_module[name, path] = _find(name, path)
+        known = _find(name, path)
+        _by_module.keep((name, path), known)
     return known
 
 
@@ -114,24 +129,30 @@ def _normal(name: str) -> str:
     return name.lower().replace("-", "_").replace(".", "_")
 
 
-def _listed(folder: str) -> list[tuple[str, str, str]]:
+def _listed(folder: str) -> Listed:
     """Return the installed distributions of `folder`."""
     known = _folders.get(folder)
     if known is None:
-        known = _folders[folder] = []
-        try:
-            names = os.listdir(folder)
-        except OSError:
-            names = []
-        for entry in names:
-            stem, suffix = os.path.splitext(entry)
-            if suffix == ".dist-info" and "-" in stem:
-                name, _, version = stem.rpartition("-")
-                known.append((_normal(name), entry, version))
-            elif suffix == ".egg-info" and "-" in stem and folder.endswith("-packages"):
-                name, version = stem.split("-")[:2]
-                known.append((_normal(name), entry, version))
+        known = _list(folder)
+        _folders.keep(folder, known)  # whole: another thread may look at once
     return known
+
+
+def _list(folder: str) -> Listed:
+    found: Listed = []
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        names = []
+    for entry in names:
+        stem, suffix = os.path.splitext(entry)
+        if suffix == ".dist-info" and "-" in stem:
+            name, _, version = stem.rpartition("-")
+            found.append((_normal(name), entry, version))
+        elif suffix == ".egg-info" and "-" in stem and folder.endswith("-packages"):
+            name, version = stem.split("-")[:2]
+            found.append((_normal(name), entry, version))
+    return found
 
 
 def _distribution(top: str, name: str, path: str, folder: str) -> Origin | None:
@@ -174,3 +195,91 @@ def _read(path: str) -> bytes:
             return stream.read()
     except OSError:
         return b""
+
+
+def file_of(namespace: dict[str, object]) -> str | None:
+    """Return the file of the module whose globals are `namespace`, or None if nothing says it."""
+    path, name = namespace.get("__file__"), namespace.get("__name__")
+    if path is None and type(name) is str and name not in _MAIN:
+        path = getattr(sys.modules.get(name), "__file__", None)
+    return path if type(path) is str else None
+
+
+def module_label(namespace: dict[str, object], file: str = "") -> str:
+    """Return the name of the module whose globals are `namespace`.
+
+    For `__main__` it is the name under which the same file would be imported; `file` is used
+    where the namespace does not say (a function that was pickled by value).
+    """
+    name = namespace.get("__name__")
+    if type(name) is not str:
+        return "?"
+    if name not in _MAIN:
+        return name
+    spec = namespace.get("__spec__")
+    known = getattr(spec, "name", None)
+    if type(known) is str and known not in _MAIN:
+        return known.removesuffix(".__main__")
+    path = namespace.get("__file__")
+    stem = os.path.basename(path if type(path) is str else file)
+    return os.path.splitext(stem)[0] if stem and not stem.startswith("<") else "__main__"
+
+
+def place_of(thing: FunctionType | type) -> str:
+    """Return the qualified name of a function or class, as every version of Python gives it.
+
+    Until Python 3.11 a comprehension is a function of its own, and in the names of those in it.
+    """
+    name = thing.__qualname__
+    if "comp>." in name:
+        for inlined in ("<listcomp>.", "<setcomp>.", "<dictcomp>."):
+            name = name.replace(inlined, "")
+    return name
+
+
+def anchor_of(namespace: dict[str, object]) -> Anchor:
+    """Return the project's folder for the module with these globals, and the import folder in it.
+
+    The import folder holds the module's top-level package; the project's folder is that, or one
+    of the three above it if that holds a project file or a repository. Both are "" if unknown.
+    """
+    path = namespace.get("__file__")
+    if type(path) is not str:
+        return NOWHERE
+    label = module_label(namespace)
+    known = _anchors.get((label, path))
+    if known is None:
+        known = _anchor(label, os.path.abspath(path))
+        _anchors.keep((label, path), known)
+    return known
+
+
+def _anchor(label: str, path: str) -> Anchor:
+    folder = os.path.dirname(path)
+    levels = label.count(".") + os.path.basename(path).startswith("__init__.")
+    for _ in range(levels):
+        folder = os.path.dirname(folder)
+    project = above = folder
+    for _ in range(4):
+        if any(os.path.exists(os.path.join(above, marker)) for marker in _MARKERS):
+            project = above
+            break
+        above = os.path.dirname(above)
+    return NOWHERE if project == os.path.dirname(project) else (project, folder)
+
+
+def relative(path: str, anchor: Anchor) -> bytes:
+    """Encode a string that may name a place in the project, which then counts relative to it.
+
+    >>> relative("/home/me/proj/data.csv", ("/home/me/proj", "/home/me/proj"))
+    b'p9:/data.csv'
+    >>> relative("/home/me/projector", ("/home/me/proj", "/home/me/proj"))
+    b's18:/home/me/projector'
+    """
+    project, folder = anchor
+    for start in (folder, project):
+        rest = path[len(start) :]
+        if path.startswith(start) and rest[:1] in ("", os.sep):
+            ups = os.path.relpath(project, folder) if start != folder else ""
+            return sized(b"p", (ups + rest).encode("utf-8", "surrogatepass"))
+    return text(path)

@@ -1,10 +1,7 @@
-"""Whole files, many at once, and gzip inflated on the fly."""
+"""The bytes of files, and gzip inflated on the fly."""
 
 import gzip
-import hashlib
-import random
 import sys
-import threading
 import zlib
 
 import pytest
@@ -12,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memori.digest import sources
-from memori.digest.formats import content_of
 from memori.digest.sources import BrokenFileError, Source, new_inflater
-from memori.digest.streams import digests, in_threads, sha256_file, sha256_files
 
 
 @pytest.fixture
@@ -34,40 +29,6 @@ def inflating(request, monkeypatch):
     if request.param == "zlib":
         monkeypatch.setitem(sys.modules, "isal", None)
     return request.param
-
-
-def test_sha256_of_files_in_their_order(write):
-    """Many files at once have the digests they have one by one."""
-    paths = [
-        write(random.Random(size).randbytes(size), str(size)) for size in range(0, 99_999, 999)
-    ]
-    expected = [hashlib.sha256(open(path, "rb").read()).hexdigest() for path in paths]  # noqa: SIM115
-    assert expected == sha256_files(paths)
-    assert expected == [sha256_file(path) for path in paths]
-    assert [] == sha256_files([])
-
-
-def test_a_missing_file_among_many_raises(write):
-    """The error of a thread reaches the caller, and no thread stays."""
-    before = threading.active_count()
-    with pytest.raises(FileNotFoundError):
-        sha256_files([write(b"a"), "/none", write(b"b"), "/none-either"])
-    assert before == threading.active_count()
-
-
-def test_threads_keep_the_order():
-    """Outcomes come in the order of the items."""
-    assert [n * n for n in range(100)] == in_threads(lambda n: n * n, list(range(100)))
-
-
-@pytest.mark.parametrize("size", [10, 3_000_000])
-def test_bytes_and_meaning_side_by_side(write, size):
-    """`digests` returns what `sha256_file` and `content_of` do, for small files and large."""
-    raw = b"mrtrix image\ndim: %d\ndatatype: UInt8\nfile: . 60\nEND\n" % size
-    path = write(raw.ljust(60, b"\0") + bytes(size), "x.mif")
-    assert (sha256_file(path), content_of(path)) == digests(path)
-    assert content_of(path) is not None
-    assert None is digests(write(raw, "x.txt"))[1]
 
 
 @pytest.mark.usefixtures("inflating")

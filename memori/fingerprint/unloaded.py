@@ -1,0 +1,188 @@
+"""Modules that nobody has imported yet, seen through their source.
+
+A function may import a module when it runs. The module is not executed to look at it: the path
+finder says where its source is, and of that the statements count that matter to what is read from
+it. What a source leads to in other modules is said as `Read`, for the walk to follow. What
+importing computes is not known then; the statements that compute it stand for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from memori.digest.memo import Memo
+from memori.fingerprint.atoms import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.machinery import ModuleSpec
+
+    from memori.fingerprint.slices import Imported, Slices
+
+    Chain = tuple[str, ...]
+
+EFFECT = "!"  # in a chain: only what importing the module does
+_WIDE = frozenset({"globals", "eval", "exec", "__import__", "import_module", "__doc__"})
+_cut: Memo[str, tuple[object, Slices | None]] = Memo(500)
+
+
+class Read:
+    """What a source reads from a module: the module's full name, and a chain of names."""
+
+    __slots__ = ("chain", "module")
+
+    def __init__(self, module: str, chain: Chain) -> None:
+        self.module = module
+        self.chain = chain
+
+
+class Piece:
+    """The statements of a module that matter to one of its names, or (None) to all of it."""
+
+    __slots__ = ("_cut", "_name", "_package", "key", "label")
+
+    def __init__(self, cut: Slices, package: str, module: str, name: str | None) -> None:
+        self.label = f"helper {module}.{name}" if name and name != EFFECT else f"module {module}"
+        self.key = f"unloaded {name} {self.label}"
+        self._cut = cut
+        self._package = package
+        self._name = name
+
+    def parts(self) -> Iterator[bytes | Read]:
+        """Yield what counts: the text of the statements, and what they read elsewhere."""
+        from memori.fingerprint.slices import text_digest
+
+        cut, name = self._cut, self._name
+        statements = (
+            cut.acting() if name == EFFECT else cut.needed(None if name is None else [name])
+        )
+        if {each for statement in statements for each in statement.uses} & _WIDE:
+            statements, name = cut.needed(None), None
+        yield b"U" + text_digest(statements)
+        for imported, chain in cut.outside(statements):
+            yield text(".".join(chain))
+            yield _read(self._package, imported, chain)
+        for unused in cut.unused_imports():
+            yield Read(absolute(self._package, *unused[:2]), (EFFECT,))
+        for unbound in cut.unbound(statements):
+            yield from self._from_stars((unbound,))
+        if name is None:  # what the module has imported can be read from there
+            for bound in sorted(cut.imports):
+                for imported in cut.imports[bound]:
+                    yield _read(self._package, imported, ())
+            yield from self._from_stars(())
+
+    def _from_stars(self, chain: Chain) -> Iterator[Read]:
+        for module, level in self._cut.stars:
+            yield Read(absolute(self._package, module, level), chain)
+
+
+def read_from(cut: Slices, spec: ModuleSpec, chain: Chain) -> Iterator[bytes | Read | Piece]:
+    """Yield what `chain`, read from the module whose source was cut, leads to."""
+    package = spec.name if spec.submodule_search_locations is not None else spec.parent or ""
+    name = chain[0] if chain else None
+    if name is None:
+        yield Piece(cut, package, spec.name, None)
+    elif name == "":
+        return
+    elif name == EFFECT:
+        if cut.acting() or cut.unused_imports():
+            yield Piece(cut, package, spec.name, EFFECT)
+    elif name in cut.binders and all(name in cut.statements[i].imports for i in cut.binders[name]):
+        for imported in cut.imports[name]:
+            yield _read(package, imported, chain[1:])
+    elif name in cut.binders:
+        yield Piece(cut, package, spec.name, name)
+    elif package == spec.name and find(f"{spec.name}.{name}") is not None:
+        yield Read(f"{spec.name}.{name}", chain[1:])
+    elif "__getattr__" in cut.binders:
+        yield Piece(cut, package, spec.name, "__getattr__")
+    elif cut.stars:
+        for module, level in cut.stars:
+            yield Read(absolute(package, module, level), chain)
+    else:
+        yield b"missing;"
+
+
+def _read(package: str, imported: Imported, chain: Chain) -> Read:
+    module, level, read = imported
+    return Read(absolute(package, module, level), (*read, *chain))
+
+
+def absolute(package: str, module: str, level: int) -> str:
+    """Return the full name of a module that code in `package` names, from `level` folders above."""
+    if not level:
+        return module
+    parts = package.split(".")
+    parts = parts[: len(parts) - level + 1]
+    return ".".join([*parts, module] if module else parts)
+
+
+def find(name: str) -> ModuleSpec | None:
+    """Find a module by the path finder alone, without importing its parents."""
+    finder = sys.modules["_frozen_importlib_external"].PathFinder
+    path: list[str] | None = None
+    spec: ModuleSpec | None = None
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        loaded = sys.modules.get(".".join(parts[:end]))
+        if loaded is not None and end < len(parts):
+            path = list(getattr(loaded, "__path__", ()))
+            if not path:
+                return None
+            continue
+        try:
+            spec = finder.find_spec(".".join(parts[:end]), path)
+        except (ImportError, ValueError):
+            return None
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+        if path is None and end < len(parts):
+            return None
+    return spec
+
+
+def modules_in(spec: ModuleSpec) -> Iterator[tuple[str, bool]]:
+    """Yield the name of every module in a package, and whether it is a package itself."""
+    for folder in spec.submodule_search_locations or ():
+        for entry in entries(folder):
+            stem, suffix = os.path.splitext(entry)
+            inner = os.path.isdir(os.path.join(folder, entry)) and entry.isidentifier()
+            if (suffix == ".py" and stem != "__init__") or (inner and entry != "__pycache__"):
+                yield f"{spec.name}.{stem}", inner
+
+
+def entries(folder: str) -> list[str]:
+    """Return the names in a folder, in order; none if it cannot be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def stamp(path: str) -> object:
+    """Return what changes of a file when its content does, or None without the file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+
+
+def slices(path: str, now: object) -> Slices | None:
+    """Return the source at `path`, cut into statements, or None if it cannot be read."""
+    known = _cut.get(path)
+    if known is not None and known[0] == now:
+        return known[1]
+    from memori.fingerprint.slices import Slices
+
+    try:
+        with open(path, "rb") as stream:
+            cut = Slices(stream.read(), path)
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        cut = None
+    _cut.keep(path, (now, cut))
+    return cut

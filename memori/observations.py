@@ -1,0 +1,232 @@
+"""What a run was seen to do, between the run, its entry and a decision.
+
+While a callable runs, `Watch` has `memori.watch` look on. Afterwards it says what of that counts
+(`Watch.facts`), which the entry keeps. A decision asks whether it still holds (`changes`).
+
+A stage that runs inside another one belongs to the outer run: what the inner one depends on, the
+outer one does too, also where the inner one was a hit (`pass_on`).
+
+``MEMORI_WATCH=off`` in the environment watches nothing, and compares what was seen earlier all the
+same. ``MEMORI_WATCH=required`` takes an entry that was recorded unwatched for a miss.
+
+Not promised: what `memori.watch` does not see (C libraries that open files themselves, what an
+unwatched program reads); an entry names whom of these the run had loaded or started.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from types import TracebackType
+
+    from memori.artifacts import Artifact
+    from memori.digest.values import JSON
+    from memori.fingerprint import Code
+    from memori.store import Entry, Store
+    from memori.watch import Facts, Observed
+
+    Difference = tuple[str, str, str, str]
+
+_MOST_NAMES = 4096
+_names: dict[int, tuple[Code, list[str]]] = {}
+
+
+def watching_is_off() -> bool:
+    """Tell whether the user turned watching off."""
+    return os.environ.get("MEMORI_WATCH") == "off"
+
+
+class Watch:
+    """The watch over one run; the run goes on inside its with block.
+
+    Parameters
+    ----------
+    code : Code
+        What the callable is and reaches, before it runs.
+    store : Store
+        Where the run is recorded.
+    ignored : iterable of str, optional
+        Paths and patterns of files that do not count.
+
+    Attributes
+    ----------
+    seen : Observed
+        What the run was seen to do so far.
+    """
+
+    def __init__(self, code: Code, store: Store, ignored: Iterable[str] = ()) -> None:
+        from memori.watch import Reach, watching
+        from memori.watch.environment import values_of
+
+        self._code = code
+        self._store = store
+        self._ignored = tuple(ignored)
+        self._reach = Reach.of(code)
+        self._variables = values_of(variables_of(code))
+        self._watching = watching(store.memo)
+        self._changed: set[tuple[int, str]] = set()
+        self.seen: Observed
+
+    def __enter__(self) -> Watch:
+        self.seen = self._watching.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        from memori.watch.environment import settle_environment
+
+        self._watching.__exit__(kind, error, trace)
+        self._changed = self._code.settle()
+        settle_environment(self._variables)
+
+    def facts(self, own: Iterable[str], counted: Collection[str]) -> Facts:
+        """Return what counts of the run, and of what the process knows from earlier ones.
+
+        Parameters
+        ----------
+        own : iterable of str
+            Folders of the run's own, absolute.
+        counted : collection of str
+            Absolute paths that count already.
+
+        Raises
+        ------
+        OSError
+            If a file that was read cannot be read any more.
+        """
+        from memori.watch import LeftOut, Sieve, inherit, keep
+
+        facts = Sieve(
+            self.seen,
+            self._store.memo,
+            own=own,
+            counted=counted,
+            followed=_modules_in(self._code.files),
+            made=self._store.was_written,
+            left_out=LeftOut(self._ignored),
+        ).facts()
+        inherit(facts, self._reach)
+        keep(facts, self.seen, self._changed, self._code.caches)
+        return facts
+
+
+def _modules_in(files: Collection[str]) -> set[str]:
+    """Return the names of the loaded modules that come from some files."""
+    return {
+        name
+        for name, module in list(sys.modules.items())
+        if getattr(module, "__file__", None) in files
+    }
+
+
+# Deciding
+
+
+def variables_of(code: Code) -> list[str]:
+    """Return the names of the environment variables that code reads."""
+    known = _names.get(id(code))
+    if known is not None and known[0] is code:
+        return known[1]
+    found: list[str] = []
+    if code.functions:
+        from memori.watch.environment import environment_names
+
+        found = environment_names(code.functions)
+    if len(_names) >= _MOST_NAMES:
+        _names.clear()
+    _names[id(code)] = code, found
+    return found
+
+
+def environment_of(code: Code) -> dict[str, JSON]:
+    """Return the environment variables that code reads, as they count now."""
+    names = variables_of(code)
+    if not names:
+        return {}
+    from memori.watch.environment import environment
+
+    found = environment(names)
+    return {f"variable {name}": value for name, value in found.items() if value is not None}
+
+
+def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterator[Difference]:
+    """Yield what is not any more as an entry's run found or left it: (kind, path, old, new)."""
+    record = entry.record.get("observed")
+    if record is None:
+        if os.environ.get("MEMORI_WATCH") == "required":
+            yield "unwatched", "", "", ""
+        return
+    if len(record) < 2:  # nothing but the root
+        return
+    from memori.watch import datasets_of
+    from memori.watch import differences as compared
+
+    yield from compared(
+        record,
+        store.root,
+        store.memo,
+        datasets=datasets_of(file.absolute for file in files if file.absolute),
+        made=store.was_written,
+    )
+
+
+# A stage inside a stage
+
+
+class aside:  # noqa: N801  a context manager, read as a word
+    """Keep memori's own work in a with block out of what a run around here is seen to do."""
+
+    __slots__ = ("_aside",)
+
+    def __enter__(self) -> None:
+        self._aside = None
+        if "memori.watch.hook" in sys.modules:  # else no run was watched in this process
+            from memori.watch import aside as leave_out
+
+            self._aside = leave_out()
+            self._aside.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        if self._aside is not None:
+            self._aside.__exit__(*error)
+
+
+def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
+    """Let the runs around here depend on what the run of an entry depended on."""
+    outer = list(_outer_runs())
+    if not outer:
+        return
+    paths = [file.absolute for file in files if file.kind == "file" and file.absolute]
+    record = entry.record.get("observed")
+    if record is not None:
+        from memori.watch.check import read_paths
+
+        paths += read_paths(record, store.root)
+    for run in outer:
+        for path in paths:
+            run.reads(path)
+
+
+def tell_own_folder(folder: str) -> None:
+    """Tell the runs around here that a folder is that of a run inside them."""
+    for run in _outer_runs():
+        run.makes(folder)
+
+
+def _outer_runs() -> Iterator[Observed]:
+    if "memori.watch.hook" not in sys.modules:
+        return
+    from memori.watch.observed import current
+
+    run = current.get()
+    while run is not None and run.live:
+        yield run
+        run = run.outer

@@ -1,0 +1,279 @@
+"""What each audit event tells of a run: the events that are heard, and how they are understood.
+
+A handler is given the run and the arguments of the event; it finds the path that is meant (relative
+to the current folder, to an open one, or to none) and tells `Observed`. Handlers are called by the
+hook, at a depth that `_caller` and `_stack` rely on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from memori.watch.callers import is_globbing, is_of_imports, reader_of_source
+from memori.watch.observed import Observed, aside
+from memori.watch.threads import thread_starts
+from memori.watch.touch import plain_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+    Handler = Callable[[Observed, tuple[object, ...]], None]
+
+SOURCES = (".py", ".pyc")
+_WRITES = os.O_WRONLY | os.O_RDWR
+_DEEPEST = 60  # frames that are looked at to tell who reads
+_folder: list[str] = []  # the current one, once it was asked for
+
+
+def forget_folder() -> None:
+    """Ask anew for the current folder when it is needed next."""
+    _folder.clear()
+
+
+def _opened(run: Observed, args: tuple[object, ...]) -> None:
+    path, mode, flags = args
+    if type(path) is not str or path[:1] != "/":
+        if mode is None and path and _names_a_folder(_caller()):
+            for each in _in_open_folders(path):
+                _opened(run, (each, mode, flags))
+            return
+        path = absolute(path)
+        if path is None:
+            return
+    elif "/." in path or "//" in path:
+        path = plain_path(path)
+    assert isinstance(flags, int)
+    if flags & _WRITES:
+        run.opens_to_write(path, flags, _stack())
+    elif flags == 0 and type(mode) is str and mode[:1] in "wax":  # C code that calls fopen
+        run.writes(path, "append" if mode[:1] == "a" else "write", mode[:1] != "a", _stack())
+    elif not run.knows(path):
+        if path.endswith(SOURCES):
+            reader = reader_of_source(_caller())
+            if reader == "import":
+                run.imports(path, _stack())
+            if reader:
+                return
+        run.reads(path, _stack())
+
+
+def _names_a_folder(caller: FrameType | None) -> bool:
+    """Tell whether `os.open` is called with `dir_fd`, of which Python does not tell hooks."""
+    if caller is None:
+        return False
+    constants = caller.f_code.co_consts
+    return any(type(each) is tuple and "dir_fd" in each for each in constants)
+
+
+def _in_open_folders(path: object) -> list[str]:
+    """Return each place in an open folder that a relative path may mean."""
+    name = absolute(path, -1)
+    if name is None or os.path.isabs(os.fsdecode(path)):  # type: ignore[arg-type]
+        return [] if name is None else [name]
+    found = [name]
+    with aside():
+        for descriptor in os.listdir("/proc/self/fd"):
+            folder = folder_of(int(descriptor))
+            if folder is not None and os.path.isdir(folder):
+                found.append(f"{folder}/{os.fsdecode(path)}")  # type: ignore[arg-type]
+    there = [each for each in found if os.path.lexists(each)]
+    return there or found
+
+
+def _listed(run: Observed, args: tuple[object, ...]) -> None:
+    caller = _caller()
+    if is_of_imports(caller):
+        return
+    path = args[0]
+    folder = folder_of(path) if isinstance(path, int) else absolute(path)
+    if folder is not None:
+        run.lists(folder, _stack(), whole=not is_globbing(caller))
+
+
+def _globbed(run: Observed, args: tuple[object, ...]) -> None:
+    pattern, _, folder, descriptor = args
+    above = absolute("." if folder is None else folder, -1 if descriptor is None else descriptor)
+    run.asks_for(plain_path(os.path.join(above or "", os.fsdecode(pattern))))  # type: ignore[arg-type]
+
+
+def _path_globbed(run: Observed, args: tuple[object, ...]) -> None:
+    folder, pattern = args
+    run.asks_for(plain_path(f"{absolute(folder)}/{pattern}"))
+
+
+def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:
+    _path_globbed(run, (args[0], f"**/{args[1]}"))
+
+
+def _imported(run: Observed, args: tuple[object, ...]) -> None:
+    if type(args[1]) is str:  # a compiled one; for others the import system opens a file
+        run.imports(args[1], _stack())
+
+
+def _connected(run: Observed, args: tuple[object, ...]) -> None:
+    name = os.fsdecode(args[0])  # type: ignore[arg-type]
+    if name and not name.startswith((":", "file:")):
+        path = absolute(name)
+        if path is not None:
+            run.reads(path, _stack())
+
+
+def _linked_in(run: Observed, args: tuple[object, ...]) -> None:
+    if isinstance(args[0], str) and "/" in args[0]:
+        run.reads(absolute(args[0]) or "", _stack())
+
+
+def _called(run: Observed, args: tuple[object, ...]) -> None:
+    if isinstance(args[1], tuple):
+        run.calls(str(args[1][0]))
+
+
+def _made(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0], args[2])
+    if path is not None:
+        run.makes(path)
+
+
+def _passing(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0])
+    if path is not None:
+        run.passes(path)
+
+
+def _renamed(run: Observed, args: tuple[object, ...]) -> None:
+    source, target = absolute(args[0], args[2]), absolute(args[1], args[3])
+    if source is not None and target is not None:
+        run.moves(source, target)
+
+
+def _linked(run: Observed, args: tuple[object, ...]) -> None:
+    source = absolute(args[0], args[2])
+    if source is not None:
+        run.reads(source, _stack())
+    target = absolute(args[1], args[3])
+    if target is not None:
+        run.writes(target)
+
+
+def _pointed(run: Observed, args: tuple[object, ...]) -> None:
+    target = absolute(args[1], args[2])
+    if target is not None:
+        run.writes(target)
+
+
+def _removed(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0], args[1])
+    if path is not None:
+        run.removes(path)
+
+
+def _truncated(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0])
+    if path is not None:
+        run.writes(path, "write", anew=args[1] == 0)
+
+
+def _started(run: Observed, args: tuple[object, ...]) -> None:
+    words = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
+    run.starts(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+
+
+def _spawned(run: Observed, args: tuple[object, ...]) -> None:
+    caller = _caller()
+    if caller is None or not caller.f_code.co_filename.endswith("subprocess.py"):  # told already
+        _started(run, args)
+
+
+def _shell(run: Observed, args: tuple[object, ...]) -> None:
+    run.starts(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
+
+
+def _thread_started(run: Observed, args: tuple[object, ...]) -> None:
+    thread_starts(run, getattr(args[0], "__self__", None))
+
+
+def absolute(path: object, folder: object = -1) -> str | None:
+    """Return a path as it is given to a call of `os`, absolute and plain; None for a number.
+
+    Parameters
+    ----------
+    path : object
+        Text, bytes, a path or a descriptor.
+    folder : int, optional
+        The descriptor of the folder that a relative path is meant in; -1 for the current one.
+    """
+    if isinstance(path, int):
+        return None
+    if path is None:
+        path = ""
+    text = os.fsdecode(path)  # type: ignore[arg-type]
+    if text[:1] == "/":
+        return plain_path(text)
+    if type(folder) is int and folder != -1:
+        above = folder_of(folder)
+        return None if above is None else plain_path(f"{above}/{text}")
+    if not _folder:
+        _folder.append(os.getcwd())
+    return plain_path(f"{_folder[0]}/{text}")
+
+
+def folder_of(descriptor: int) -> str | None:
+    """Return what an open descriptor is open on; None where the system does not tell."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return None
+
+
+def _moved_on(run: Observed, args: tuple[object, ...]) -> None:
+    forget_folder()
+
+
+def _caller() -> FrameType | None:
+    """Return the frame below the hook, as asked by a handler."""
+    return sys._getframe(3).f_back
+
+
+def _stack() -> tuple[CodeType, ...]:
+    """Return the code that is running below the hook, innermost first, as asked by a handler."""
+    frame = sys._getframe(3).f_back
+    found = []
+    for _ in range(_DEEPEST):
+        if frame is None:
+            break
+        found.append(frame.f_code)
+        frame = frame.f_back
+    return tuple(found)
+
+
+HANDLERS: dict[str, Handler] = {
+    "open": _opened,
+    "os.listdir": _listed,
+    "os.scandir": _listed,
+    "glob.glob/2": _globbed,
+    "pathlib.Path.glob": _path_globbed,
+    "pathlib.Path.rglob": _path_globbed_below,
+    "import": _imported,
+    "sqlite3.connect": _connected,
+    "ctypes.dlopen": _linked_in,
+    "socket.connect": _called,
+    "os.mkdir": _made,
+    "tempfile.mkstemp": _passing,
+    "tempfile.mkdtemp": _passing,
+    "os.rename": _renamed,
+    "os.link": _linked,
+    "os.symlink": _pointed,
+    "os.remove": _removed,
+    "os.rmdir": _removed,
+    "os.truncate": _truncated,
+    "os.chdir": _moved_on,
+    "subprocess.Popen": _started,
+    "os.posix_spawn": _spawned,
+    "os.exec": _started,
+    "os.system": _shell,
+    "_thread.start_new_thread": _thread_started,
+    "_thread.start_joinable_thread": _thread_started,
+}

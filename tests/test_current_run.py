@@ -1,0 +1,69 @@
+"""A run's own folder, in processes that the run forks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+FORKED = """
+import os
+from memori import Stage, StageError, workdir
+
+def in_child(do):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, str(do()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    return os.read(reading, 1000).decode()
+
+def refused():
+    try:
+        return workdir()
+    except StageError as error:
+        return f"refused: {error}"
+
+def exits():
+    import atexit
+    atexit._run_exitfuncs()  # as in a child that ends by sys.exit
+    return "ended"
+
+def first_in_child(x):
+    return in_child(refused)
+
+def known_before(x):
+    folder = workdir()
+    return in_child(workdir) == str(folder)
+
+def kept(x):
+    folder = workdir()
+    (folder / "a").write_text("1")
+    in_child(exits)
+    return (folder / "a").exists()
+
+if __name__ == "__main__":
+    print(Stage(first_in_child, hash_output="work").run(1)["output"])
+    print(Stage(known_before, hash_output="work").run(1)["output"])
+    print(Stage(kept).run(1)["output"])
+"""
+
+
+def test_a_forked_process_shares_the_folder_that_the_run_has(tmp_path: Path) -> None:
+    """It is refused a folder of which the run knows nothing, and leaves a temporary one alone."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert "" == done.stderr
+    refused, *others = done.stdout.splitlines()
+    assert refused.startswith(
+        "refused: memori.workdir() of stage 'first_in_child' was first called"
+    )
+    assert ["True", "True"] == others

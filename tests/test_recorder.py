@@ -1,0 +1,109 @@
+"""What an entry tells of its run, for whoever asks later."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memori import RecordError, Stage, workdir
+from memori.store import Memory
+
+
+def double(n: int) -> int:
+    return 2 * n
+
+
+def record(root: Path, stage: str, **inputs: object) -> dict[str, Any]:
+    """The record of the run with these inputs."""
+    (found,) = (e.record for e in Memory(str(root)).entries(stage) if e.inputs == inputs)
+    return found
+
+
+def test_why_it_ran_stands_in_the_entry(tmp_path: Path) -> None:
+    """The changes that explain tells, one by one, also where nobody listened."""
+    Stage(double, hash_output=tmp_path, code_version="1").run(2)
+    Stage(double, hash_output=tmp_path, code_version="1").run(3)
+    assert ["no run with these inputs is recorded"] == record(tmp_path, "double", n=3)["reasons"]
+    edited = Stage(double, hash_output=tmp_path, code_version="2")
+    expected = [str(change) for change in edited.explain(3).changes]
+    edited.run(3)
+    again = [entry.record["reasons"] for entry in Memory(str(tmp_path)).entries("double")]
+    assert ["code_version: '1' -> '2'"] == expected
+    assert expected in again
+    edited.run(3, force_run_stage=True)
+    again = [entry.record["reasons"] for entry in Memory(str(tmp_path)).entries("double")]
+    assert ["forced"] in again
+    assert ["forced"] == json.loads((tmp_path / "double.stage").read_text())["reasons"]
+
+
+def test_of_very_many_reasons_some_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A record does not grow with what changed."""
+
+    def take(**values: int) -> int:
+        return len(values)
+
+    first, second = ({f"n{k}": value for k in range(50)} for value in (0, 1))
+    stage = Stage(take, hash_output=tmp_path)
+    stage.run(**first)
+    caplog.set_level("INFO", "memori.stage")
+    stage.run(**second)
+    reasons = record(tmp_path, "take", **second)["reasons"]
+    assert 17 == len(reasons)
+    assert ["input n0: 0 -> 1", "and 34 more"] == [reasons[0], reasons[-1]]
+
+
+def test_time_place_and_cost_of_a_run_stand_in_the_entry(tmp_path: Path) -> None:
+    """When, where, how long, how much it computed and the most memory that was held."""
+
+    def work(megabytes: int) -> int:
+        block = bytearray(megabytes << 20)
+        command = "n = 0\nwhile n < 10**6: n += 1"
+        subprocess.run([sys.executable, "-c", command], check=True)
+        return len(block)
+
+    Stage(work, hash_output=tmp_path).run(150)
+    ran = record(tmp_path, "work", megabytes=150)["ran"]
+    assert os.uname().nodename == ran["host"]
+    assert ".".join(map(str, sys.version_info[:3])) == ran["python"]
+    assert ran["peak"] >= 150 << 20
+    assert 0 < ran["cpu"]
+    assert 0 < ran["seconds"]
+    assert "T" in ran["at"]
+
+
+def test_a_record_says_nothing_of_what_it_does_not_know(tmp_path: Path) -> None:
+    """Who asked for the run is not told yet."""
+    Stage(double, hash_output=tmp_path).run(2)
+    assert record(tmp_path, "double", n=2)["case"] is None
+
+
+@pytest.mark.filterwarnings("ignore::memori.MemoriWarning")
+def test_what_cannot_be_recorded_comes_back_and_stays(tmp_path: Path) -> None:
+    """The exception carries the results, and the folder that they name is emptied for no try."""
+
+    def work(n: int) -> str:
+        path = workdir() / "out.txt"
+        path.write_text("result")
+        return str(path)
+
+    stage = Stage(work, hash_output=tmp_path, code_version="1")
+    stage.run(1)
+    for shard in (tmp_path / ".memori" / "stages" / "work").glob("??"):
+        for entry in shard.glob("*.json"):
+            entry.unlink()
+            (entry / "blocked").mkdir(parents=True)
+    paths = []
+    for _ in range(2):
+        with pytest.raises(RecordError, match="cannot be recorded") as caught:
+            stage.run(1)
+        paths.append(Path(str(caught.value.results["output"])))
+    assert 2 == len(set(paths))
+    assert ["result", "result"] == [path.read_text() for path in paths]
