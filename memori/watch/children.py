@@ -23,6 +23,7 @@ from itertools import count
 
 from memori.digest.files import from_record, to_record
 from memori.watch.observed import Observed, aside, current
+from memori.watch.told import misses, ran
 from memori.watch.touch import Listing, Touch
 
 TYPE_CHECKING = False
@@ -216,6 +217,9 @@ _TELLERS: dict[str, Any] = {
     "temporary": lambda run, path: {},
     "network": lambda run, host: {},
     "programs": lambda run, _: {"words": run.programs[-1]},
+    "traced": lambda run, _: {"words": run.programs[-1]},
+    "found": lambda run, path: {"said": run.found[path]},
+    "unseen": lambda run, who: {},
 }
 
 
@@ -258,6 +262,9 @@ _LEARNERS: dict[str, Any] = {
     "temporary": lambda run, line: run.temporary.add(line["what"]),
     "network": lambda run, line: run.network.add(line["what"]),
     "programs": lambda run, line: run.programs.append(tuple(line["words"])),
+    "traced": lambda run, line: ran(run, tuple(line["words"])),
+    "found": lambda run, line: run.found.setdefault(line["what"], line["said"]),
+    "unseen": lambda run, line: misses(run, line["what"]),
 }
 
 

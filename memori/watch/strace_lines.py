@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 UNFINISHED = " <unfinished ...>"
 _OPEN = r"(?:AT_FDCWD|-?\d+)(?:<((?:[^>\\]|\\.)*)>)?(?:\(deleted\))?"
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
-_CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|\?|0x[0-9a-f]+)(?:<((?:[^>\\]|\\.)*)>)?(?: ([A-Z]+) )?")
+_CALL = re.compile(
+    r"(\w+)\((.*)\) += (-?\d+|\?|0x[0-9a-f]+)(?:<((?:[^>\\]|\\.)*)>)?(?: ([A-Z]+) )?"
+)
 _PATH = re.compile(rf"(?:{_OPEN}, )?{_TEXT}")
 _FOLDER = re.compile(rf"{_OPEN}")
 _ENTRY = re.compile(rf"d_type=(\w+), d_name={_TEXT}")

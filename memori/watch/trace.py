@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 
+from memori.watch.found import FOLDER, THERE, file_of, link_to
 from memori.watch.strace_lines import (
     OVER,
     Said,
@@ -27,7 +28,8 @@ from memori.watch.strace_lines import (
     said,
     texts_in,
 )
-from memori.watch.touch import UNLOOKED, Touch, plain_path, source_of
+from memori.watch.touch import plain_path, source_of
+from memori.watch.traced_files import Files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,18 +73,19 @@ class Trace:
         Where it was started, as people spell it.
     spool : str, optional
         The folder into which Pythons write what they are seen to do.
+    temporary : iterable of str, optional
+        The folders for temporary files.
 
     Attributes
     ----------
-    touched : dict of str to Touch
-        By path: how each file was dealt with. A file that was looked for in vain has the look None,
-        others were not looked at.
+    files : Files
+        How each file was dealt with.
     folders : dict of str to dict of str to bool
         By path: the names in each folder that was listed, and whether each is surely a folder.
     found : dict of str to str
         By path: what was said of a file that was asked for and not opened.
-    made : set of str
-        The folders that were made.
+    temporary : set of str
+        Those of the files and folders made that are temporary by their place and permissions.
     programs : list of (str, tuple of str)
         Each program that was started, and its words; the command itself first.
     alive : set of int
@@ -93,17 +96,20 @@ class Trace:
         The programs that went into a container of their own.
     """
 
-    def __init__(self, cwd: str, spool: str | None = None) -> None:
-        self.touched: dict[str, Touch] = {}
+    def __init__(
+        self, cwd: str, spool: str | None = None, temporary: Iterable[str] = ("/tmp", "/var/tmp")
+    ) -> None:
+        self.files = Files()
         self.folders: dict[str, dict[str, bool]] = {}
         self.found: dict[str, str] = {}
-        self.made: set[str] = set()
+        self.temporary: set[str] = set()
         self.programs: list[tuple[str, tuple[str, ...]]] = []
         self.alive: set[int] = set()
         self.is_over = False
         self.contained: list[str] = []
         self._first: int | None = None
         self._spool = f"{spool}/" if spool else None
+        self._temporary_folders = frozenset(map(os.path.realpath, temporary)) | {*temporary}
         self._real, self._spelled = _difference(os.path.realpath(cwd), cwd)
         self._cwd = cwd
         self._begun: dict[int, str] = {}
@@ -131,17 +137,17 @@ class Trace:
 
     def ends(self) -> None:
         """Leave out what Pythons tell better themselves, once nothing more comes."""
-        for path, programs in self._sources.items():
-            touch = self.touched.get(path)
+        for path, programs in list(self._sources.items()):
+            touch = self.files.touched.get(path)
             if programs <= self._telling:
                 if touch is not None and touch.how == "read" and not touch.written:
-                    del self.touched[path]
+                    del self.files.touched[path]
             elif touch is not None and path.endswith(".pyc"):
-                self.touched.setdefault(source_of(path), Touch("read", UNLOOKED))
+                self.files.reads(source_of(path))
         for folder, programs in self._listers.items():
             if programs <= self._telling:
                 del self.folders[folder]
-        for path in self.found.keys() & self.touched.keys():
+        for path in self.found.keys() & self.files.touched.keys():
             del self.found[path]
 
     @property
@@ -153,6 +159,7 @@ class Trace:
         if text.startswith(OVER):
             if "superseded" not in text:
                 self.alive.discard(number)
+                self._processes.pop(number, None)  # another may get its number
                 self.is_over = self.is_over or number == self._first
             return
         call = said(text)
@@ -219,119 +226,84 @@ class Trace:
             self.programs.append((path, tuple(words[1:] or words)))
             process.program = len(self.programs)
             if process.program > 1:  # what the command itself is, counts already
-                self._read(path)
+                self.files.reads(path)
         elif call.error in _ABSENT:
-            self._missed(path)
+            self.files.misses(path)
 
     # Files
 
     def _opened(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
-        if path is None or "O_TMPFILE" in call.words:
+        if path is None or "O_TMPFILE" in call.words:  # without a name
             return
         if call.error:
             if call.error in _ABSENT:
-                self._missed(path)
+                self.files.misses(path)
             return
-        words = call.words
+        flags = call.words[call.words.rindex('"') :]
         is_created = call.name == "creat"
-        if not is_created and "O_WRONLY" not in words and "O_RDWR" not in words:
-            if "O_PATH" not in words and "O_DIRECTORY" not in words:
-                self._read(path)
+        if not is_created and "O_WRONLY" not in flags and "O_RDWR" not in flags:
+            if "O_PATH" not in flags and "O_DIRECTORY" not in flags:
+                self.files.reads(path)
                 if path.endswith(_SOURCES):
                     self._sources.setdefault(path, set()).add(process.program)
             return
         if self._spool is not None and path.startswith(self._spool):
             self._telling.add(process.program)
             return
-        anew = is_created or any(each in words for each in ("O_TRUNC", "O_EXCL"))
-        if anew or "O_CREAT" in words:
-            only_appends = not anew and "O_APPEND" in words and "O_WRONLY" in words
-            self._write(path, appends=only_appends)
-        elif "O_APPEND" in words and "O_WRONLY" in words:
-            self._write(path, appends=True)
+        anew = is_created or any(each in flags for each in ("O_TRUNC", "O_EXCL"))
+        if anew or "O_CREAT" in flags:
+            only_appends = not anew and "O_APPEND" in flags and "O_WRONLY" in flags
+            self.files.writes(path, "append" if only_appends else "write")
+            if "O_EXCL" in flags and flags.endswith(" 0600"):
+                self._passes(path)
+        elif "O_APPEND" in flags and "O_WRONLY" in flags:
+            self.files.writes(path, "append")
         else:
-            self._edit(path)
-
-    def _read(self, path: str) -> None:
-        touch = self.touched.get(path)
-        if touch is None:
-            self.touched[path] = Touch("read", UNLOOKED)
-        elif touch.how == "read" and touch.look is None and not touch.written:
-            touch.look = UNLOOKED  # somebody else made it meanwhile
-
-    def _missed(self, path: str) -> None:
-        if path not in self.touched:
-            self.touched[path] = Touch("read", None)
-
-    def _write(self, path: str, *, appends: bool = False) -> None:
-        how = "append" if appends else "write"
-        touch = self.touched.get(path)
-        if touch is None:
-            self.touched[path] = Touch(how, UNLOOKED)
-            return
-        if touch.how == "read" and not touch.written:
-            if touch.look is None:  # looked for and not found, now made
-                touch.how = how
-                touch.appends = appends
-            else:
-                touch.before = UNLOOKED
-        touch.written = True
-        touch.appends = touch.appends and appends
-
-    def _edit(self, path: str) -> None:
-        """Note that a file which was there is changed in parts."""
-        if path not in self.touched:
-            self.touched[path] = Touch("read", UNLOOKED)
-        self._write(path)
+            self.files.edits(path)
 
     def _moved(self, process: Process, call: Said) -> None:
         paths = paths_in(call.words, process.cwd)
-        if call.result != "0" or len(paths) != 2 or paths[0] is None or paths[1] is None:
-            return
-        source, target = map(self._named, paths)  # type: ignore[arg-type]
-        inside = f"{source}/"
-        for path in [path for path, touch in self.touched.items() if path.startswith(inside)]:
-            if self.touched[path].written:
-                self._write(target + path[len(source) :])
-        for folder in [each for each in self.made if f"{each}/".startswith(inside)]:
-            self.made.add(target + folder[len(source) :])
-        if source in self.made:
-            self._write(source)
-        else:
-            self._edit(source)  # what was in it goes on elsewhere
-        self._write(target)
+        if call.result == "0" and len(paths) == 2 and paths[0] and paths[1]:
+            self.files.moves(self._named(paths[0]), self._named(paths[1]))
 
     def _linked(self, process: Process, call: Said) -> None:
         source, target = self._path(process, call), self._path(process, call, 1)
         if call.result == "0" and source is not None and target is not None:
-            self._read(source)
-            self._write(target)
+            self.files.reads(source)
+            self.files.writes(target)
 
     def _pointed(self, process: Process, call: Said) -> None:
         target = self._path(process, call, 1)
         if call.result == "0" and target is not None:
-            self._write(target)
+            self.files.writes(target)
 
     def _removed(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
-        if call.result != "0" or path is None:
-            return
-        touch = self.touched.get(path)
-        if touch is None:
-            self.touched[path] = Touch("write", UNLOOKED)
-        elif touch.how == "read" and not touch.written:
-            self._write(path)
+        if call.result == "0" and path is not None:
+            self.files.removes(path)
 
     def _changed(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
         if call.result == "0" and path is not None:
-            self._edit(path)
+            self.files.edits(path)
 
     def _folder_made(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
         if call.result == "0" and path is not None:
-            self.made.add(path)
+            self.files.made.add(path)
+            if call.words.endswith(" 0700"):
+                self._passes(path)
+
+    def _passes(self, path: str) -> None:
+        """Note what was made as `mktemp` makes it."""
+        if os.path.dirname(path) in self._temporary_folders:
+            self.temporary.add(path)
+
+    def _node_made(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result == "0" and path is not None:
+            self.files.writes(path)
 
     def _listed(self, process: Process, call: Said) -> None:
         folder = folder_in(call.words)
@@ -346,21 +318,21 @@ class Trace:
             return
         if call.error:
             if call.error in _ABSENT:
-                self._missed(path)
+                self.files.misses(path)
             return
         if "readlink" in call.name:
-            self.found[path] = f"link to {texts_in(call.words)[-1]}"
+            self.found[path] = link_to(texts_in(call.words)[-1])
         elif path not in self.found:
             self.found[path] = _described(call)
 
 
 def _described(call: Said) -> str:
-    """Say what a stat told of a file."""
+    """Say what a program was told of a file."""
     told = kind_and_size(call.words)
     if told is None:
-        return "there"
+        return THERE
     kind, size = told
-    return f"file of {size} bytes" if kind == "REG" else "folder" if kind == "DIR" else "there"
+    return file_of(size) if kind == "REG" else FOLDER if kind == "DIR" else THERE
 
 
 def _difference(real: str, spelled: str) -> tuple[str, str]:
@@ -386,8 +358,9 @@ _CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {
     **dict.fromkeys(("symlink", "symlinkat"), ("write", Trace._pointed)),
     **dict.fromkeys(("unlink", "unlinkat", "rmdir"), ("write", Trace._removed)),
     **dict.fromkeys(("mkdir", "mkdirat"), ("write", Trace._folder_made)),
+    **dict.fromkeys(("mknod", "mknodat"), ("write", Trace._node_made)),
     **dict.fromkeys(("truncate",), ("write", Trace._changed)),
-    **dict.fromkeys(("getdents", "getdents64"), ("list", Trace._listed)),
+    **dict.fromkeys(("getdents64",), ("list", Trace._listed)),
     **dict.fromkeys(
         ("stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2"),
         ("look", Trace._asked),

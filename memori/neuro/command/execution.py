@@ -2,8 +2,9 @@
 
 Everything that runs a command for a stage ends here: templates, what `memori run` is given, and
 Nipype's command lines. The program is found as the environment says; what it prints goes to two
-files; and one that cannot be started, is ended, or exits with a code that means no success is a
-`CommandError`.
+files; what it does with files is told to the run that waits for it, where a tracer can be had
+(`memori.watch.strace`); and one that cannot be started, is ended, or exits with a code that means
+no success is a `CommandError`.
 
 Not promised: evidence of a failure on disk; `memori.neuro.command.errors.keep_evidence` keeps it.
 """
@@ -19,6 +20,7 @@ from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, ended
 from memori.neuro.process.run import Ended, Listener, run_process
 from memori.neuro.tools.identity import require
+from memori.watch.strace import traced
 
 
 @dataclass(frozen=True)
@@ -78,21 +80,31 @@ class Execution:
         """
         stdout, stderr = (os.path.join(self.folder, name) for name in self.streams)
         plain = nullcontext(Launch(list(self.argv), None, dict(self.environment)))
+        folder = self.cwd or self.folder
         try:
             with self.launch or plain as launch:
-                done = run_process(
-                    launch.argv,
-                    executable=require(launch.argv[0], launch.environment),
-                    folder=self.cwd or self.folder,
-                    stdout=stdout,
-                    stderr=stderr,
-                    environment=launch.environment,
-                    timeout=timeout,
-                    listen=listen,
-                    stop=launch.stop,
-                )
+                program = require(launch.argv[0], launch.environment)
+                watch = traced(launch.argv, program, launch.environment, folder)
+                with watch as started:
+                    done = run_process(
+                        started.argv,
+                        executable=started.executable,
+                        folder=folder,
+                        stdout=stdout,
+                        stderr=stderr,
+                        environment=started.environment,
+                        timeout=timeout,
+                        listen=listen,
+                        stop=launch.stop,
+                    )
         except (OSError, ValueError) as error:
             raise self.failure(f"could not be started: {error}", None, error) from error
+        if watch.powerless is not None:
+            raise self.failure(
+                f"called {watch.powerless}, which has rights of its own and lost them because the "
+                "command was watched; run it again: from now on it is not",
+                done,
+            )
         if done.timed_out or (exit_codes is not None and done.code not in exit_codes):
             raise self.failure(ended(done.code, done.seconds, timed_out=done.timed_out), done)
         return done
