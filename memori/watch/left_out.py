@@ -5,7 +5,7 @@ The list is short, and all of it is here:
 - what the system shows of itself: ``/proc``, ``/sys``, ``/dev``, and ``/etc``, in which the hosts
   of one cluster differ;
 - what installations own by their own word (`memori.watch.installed`), the shared libraries and
-  the languages of the system, and where else these were looked for in vain;
+  the languages of the system, what a Python is made of; and where these were looked for in vain;
 - caches of libraries, by name, because what is in them is made of something else: matplotlib's,
   fontconfig's, numba's, pip's, and ``__pycache__``. Never a cache's root: models and templates that
   were downloaded once live in ``~/.cache``;
@@ -38,8 +38,14 @@ _CACHES = re.compile(
 )
 _SYSTEMS_OWN = re.compile(  # what its installer makes or asks for, and no list of it names
     r"^(?:/usr(?:/local)?)?/(?:lib\w*|share)/(?:.*\.so(?:\.[\d.]+)?$|locale/|(?:.*/)?gconv/)"
+    r"|.*/(?:pyvenv\.cfg|libpython[\d.]+\.so[\d.]*)$"
 )
-_LOOKED_FOR = re.compile(r"\.so(?:\.[\d.]+)?$|/(?:glibc-hwcaps|gconv|locale|terminfo)/")
+_LOOKED_FOR = re.compile(
+    r"\.so(?:\.[\d.]+)?$|/(?:glibc-hwcaps|gconv|locale|terminfo)(?:/|$)"
+    r"|/(?:tls|haswell|avx512_1|x86_64)$"
+    r"|/(?:pyvenv\.cfg|pybuilddir\.txt|Setup\.local|lib-dynload|os\.py|__init__\.[^/]*)$"
+    r"|/python[\d.]+(?:\.zip|\._pth)$"
+)
 
 
 class LeftOut:

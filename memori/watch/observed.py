@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextvars import ContextVar, Token
 
 from memori.digest.files import file_digest
@@ -23,7 +24,6 @@ from memori.watch.touch import (
     UNLOOKED,
     Listing,
     Touch,
-    file_clock,
     listed,
     look_at,
     plain_path,
@@ -60,7 +60,8 @@ class Observed:
     Attributes
     ----------
     began : int
-        When it began, in ns, by the clock that stamps files.
+        When it began, in ns. The clock that stamps files ticks more slowly: what is made in the
+        first milliseconds may be stamped earlier.
     live : bool
         Whether it still goes on.
     touched : dict of str to Touch
@@ -106,7 +107,7 @@ class Observed:
         self.name = name
         self.outer = outer
         self.memo = memo
-        self.began = file_clock()
+        self.began = time.time_ns()
         self.live = True
         self.touched: dict[str, Touch] = {}
         self.folders: dict[str, Listing] = {}

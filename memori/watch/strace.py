@@ -30,7 +30,7 @@ from memori.watch.untraceable import loses_rights, note, untraceable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import BinaryIO
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,8 @@ class traced:  # noqa: N801  a context manager, read as a word
         All of it.
     cwd : str
         Where it will run.
+    counted : iterable of str, optional
+        Paths of programs that count already.
 
     Attributes
     ----------
@@ -85,10 +87,16 @@ class traced:  # noqa: N801  a context manager, read as a word
     """
 
     def __init__(
-        self, argv: Sequence[str], executable: str, environment: Mapping[str, str], cwd: str
+        self,
+        argv: Sequence[str],
+        executable: str,
+        environment: Mapping[str, str],
+        cwd: str,
+        counted: Iterable[str] = (),
     ) -> None:
         self._plain = Started(list(argv), executable, dict(environment))
         self._cwd = os.path.abspath(cwd)
+        self._counted = {executable, *counted}
         self._log: str | None = None
         self._run: Observed | None = None
         self.powerless: str | None = None
@@ -100,6 +108,7 @@ class traced:  # noqa: N801  a context manager, read as a word
         if run is None or not run.live:
             return self._plain
         self._run = run
+        self._marks = Marks([tempfile.gettempdir(), self._cwd])
         started = self._plain
         strace = shutil.which("strace") or ""
         reason = _why_unusable(strace) or untraceable(*started, self._cwd)
@@ -108,7 +117,7 @@ class traced:  # noqa: N801  a context manager, read as a word
             return started
         file, self._log = tempfile.mkstemp(prefix="memori-strace-")
         os.close(file)
-        self._marks = Marks([tempfile.gettempdir(), self._cwd])
+        self._marks.wait()
         return _under(strace, self._log, started)
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -137,6 +146,9 @@ class traced:  # noqa: N801  a context manager, read as a word
         _read(written, trace)
         trace.ends()
         trace.found.pop(self._plain.environment.get("PWD", ""), None)  # shells look whether it is
+        for path in self._counted.union(map(os.path.realpath, self._counted)):
+            trace.files.forgets(path)
+            trace.found.pop(path, None)
         self.powerless = next((path for path, _ in trace.programs if loses_rights(path)), None)
         if self.powerless is not None:
             note(*self._plain, self._cwd, self.powerless)

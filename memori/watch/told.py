@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
+import time
 
-from memori.watch.touch import UNLOOKED, Listing, Touch, file_clock, look_at
+from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +29,17 @@ if TYPE_CHECKING:
 
 _MOST_PROGRAMS = 1000
 _COARSE = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
+_TICK = 0.0005  # seconds
+_CLOCK_REALTIME_COARSE = 5  # of Linux; Python's `time` does not name it
 _GONE = os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 """Of a file that was there when it was opened, and is not any more."""
 
 
 class Marks:
     """When a program started, by the clocks of file systems.
+
+    File systems stamp files by a clock that ticks every few milliseconds. So a program is started
+    only after the tick of the marks is over (`wait`): what carries this tick was not changed since.
 
     Parameters
     ----------
@@ -41,19 +48,37 @@ class Marks:
     """
 
     def __init__(self, folders: Iterable[str]) -> None:
-        self._began = file_clock() - _COARSE
+        before = _file_clock()
+        self._began = before - _COARSE
         self._by_device: dict[int, int] = {}
+        self._last = 0
         for folder in folders:
             try:
                 with tempfile.TemporaryFile(prefix=".memori-", dir=folder) as file:
                     look = os.fstat(file.fileno())
             except OSError:
                 continue  # it cannot be written: what the local clock says must do
-            self._by_device[look.st_dev] = look.st_ctime_ns
+            mark = look.st_ctime_ns
+            if before <= mark <= time.time_ns():  # by the local clock, whose tick is waited for
+                self._last = max(self._last, mark)
+                mark += 1
+            self._by_device[look.st_dev] = mark
+
+    def wait(self) -> None:
+        """Wait (milliseconds) until what is changed from now on carries another time."""
+        while _file_clock() <= self._last:
+            time.sleep(_TICK)
 
     def is_older(self, look: os.stat_result) -> bool:
         """Tell whether a file was last changed before the program started."""
         return look.st_ctime_ns < self._by_device.get(look.st_dev, self._began)
+
+
+def _file_clock() -> int:
+    """Return the time in ns by the clock that stamps files here."""
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+    return time.time_ns()
 
 
 def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,10 +138,3 @@ def plain_path(path: str) -> str:
         folder, name = os.path.split(path)
         return os.path.normpath(os.path.join(os.path.realpath(folder), name))
     return os.path.normpath(path)
-
-
-def file_clock() -> int:
-    """Return the time by the clock that stamps files here, which ticks more slowly."""
-    if hasattr(time, "CLOCK_REALTIME_COARSE"):
-        return time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
-    return time.time_ns()

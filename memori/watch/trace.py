@@ -140,8 +140,7 @@ class Trace:
         for path, programs in list(self._sources.items()):
             touch = self.files.touched.get(path)
             if programs <= self._telling:
-                if touch is not None and touch.how == "read" and not touch.written:
-                    del self.files.touched[path]
+                self.files.forgets(path)
             elif touch is not None and path.endswith(".pyc"):
                 self.files.reads(source_of(path))
         for folder, programs in self._listers.items():
@@ -225,8 +224,7 @@ class Trace:
             words = texts_in(call.words)
             self.programs.append((path, tuple(words[1:] or words)))
             process.program = len(self.programs)
-            if process.program > 1:  # what the command itself is, counts already
-                self.files.reads(path)
+            self.files.reads(path)
         elif call.error in _ABSENT:
             self.files.misses(path)
 
@@ -314,7 +312,7 @@ class Trace:
 
     def _asked(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
-        if path is None:
+        if path is None or (self._spool and f"{path}/".startswith(self._spool)):
             return
         if call.error:
             if call.error in _ABSENT:

@@ -35,6 +35,12 @@ class Files:
         elif touch.how == "read" and touch.look is None and not touch.written:
             touch.look = UNLOOKED  # somebody else made it meanwhile
 
+    def forgets(self, path: str) -> None:
+        """Leave out a file that was read, and not written."""
+        touch = self.touched.get(path)
+        if touch is not None and touch.how == "read" and not touch.written:
+            del self.touched[path]
+
     def misses(self, path: str) -> None:
         """Note that a path was asked for in vain."""
         if path not in self.touched:

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 
 from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, ended
+from memori.neuro.command.scripts import programs_of
 from memori.neuro.process.run import Ended, Listener, run_process
-from memori.neuro.tools.identity import require
+from memori.neuro.tools.identity import find, require
 from memori.watch.strace import traced
 
 
@@ -41,6 +42,9 @@ class Execution:
         Where it runs; in `folder` unless given.
     streams : tuple of str, optional
         Names of the files for what it prints.
+    programs : sequence of str, optional
+        The programs that count already, as the environment finds them; by default the first word,
+        and what stands behind a wrapper.
     launch : context manager, optional
         What is really started, instead of `argv` in `environment`: an engine of containers.
     """
@@ -51,6 +55,7 @@ class Execution:
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     streams: tuple[str, str] = STREAMS
+    programs: Sequence[str] | None = None
     launch: AbstractContextManager[Launch] | None = None
 
     def run(
@@ -84,7 +89,11 @@ class Execution:
         try:
             with self.launch or plain as launch:
                 program = require(launch.argv[0], launch.environment)
-                watch = traced(launch.argv, program, launch.environment, folder)
+                names = programs_of(launch.argv) if self.programs is None else self.programs
+                counted = [find(name, launch.environment) for name in names]
+                watch = traced(
+                    launch.argv, program, launch.environment, folder, filter(None, counted)
+                )
                 with watch as started:
                     done = run_process(
                         started.argv,
