@@ -38,7 +38,7 @@ _CACHES = re.compile(
 )
 _SYSTEMS_OWN = re.compile(  # what its installer makes or asks for, and no list of it names
     r"^(?:/usr(?:/local)?)?/(?:lib\w*|share)/(?:.*\.so(?:\.[\d.]+)?$|locale/|(?:.*/)?gconv/)"
-    r"|.*/(?:pyvenv\.cfg|libpython[\d.]+\.so[\d.]*)$"
+    r"|.*/(?:pyvenv\.cfg|bin/python[\d.]*|libpython[\d.]+\.so[\d.]*)$"
 )
 _LOOKED_FOR = re.compile(
     r"\.so(?:\.[\d.]+)?$|/(?:glibc-hwcaps|gconv|locale|terminfo)(?:/|$)"

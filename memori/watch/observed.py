@@ -88,6 +88,8 @@ class Observed:
         The hosts that it connected to.
     traced : set of tuple of str
         Those of the programs that a tracer watched.
+    counted : set of str
+        Paths of programs that count as what they are, and not as files.
     unwatched : list of tuple of str
         Those of the programs that could not be watched.
     found : dict of str to str
@@ -118,6 +120,7 @@ class Observed:
         self.programs: list[tuple[str, ...]] = []
         self.network: set[str] = set()
         self.traced: set[tuple[str, ...]] = set()
+        self.counted: set[str] = set()
         self.unwatched: list[tuple[str, ...]] = []
         self.found: dict[str, str] = {}
         self.unseen: list[str] = []

@@ -20,7 +20,6 @@ import time
 
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
 from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, digest_of, names_digest
-from memori.watch.found import FOLDER
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import (
     asked_without_listing,
@@ -83,7 +82,7 @@ class Sieve:
         self._memo = memo
         self._own = tuple(f"{folder}/" for folder in (*own, *seen.temporary))
         self._made_folders = tuple(f"{folder}/" for folder in seen.made)
-        self._counted = frozenset(counted)
+        self._counted = seen.counted.union(counted)
         self._followed = followed
         self._made = made
         self._left_out = left_out or LeftOut()
@@ -247,13 +246,11 @@ class Sieve:
         left_out = self._left_out.among(paths) | self._counted | seen.temporary | seen.made
         left_out.update(path for path, touch in seen.touched.items() if touch.written)
         left_out.update(fact.folder for fact in facts.listed)
-        above = _folders_above(fact.path for fact in (*facts.read, *facts.written, *facts.edited))
         return {
             path: seen.found[path]
             for path in paths
             if path not in left_out
             and not f"{path}/".startswith(self._made_folders)
-            and not (seen.found[path] == FOLDER and path in above)
             and not self._made(path)
         }
 
@@ -271,17 +268,6 @@ class Sieve:
             else:
                 digest = module_digest(path, self._memo)
                 facts.modules.append(FileFact(path, digest, stat_of(now)))
-
-
-def _folders_above(paths: Iterable[str]) -> set[str]:
-    """Return all folders that some absolute paths lie in."""
-    above: set[str] = set()
-    for path in paths:
-        folder = os.path.dirname(path)
-        while folder not in above:
-            above.add(folder)
-            folder = os.path.dirname(folder)
-    return above
 
 
 def _is_large(look: os.stat_result | None) -> bool:

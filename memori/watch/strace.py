@@ -31,7 +31,6 @@ from memori.watch.untraceable import loses_rights, note, untraceable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import BinaryIO
 
 log = logging.getLogger(__name__)
 _OPTIONS = (
@@ -39,6 +38,12 @@ _OPTIONS = (
     *("-e", "abbrev=!getdents64", "-e", "trace=" + ",".join(f"?{each}" for each in CALLS)),
 )
 _PATIENCE = 10.0  # seconds that the tracer has to tell of the command's end
+_WORD = "MEMORI_WORD_"
+_ELF = b"\x7fELF"
+_MOST_WORDS = 2000  # that env can be given in one text
+_PAUSE = 0.0005  # seconds until the first look at what it told; then twice that, and so on
+_LATE = 0.05
+_CHUNK = 1 << 22
 _GRACE = 0.2  # seconds to tell of the end of what was ended with the command
 _LOOKS_ELSEWHERE = ("ssh", "srun", "sbatch", "qsub", "bsub", "systemd-run", "at", "batch")
 _usable: dict[str, str] = {}  # by path of strace: why it cannot be used; empty if it can
@@ -111,7 +116,9 @@ class traced:  # noqa: N801  a context manager, read as a word
         self._marks = Marks([tempfile.gettempdir(), self._cwd])
         started = self._plain
         strace = shutil.which("strace") or ""
-        reason = _why_unusable(strace) or untraceable(*started, self._cwd)
+        reason = (
+            _why_unusable(strace) or _why_unstartable(started) or untraceable(*started, self._cwd)
+        )
         if reason:
             self._goes_unwatched(run, reason)
             return started
@@ -123,8 +130,7 @@ class traced:  # noqa: N801  a context manager, read as a word
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
             if self._log is not None and self._run is not None and kind is None:
-                with open(self._log, "rb") as written:
-                    self._tell(self._run, written)
+                self._tell(self._run, self._log)
         finally:
             if self._log is not None:
                 os.unlink(self._log)
@@ -139,19 +145,19 @@ class traced:  # noqa: N801  a context manager, read as a word
             each.starts(words)
             misses(each, f"{os.path.basename(words[0])} ({reason})")
 
-    def _tell(self, run: Observed, written: BinaryIO) -> None:
+    def _tell(self, run: Observed, log_path: str) -> None:
         spool = self._plain.environment.get(SPOOL)
         temporary = {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}
-        trace = Trace(self._cwd, spool, temporary)
-        _read(written, trace)
+        trace = Trace(self._cwd, spool, temporary)  # which begins with the command, after env
+        _read(log_path, trace)
         trace.ends()
+        if trace.refused is not None:
+            raise OSError(trace.refused, os.strerror(trace.refused), self._plain.executable)
         trace.found.pop(self._plain.environment.get("PWD", ""), None)  # shells look whether it is
-        for path in self._counted.union(map(os.path.realpath, self._counted)):
-            trace.files.forgets(path)
-            trace.found.pop(path, None)
         self.powerless = next((path for path, _ in trace.programs if loses_rights(path)), None)
         if self.powerless is not None:
             note(*self._plain, self._cwd, self.powerless)
+        run.counted |= self._counted.union(map(os.path.realpath, self._counted))
         for each in _with_outer(run):
             tell_of(each, trace, self._marks)
             for who in _unseen(trace, os.path.basename(self._plain.argv[0])):
@@ -167,26 +173,24 @@ def _with_outer(run: Observed | None) -> list[Observed]:
 
 
 def _under(strace: str, log_path: str, plain: Started) -> Started:
-    """Return the command as strace starts it.
+    """Return the command as strace starts it: through ``env``, which becomes the command.
 
-    strace looks for a name on its own PATH, so it gets one of a single folder. It is also kept away
-    from the libraries that the command is told to load.
+    So the environment of the command is its own (strace and env are kept away from the libraries
+    that it is told to load, and from its language), and no list of processes shows its words twice.
     """
+    env = shutil.which("env") or "/usr/bin/env"
     own = {name: text for name, text in plain.environment.items() if not name.startswith("LD_")}
-    moved = {name: text for name, text in plain.environment.items() if name.startswith("LD_")}
+    moved = {*plain.environment.keys() - own.keys(), *plain.environment.keys() & {"LC_ALL"}}
     program = plain.argv[0]
-    if os.sep in program:
+    if shutil.which(program, path=plain.environment.get("PATH", "")) != plain.executable:
         program = plain.executable
-    else:
-        path = plain.environment.get("PATH")
-        own["PATH"] = os.path.dirname(plain.executable)
-        moved |= {} if path is None else {"PATH": path}
-    settings = [f"{name}={text}" for name, text in moved.items()]
-    if "PATH" in own and "PATH" not in plain.environment:
-        settings.append("PATH")  # it gets none
-    options = [word for each in settings for word in ("-E", each)]
-    argv = ["strace", *_OPTIONS, "-o", log_path, *options, "--", program, *plain.argv[1:]]
-    return Started(argv, strace, own)
+    words = [f"{name}={plain.environment[name]}" for name in moved]
+    words += [program, *plain.argv[1:]]
+    variables = {f"{_WORD}{place}": word for place, word in enumerate(words)}
+    own = {**own, **variables, "LC_ALL": "C"}
+    unset = [*variables, *([] if "LC_ALL" in moved else ["LC_ALL"])]
+    text = " ".join([*(f"-u {name}" for name in unset), *(f'"${{{name}}}"' for name in variables)])
+    return Started(["strace", *_OPTIONS, "-o", log_path, env, "-S", text], strace, own)
 
 
 def _why_unusable(strace: str) -> str:
@@ -196,6 +200,20 @@ def _why_unusable(strace: str) -> str:
     if strace not in _usable:
         _usable[strace] = _tried(strace)
     return _usable[strace]
+
+
+def _why_unstartable(plain: Started) -> str:
+    """Say why a command cannot be started as `_under` says; nothing if it can."""
+    try:
+        with open(plain.executable, "rb") as file:
+            start = file.read(4)
+    except OSError:
+        start = _ELF  # it may be run and not read
+    if start != _ELF and start[:2] != b"#!":
+        return "a program that the system may not run by itself"
+    if len(plain.argv) > _MOST_WORDS or "=" in plain.executable or "=" in plain.argv[0]:
+        return "a command that env cannot start"
+    return ""
 
 
 def _tried(strace: str) -> str:
@@ -224,24 +242,43 @@ def _tried(strace: str) -> str:
     return ""
 
 
-def _read(written: BinaryIO, trace: Trace) -> None:
-    """Read what the tracer wrote, until it has told of the end of all that was ended."""
+def _read(path: str, trace: Trace) -> None:
+    """Read what the tracer writes, until it has told of the end of all that was ended."""
     until = time.monotonic() + _PATIENCE
-    pause = 0.0005
+    pause = _PAUSE
     rest = ""
-    while True:
-        text = rest + written.read().decode("latin-1")
-        whole, newline, rest = text.rpartition("\n")
-        if newline:
-            trace.reads(whole.split("\n"))
-        if trace.is_over and not trace.alive:
-            return
-        if trace.is_over:
-            until = min(until, time.monotonic() + _GRACE)
-        if time.monotonic() >= until:
-            return
-        time.sleep(pause)
-        pause = min(2 * pause, 0.05)
+    with open(path, encoding="latin-1", newline="\n") as file:
+        while True:
+            is_last = pause > _LATE and not _is_open(path, file.fileno())
+            text = file.read(_CHUNK)
+            whole, newline, rest = (rest + text).rpartition("\n")
+            if newline:
+                trace.reads(whole.split("\n"))
+            if len(text) == _CHUNK:
+                continue
+            if is_last or (trace.is_over and not trace.alive):
+                return
+            if trace.is_over:
+                until = min(until, time.monotonic() + _GRACE)
+            if time.monotonic() >= until:
+                return
+            time.sleep(pause)
+            pause = 2 * pause
+
+
+def _is_open(path: str, own: int) -> bool:
+    """Tell whether another process has a file open, as far as this one may know."""
+    look = os.fstat(own)
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        folder = f"/proc/{process}/fd"
+        try:
+            if int(process) != os.getpid() and any(
+                os.path.samestat(look, os.stat(f"{folder}/{each}")) for each in os.listdir(folder)
+            ):
+                return True
+        except OSError:
+            pass  # gone meanwhile, or another user's
+    return False
 
 
 def _unseen(trace: Trace, command: str) -> list[str]:

@@ -13,6 +13,7 @@ Not promised: what a file held before the command changed it, and whether one th
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _ABSENT = ("ENOENT", "ENOTDIR")
+_BEGUN = 2
 _KNOWN = 200_000  # lines
 _SOURCES = (".py", ".pyc")
 _OF_OPEN_FILE = "AT_EMPTY_PATH) = 0"  # the stat of a file that is open, so known already
@@ -65,7 +67,9 @@ class Process:
 
 
 class Trace:
-    """What a command and its children were seen to do.
+    """What a command and its children were seen to do, from the moment at which it starts.
+
+    The first process is one that becomes the command.
 
     Parameters
     ----------
@@ -94,6 +98,8 @@ class Trace:
         Whether the command itself has ended.
     contained : list of str
         The programs that went into a container of their own.
+    refused : int or None
+        The number of the error by which the command could not be started, if so.
     """
 
     def __init__(
@@ -107,6 +113,8 @@ class Trace:
         self.alive: set[int] = set()
         self.is_over = False
         self.contained: list[str] = []
+        self.refused: int | None = None
+        self._begun_programs = 0  # of the first process; the first of them starts the command
         self._first: int | None = None
         self._spool = f"{spool}/" if spool else None
         self._temporary_folders = frozenset(map(os.path.realpath, temporary)) | {*temporary}
@@ -137,6 +145,10 @@ class Trace:
 
     def ends(self) -> None:
         """Leave out what Pythons tell better themselves, once nothing more comes."""
+        above = folders_above(self.files.were_read())
+        for path in [each for each, words in self.found.items() if words == FOLDER]:
+            if path in above:  # and so it was there
+                del self.found[path]
         for path, programs in list(self._sources.items()):
             touch = self.files.touched.get(path)
             if programs <= self._telling:
@@ -165,11 +177,20 @@ class Trace:
         if call is None:
             return
         kind, handler = _CALLS.get(call.name, ("", None))
+        if self._begun_programs < _BEGUN and not self._begins(call):
+            return
         if handler is not None and (kind == "process" or not process.elsewhere):
             handler(self, process, call)
             is_same = kind == "look" and ".py" not in text and _ALONE.match(text)
             if is_same and len(self._known) < _KNOWN:
                 self._known.add(text)
+
+    def _begins(self, call: Said) -> bool:
+        """Tell whether a call is the one that starts the command."""
+        if call.name == "execve":
+            self.refused = getattr(errno, call.error, errno.EIO) if call.error else None
+            self._begun_programs += call.result == "0"
+        return self._begun_programs == _BEGUN
 
     def _path(self, process: Process, call: Said, place: int = 0) -> str | None:
         paths = paths_in(call.words, process.cwd)
@@ -322,6 +343,17 @@ class Trace:
             self.found[path] = link_to(texts_in(call.words)[-1])
         elif path not in self.found:
             self.found[path] = _described(call)
+
+
+def folders_above(paths: Iterable[str]) -> set[str]:
+    """Return all folders that some absolute paths lie in."""
+    above: set[str] = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        while folder not in above:
+            above.add(folder)
+            folder = os.path.dirname(folder)
+    return above
 
 
 def _described(call: Said) -> str:

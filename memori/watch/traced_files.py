@@ -35,6 +35,14 @@ class Files:
         elif touch.how == "read" and touch.look is None and not touch.written:
             touch.look = UNLOOKED  # somebody else made it meanwhile
 
+    def were_read(self) -> list[str]:
+        """Return the files that were opened for reading, and are not known to have changed."""
+        return [
+            path
+            for path, touch in self.touched.items()
+            if touch.how == "read" and touch.look is not None and not touch.written
+        ]
+
     def forgets(self, path: str) -> None:
         """Leave out a file that was read, and not written."""
         touch = self.touched.get(path)
