@@ -242,7 +242,7 @@ class Recorder:
         """Tell whether the run wrote a file anew, rather than reading what somebody rewrote."""
         how = None if seen is None else seen.how(file.absolute)
         if how is not None:
-            return how != "read"
+            return how == "write"
         return file.absolute in named or self._store.was_made(file)
 
     def _outputs(self, values: dict[str, JSON]) -> list[Artifact]:
