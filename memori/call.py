@@ -79,10 +79,7 @@ class Call:
         if decision.hit_entry is not None:
             return self._hit(decision.hit_entry, decision.key)
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
-        import memori.recorder
-        import memori.watch  # noqa: F401  nothing is imported while a lock is held
-
-        decision.key.code.components()
+        self._load(decision.key)
         with self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
@@ -91,6 +88,22 @@ class Call:
             if entry is not None:
                 return self._hit(entry, key)
             return self._execute(key, [*map(str, decision.changes)], forced=forced)
+
+    def _load(self, key: Key) -> None:
+        """Import what a run and its record need: nothing is imported while a lock is held."""
+        import zlib  # noqa: F401
+
+        import memori.recorder
+
+        key.code.canonical()
+        if self._stage.watched and not watching_is_off():
+            import atexit  # noqa: F401
+            import threading  # noqa: F401
+
+            import memori.watch
+
+            for name in memori.watch.__all__:
+                getattr(memori.watch, name)
 
     def _identity(self, key: Key) -> tuple[str, ...]:
         return self._store.root, self._store.name, key.digest

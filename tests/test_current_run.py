@@ -67,3 +67,39 @@ def test_a_forked_process_shares_the_folder_that_the_run_has(tmp_path: Path) -> 
         "refused: memori.workdir() of stage 'first_in_child' was first called"
     )
     assert ["True", "True"] == others
+
+
+LOCKED = """
+import sys
+from memori import Stage
+from memori.store import Store
+
+class Watched:
+    def __init__(self, lock):
+        self.lock = lock
+    def __enter__(self):
+        held = self.lock.__enter__()
+        self.before = set(sys.modules)
+        return held
+    def __exit__(self, *error):
+        print(sorted(set(sys.modules) - self.before))
+        return self.lock.__exit__(*error)
+
+lock = Store.lock
+Store.lock = lambda store, key: Watched(lock(store, key))
+
+def run(x):
+    return x
+
+if __name__ == "__main__":
+    Stage(run, hash_output="work", **OPTIONS).run(1)
+"""
+
+
+@pytest.mark.parametrize("options", ["{}", "{'code_version': '1'}", "{'watch': False}"])
+def test_nothing_is_imported_while_the_lock_of_a_run_is_held(tmp_path: Path, options: str) -> None:
+    """A process that others wait for, or that is forked meanwhile, is not in the middle of that."""
+    (tmp_path / "main.py").write_text(LOCKED.replace("OPTIONS", options))
+    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert ("", "[]\n") == (done.stderr, done.stdout)

@@ -61,7 +61,7 @@ if VERSION in NUMBERS and sys.implementation.name == "cpython":
 _SHIFTED = VERSION >= (3, 12)  # LOAD_ATTR holds a flag beside the index of the name
 
 _FLAGS = 0x3AF  # optimised, new locals, *args, **kwargs, generator, coroutine and its kin
-_DOCSTRING_FLAG = 0x4000000  # from Python 3.13
+_DOCSTRING_FLAG = 0x4000000  # from Python 3.14
 _READS_LOCALS = frozenset({"locals", "vars", "eval", "exec", "dir", "f_locals", "_getframe"})
 
 
@@ -132,9 +132,9 @@ def _content(code: CodeType) -> Iterator[bytes]:
 
 
 def _has_docstring(code: CodeType) -> bool:
-    if VERSION >= (3, 13):
+    if VERSION >= (3, 14):
         return bool(code.co_flags & _DOCSTRING_FLAG)
-    # until 3.12 a function's first constant is its docstring or None; comprehensions have neither
+    # until 3.13 a function's first constant is its docstring or None; comprehensions have neither
     return bool(code.co_flags & 1) and (not code.co_name.startswith("<"))
 
 
@@ -198,6 +198,7 @@ def _instructions(code: CodeType, kinds: list[int]) -> Iterator[tuple[int, objec
     names, constants = code.co_names, code.co_consts
     local = code.co_varnames + tuple(c for c in code.co_cellvars if c not in code.co_varnames)
     local += code.co_freevars
+    cells = {*code.co_cellvars, *code.co_freevars}  # loaded whole only to close over them
     raw = code.co_code
     extended = 0
     for number, low in zip(raw[::2], raw[1::2], strict=True):
@@ -214,19 +215,26 @@ def _instructions(code: CodeType, kinds: list[int]) -> Iterator[tuple[int, objec
             yield kind, names[argument >> 1]
         elif kind == ATTRIBUTE:
             yield kind, names[argument >> 1 if _SHIFTED else argument]
-        elif kind in (LOCAL, CELL, STORE_LOCAL, STORE_CELL):
+        elif kind in (CELL, STORE_LOCAL, STORE_CELL):
             yield kind, local[argument]
+        elif kind == LOCAL:
+            yield _local(local[argument], cells)
         elif kind == TWO_LOCALS:
-            yield LOCAL, local[argument >> 4]
-            yield LOCAL, local[argument & 15]
+            yield _local(local[argument >> 4], cells)
+            yield _local(local[argument & 15], cells)
         elif kind == STORE_AND_LOCAL:
             yield STORE_LOCAL, local[argument >> 4]
-            yield LOCAL, local[argument & 15]
+            yield _local(local[argument & 15], cells)
         elif kind == TWO_STORES:
             yield STORE_LOCAL, local[argument >> 4]
             yield STORE_LOCAL, local[argument & 15]
         elif kind != EXTENDED:
             yield kind, names[argument]
+
+
+def _local(name: str, cells: set[str]) -> tuple[int, object]:
+    """Return the load of a local name; that of a cell (from Python 3.13) reads no value."""
+    return (0, None) if name in cells else (LOCAL, name)
 
 
 def _chain(pairs: list[tuple[int, object]], start: int) -> tuple[tuple[str, ...], bool]:

@@ -65,10 +65,11 @@ def interpreters() -> dict[str, str]:
     for version, path in candidates:
         if path is None or version in found or version not in versions:
             continue
-        asked = [path, "-c", "import sys; print('{}.{}'.format(*sys.version_info))"]
+        # what is found may be a script that starts another one, by PATH
+        asked = [path, "-c", "import sys; print('{}.{}'.format(*sys.version_info), sys.executable)"]
         told = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if told.stdout.strip() == version:
-            found[version] = path
+        if told.stdout.split(" ")[0] == version:
+            found[version] = told.stdout.strip().partition(" ")[2]
     return found
 
 

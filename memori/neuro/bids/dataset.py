@@ -2,7 +2,8 @@
 
 `Dataset(root).files(suffix="bold")` lists files by what their names say. Each one is a `BIDSFile`:
 a plain string, the path, so that it can be passed to a stage as it is, which also knows its
-entities (`bold.subject`).
+entities (`bold.subject`). A folder that is a file for those who use it (CTF's `.ds`, `.ome.zarr`)
+is a `BIDSFolder`: all that it holds counts.
 
 Not promised: that the dataset is valid BIDS (the bids-validator tells), that metadata are read
 (sidecars and their inheritance), or that files outside the `sub-*` folders are found.
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from numbers import Real
 from typing import SupportsIndex, TypeAlias
 
-from memori.neuro.bids.entities import OTHERS, BIDSFile, entity_name, nearest
+from memori.neuro.bids.entities import OTHERS, BIDSFile, BIDSFolder, entity_name, nearest
 
 Wanted: TypeAlias = str | SupportsIndex | Iterable[str | SupportsIndex] | None
 """What an entity may be asked for: a label, a number, several of them, or None for absent."""
@@ -118,8 +119,10 @@ def _walk(folder: str) -> Iterator[BIDSFile]:
         elif name.startswith("ses-"):
             yield from _walk(path)
         else:
-            found = (each for each in sorted(os.listdir(path)) if each.startswith("sub-"))
-            yield from (BIDSFile(os.path.join(path, each)) for each in found)
+            with os.scandir(path) as entries:
+                found = [each for each in entries if each.name.startswith("sub-")]
+            for each in sorted(found, key=lambda entry: entry.name):
+                yield (BIDSFolder if each.is_dir() else BIDSFile)(each.path)
 
 
 def _fits(file: BIDSFile, wanted: dict[str, list[object]]) -> bool:

@@ -20,6 +20,8 @@ import re
 from difflib import get_close_matches
 from typing import SupportsIndex
 
+from memori.digest.folder import Folder
+
 ENTITIES = {
     "sub": "subject",
     "tpl": "template",
@@ -131,6 +133,15 @@ class BIDSFile(str):
             return self.entities.get(_SHORT[name])
         except KeyError:
             raise AttributeError(f"a BIDS file has no {name!r}{nearest(name)}") from None
+
+
+class BIDSFolder(BIDSFile, Folder):
+    """The path of a folder that is one file for those who use it: `.ds`, `.mff`, `.ome.zarr`.
+
+    All that it holds counts, as of `memori.Folder`.
+    """
+
+    __slots__ = ()
 
 
 def _pair(part: str) -> tuple[str, str] | None:

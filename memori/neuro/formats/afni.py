@@ -5,8 +5,8 @@ the voxels, inflated (``.gz``, ``.bz2``). Numbers count as they are written, whi
 them does not. The byte order counts, because it is an attribute (``BYTEORDER_STRING``).
 
 Declined: a HEAD without its BRIK, or with several; a BRIK.Z, which Python cannot inflate;
-attributes that are not as long as they say, a HEAD that is not UTF-8 or has an empty line in a
-text (which nibabel refuses); voxels more or fewer than the HEAD promises.
+attributes that are not as long as they say; a HEAD that nibabel refuses, because it is not UTF-8,
+has an empty line in a text or none between attributes; voxels more or fewer than it promises.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _MOST_HEAD = 1 << 21  # bytes; as numbers they take twenty times as much
 _BYTES = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 5: 8, 6: 3, 7: 4}  # by BRICK_TYPES
 
 _ATTRIBUTE = re.compile(
-    rb"\s*type\s*=\s*(string|integer|float)-attribute\s+name\s*=\s*(\S+)\s+count\s*=\s*(\d{1,9})\s"
+    rb"\s*type[ \t]*=[ \t]*(string|integer|float)-attribute[ \t]*\n"
+    rb"name[ \t]*=[ \t]*(\w+)[ \t]*\ncount[ \t]*=[ \t]*(\d{1,9})[ \t]*\n"
 )
 _NEXT = re.compile(rb"\n[ \t]{0,8}type[ \t]*=")
 
@@ -101,6 +102,9 @@ def _attributes(text: bytes) -> Iterator[_Attribute]:
     """Yield the attributes of a HEAD."""
     at = 0
     while found := _ATTRIBUTE.match(text, at):
+        start = text.index(b"type", found.start())
+        if at and not text.endswith(b"\n\n", 0, start):
+            raise BrokenFileError("no empty line between attributes")
         kind, name, count = found[1].decode(), found[2].decode("latin-1"), int(found[3])
         if kind == "string":
             start = text.find(b"'", found.end()) + 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from memori import Stage
 from memori.neuro import Dataset
 
 REAL = os.environ.get("MEMORI_TEST_BIDS", "")
@@ -99,9 +100,8 @@ def test_a_missing_or_foreign_folder_is_an_error(tmp_path):
 
 def test_files_agree_with_bids2table(bids, tmp_path):
     """Another reader of BIDS finds the same files with the same entities."""
-    bids2table = pytest.importorskip("bids2table", reason="no oracle: pip install bids2table")
-    why = "bids2table reads by pyarrow, which refuses old releases of numpy"
-    pytest.importorskip("pyarrow", reason=why, exc_type=ImportError)
+    why = "no bids2table, or one whose pyarrow refuses this numpy: pip install -U bids2table numpy"
+    bids2table = pytest.importorskip("bids2table", reason=why, exc_type=ImportError)
     root = REAL or str(tmp_path)
 
     rows = bids2table.index_dataset(root).to_pylist()
@@ -167,3 +167,31 @@ def test_a_real_dataset_where_not_every_subject_has_everything():
     assert ["01", "01"] == [bold.subject for bold in bids.files(suffix="bold")]
     assert ["01", "02", "03"] == [t1w.subject for t1w in bids.files(suffix="T1w")]
     assert [] == bids.files(subject="02", suffix="bold")
+
+
+@pytest.mark.parametrize("name", ["sub-01_meg.ds", "sub-01_eeg.mff", "sub-01_micr.ome.zarr"])
+def test_a_folder_that_is_a_file_counts_by_all_it_holds(tmp_path, name):
+    """A change deep inside of a CTF or Zarr folder runs the stage again; nothing else does."""
+    folder = tmp_path / "ds" / "sub-01" / "meg" / name
+    (folder / "hz.ds").mkdir(parents=True)
+    (folder / "x.meg4").write_text("one")
+    (folder / "hz.ds" / "y.acq").write_text("one")
+    (tmp_path / "ds" / "sub-01" / "meg" / "sub-01_meg.json").touch()
+    (found,) = Dataset(tmp_path / "ds").files()
+    assert str(folder) == found
+    assert ("01", "meg", name[name.index(".") :]) == (
+        found.subject,
+        found.datatype,
+        found.extension,
+    )
+    stage = Stage(os.path.basename, stage_outputs="name", hash_output=tmp_path / "work")
+
+    def ran():
+        stage.run(Dataset(tmp_path / "ds").files()[0])
+        return stage.state
+
+    assert [True, False] == [ran(), ran()]
+    (folder / "hz.ds" / "y.acq").write_text("two")
+    assert [True, False] == [ran(), ran()]
+    (folder / "new").touch()
+    assert [True, False] == [ran(), ran()]

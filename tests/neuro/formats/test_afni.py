@@ -139,6 +139,20 @@ def test_a_history_that_nibabel_refuses_is_another_file(dataset, content, text):
         nib.load(head)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"\n\ntype", b"\ntype"), (b"\nname", b"\n\nname"), (b"\ncount", b" count")],
+)
+def test_a_layout_that_nibabel_refuses_is_another_file(dataset, content, old, new):
+    """An attribute is three lines and a value, and an empty line ends it."""
+    head, _ = dataset("scaled+tlrc", "BRIK")
+    before = content(head)
+    head.write_bytes(head.read_bytes().replace(old, new, 2))
+    assert before != content(head) is not None
+    with pytest.raises((AFNIHeaderError, ValueError, KeyError)):
+        nib.load(head)
+
+
 def test_voxels_count(dataset, content):
     """One bit of the BRIK makes another dataset under both names."""
     head, voxels = dataset("scaled+tlrc", "BRIK")
