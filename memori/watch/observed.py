@@ -87,7 +87,7 @@ class Observed:
     network : set of str
         The hosts that it connected to.
     traced : set of tuple of str
-        Those of the programs that a tracer watched.
+        The words of programs that were watched.
     counted : set of str
         Paths of programs that count as what they are, and not as files.
     unwatched : list of tuple of str

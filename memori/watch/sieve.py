@@ -87,7 +87,7 @@ class Sieve:
         self._made = made
         self._left_out = left_out or LeftOut()
         self._unseen = unseen_readers()
-        self._had_helpers = bool(seen.traced.symmetric_difference(seen.programs) or self._unseen)
+        self._had_helpers = bool(set(seen.programs) - seen.traced or self._unseen)
         self._helped: set[str] = set()  # what appeared in folders, made by helpers
         self._is_quiet = True  # nobody else changed the folders that were listed
 

@@ -22,7 +22,7 @@ import tempfile
 import time
 from typing import NamedTuple
 
-from memori.watch.children import SPOOL
+from memori.watch.children import SPOOL, learn_from, new_spool
 from memori.watch.observed import Observed, aside, current
 from memori.watch.told import Marks, misses, tell_of
 from memori.watch.trace import CALLS, Trace
@@ -114,11 +114,11 @@ class traced:  # noqa: N801  a context manager, read as a word
             return self._plain
         self._run = run
         self._marks = Marks([tempfile.gettempdir(), self._cwd])
-        started = self._plain
         strace = shutil.which("strace") or ""
-        reason = (
-            _why_unusable(strace) or _why_unstartable(started) or untraceable(*started, self._cwd)
-        )
+        reason: str | None = _why_unusable(strace) or _why_unstartable(self._plain)
+        reason = reason or untraceable(*self._plain, self._cwd)
+        self._spool = new_spool()
+        started = self._plain._replace(environment={**self._plain.environment, SPOOL: self._spool})
         if reason:
             self._goes_unwatched(run, reason)
             return started
@@ -129,11 +129,15 @@ class traced:  # noqa: N801  a context manager, read as a word
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
-            if self._log is not None and self._run is not None and kind is None:
-                self._tell(self._run, self._log)
+            if self._run is not None and kind is None:
+                if self._log is not None:
+                    self._tell(self._run, self._log)
+                learn_from(self._spool, _with_outer(self._run))
         finally:
             if self._log is not None:
                 os.unlink(self._log)
+            if self._run is not None:
+                shutil.rmtree(self._spool, ignore_errors=True)
             self._aside.__exit__()
 
     def _goes_unwatched(self, run: Observed, reason: str) -> None:
@@ -146,9 +150,8 @@ class traced:  # noqa: N801  a context manager, read as a word
             misses(each, f"{os.path.basename(words[0])} ({reason})")
 
     def _tell(self, run: Observed, log_path: str) -> None:
-        spool = self._plain.environment.get(SPOOL)
         temporary = {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}
-        trace = Trace(self._cwd, spool, temporary)  # which begins with the command, after env
+        trace = Trace(self._cwd, self._spool, temporary)  # begins with the command, after env
         _read(log_path, trace)
         trace.ends()
         if trace.refused is not None:

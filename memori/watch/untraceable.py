@@ -36,6 +36,8 @@ _TRACERS = frozenset(
 )
 _WORDS = frozenset(("at", "batch", "write", "wall", "screen", "locate", "expiry"))
 """Programs that Debian gives rights, and that are words of many a text."""
+_ANYWAY = frozenset(("nvidia-modprobe",))
+"""Programs that others call in case they are needed, and that fail without harm."""
 _SYSTEM = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/lib/", "/lib/", "/usr/libexec/")
 _SHELLS = re.compile(r"(?:ba|da|z|k|c|tc|a)?sh|python[\d.]*|perl|Rscript|ruby|octave(?:-cli)?|make")
 _SUFFIXES = (".sh", ".bash", ".csh", ".tcsh", ".zsh", ".py", ".pl", ".r", ".m", ".mk", ".smk")
@@ -81,7 +83,8 @@ def loses_rights(path: str) -> bool:
         look = os.stat(path)
     except OSError:
         return False
-    if not stat.S_ISREG(look.st_mode) or not look.st_mode & 0o111:
+    is_program = stat.S_ISREG(look.st_mode) and look.st_mode & 0o111
+    if not is_program or os.path.basename(path) in _ANYWAY:
         return False
     is_other_user = look.st_mode & stat.S_ISUID and look.st_uid != os.geteuid()
     is_other_group = look.st_mode & stat.S_ISGID and look.st_gid != os.getegid()
