@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import logging
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ import memori
 from memori.errors import MemoriWarning
 from memori.neuro import ShellStage
 from memori.neuro.command.errors import CommandError
+from memori.store import Memory
 from memori.watch import strace
 
 pytestmark = pytest.mark.skipif(
@@ -111,14 +111,14 @@ SHELL = {
     "a blank in a path": ("sh -c 'cat \"{here}/a b.txt\" > {out}'", "a b.txt"),
     "odd characters": ("sh -c 'cat {here}/q*e > {out}'", 'q>é"\\\ne'),
     "a relative path": ("sh -c 'cd {here}/deep; cat ../noise.txt > {out}'", "noise.txt"),
-    "a child in another folder": ("sh -c '(cd {here}/deep; cat noise.txt) > {out}'", "deep/noise.txt"),
+    "a child elsewhere": ("sh -c '(cd {here}/deep; cat noise.txt) > {out}'", "deep/noise.txt"),
     "behind a link": ("sh -c 'cat {here}/link/noise.txt > {out}'", "deep/noise.txt"),
     "in the background": ("sh -c 'cat {here}/noise.txt > {out} & wait'", "noise.txt"),
     "a pipe": ("sh -c 'cat {here}/noise.txt | sort > {out}'", "noise.txt"),
     "python": (f"{sys.executable} -c 'print(open(\"{{here}}/noise.txt\").read())'", "noise.txt"),
     "a module of python's": (f"{sys.executable} {{here}}/main.py", "mine.py"),
     "a program of the user's": ("sh -c '{here}/outer.sh {out}'", "inner.sh"),
-    "awk": ("awk 'BEGIN {{{{ while ((getline line < \"{here}/noise.txt\") > 0) print line }}}}'", "noise.txt"),
+    "awk": ("awk 'BEGIN {{ getline x < \"{here}/noise.txt\"; print x }}'", "noise.txt"),
     "sed": ("sed -f {here}/edit.sed {here}/noise.txt", "edit.sed"),
     "perl": ("perl -e 'open F, \"<{here}/noise.txt\"; print <F>'", "noise.txt"),
 }  # fmt: skip
@@ -182,10 +182,13 @@ exit 1""")  # fmt: skip
 
 def fake_ants() -> None:
     """Write a tool that is told of images in brackets, as ANTs is."""
-    program("antsreg", """
+    program(
+        "antsreg",
+        """
 images=${1#*[}; images=${images%]}; out=$2
 IFS=,; set -- $images; cat "$1" "$2" > "$out"
-""")
+""",
+    )
 
 
 WORDS = {
@@ -363,9 +366,9 @@ HARMLESS = {
     "a temporary file that goes": "t=$(mktemp); echo x > $t; cat $t; rm $t",
     "a file of its own": "echo x > {here}/mine; cat {here}/mine; ls {here}",
     "a file if it is missing": "[ -e {here}/cache ] || echo x > {here}/cache; cat {here}/cache",
-    "a folder if it is missing": "mkdir -p {here}/made/deep; echo x > {here}/made/deep/a; ls {here}",
-    "a file by another name": "echo x > {here}/part; mv {here}/part {here}/whole; cat {here}/whole",
-    "a folder by another name": "mkdir {here}/p; echo x > {here}/p/a; mv {here}/p {here}/w; cat {here}/w/a",
+    "a folder if it is missing": "mkdir -p {here}/m/deep; echo x > {here}/m/deep/a; ls {here}",
+    "a file by another name": "echo x > {here}/p; mv {here}/p {here}/w; cat {here}/w",
+    "a folder by another name": "cd {here}; mkdir p; echo x > p/a; mv p w; cat w/a",
     "a lock": "set -C; : > {here}/lock; cat {here}/old; rm {here}/lock",
     "an edit in place": "sed -i s/one/two/ {here}/old; cat {here}/old",
     "a sort in place": "sort -o {here}/old {here}/old",
@@ -400,7 +403,9 @@ def test_what_an_earlier_stage_made_a_moment_ago_can_be_vouched_for(tmp_path: Pa
 def test_a_file_that_changes_meanwhile_cannot_be_vouched_for(tmp_path: Path) -> None:
     """Nobody knows what the command has read of it, so the run is not remembered."""
     write("data/a.txt")
-    text = f"cat {tmp_path}/data/a.txt; touch began; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+    text = (
+        f"cat {tmp_path}/data/a.txt; touch began; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+    )
     program("script.sh", text)
     stage = ShellStage("script.sh", hash_output="work")
 
@@ -417,3 +422,183 @@ def test_a_file_that_changes_meanwhile_cannot_be_vouched_for(tmp_path: Path) -> 
     thread.join()
     assert runs(stage)
     assert "two" == stage.run()["output"]
+
+
+# The command itself notices nothing
+
+
+PROBE = """#!/bin/sh
+echo "name $0"
+echo "words $*"
+readlink /proc/self/fd/0
+ps -o pgid=,sid= -p $$ | awk -v p=$$ '{ print ($1 == p), ($2 == p) }'
+env | grep -v '^_=\\|MEMORI_RUN=\\|MEMORI_WATCH_SPOOL=\\|^PWD=' | sort
+umask
+ulimit -a
+trap
+grep '^Sig\\(Blk\\|Ign\\|Cgt\\)' /proc/self/status
+ls /proc/self/fd
+pwd | sed 's/.*work/work/; s/-[0-9]*$//'
+echo complaint >&2
+"""
+
+
+def test_a_watched_command_is_the_same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name, words, environment, input, group, limits, signals and files are as without."""
+    program("probe", PROBE)
+    monkeypatch.setenv("LD_MINE", "a 'b\"$c")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("BASH_FUNC_module%%", "() { :; }")
+    words = "probe '' 'a b' '$HOME' '\"' A=B é \\\\ -x"
+    stage = ShellStage(words, hash_output="work", allow_dash=())
+    found = []
+    for watch in ("on", "off"):
+        monkeypatch.setenv("MEMORI_WATCH", watch)
+        monkeypatch.delenv("MEMORI_WATCH") if watch == "on" else None
+        found.append(stage.run(force_run_stage=True)["output"].splitlines())
+    found[1].remove("MEMORI_WATCH=off")
+    assert found[1] == found[0]
+    assert "/dev/null" in found[0]
+
+
+@pytest.mark.parametrize("name", ["probe", "{here}/bin/probe", "bin/probe"])
+def test_a_compiled_program_is_called_by_the_same_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands before its words is what it is called by."""
+    compiler = tool("cc", "apt-get install gcc libc6-dev")
+    write("probe.c", "#include <stdio.h>\nint main(int n, char **v) { puts(v[0]); return 7; }\n")
+    Path("bin").mkdir()
+    subprocess.run([compiler, "probe.c", "-o", "bin/probe"], check=True)
+    stage = ShellStage(name.replace("{here}", str(tmp_path)), hash_output="work", exit_codes=[7])
+    seen = stage.run()["output"]
+    monkeypatch.setenv("MEMORI_WATCH", "off")
+    plain = stage.run(force_run_stage=True)["output"]
+    assert (seen, name == "bin/probe") in ((plain, False), (str(tmp_path / name), True))
+
+
+@pytest.mark.parametrize("end", ["exit 3", "kill -TERM $$", "kill -KILL $$", "kill -SEGV $$"])
+def test_the_exit_code_is_the_commands(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of one that a signal kills."""
+    found = []
+    for watch in ("on", "off"):
+        monkeypatch.setenv("MEMORI_WATCH", watch)
+        with pytest.raises(CommandError) as caught:
+            ShellStage(f"sh -c '{end}'", hash_output=f"work-{watch}").run()
+        found.append((caught.value.code, caught.value.reason.partition(" after ")[0]))
+    assert found[1] == found[0]
+
+
+@pytest.mark.parametrize("text", ["#!/no/such/program\n", "echo no first line\n", "\0\0\0\0"])
+def test_what_cannot_be_started_is_said_as_ever(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that is missing, a script without a first line, a file of zeros."""
+    Path("bin").mkdir()
+    Path("bin/odd").write_text(text)
+    Path("bin/odd").chmod(0o755)
+    found = []
+    for watch in ("on", "off"):
+        monkeypatch.setenv("MEMORI_WATCH", watch)
+        with pytest.raises(CommandError) as caught:
+            ShellStage("odd", hash_output=f"work-{watch}").run()
+        found.append(caught.value.reason.replace(str(Path.cwd()), ""))
+    assert found[1] == found[0]
+    assert "could not be started" in found[0]
+
+
+def tracers() -> list[str]:
+    """Return the tracers that this process has started and that go on."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+            own = f"{Path.cwd()}\0".encode() in Path(f"/proc/{entry}/environ").read_bytes()
+        except OSError:
+            continue
+        if words[0] == b"strace" and own:
+            found.append(entry)
+    return found
+
+
+def wait_until(condition: Callable[[], object]) -> bool:
+    """Wait for something to become true."""
+    for _ in range(500):
+        if condition():
+            return True
+        threading.Event().wait(0.02)
+    return False
+
+
+def test_time_limits_hold_and_nothing_is_left(tmp_path: Path) -> None:
+    """Neither the command, nor its children, nor the tracer, nor what it wrote."""
+    before = set(os.listdir(os.environ.get("TMPDIR", "/tmp")))
+    stage = ShellStage("sh -c 'sleep 300 & sleep 301'", hash_output="work", timeout=0.3)
+    with pytest.raises(CommandError, match="time"):
+        stage.run()
+    assert wait_until(lambda: not tracers())
+    left = set(os.listdir(os.environ.get("TMPDIR", "/tmp"))) - before
+    assert [] == [name for name in left if name.startswith(("memori-strace", "memori-watch"))]
+
+
+def test_a_child_that_goes_on_is_let_go_on(tmp_path: Path) -> None:
+    """What left the command's session works as ever; the run says that it was left."""
+    text = (
+        f"setsid sh -c 'sleep 0.6; cat {tmp_path}/a.txt > {tmp_path}/late.txt' > /dev/null 2>&1 &"
+    )
+    program("daemon", text)
+    write("a.txt", "one")
+    stage = ShellStage("daemon", hash_output="work")
+    stage.run()
+    assert 1 == len(tracers())
+    write("go")
+    assert wait_until(Path("late.txt").exists)
+    assert wait_until(lambda: "one" == Path("late.txt").read_text())
+    assert wait_until(lambda: not tracers())
+    assert any("what it left running" in each for each in unseen("work"))
+
+
+def observed(root: str) -> list[dict[str, object]]:
+    """Return what the entries of a store say of what their runs were seen to do."""
+    memory = Memory(os.path.abspath(root))
+    found = [entry for stage in memory.stages() for entry in memory.entries(stage)]
+    return [entry.record["observed"] for entry in found]
+
+
+def unseen(root: str) -> list[str]:
+    """Return what the entries of a store name that nobody told of."""
+    return [each for record in observed(root) for each in record.get("unseen", ())]
+
+
+def test_commands_side_by_side_are_told_apart(tmp_path: Path) -> None:
+    """Each depends on what it read, and on nothing that another read at the same time."""
+    main = write_reader()
+    stage = ShellStage(f"{sys.executable} {main} {{n}}", hash_output="work")
+    for number in range(8):
+        write(f"data/{number}.txt")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: stage.run(n=n), range(8)))
+    write("data/3.txt", "two")
+    assert [n == 3 for n in range(8)] == [runs(stage, n=n) for n in range(8)]
+
+
+def write_reader() -> Path:
+    """Write a script that reads a file which a number names, in a child and by itself."""
+    main = Path("main.py").absolute()
+    main.write_text(
+        "import subprocess, sys\n"
+        f"path = f'{os.getcwd()}/data/{{sys.argv[1]}}.txt'\n"
+        "print(open(path).read(), subprocess.run(['cat', path]).returncode)\n"
+    )
+    return main
+
+
+def test_sixteen_children_are_followed(tmp_path: Path) -> None:
+    """Whichever reads, it counts."""
+    for number in range(16):
+        write(f"data/{number}.txt", str(number))
+    text = f"for i in $(seq 0 15); do (cd {tmp_path}/data; cat $i.txt >&2) & done; wait"
+    program("many", text)
+    stage = ShellStage("many", hash_output="work")
+    assert [True, False] == [runs(stage) for _ in range(2)]
+    for number in (0, 7, 15):
+        write(f"data/{number}.txt", "other")
+        assert [True, False] == [runs(stage) for _ in range(2)]
