@@ -511,7 +511,7 @@ def tracers() -> list[str]:
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
-            own = f"{Path.cwd()}\0".encode() in Path(f"/proc/{entry}/environ").read_bytes()
+            own = f"={Path.cwd()}/cache\0".encode() in Path(f"/proc/{entry}/environ").read_bytes()
         except OSError:
             continue
         if words[0] == b"strace" and own:
