@@ -541,9 +541,11 @@ def test_time_limits_hold_and_nothing_is_left(tmp_path: Path) -> None:
 
 def test_a_child_that_goes_on_is_let_go_on(tmp_path: Path) -> None:
     """What left the command's session works as ever; the run says that it was left."""
-    text = (
-        f"setsid sh -c 'sleep 0.6; cat {tmp_path}/a.txt > {tmp_path}/late.txt' > /dev/null 2>&1 &"
-    )
+    program("late", f"""
+touch {tmp_path}/up
+while [ ! -e {tmp_path}/go ]; do sleep 0.05; done
+cat {tmp_path}/a.txt > {tmp_path}/late.txt""")  # fmt: skip
+    text = f"setsid late > /dev/null 2>&1 & while [ ! -e {tmp_path}/up ]; do sleep 0.05; done"
     program("daemon", text)
     write("a.txt", "one")
     stage = ShellStage("daemon", hash_output="work")
