@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 import shutil
 import subprocess
@@ -604,3 +605,146 @@ def test_sixteen_children_are_followed(tmp_path: Path) -> None:
     for number in (0, 7, 15):
         write(f"data/{number}.txt", "other")
         assert [True, False] == [runs(stage) for _ in range(2)]
+
+
+# Where nothing can be watched
+
+
+def without_strace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take strace from the PATH."""
+    there = [each for each in os.environ["PATH"].split(":") if os.path.isdir(each)]
+    for place, folder in enumerate(there):
+        if os.path.exists(f"{folder}/strace"):
+            os.mkdir(f"without{place}")
+            for name in os.listdir(folder):
+                if name != "strace":
+                    os.symlink(f"{folder}/{name}", f"without{place}/{name}")
+            there[place] = os.path.abspath(f"without{place}")
+    monkeypatch.setenv("PATH", ":".join(there))
+    assert shutil.which("strace") is None
+
+
+def test_without_strace_commands_run_and_it_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the log once for a process, in each entry by name."""
+    without_strace(monkeypatch)
+    monkeypatch.setattr(strace, "_said", set())
+    caplog.set_level(logging.INFO)
+    write("a.txt")
+    for number in range(2):
+        stage = ShellStage(f"cat {tmp_path}/a.txt {{n}}", hash_output="work", exit_codes=(0, 1))
+        assert [True, False] == [runs(stage, n=number) for _ in range(2)]
+    assert ["cat (strace is not installed)"] * 2 == unseen("work")
+    assert 1 == caplog.text.count("unwatched: commands (strace is not installed)")
+
+
+@pytest.mark.parametrize("first", ["with", "without"])
+def test_a_memory_made_without_strace_serves_with_it_and_the_other_way_round(
+    first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one has recorded is a hit for the other."""
+    write("a.txt")
+    stage = ShellStage(f"sh -c 'cat {tmp_path}/a.txt'", hash_output="work")
+    with monkeypatch.context() as context:
+        if first == "without":
+            without_strace(context)
+        assert runs(stage)
+    if first == "with":
+        without_strace(monkeypatch)
+    assert not runs(stage)
+
+
+def test_where_tracing_is_refused_commands_run(tmp_path: Path) -> None:
+    """As in many a container: the command runs, and its entry says that nobody told of it."""
+    write("a.txt")
+    script = Path("main.py")
+    script.write_text(
+        "from memori.neuro import ShellStage\n"
+        f"stage = ShellStage(\"sh -c 'cat {tmp_path}/a.txt'\", hash_output='work')\n"
+        "print(stage.run()['output'], stage.state, stage.run()['output'], stage.state)\n"
+    )
+    helper = Path(__file__).parents[2] / "watch/no_ptrace.py"
+    done = subprocess.run(
+        [sys.executable, helper, script], capture_output=True, text=True, check=False
+    )
+    if "filter cannot be installed" in done.stderr:
+        pytest.skip("no seccomp filter can be installed here")
+    assert ("one True one False\n", "") == (done.stdout, done.stderr)
+    assert ["strace cannot be used"] == [each[4:25] for each in unseen("work")]
+
+
+def test_watching_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all by the environment, for one stage by its option."""
+    write("a.txt")
+    text = f"sh -c 'cat {tmp_path}/a.txt'"
+    with monkeypatch.context() as context:
+        context.setenv("MEMORI_WATCH", "off")
+        ShellStage(text, hash_output="off").run()
+    ShellStage(text, hash_output="own", watch=False).run()
+    for root in ("off", "own"):
+        write("a.txt", root)
+        assert not runs(ShellStage(text, hash_output=root))
+
+
+# Whoever runs commands
+
+
+def test_memori_run_watches(tmp_path: Path) -> None:
+    """A command that is remembered on the command line."""
+    write("a.txt")
+    main = "import sys; from memori.cli import main; sys.exit(main())"
+    call = [sys.executable, "-c", main, "run", "-v", "sh", "-c", f"cat {tmp_path}/a.txt"]
+    found = []
+    for text in ("one", "one", "two"):
+        write("a.txt", text)
+        found.append(subprocess.run(call, capture_output=True, text=True, check=True))
+    assert ["one", "one", "two"] == [each.stdout for each in found]
+    assert [False, False, True] == ["which the run read, edited" in e.stderr for e in found]
+
+
+def test_nipypes_command_lines_are_watched(tmp_path: Path) -> None:
+    """An interface whose arguments name what it reads in a text."""
+    base = pytest.importorskip("nipype.interfaces.base")
+    from memori.neuro import NipypeStage
+
+    write("a.txt")
+    interface = base.CommandLine(command="cat", args=f"{tmp_path}/a.txt > out.txt")
+    stage = NipypeStage(interface, hash_output="work")
+    assert [True, False, False] == [runs(stage) for _ in range(3)]
+    write("a.txt", "two")
+    assert [True, False] == [runs(stage) for _ in range(2)]
+
+
+def test_niwraps_calls_are_watched(tmp_path: Path) -> None:
+    """A tool of NiWrap's that finds an image without its extension."""
+    styxdefs = pytest.importorskip("styxdefs")
+    from memori.neuro import StyxRunner
+
+    fake_fsl()
+    write("img.nii")
+    runner = StyxRunner("work")
+    metadata = styxdefs.Metadata(id="x.fslcopy", name="fslcopy", package="FSL")
+    states = []
+    for text in ("one", "one", "two", "two"):
+        write("img.nii", text)
+        call = runner.start_execution(metadata)
+        call.params({"in": "img"})
+        out = call.output_file("out.txt")
+        call.run(["fslcopy", f"{tmp_path}/img", "out.txt"])
+        states.append((call.stage.state, Path(out).read_text()))
+    assert [(True, "one"), (False, "one"), (True, "two"), (False, "two")] == states
+
+
+def test_a_stage_inside_a_stage_passes_on_what_its_command_read(tmp_path: Path) -> None:
+    """The outer run depends on it, too."""
+    write("a.txt")
+    inner = ShellStage(f"sh -c 'cat {tmp_path}/a.txt'", hash_output="work")
+
+    def outer(x: int) -> str:
+        return str(inner.run()["output"]) + str(x)
+
+    stage = memori.Stage(outer, hash_output="work")
+    assert ["one1", "one1"] == [stage.run(x=1)["output"] for _ in range(2)]
+    write("a.txt", "two")
+    assert ("two1", True) == (stage.run(x=1)["output"], stage.state)
