@@ -153,6 +153,7 @@ class traced:  # noqa: N801  a context manager, read as a word
         temporary = {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}
         trace = Trace(self._cwd, self._spool, temporary)  # begins with the command, after env
         _read(log_path, trace)
+        _reap()
         trace.ends()
         if trace.refused is not None:
             raise OSError(trace.refused, os.strerror(trace.refused), self._plain.executable)
@@ -282,6 +283,19 @@ def _is_open(path: str, own: int) -> bool:
         except OSError:
             pass  # gone meanwhile, or another user's
     return False
+
+
+def _reap() -> None:
+    """Take an ended tracer off the list of processes where nobody else does: in a container."""
+    if os.getpid() != 1:
+        return
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{process}/stat") as file:
+                if " (strace) Z 1 " in file.read():
+                    os.waitpid(int(process), os.WNOHANG)
+        except OSError:
+            pass  # gone meanwhile
 
 
 def _unseen(trace: Trace, command: str) -> list[str]:

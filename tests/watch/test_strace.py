@@ -299,3 +299,22 @@ def test_marks_vouch_for_what_was_written_a_moment_before(tmp_path):
         (tmp_path / "b").write_text(str(number))
         found = [marks.is_older(os.stat(tmp_path / name)) for name in "ab"]
         assert [True, False] == found
+
+
+@traces
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root")
+def test_no_tracer_is_left_where_memori_is_the_first_process(tmp_path):
+    """In a container nobody else takes ended processes off the list."""
+    script = tmp_path / "main.py"
+    script.write_text(
+        "import os, subprocess\n"
+        "from memori.neuro import ShellStage\n"
+        "for n in range(3):\n"
+        "    ShellStage(f'echo {n}', hash_output='work').run()\n"
+        "print(os.getpid(), subprocess.check_output(['ps', 'ax', '-o', 'stat,comm']).decode())\n"
+    )
+    call = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, script]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True)
+    if done.returncode and "unshare" in done.stderr:
+        pytest.skip(done.stderr)
+    assert (True, False) == (done.stdout.startswith("1 "), "strace" in done.stdout), done
