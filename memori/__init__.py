@@ -6,6 +6,7 @@ Cases, Failure  what a pipeline returns for many cases
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
 workdir         the own folder of the stage that is running
+WorkerError     a worker process died, and what it was at
 MemoriError     what every error of memori's own is
 MemoriWarning   what memori does not trust, or could not keep
 
@@ -14,7 +15,7 @@ The formats and tools of the field are in `memori.neuro`.
 
 from memori.current_run import workdir
 from memori.digest.folder import Folder
-from memori.errors import MemoriError, MemoriWarning, RecordError, StageError
+from memori.errors import MemoriError, MemoriWarning, RecordError, StageError, WorkerError
 from memori.results import Results
 from memori.stage import Stage
 from memori.version import __version__
@@ -35,6 +36,7 @@ __all__ = [
     "Results",
     "Stage",
     "StageError",
+    "WorkerError",
     "__version__",
     "workdir",
 ]

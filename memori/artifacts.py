@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     Kind = Literal["file", "folder", "path"]
 
+_GONE = "/memori-current-folder-is-gone"
 _RUN_FOLDER = re.compile(
     r"(?:(?P<above>.+)/)?(?P<name>[^/]+)/(?P<key>[0-9a-f]{8}(?:-\d+)?)(?:/(?P<inside>.+))?"
 )
@@ -98,8 +99,10 @@ class Artifact:
 
     def spell(self, root: str) -> str:
         """Return the path as the user wrote it: absolute, or relative to the current folder."""
-        located = self.locate(root)
-        text = os.path.relpath(located) if self.relative else located
+        text = located = self.locate(root)
+        if self.relative:
+            here = current_folder()
+            text = located if here == _GONE else os.path.relpath(located, here)
         return Folder(text) if self.kind == "folder" else text
 
     def fault(self, root: str, memo: str | None) -> tuple[str, str] | None:
@@ -153,6 +156,7 @@ def find_inputs(
     *,
     by_name: bool,
     texts: frozenset[str] = frozenset(),
+    here: str | None = None,
 ) -> tuple[dict[str, JSON], list[Artifact]]:
     """Find the files and folders that the inputs of a stage name.
 
@@ -168,6 +172,8 @@ def find_inputs(
         Whether only the base name of a file counts.
     texts : frozenset of str, optional
         Inputs whose strings name no files.
+    here : str, optional
+        The folder that relative paths start from, by default the current one.
 
     Returns
     -------
@@ -182,8 +188,9 @@ def find_inputs(
         If a file cannot be read.
     """
     artifacts = []
+    here = here or current_folder()
     for pointer, text in _path_candidates(values):
-        artifact = None if pointer[0] in texts else _find(pointer, text, root, memo)
+        artifact = None if pointer[0] in texts else _find(pointer, text, root, memo, here)
         if artifact is not None:
             if artifact.kind != "path":
                 artifact.absolute = path = artifact.locate(root)
@@ -224,14 +231,16 @@ def find_outputs(
 ) -> list[Artifact]:
     """Find the files and folders that the outputs of a stage name.
 
-    A folder inside the run's own `folder` counts with all it holds.
+    A folder inside the run's own `folder` counts with all it holds. Relative paths start from where
+    the run has left the current folder, as they do for whoever is given them.
     """
+    here = current_folder()
     _wait_until_trusted([text for _, text in _path_candidates(values) if is_file(text)])
     artifacts = []
     for pointer, text in _path_candidates(values):
-        if folder is not None and _is_within(text, folder) and os.path.isdir(text):
+        if folder is not None and os.path.isdir(text) and _is_within(text, folder):
             text = Folder(text)
-        artifact = _find(pointer, text, root, memo)
+        artifact = _find(pointer, text, root, memo, here)
         if artifact is not None:
             if artifact.kind == "path" and os.path.isdir(text):
                 artifact.folder = "exists"
@@ -259,12 +268,12 @@ def _is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + os.sep)
 
 
-def _find(pointer: Pointer, text: str, root: str, memo: str | None) -> Artifact | None:
+def _find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -> Artifact | None:
     if not text or len(text) > 16384 or "\0" in text:
         return None
     kind: Kind = "folder" if isinstance(text, Folder) else "file"
     relative = not os.path.isabs(text)
-    path = _absolute(text)
+    path = _absolute(text, here)
     found = _identify(kind, path, memo)
     if isinstance(found, FileDigest):
         return Artifact(pointer, kind, relative_path(path, root), relative, file=found)
@@ -278,9 +287,17 @@ def _find(pointer: Pointer, text: str, root: str, memo: str | None) -> Artifact 
     return None
 
 
-def _absolute(text: str) -> str:
+def current_folder() -> str:
+    """Return the current folder; a place where nothing is if it was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return _GONE
+
+
+def _absolute(text: str, here: str) -> str:
     """Return an absolute path to the same thing: behind a link, ``..`` is the target's parent."""
-    path = os.path.join(os.getcwd(), text)
+    path = os.path.join(here, text)
     if os.pardir not in text.split(os.sep):
         return os.path.normpath(path)
     folder, name = os.path.split(path)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import sys
 
-from memori.artifacts import find_inputs, spelled_values
+from memori.artifacts import current_folder, find_inputs, spelled_values
 from memori.current_run import CurrentRun, entered, reject_recursion
 from memori.decision import Change, Decision, decide, exact_hit
 from memori.errors import StageError, warn
+from memori.interrupts import terminable
 from memori.key import Key
 from memori.observations import Watch, aside, environment_of, pass_on, watching_is_off
 from memori.results import Outcome, Results
@@ -43,19 +44,20 @@ class Call:
         Where it is remembered.
     """
 
-    __slots__ = ("_inputs", "_stage", "_store")
+    __slots__ = ("_here", "_inputs", "_stage", "_store")
 
     def __init__(self, stage: Kind, inputs: dict[str, JSON], store: Store) -> None:
         self._stage = stage
         self._inputs = inputs
         self._store = store
+        self._here = current_folder()  # a run may leave it for another one
 
     def decide(self, *, explained: bool = True) -> Decision:
-        """Return the decision; a miss is explained against the latest run where nothing is near."""
+        """Return the decision; a miss is explained against the run that is most alike."""
         key = self._key()
         if self._stage.always_runs:
             return Decision(self._stage.stage_name, (Change("forced", "forced"),), None, key)
-        return decide(self._stage.stage_name, key, self._store, against_latest=explained)
+        return decide(self._stage.stage_name, key, self._store, explained=explained)
 
     def recall(self) -> Outcome | None:
         """Return the outcome if this call is remembered, else None."""
@@ -72,7 +74,7 @@ class Call:
                 why = (Change("forced", "forced"),)
                 decision = Decision(self._stage.stage_name, why, None, self._key())
             else:
-                decision = self.decide(explained=logger is not None)
+                decision = self.decide()
         if logger is not None:
             logger.info("%s", decision)
         assert decision.key is not None
@@ -80,7 +82,7 @@ class Call:
             return self._hit(decision.hit_entry, decision.key)
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         self._load(decision.key)
-        with self._store.lock(decision.key):
+        with terminable(), self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
                 key = self._key() if decision.key.may_name_files else decision.key
@@ -124,6 +126,7 @@ class Call:
             self._store.memo,
             by_name=stage.files_count_by == "name",
             texts=stage.texts,
+            here=self._here,
         )
         return Key(values, files, code, surroundings, tuple(stage.outputs))
 
@@ -132,7 +135,9 @@ class Call:
 
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(*about, key, self._store, forced=forced, reasons=reasons)
+        recorder = Recorder(
+            *about, key, self._store, forced=forced, reasons=reasons, inputs=self._inputs
+        )
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         watch = None
         if stage.watched and not watching_is_off():
@@ -140,13 +145,20 @@ class Call:
         with recorder:
             with entered(run), watch or _Unwatched(key.code):
                 values = stage.execute(self._inputs)
+            recorder.command = run.command
             with aside():
                 results = stage.results_of(values)
                 entry = recorder.finish(values, results, watch, lambda: self._key(key))
+        if current_folder() != self._here:
+            warn(
+                f"{stage.subject} was called in {self._here} and left the current folder at "
+                f"{current_folder()}; where it is remembered it will not: have it go back"
+            )
         if entry is not None:
             pass_on(entry, self._store, key.files)
             results = self._restored(entry)
-        return Outcome(self._inputs, results, (stage.stage_name,))
+        why = {stage.stage_name: "; ".join(reasons)}
+        return Outcome(self._inputs, results, (stage.stage_name,), why)
 
     def _hit(self, entry: Entry, key: Key | None) -> Outcome:
         try:

@@ -1,25 +1,25 @@
 """Many cases through one pipeline, each on its own.
 
-A case is one set of pipeline inputs. Its failure comes back as a value, with the traceback as
-text, and in a summary; the other cases go on.
+A case is one set of pipeline inputs. Its failure, whatever was raised, comes back as a value, with
+the traceback as text, and in a summary; the other cases go on. Only a KeyboardInterrupt ends them,
+because it is how a user ends them.
 """
 
 from __future__ import annotations
 
 from memori.errors import MemoriError
+from memori.orders import answer_of, portable
 from memori.results import Results
-from memori.schedule import failed, finished, portable, run_graph
+from memori.schedule import run_graph
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from concurrent.futures import Future
     from typing import Literal, NoReturn
 
-    from memori.digest.values import JSON
-    from memori.pipeline import Pipeline
+    from memori.node import Inputs, Node
+    from memori.orders import Answer
     from memori.results import Outcome
-    from memori.schedule import Workers
+    from memori.workers import Workers
 
     Case = dict[str, object]
 
@@ -31,7 +31,7 @@ class Failure:
     ----------
     case : dict
         The inputs.
-    error : Exception
+    error : BaseException
         What was raised.
     traceback : str
         Where, as Python prints it.
@@ -46,8 +46,7 @@ class Failure:
         return False
 
     def __reduce__(self) -> tuple[type[Failure], tuple[Case, BaseException, str]]:
-        error = portable(self.error) if isinstance(self.error, Exception) else self.error
-        return Failure, (self.case, error, self.traceback)
+        return Failure, (self.case, portable(self.error), self.traceback)
 
     def __repr__(self) -> str:
         return f"<Failure {type(self.error).__name__}: {self.error}>"
@@ -92,97 +91,72 @@ class Cases(list["tuple[Case, Results | Failure]"]):
 
 
 def run_cases(
-    pipeline: Pipeline,
+    pipeline: Node,
     cases: list[Case],
     workers: Workers | None,
     on_error: Literal["continue", "raise"],
 ) -> Cases:
-    """Outcome the cases, on workers where some are given, and collect what they return."""
-    outcomes: dict[int, Outcome | Failure] = {}
+    """Run the cases, on workers where some are given, and collect what they return.
 
-    def keep(place: int, outcome: Outcome | Failure) -> None:
-        if isinstance(outcome, Failure) and on_error == "raise":
-            raise outcome.error
-        outcomes[place] = outcome
-
+    Raises
+    ------
+    BaseException
+        What a case raised, if `on_error` is "raise"; and KeyboardInterrupt in any case.
+    """
+    plan = _CasePlan(pipeline, cases, on_error)
     if workers is None:
         for place, case in enumerate(cases):
-            keep(place, _run_case(pipeline, case))
+            answer = answer_of(lambda case=case: pipeline.call((), case))  # type: ignore[misc]
+            if answer.run is not None:
+                plan.finish(place, answer.run)
+            elif answer.error is not None and not plan.fail(place, answer):
+                raise answer.error
     else:
-        lost = _run_on(workers, pipeline, cases, list(range(len(cases))), keep)
-        for place in lost:  # one of them took its worker down, and the others with it
-            for _ in _run_on(workers, pipeline, cases, [place], keep):
-                keep(place, _of_dead_worker(cases[place]))
-    return _collected(cases, outcomes)
+        run_graph(dict.fromkeys(range(len(cases)), ()), workers, plan)
+    return plan.collected()
 
 
-def _run_on(
-    workers: Workers,
-    pipeline: Pipeline,
-    cases: list[Case],
-    places: list[int],
-    keep: Callable[[int, Outcome | Failure], None],
-) -> list[int]:
-    """Outcome some cases on workers; return those that were lost because a worker died."""
-    from concurrent.futures import BrokenExecutor
+class _CasePlan:
+    """What is to be run for each case."""
 
-    lost: list[int] = []
+    def __init__(
+        self, pipeline: Node, cases: list[Case], on_error: Literal["continue", "raise"]
+    ) -> None:
+        self._pipeline = pipeline
+        self._cases = cases
+        self._continues = on_error == "continue"
+        self._threads = pipeline.threads
+        self._outcomes: dict[int, Outcome | Failure] = {}
 
-    def submit(place: int) -> Future[Outcome | Failure]:
-        recalled = _recalled(pipeline, cases[place])
-        if recalled is not None:
-            return finished(recalled)
-        try:
-            return workers.submit(_run_case, pipeline, cases[place])
-        except BrokenExecutor as error:
-            return failed(error)
+    def order(self, key: int) -> tuple[Node, Inputs]:
+        return self._pipeline, ((), self._cases[key])
 
-    def finish(place: int, future: Future[Outcome | Failure]) -> None:
-        error = future.exception()  # what kept the worker from answering at all
-        if isinstance(error, BrokenExecutor):
-            lost.append(place)
-        elif isinstance(error, KeyboardInterrupt):
-            raise error
-        else:
-            keep(
-                place,
-                future.result() if error is None else Failure(cases[place], error, repr(error)),
-            )
+    def finish(self, key: int, run: Outcome) -> None:
+        self._outcomes[key] = run
 
-    graph: dict[int, tuple[int, ...]] = dict.fromkeys(places, ())
-    run_graph(graph, workers, submit, finish, lambda place: pipeline.threads)
-    return sorted(lost)
+    def fail(self, key: int, answer: Answer) -> bool:
+        assert answer.error is not None
+        if isinstance(answer.error, KeyboardInterrupt) or not self._continues:
+            answer.error.add_note(f"memori: in case {self._cases[key]!r}")
+            return False
+        self._outcomes[key] = Failure(self._cases[key], answer.error, answer.traceback)
+        return True
 
+    def threads(self, key: int) -> int:
+        return self._threads
 
-def _of_dead_worker(case: Case) -> Failure:
-    text = "the process that ran this case died (killed, out of memory, or a crash in native code)"
-    return Failure(case, MemoriError(text), text)
+    def describe(self, key: int, stage: str | None) -> str:
+        case = f"case {self._cases[key]!r}"
+        return case if stage is None else f"stage {stage!r} of {case}"
 
-
-def _collected(cases: list[Case], outcomes: Mapping[int, Outcome | Failure]) -> Cases:
-    found = Cases()
-    for place, case in enumerate(cases):
-        outcome = outcomes[place]
-        if isinstance(outcome, Failure):
-            found.append((case, outcome))
-        else:
-            found.executed += outcome.executed
-            found.append((case, outcome.results))
-    return found
-
-
-def _recalled(pipeline: Pipeline, case: Case) -> Outcome | Failure | None:
-    """Return what a case gives if all of it is remembered, so that no worker is started for it."""
-    try:
-        return pipeline._recalled((), case)
-    except Exception:
-        return None  # the run meets the same, and reports it as the case's failure
-
-
-def _run_case(pipeline: Pipeline, case: Mapping[str, JSON]) -> Outcome | Failure:
-    try:
-        return pipeline._run((), case)
-    except (Exception, SystemExit) as error:
-        import traceback
-
-        return Failure(dict(case), error, "".join(traceback.format_exception(error)))
+    def collected(self) -> Cases:
+        """Return what came of the cases, in the order given."""
+        found = Cases()
+        for place, case in enumerate(self._cases):
+            outcome = self._outcomes[place]
+            if isinstance(outcome, Failure):
+                found.append((case, outcome))
+            else:
+                found.executed += outcome.executed
+                found.append((case, outcome.results))
+        return found

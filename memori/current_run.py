@@ -14,11 +14,14 @@ import os
 from contextvars import ContextVar
 
 from memori.errors import StageError
+from memori.interrupts import Going
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from memori.digest.values import JSON
 
 _temporary: list[str] = []
 
@@ -36,9 +39,11 @@ class CurrentRun:
         The run's own folder, absolute, once it was asked for.
     outer : CurrentRun or None
         The run inside which this one was started.
+    command : dict of str to JSON, or None
+        The command line that it executed last, and which tool that is, for the record.
     """
 
-    __slots__ = ("_make", "_process", "folder", "key", "outer", "stage_name")
+    __slots__ = ("_make", "_process", "command", "folder", "key", "outer", "stage_name")
 
     def __init__(
         self, stage_name: str, key: tuple[str, ...], make: Callable[[], str] | None
@@ -49,6 +54,12 @@ class CurrentRun:
         self._process = os.getpid()
         self.folder: str | None = None
         self.outer = _current.get()
+        self.command: dict[str, JSON] | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process in which the run began."""
+        return os.getpid() == self._process
 
     def own_folder(self) -> str:
         """Return the run's folder, making it at the first call.
@@ -69,6 +80,11 @@ class CurrentRun:
 
 
 _current: ContextVar[CurrentRun | None] = ContextVar("memori_current_run", default=None)
+watcher: ContextVar[int | None] = ContextVar("memori_watcher", default=None)
+"""A file to which a worker writes which stage it is at, each name ended by a zero byte.
+
+Whoever removes it withdraws what the worker was asked for.
+"""
 
 
 def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
@@ -84,19 +100,37 @@ def reject_recursion(stage_name: str, key: tuple[str, ...]) -> None:
 
 
 class entered:  # noqa: N801  a context manager, read as a word
-    """Make a run the current one inside a with block."""
+    """Make a run the current one inside a with block; interrupted, it ends what it started."""
 
-    __slots__ = ("_run", "_token")
+    __slots__ = ("_going", "_run", "_token")
 
     def __init__(self, run: CurrentRun) -> None:
         self._run = run
+        self._going = Going()
 
     def __enter__(self) -> CurrentRun:
         self._token = _current.set(self._run)
+        _tell_watcher(self._run)
+        self._going.__enter__()
         return self._run
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         _current.reset(self._token)
+        if not self._run.is_here:  # a process that the run forked has no say in its end
+            return
+        is_wanted = _tell_watcher(self._run.outer)
+        self._going.__exit__(kind)
+        if kind is None and not is_wanted:
+            raise KeyboardInterrupt("nobody waits for this run any more")
+
+
+def _tell_watcher(run: CurrentRun | None) -> bool:
+    """Say which run is going on now; tell whether anybody waits for it."""
+    descriptor = watcher.get()
+    if descriptor is None:
+        return True
+    os.write(descriptor, b"\0" if run is None else run.stage_name.encode() + b"\0")
+    return os.fstat(descriptor).st_nlink > 0
 
 
 def current() -> CurrentRun | None:

@@ -21,7 +21,7 @@ from memori.observations import differences
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Literal
 
     from memori.artifacts import Artifact
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 _ABSENT = "(none)"
+_MOST = 160  # characters of a value
 
 
 class Change:
@@ -142,7 +143,7 @@ class Decision:
         return "\n".join(lines)
 
 
-def decide(stage_name: str, key: Key, store: Store, *, against_latest: bool = True) -> Decision:
+def decide(stage_name: str, key: Key, store: Store, *, explained: bool = True) -> Decision:
     """Compare a key with the entries of a store.
 
     Parameters
@@ -153,8 +154,9 @@ def decide(stage_name: str, key: Key, store: Store, *, against_latest: bool = Tr
         What the stage would run with.
     store : Store
         Where its entries lie.
-    against_latest : bool, optional
-        Whether a miss for which no entry has the same inputs is explained against the latest run.
+    explained : bool, optional
+        Whether a miss for which no entry has the same inputs is explained against the entry whose
+        inputs are most alike.
 
     Returns
     -------
@@ -174,7 +176,7 @@ def decide(stage_name: str, key: Key, store: Store, *, against_latest: bool = Tr
         if near is None or len(changes) < len(nearest):
             nearest, near = changes, entry
     if near is None:
-        near = store.latest() if against_latest else None
+        near = store.nearest(key) if explained else None
         nearest = [] if near is None else compare(near, key)
     changes = nearest or [Change("first run", "no run with these inputs is recorded")]
     return Decision(stage_name, tuple(changes), near, key)
@@ -303,13 +305,56 @@ def _differences(
         elif name not in new:
             changes.append(Change(kind, f"{prefix}{name}", _short(old[name], quote), _ABSENT))
         elif encode(old[name]) != encode(new[name]):
-            before, now = _short(old[name], quote), _short(new[name], quote)
-            changes.append(Change(kind, f"{prefix}{name}", before, now))
+            place, before, now = _apart(old[name], new[name])
+            texts = _shortened(*((repr(v) if quote else str(v)) for v in (before, now)))
+            changes.append(Change(kind, f"{prefix}{name}{place}", *texts))
     if not changes and kind == "input" and list(old) != list(new):
         changes.append(Change(kind, f"{prefix}order", ", ".join(old), ", ".join(new)))
     return changes
 
 
+def _apart(old: JSON, new: JSON) -> tuple[str, JSON, JSON]:
+    """Return the smallest part in which two values differ: where it is, and both parts."""
+    place = ""
+    while True:
+        if isinstance(old, dict) and isinstance(new, dict) and list(old) == list(new):
+            pairs = [(repr(key), old[key], new[key]) for key in old]
+        elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+            pairs = [(str(n), *pair) for n, pair in enumerate(zip(old, new, strict=True))]
+        elif isinstance(old, list) and isinstance(new, list):
+            same = _common(list(map(encode, old)), list(map(encode, new)))
+            end = len(old) - same[1], len(new) - same[1]
+            where = f"{place} from [{same[0]}]" if sum(same) else place
+            return where, old[same[0] : end[0]], new[same[0] : end[1]]
+        else:
+            return place, old, new
+        unlike = [pair for pair in pairs if encode(pair[1]) != encode(pair[2])]
+        if len(unlike) != 1:
+            return place, old, new
+        key, old, new = unlike[0]
+        place += f"[{key}]"
+
+
+def _common(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """Return how many elements two sequences have in common at their beginnings and ends."""
+    most = min(len(old), len(new))
+    first = next((n for n in range(most) if old[n] != new[n]), most)
+    most -= first
+    return first, next((n for n in range(most) if old[-1 - n] != new[-1 - n]), most)
+
+
+def _shortened(old: str, new: str) -> tuple[str, str]:
+    """Return two texts, cut to a readable length that shows where they differ."""
+    if len(old) <= _MOST and len(new) <= _MOST:
+        return old, new
+    first = max(0, _common(old, new)[0] - _MOST // 4)
+    cut = [f"...{text[first:]}" if first else text for text in (old, new)]
+    return _cut(cut[0]), _cut(cut[1])
+
+
 def _short(value: JSON, quote: bool) -> str:
-    text = repr(value) if quote else str(value)
-    return text if len(text) <= 160 else f"{text[:157]}..."
+    return _cut(repr(value) if quote else str(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."

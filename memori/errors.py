@@ -52,15 +52,52 @@ class StageError(MemoriError):
     """A stage was used in a way that cannot work."""
 
 
+class WorkerError(MemoriError):
+    """A worker process died while it ran a stage, or would not take it.
+
+    Attributes
+    ----------
+    stage : str or None
+        The stage that it was at, where that is known.
+    exit_code : int or None
+        What the process exited with; minus the number of the signal that ended it.
+    tries : int
+        How often the stage was begun.
+    """
+
+    def __init__(
+        self, message: str, stage: str | None = None, exit_code: int | None = None, tries: int = 0
+    ) -> None:
+        super().__init__(message, stage, exit_code, tries)
+        self.stage = stage
+        self.exit_code = exit_code
+        self.tries = tries
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class MemoriWarning(UserWarning):
     """Something was found that memori does not trust, or could not keep."""
 
 
+_BETWEEN = frozenset({"concurrent", "contextlib", "functools", "joblib", "loky", "multiprocessing",
+                      "nipype", "niwrap", "styxdefs", "threading"})  # fmt: skip
+"""Packages that call memori for a user, or that memori calls back through."""
+
+
 def warn(message: str) -> None:
-    """Issue a `MemoriWarning` that is blamed on the line which called memori."""
-    level = 2
+    """Issue a `MemoriWarning` that is blamed on the user's line which called memori."""
+    level = fallback = 1
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("memori."):
+    while frame.f_back is not None:
         frame = frame.f_back
         level += 1
-    warnings.warn(message, MemoriWarning, stacklevel=level)
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package != "memori":
+            fallback = fallback if fallback > 1 else level
+            if package.partition("_")[0] not in _BETWEEN:
+                break
+    else:
+        level = fallback  # in a thread that no user's line started
+    warnings.warn(message, MemoriWarning, stacklevel=level + 1)

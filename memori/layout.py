@@ -14,6 +14,7 @@
     .memori/stages/NAME/latest                which entry is that of the latest run
     .memori/stages/NAME/recent/INPUTS32       the latest entries of inputs that name files,
                                               whatever these held
+    .memori/stages/NAME/sketches              which run is most like a call that is not recorded
     .memori/stages/NAME/marks                 marks of files that runs wrote where an input said
     .memori/written                           marks of files that runs wrote outside their folders
     .memori/locks                             the locks of runs that go on (`memori.lock`)
@@ -163,6 +164,11 @@ class Layout:
     def marks(self) -> str:
         """The table of marks of files that runs wrote where an input said."""
         return f"{self.records}/marks"
+
+    @property
+    def sketches(self) -> str:
+        """The file that tells which recorded run is most like a call."""
+        return f"{self.records}/sketches"
 
     @property
     def claims(self) -> str:

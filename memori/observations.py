@@ -59,12 +59,12 @@ class Watch:
     """
 
     def __init__(self, code: Code, store: Store, ignored: Iterable[str] = ()) -> None:
-        from memori.watch import Reach, watching
+        from memori.watch import LeftOut, Reach, watching
         from memori.watch.environment import values_of
 
         self._code = code
         self._store = store
-        self._ignored = tuple(ignored)
+        self._left_out = LeftOut(ignored)  # the run may leave for another folder
         self._reach = Reach.of(code)
         self._variables = values_of(variables_of(code))
         self._watching = watching(store.memo)
@@ -102,7 +102,7 @@ class Watch:
         OSError
             If a file that was read cannot be read any more.
         """
-        from memori.watch import LeftOut, Sieve, inherit, keep
+        from memori.watch import Sieve, inherit, keep
 
         facts = Sieve(
             self.seen,
@@ -111,7 +111,7 @@ class Watch:
             counted=counted,
             followed=_modules_in(self._code.files),
             made=self._store.was_written,
-            left_out=LeftOut(self._ignored),
+            left_out=self._left_out,
         ).facts()
         inherit(facts, self._reach)
         keep(facts, self.seen, self._changed, self._code.caches)

@@ -85,7 +85,7 @@ class Place:
 
 def _absolute(text: str) -> str:
     """Return `os.path.abspath`, as found before where it was: each hit asks for it."""
-    place = (os.getcwd(), text)
+    place = ("" if text[:1] == os.sep else os.getcwd(), text)
     found = _known.get(place)
     if found is None:
         if len(_known) >= _MOST_KNOWN:

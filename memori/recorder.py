@@ -63,6 +63,13 @@ class Recorder:
         Whether it replaces an entry that stands.
     reasons : sequence of str, optional
         Why it runs.
+    inputs : dict of str to JSON, optional
+        What it was given, for people; what counts of that by default.
+
+    Attributes
+    ----------
+    command : dict of str to JSON, or None
+        The command line that it executed, to be set before it is finished.
     """
 
     def __init__(
@@ -75,14 +82,17 @@ class Recorder:
         *,
         forced: bool = False,
         reasons: Sequence[str] = (),
+        inputs: dict[str, JSON] | None = None,
     ) -> None:
         self._subject = subject
         self._before = key
         self._store = store
         self._forced = forced
+        self._inputs = inputs
         self._folder: str | None = None
         self._is_over = False
         self._has_returned = False
+        self.command: dict[str, JSON] | None = None
         self._process = os.getpid()
         self._record: dict[str, JSON] = {
             "memori": __version__,
@@ -104,14 +114,30 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self._folder is None or self._is_over or os.getpid() != self._process:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._is_over or os.getpid() != self._process:
             return
-        note = self._store.released if self._has_returned else self._store.failed
         try:
-            note(self._folder)
-        except OSError:
-            pass  # a full disk: the next run sees it when this process is gone
+            with aside():
+                if error is not None:
+                    self._keep_failure(error)
+                if self._folder is not None:
+                    note = self._store.released if self._has_returned else self._store.failed
+                    note(self._folder)
+        except (OSError, ValueError, RecursionError):
+            pass  # a full disk, a value without a text: the error itself is raised in any case
+
+    def _keep_failure(self, error: BaseException) -> None:
+        from memori.failure import describe, inputs_of, is_failure
+
+        if not is_failure(error):
+            return
+        inputs = inputs_of(self._before) if self._inputs is None else self._inputs
+        seconds = time.time() - self._began
+        text = describe(error, self._subject, self._record["function"], inputs, seconds)
+        if self._folder is None:
+            self._folder = self._store.new_folder(self._before)
+        self._store.keep_failure(self._folder, text)
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""
@@ -204,8 +230,7 @@ class Recorder:
         store.write(entry, key)
         store.mark_written(written)
         store.mark_made(_written(self._before, key))
-        if self._folder is not None:
-            store.finished(self._before, self._folder)
+        store.finished(self._before, self._folder)
         self._is_over = True
         store.show(entry)
         replaced = [before[entry.path]] if entry.path in before else []
@@ -288,6 +313,9 @@ class Recorder:
             "artifacts": [artifact.to_record() for artifact in artifacts],
             "folder": self._folder,
         }
+        if self.command is not None:
+            tool, asked = f"tool {self.command['tool']}", key.surroundings
+            record["command"] = {**self.command, "version": asked.get(tool, asked.get("container"))}
         if facts is not None:
             observed = facts.to_record(self._store.root)
             record["observed"] = observed if len(observed) > 1 else {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from memori.digest.values import JSON
 
 
@@ -17,9 +19,12 @@ class Results(dict[str, "JSON"]):
     ----------
     ran : tuple of str
         Names of the stages that were executed for these results, rather than remembered.
+    reasons : dict of str to str
+        Why each of them was executed.
     """
 
     ran: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Results({dict.__repr__(self)})"
@@ -39,11 +44,17 @@ class Outcome:
     __slots__ = ("inputs", "results")
 
     def __init__(
-        self, inputs: dict[str, JSON], results: Results, ran: tuple[str, ...] = ()
+        self,
+        inputs: dict[str, JSON],
+        results: Results,
+        ran: tuple[str, ...] = (),
+        reasons: Mapping[str, str] | None = None,
     ) -> None:
         self.inputs = inputs
         self.results = results
         self.results.ran = ran
+        if reasons:
+            self.results.reasons = dict(reasons)
 
     @property
     def executed(self) -> bool:

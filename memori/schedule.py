@@ -1,32 +1,50 @@
-"""Scheduling on `concurrent.futures.Executor`: independent work side by side.
+"""Scheduling: the nodes of a graph, each as soon as what it needs is there.
 
-Any executor will do: threads, processes, loky, `dask.distributed`'s ``Client.get_executor()``,
-MPI. ``n_jobs`` picks loky, whose worker processes also take functions of ``__main__``, lambdas
-and closures. Work is submitted as soon as what it needs is there; after a failure nothing new is
-submitted, and what runs already is waited for. With ``n_jobs``, a stage that says it keeps several
-threads busy takes the place of as many.
+What is remembered is recalled here, and takes no worker. What is not is placed with one; a few more
+are placed than there are workers, so that none waits for the next while this process looks up
+another. A node that says it keeps several threads busy takes the place of as many. After a failure
+nothing new begins, and what runs already is waited for.
 
-Not promised: order among things that do not depend on each other.
+Not promised: order among nodes that do not depend on each other.
 """
 
 from __future__ import annotations
 
-import os
-
-from memori.errors import MemoriError
+from memori.errors import MemoriError, WorkerError
+from memori.orders import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Mapping
-    from concurrent.futures import Executor, Future
-    from typing import Any, TypeVar
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Protocol, TypeAlias
 
-    Node = TypeVar("Node", bound=Hashable)
+    from memori.dispatch import Dispatch
+    from memori.node import Inputs, Node
+    from memori.results import Outcome
+    from memori.workers import Workers
 
-_at_interrupt: list[Callable[[], None]] = []
+    Key: TypeAlias = Any
+
+    class Plan(Protocol):
+        """What is to be run under each key of a graph."""
+
+        def order(self, key: Key) -> tuple[Node, Inputs]:
+            """Return what to call for a key, now that what it needs is there."""
+
+        def finish(self, key: Key, run: Outcome) -> None:
+            """Take what a key's call returned."""
+
+        def fail(self, key: Key, answer: Answer) -> bool:
+            """Take what a key's call raised; tell whether the others go on."""
+
+        def threads(self, key: Key) -> int:
+            """Return how many threads a key keeps busy."""
+
+        def describe(self, key: Key, stage: str | None) -> str:
+            """Return what messages call a key, and the stage that it was at."""
 
 
-def check_graph(predecessors: Mapping[Node, tuple[Node, ...]]) -> list[Node]:
+def ordered(predecessors: Mapping[Key, Iterable[Key]]) -> list[Key]:
     """Return the nodes of a graph so that each comes after what it needs, else as they stand.
 
     Raises
@@ -38,8 +56,8 @@ def check_graph(predecessors: Mapping[Node, tuple[Node, ...]]) -> list[Node]:
 
     TopologicalSorter(predecessors).prepare()
     waiting = list(predecessors)
-    order: list[Node] = []
-    placed: set[Node] = set()
+    order: list[Key] = []
+    placed: set[Key] = set()
     while waiting:
         node = next(n for n in waiting if placed.issuperset(predecessors[n]))
         waiting.remove(node)
@@ -48,162 +66,7 @@ def check_graph(predecessors: Mapping[Node, tuple[Node, ...]]) -> list[Node]:
     return order
 
 
-class Workers:
-    """Where work goes.
-
-    Parameters
-    ----------
-    executor : concurrent.futures.Executor or None
-        What takes the work; None for local processes, started when the first work comes.
-    capacity : int or None
-        The most threads to keep busy at once; None leaves it to the executor.
-    """
-
-    def __init__(self, executor: Executor | None, capacity: int | None) -> None:
-        self._executor = executor
-        self.capacity = capacity
-        self._home = Home(with_environment=executor is None)
-
-    def submit(self, call: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Start a call, in the working folder (and for local processes the environment) of now."""
-        return self.executor.submit(_at_home, self._home, call, *args)
-
-    def end(self) -> None:
-        """End local processes with the work they do, for a user who interrupts."""
-        if self._executor is None:
-            self.executor.shutdown(wait=False, kill_workers=True)  # type: ignore[call-arg]
-
-    @property
-    def executor(self) -> Executor:
-        """What takes the work."""
-        if self._executor is not None:
-            return self._executor
-        from loky import get_reusable_executor
-
-        executor: Executor = get_reusable_executor(max_workers=self.capacity)
-        return executor
-
-
-class Home:
-    """Where a call was asked for: the process, its working folder and its environment.
-
-    Worker processes outlive the call that started them, and would go on in the folder and
-    environment of that moment.
-    """
-
-    def __init__(self, *, with_environment: bool) -> None:
-        self._process = os.getpid()
-        self._folder = os.getcwd()
-        self._environment = dict(os.environ) if with_environment else None
-
-    @property
-    def is_here(self) -> bool:
-        """Whether this is the very process."""
-        return os.getpid() == self._process
-
-    def enter(self) -> None:
-        """Make this process like the one where the call was asked for."""
-        if self.is_here:
-            return
-        os.chdir(self._folder)
-        if self._environment is not None and dict(os.environ) != self._environment:
-            os.environ.clear()
-            os.environ.update(self._environment)
-
-
-def _at_home(home: Home, call: Callable[..., Any], *args: Any) -> Any:
-    """Run a call in a worker; an error that could not travel back goes as its text."""
-    home.enter()
-    try:
-        return call(*args)
-    except Exception as error:
-        travelling = error if home.is_here else portable(error)
-        if travelling is error:
-            raise
-        raise travelling from None
-
-
-def portable(error: Exception) -> Exception:
-    """Return an error that can come back from a worker: itself, or one with its text."""
-    import pickle
-
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        replacement = MemoriError(f"{type(error).__name__}: {error}")
-        for note in getattr(error, "__notes__", ()):
-            replacement.add_note(note)
-        return replacement
-    return error
-
-
-def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None:
-    """Return where work goes; None for "one after the other, here".
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        Worker processes on this machine; None or 1 for none, -1 for one per core.
-    executor : concurrent.futures.Executor or None
-        The user's own.
-
-    Raises
-    ------
-    ValueError
-        If both are given, or `n_jobs` is no count.
-    """
-    if executor is not None:
-        if n_jobs is not None:
-            raise ValueError("n_jobs and executor are two ways to say one thing: give one")
-        return Workers(executor, None)
-    if n_jobs is None or n_jobs == 1:
-        return None
-    if not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
-        raise ValueError(f"n_jobs is a number of processes or -1 for one per core, got {n_jobs!r}")
-    return Workers(None, _cores() if n_jobs == -1 else n_jobs)
-
-
-def finished(value: Any) -> Future[Any]:
-    """Return a future that is done."""
-    from concurrent.futures import Future
-
-    future: Future[Any] = Future()
-    future.set_result(value)
-    return future
-
-
-def failed(error: BaseException) -> Future[Any]:
-    """Return a future that is done, with an error."""
-    from concurrent.futures import Future
-
-    future: Future[Any] = Future()
-    future.set_exception(error)
-    return future
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
-
-
-def at_interrupt(call: Callable[[], None]) -> None:
-    """Have something called when the user interrupts while work is going on in threads.
-
-    Only the main thread sees Ctrl-C; whoever waits in other threads for something that can be
-    ended (a command) says here how.
-    """
-    _at_interrupt.append(call)
-
-
-def run_graph(
-    predecessors: Mapping[Node, tuple[Node, ...]],
-    workers: Workers,
-    submit: Callable[[Node], Future[Any]],
-    finish: Callable[[Node, Future[Any]], None],
-    threads: Callable[[Node], int] = lambda node: 1,
-) -> None:
+def run_graph(predecessors: Mapping[Key, Iterable[Key]], workers: Workers, plan: Plan) -> None:
     """Run the nodes of a graph, each as soon as its predecessors are finished.
 
     Parameters
@@ -211,77 +74,128 @@ def run_graph(
     predecessors : mapping
         For each node those that it needs.
     workers : Workers
-        How much may run at once.
-    submit : callable
-        Starts a node.
-    finish : callable
-        Takes a node and its finished future; what it raises stops the graph.
-    threads : callable, optional
-        How many threads a node keeps busy.
+        Where they run, and how much may run at once.
+    plan : Plan
+        What they are.
 
     Raises
     ------
     BaseException
-        The first that `finish` raised, with a note on each further one.
+        The first failure after which the others did not go on, with a note on each further one.
     """
-    from graphlib import TopologicalSorter
+    from memori.dispatch import Dispatch
+    from memori.interrupts import terminable
 
-    graph = TopologicalSorter(predecessors)
-    graph.prepare()
-    ready: list[Node] = []
-    going: dict[Future[Any], Node] = {}
-    failures: list[Exception] = []
-
-    def collect(futures: set[Future[Any]]) -> None:
-        for future in futures:
-            node = going.pop(future)
-            try:
-                finish(node, future)
-                graph.done(node)
-            except Exception as failure:
-                failures.append(failure)
-
-    try:
-        while not failures and graph.is_active():
-            ready += graph.get_ready()
-            for node in _that_fit(ready, [threads(n) for n in going.values()], workers, threads):
-                ready.remove(node)
-                going[submit(node)] = node
-            collect(_finished(going))
-    except BaseException:
-        for call in _at_interrupt:
-            call()
-        workers.end()
-        raise
-    finally:
-        waited_for = {future for future in going if not future.cancel()}
-        while waited_for:
-            collect(finished := _finished(waited_for))
-            waited_for -= finished
-    if failures:
-        for further in failures[1:]:
-            failures[0].add_note(f"memori: another stage failed as well: {further!r}")
-        raise failures[0]
+    with terminable(), Dispatch(workers, plan.describe) as dispatch:
+        going = _Going(predecessors, workers, plan, dispatch)
+        while going.is_active():
+            going.advance()
+    if going.failures:
+        first, *others = going.failures
+        for other in others:
+            first.add_note(f"memori: another stage failed as well: {other!r}")
+        raise first
 
 
-def _that_fit(
-    ready: list[Node], busy: list[int], workers: Workers, threads: Callable[[Node], int]
-) -> list[Node]:
-    """Choose what can start now; a node that wants more than there is runs alone."""
-    if workers.capacity is None:
-        return list(ready)
-    chosen: list[Node] = []
-    used = sum(busy)
-    for node in ready:
-        if used >= workers.capacity:
-            break
-        if used == 0 or used + threads(node) <= workers.capacity:
-            chosen.append(node)
-            used += threads(node)
-    return chosen
+class _Going:
+    """A graph that is being run."""
 
+    def __init__(
+        self,
+        predecessors: Mapping[Key, Iterable[Key]],
+        workers: Workers,
+        plan: Plan,
+        dispatch: Dispatch,
+    ) -> None:
+        from collections import deque
+        from graphlib import TopologicalSorter
 
-def _finished(futures: Collection[Future[Any]]) -> set[Future[Any]]:
-    from concurrent.futures import FIRST_COMPLETED, wait
+        self._graph = TopologicalSorter(predecessors)
+        self._graph.prepare()
+        self._capacity = workers.capacity
+        self._plan = plan
+        self._dispatch = dispatch
+        self._ready = deque(self._graph.get_ready())
+        self._alone: deque[Key] = deque()
+        self._busy: dict[Key, int] = {}  # with the threads that they keep busy
+        self._one_runs_alone = False
+        self._has_begun = False
+        self.failures: list[BaseException] = []
 
-    return set(wait(futures, return_when=FIRST_COMPLETED).done)
+    def is_active(self) -> bool:
+        """Tell whether something is to be run or waited for."""
+        waits = self._ready or self._alone
+        return bool(len(self._dispatch) or (waits and not self.failures))
+
+    def advance(self) -> None:
+        """Begin what can begin, or else wait for something to end."""
+        key = self._next()
+        if key is not None:
+            self._begin(key)
+        again: list[Key] = []
+        for ended, outcome in self._dispatch.collect(wait=key is None):
+            self._busy.pop(ended, None)
+            self._one_runs_alone = False
+            if outcome == "again":
+                again.append(ended)
+            elif outcome == "alone":
+                self._alone.append(ended)
+            else:
+                self._take(ended, outcome)
+        self._ready.extendleft(reversed(again))
+
+    def _next(self) -> Key | None:
+        """Choose what can begin now; a node that wants more than there is runs alone."""
+        if self.failures or self._one_runs_alone:
+            return None
+        too_many: float = float("inf")
+        for place, key in enumerate(self._ready if self._has_room(1) else ()):
+            threads = self._plan.threads(key)
+            if threads < too_many and self._has_room(threads):
+                del self._ready[place]
+                return key
+            too_many = min(threads, too_many)
+        if self._alone and not self._ready and not self._busy:
+            self._one_runs_alone = True
+            return self._alone.popleft()
+        return None
+
+    def _has_room(self, threads: int) -> bool:
+        if self._capacity is None or not self._busy:
+            return True
+        busy = self._busy.values()
+        if sum(busy) + threads <= self._capacity:
+            return True
+        is_all_alike = threads == 1 == max(busy)  # so that whoever ends makes room for any
+        return is_all_alike and len(busy) <= 2 * self._capacity
+
+    def _begin(self, key: Key) -> None:
+        node, inputs = self._plan.order(key)
+        try:
+            run = node.recall(*inputs)
+        except Exception:
+            run = None  # the call meets the same, and tells it
+        alone, self._one_runs_alone = self._one_runs_alone, False
+        if run is not None:
+            self._take(key, Answer(run))
+            return
+        try:
+            self._dispatch.place(key, node, inputs, alone=alone)
+        except (MemoriError, RuntimeError) as error:  # RuntimeError of one that was shut down
+            if not self._has_begun:
+                raise
+            told = f"{self._plan.describe(key, None)} was not tried: {error}"
+            self._take(key, Answer(None, WorkerError(told), told))
+            return
+        self._has_begun, self._one_runs_alone = True, alone
+        self._busy[key] = self._plan.threads(key)
+
+    def _take(self, key: Key, answer: Answer) -> None:
+        """Take what came of a node, and see what is ready now."""
+        if answer.run is not None:
+            self._plan.finish(key, answer.run)
+        elif answer.error is not None and not self._plan.fail(key, answer):
+            self.failures.append(answer.error)
+            self._dispatch.stop()
+        self._graph.done(key)
+        self._ready += self._graph.get_ready() if self._graph.is_active() else ()

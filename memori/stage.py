@@ -18,6 +18,7 @@ from memori.current_run import CurrentRun, entered
 from memori.decision import Change, Decision
 from memori.digest.values import copy_json, to_json_as
 from memori.fingerprint import fingerprint
+from memori.interrupts import terminable
 from memori.options import parameters_first, with_options
 from memori.outputs import Outputs
 from memori.parameters import fixed_values, full_name_of, name_of, parameters_of, shown
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
     from memori.digest.values import JSON
     from memori.fingerprint import Code
-    from memori.schedule import Workers
+
+_ALWAYS = Change("no store", "the stage has no hash_output, so it always runs")
 
 
 class Stage:
@@ -113,7 +115,8 @@ class Stage:
         self._parameters = parameters_of(function)
         self._fixed = fixed_values(function)
         self._outputs = Outputs(self.subject, stage_outputs, stage_output, aliases)
-        self._depends_on = tuple(depends_on)
+        is_several = hasattr(depends_on, "__iter__") and not isinstance(depends_on, str)
+        self._depends_on = tuple(depends_on) if is_several else (depends_on,)
         self._code_version = code_version
         self.watched = watch
         self.ignored_reads = tuple(map(str, ignore_reads))
@@ -164,6 +167,11 @@ class Stage:
         return with_options(self, options)
 
     # What a stage shows
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self.subject
 
     @property
     def inputs(self) -> list[str]:
@@ -275,38 +283,39 @@ class Stage:
         """
         if force_run_stage and force_skip_stage:
             raise ValueError(f"{self.subject}: force_run_stage or force_skip_stage, not both")
-        self._forget()
+        self.show(None)
         if force_skip_stage:
             is_one_place = self._place is None or not self._place.fields
             inputs = {} if is_one_place else self._inputs(args, kwargs)
             outcome = Outcome(inputs, latest_results(self, self._store(inputs)))
         else:
-            outcome = self._run(args, kwargs, forced=force_run_stage)
-        self._last = outcome
+            outcome = self.call(args, kwargs, forced=force_run_stage)
+        self.show(outcome)
         return outcome.results
 
-    def _forget(self) -> None:
-        self._last = Outcome({}, Results())
+    def show(self, outcome: Outcome | None) -> None:
+        """Show this run as the last; None for none."""
+        self._last = Outcome({}, Results()) if outcome is None else outcome
 
-    def _run(
-        self,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-        workers: Workers | None = None,
-        *,
-        forced: bool = False,
+    def __getstate__(self) -> dict[str, object]:
+        """Travel, to workers and into copies, without the last run."""
+        return {**self.__dict__, "_last": Outcome({}, Results())}
+
+    def call(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool = False
     ) -> Outcome:
-        """Run as a pipeline asks for it; a stage is one callable, so it needs no workers."""
+        """Run it unless it is remembered, and return all that is known of that."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:
             return Call(self, inputs, store).run(forced=forced)
-        with entered(CurrentRun(self.stage_name, (), None)):
+        with terminable(), entered(CurrentRun(self.stage_name, (), None)):
             values = self.execute(inputs)
-        return Outcome(inputs, self.results_of(values), (self.stage_name,))
+        why = {self.stage_name: str(_ALWAYS)}
+        return Outcome(inputs, self.results_of(values), (self.stage_name,), why)
 
-    def _recalled(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
-        """Return the outcome if it is remembered, else None; for who would not start workers."""
+    def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
+        """Return the outcome if it is remembered, else None; nothing is run."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         return None if store is None else Call(self, inputs, store).recall()
@@ -317,8 +326,7 @@ class Stage:
         store = self._store(inputs)
         if store is not None:
             return Call(self, inputs, store).decide()
-        always = Change("no store", "the stage has no hash_output, so it always runs")
-        return Decision(self.stage_name, (always,), None, None)
+        return Decision(self.stage_name, (_ALWAYS,), None, None)
 
     def _inputs(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         if self._parameters.are_outdated(self.function):

@@ -70,7 +70,7 @@ def test_a_miss_with_new_inputs_is_told_against_the_latest_run(store: Store) -> 
     for n in (2, 3):
         store.show(written(store, key_of(n)))
     assert ["input n: 3 -> 4"] == reasons(decide("double", key_of(4), store))
-    unexplained = decide("double", key_of(4), store, against_latest=False)
+    unexplained = decide("double", key_of(4), store, explained=False)
     assert ["no run with these inputs is recorded"] == reasons(unexplained)
 
 

@@ -46,6 +46,7 @@ def test_everything_of_a_stage_lies_below_its_folder() -> None:
         layout.recent(key),
         layout.latest,
         layout.marks,
+        layout.sketches,
         layout.claim("stage/0123abcd"),
     ]
     assert len(hidden) == len(set(hidden))

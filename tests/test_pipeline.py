@@ -323,10 +323,10 @@ def test_a_stage_that_keeps_several_threads_busy_takes_as_many_places(tmp_path: 
 
 def test_a_user_who_interrupts_ends_what_waits_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C reaches only the main thread; whoever can end a waiting thread is called."""
-    from memori import schedule
+    from memori import interrupts
 
     released = threading.Event()
-    monkeypatch.setattr(schedule, "_at_interrupt", [released.set])
+    monkeypatch.setattr(interrupts, "_at_interrupt", [released.set])
 
     def wait() -> bool:
         signal.raise_signal(signal.SIGINT)

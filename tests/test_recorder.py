@@ -29,7 +29,7 @@ def test_why_it_ran_stands_in_the_entry(tmp_path: Path) -> None:
     """The changes that explain tells, one by one, also where nobody listened."""
     Stage(double, hash_output=tmp_path, code_version="1").run(2)
     Stage(double, hash_output=tmp_path, code_version="1").run(3)
-    assert ["no run with these inputs is recorded"] == record(tmp_path, "double", n=3)["reasons"]
+    assert ["input n: 2 -> 3"] == record(tmp_path, "double", n=3)["reasons"]
     edited = Stage(double, hash_output=tmp_path, code_version="2")
     expected = [str(change) for change in edited.explain(3).changes]
     edited.run(3)

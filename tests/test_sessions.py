@@ -139,3 +139,41 @@ def test_importing_memori_loads_nothing_heavy(tmp_path: Path) -> None:
     assert ["[]"] == python(
         "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}", folder=tmp_path
     )
+
+
+HELPERS = """
+import zlib
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+# a kernel names each cell by a file of its own, after what stands in it
+name_of = lambda raw, code, n: f"/tmp/ipykernel_77/{zlib.crc32(raw.encode())}.py"
+shell.compile.get_code_name = name_of
+def cell(text):
+    shell.run_cell(text).raise_error()
+cell("from memori import Stage; LIMIT = 1")
+cell("def helper(x):\\n    return x * 2")
+cell("class Model:\\n    def fit(self, x):\\n        return helper(x) + LIMIT")
+cell("def scale(x):\\n    return Model().fit(x)")
+cell("stage = Stage(scale, hash_output='work'); results = stage.run(20)")
+cell("def helper(x):\\n    # a comment\\n    return x * 2")
+cell("print(stage.explain(20))")
+cell("def helper(x):\\n    return x * 3")
+cell("print(stage.explain(20))")
+cell("results = stage.run(20)")
+cell("class Model:\\n    def fit(self, x):\\n        return helper(x) - LIMIT")
+cell("print(stage.explain(20)); results = stage.run(20)")
+cell("def scale(x):\\n    return Model().fit(x) + 1\\nstage = Stage(scale, hash_output='work')")
+cell("print(stage.explain(20))")
+"""
+
+
+def test_a_notebook_cell_is_explained_by_what_it_defines(tmp_path: Path) -> None:
+    """A helper that was run again in a cell is that helper edited; cells have no names."""
+    pytest.importorskip("IPython", reason="pip install ipython")
+    told = python("-c", HELPERS, folder=tmp_path)
+    assert [
+        "stage 'scale': hit",
+        "stage 'scale': miss: helper __main__.helper edited",
+        "stage 'scale': miss: helper __main__.Model.fit edited",
+        "stage 'scale': miss: function __main__.scale edited",
+    ] == told

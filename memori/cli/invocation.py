@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from memori.current_run import workdir
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
-from memori.neuro.command.errors import STREAMS, CommandError, keep_evidence
+from memori.neuro.command.errors import STREAMS, CommandError
 from memori.neuro.command.execution import Execution
 from memori.neuro.command.scripts import programs_of
 from memori.neuro.tools.identity import ToolError, facts
@@ -32,17 +32,17 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as shells tell it
 _MARK = "output "
 
 
-class FailedError(Exception):
+class FailedError(MemoriError):
     """The command failed; what it said has been said.
 
     Attributes
     ----------
     code : int
-        Its exit code.
+        Its exit code, as shells tell it.
     """
 
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
+    def __init__(self, told: str, code: int) -> None:
+        super().__init__(told)
         self.code = code
 
 
@@ -85,8 +85,8 @@ class Invocation:
         except CommandError as error:
             if error.code is None:
                 raise MemoriError(f"{self.words[0]} {error.reason}") from error
-            keep_evidence(error)
-            raise FailedError(error.code if error.code > 0 else 128 - error.code) from error
+            code = error.code if error.code > 0 else 128 - error.code
+            raise FailedError(str(error), code) from error
         missing = [path for path in self.outputs if not os.path.exists(path)]
         if missing:
             raise MemoriError(

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from memori.cli.run import add_options, command_of, forward
 from memori.errors import MemoriError
+from memori.interrupts import end_started, terminable
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -84,21 +85,26 @@ def run(arguments: argparse.Namespace) -> int:
     command, listed = words[:place], words[place + 1 :]
     if not any(map(_MARK.search, command)):
         command = [*command, "{}"]
-    from concurrent.futures import ThreadPoolExecutor
+    with terminable():
+        codes = _run_all(command, arguments, listed)
+    return min(_MOST, sum(code != 0 for code in codes))
 
-    from memori.neuro.process.run import end_all
+
+def _run_all(
+    command: Sequence[str], arguments: argparse.Namespace, listed: Sequence[str]
+) -> list[int]:
+    from concurrent.futures import ThreadPoolExecutor
 
     pool = ThreadPoolExecutor(arguments.jobs)
     try:
         going = [pool.submit(_one, command, arguments, each) for each in listed]
-        codes = [_tell(each, future) for each, future in zip(listed, going, strict=True)]
+        return [_tell(each, future) for each, future in zip(listed, going, strict=True)]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        end_all()
+        end_started()
         raise
     finally:
         pool.shutdown()
-    return min(_MOST, sum(code != 0 for code in codes))
 
 
 def _one(

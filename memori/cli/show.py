@@ -1,18 +1,17 @@
-"""`memori show`: where the evidence of failed runs lies, and what a failed command said.
+"""`memori show`: where the evidence of failed runs lies, and what was told of each failure.
 
 A run that has begun and is not in the store is one that goes on, or one that failed: its folder
-is kept until the next try. The command reads and changes nothing.
+is kept until the next try, and what was mended since is not listed. The command reads and changes
+nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import time
 from typing import Any
 
-from memori.store import memories_below
-
-_NOTE = "failure.txt"
+from memori.store import Unfinished, memories_below
 
 
 def add_to(commands: Any) -> None:
@@ -28,14 +27,24 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print each unfinished run; return 0."""
-    found = sorted(run for each in memories_below(arguments.folder) for run in each.unfinished())
-    for stage, folder in found:
-        print(f"{stage}: {folder}")
-        note = os.path.join(folder, _NOTE)
-        if os.path.isfile(note):
-            with open(note, encoding="utf-8", errors="replace") as file:
-                print("".join(f"    {line}" for line in file), end="")
+    """Print each unfinished run, the oldest first; return 0."""
+    found = [run for each in memories_below(arguments.folder) for run in each.unfinished()]
+    for each in sorted(found, key=lambda run: (run.failed or run.began, run.folder)):
+        print(f"{each.stage}: {each.folder} ({_state(each)})")
+        for line in each.text.splitlines():
+            print(f"    {line}".rstrip())
     if not found:
         print(f"no failed run below {arguments.folder}")
     return 0
+
+
+def _state(each: Unfinished) -> str:
+    if each.failed is not None:
+        return f"failed {_date(each.failed)}"
+    if each.is_over:
+        return f"began {_date(each.began)}, was interrupted or killed"
+    return f"began {_date(each.began)}, not known to have ended"
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -26,6 +26,7 @@ import os
 import stat
 
 from memori.digest.sources import Source, is_misnamed, sha256_ahead
+from memori.errors import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -308,11 +309,7 @@ def _found_plugins() -> dict[str, tuple[Format, ...]]:
             try:
                 found[entry.name.lower()] = (*found.get(entry.name.lower(), ()), entry.load())
             except Exception as error:
-                import warnings
-
-                warnings.warn(
-                    f"format {entry.name!r} ({entry.value}) was not loaded: {error}", stacklevel=2
-                )
+                warn(f"format {entry.name!r} ({entry.value}) was not loaded: {error}")
         _plugins = found
     return _plugins
 

@@ -295,8 +295,9 @@ def fingerprint(
     if known is not None and known.generation == settled and known.guards.hold():
         return known.code
     asked = (function, depends_on, code_version)
-    walk, root = _walked(*asked)
-    code = Code(walk, root, overlay_of(walk), asked)
+    there = (function, [_in_place(item) for item in _items(depends_on)], code_version)
+    walk, root = _walked(*there)
+    code = Code(walk, root, overlay_of(walk), there)
     if known is not None and known.code.fast == code.fast:
         code = known.code
         code._reached = walk  # runs may have made more of it than there was
@@ -364,6 +365,12 @@ def _items(depends_on: Iterable[object]) -> list[object]:
         return [depends_on]  # to be refused with what it is
 
 
+def _in_place(item: object) -> object:
+    """Make a path absolute: the callable may leave the current folder for another one."""
+    path = os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
+    return os.path.abspath(path) if isinstance(path, str) else item
+
+
 def put_dependency(walk: Walk, item: object, out: State) -> None:
     """Append something that the user named in `depends_on`."""
     if isinstance(item, ModuleType):
@@ -382,7 +389,7 @@ def put_dependency(walk: Walk, item: object, out: State) -> None:
 def _path_component(walk: Walk, path: object) -> Node:
     if not isinstance(path, str):
         raise TypeError(f"depends_on takes paths as text, got {path!r}")
-    label = f"depends_on {os.path.basename(path) if os.path.isabs(path) else path}"
+    label = f"depends_on {os.path.basename(path)}"
     if os.path.isdir(path):
         digest = _folder_identity(path)
         walk.guards.redo(_folder_identity, path, digest)

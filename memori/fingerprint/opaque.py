@@ -1,8 +1,9 @@
 """Instances of classes that the walk does not enter, and objects that say what counts of them.
 
-An object whose type defines ``__fingerprint__`` counts by what that returns. An instance of a
-library's class counts by its class and by what it would hand to `copy.copy`, without being copied
-or pickled. What hands over nothing and has no attributes cannot be followed: it is noted.
+An object whose type defines ``__fingerprint__`` counts by what that returns; of a dict, each item
+is a component of its own, so that a change is told by its name, with old and new text. An instance
+of a library's class counts by its class and by what it would hand to `copy.copy`, without being
+copied or pickled. What hands over nothing and has no attributes cannot be followed: it is noted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _IMMUTABLE = frozenset({"datetime", "decimal", "operator", "zoneinfo", "ipaddress", "_decimal"})
 
+_LONGEST = 2000  # characters of a text that is shown whole
+
 
 def put_declared(walk: Walk, value: object, out: State) -> None:
     """Append an object by what its `__fingerprint__` returns."""
@@ -37,7 +40,20 @@ def _fill_declared(walk: Walk, node: Node) -> None:
         walk.put(kind, node.state)
     else:
         walk.external(origin_of_class(kind), node.state)
-    walk.put(told, node.state)
+    if type(told) is not dict:
+        walk.put(told, node.state)
+        return
+    for name, value in told.items():
+        state: State = []
+        walk.put(value, state)
+        node.state += (text(str(name)), walk.component(str(name), state, _shown(walk, value)))
+
+
+def _shown(walk: Walk, value: object) -> str:
+    shown = walk.shown(value)
+    if shown or type(value) is not str or len(value) > _LONGEST:
+        return shown
+    return "" if walk.anchor[0] and walk.anchor[0] in value else repr(value)
 
 
 def _declared(value: Any) -> bytes:

@@ -17,6 +17,7 @@ folder counts relative to it.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from hashlib import sha256
 from types import FunctionType
@@ -55,6 +56,7 @@ _EXTENSIONS = (".so", ".pyd", ".dylib", ".dll")
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+_CELL = re.compile(r"/(?:ipykernel|xpython|marimo)_\d+/")  # a notebook's, run as a file of its own
 _MAIN = ("__main__", "__mp_main__")
 
 _by_module: Memo[tuple[str, str | None], Origin] = Memo(10_000)
@@ -221,7 +223,9 @@ def module_label(namespace: dict[str, object], file: str = "") -> str:
     if type(known) is str and known not in _MAIN:
         return known.removesuffix(".__main__")
     path = namespace.get("__file__")
-    stem = os.path.basename(path if type(path) is str else file)
+    if type(path) is not str:
+        path = "" if _CELL.search(file) else file
+    stem = os.path.basename(path)
     return os.path.splitext(stem)[0] if stem and not stem.startswith("<") else "__main__"
 
 

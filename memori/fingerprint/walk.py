@@ -119,9 +119,9 @@ class Walk:
         self._queue.append((node, fill, self.anchor, self.where))
 
     def component(self, label: str, state: State, shown: str = "") -> Node:
-        """Return the node of something that is no live object, known by its label."""
+        """Return the node of something that is no live object, known by its label and state."""
         node = self.shared.get(label)
-        if node is None:
+        if node is None or node.state != state:
             node = self.shared[label] = Node(label)
             node.state, node.shown = state, shown
         return node

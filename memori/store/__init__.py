@@ -3,20 +3,24 @@
 Store      the memory of one stage in one folder, for whoever decides and records
 Memory     all that a folder remembers, for whoever only asks
 Entry      the record of one run
+Unfinished a run that goes on, or failed
 
 `layout` alone knows where things lie; docs/store.md describes the files.
 """
 
 from memori.layout import file_name, locks_of, memo_of, node_note
 from memori.store.entry import SCHEMA, Entry
+from memori.store.failures import NOTE, Unfinished
 from memori.store.memory import Memory, memories_below
 from memori.store.store import Store
 
 __all__ = [
+    "NOTE",
     "SCHEMA",
     "Entry",
     "Memory",
     "Store",
+    "Unfinished",
     "file_name",
     "locks_of",
     "memo_of",

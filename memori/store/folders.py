@@ -26,6 +26,8 @@ from memori.store.entries import MOST_OF_A_KEY, content_of, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from memori.digest.values import JSON
     from memori.key import Key
 
@@ -39,7 +41,7 @@ def new_folder(layout: Layout, key: Key) -> str:
     The folder of a run that is over and left no entry is emptied and used again; one that failed
     with the same inputs and other code is removed. One that lost its claim is left alone.
     """
-    first = {"entry": os.path.relpath(layout.entry(key), layout.root), "owner": this_process()}
+    first = _first_line(layout, key)
     _drop_earlier_try(layout, key, first)
     make_folder(layout.claims)
     attempt = 0
@@ -55,10 +57,14 @@ def new_folder(layout: Layout, key: Key) -> str:
         attempt += 1
 
 
-def finished(layout: Layout, key: Key, folder: str) -> None:
-    """Note that a run is in the store."""
-    _note(layout.claim(folder), {"finished": True})
-    remove_if_there(layout.unfinished(key))
+def finished(layout: Layout, key: Key, folder: str | None) -> None:
+    """Note that a run is in the store, with its folder or without one."""
+    if folder is not None:
+        _note(layout.claim(folder), {"finished": True})
+        remove_if_there(layout.unfinished(key))
+    elif os.path.exists(layout.unfinished(key)):
+        _drop_earlier_try(layout, key, _first_line(layout, key), mended=True)
+        remove_if_there(layout.unfinished(key))
 
 
 def failed(layout: Layout, folder: str) -> None:
@@ -91,26 +97,34 @@ def drop(layout: Layout, folder: str) -> None:
             remove_if_there(layout.claim(folder))
 
 
-def unfinished(layout: Layout) -> list[str]:
-    """List the folders of runs that go on, or are over and left no entry."""
-    found = []
+def claimed(layout: Layout) -> Iterator[tuple[str, str, list[dict[str, JSON]]]]:
+    """Yield the folders of runs that are in no entry, with their claims and what these tell."""
     for name in sorted(listed(layout.claims)):
         told = _told(f"{layout.claims}/{name}")
-        folder = f"{layout.name}/{name.removesuffix('.json')}"
-        is_over = _ending(told, "finished") or _ending(told, "released")
-        if told and "owner" in told[0] and not is_over and os.path.isdir(f"{layout.root}/{folder}"):
-            found.append(folder)
-    return found
+        if told and "owner" in told[0] and not _ending(told, "finished"):
+            folder = f"{layout.name}/{name.removesuffix('.json')}"
+            yield folder, layout.claim(folder), told
 
 
-def _drop_earlier_try(layout: Layout, key: Key, first: dict[str, JSON]) -> None:
-    """Remove what a run with the same inputs and other code left behind, if it is over."""
+def _first_line(layout: Layout, key: Key) -> dict[str, JSON]:
+    paths = {"entry": layout.entry(key), "recent": layout.recent(key)}
+    told = {name: os.path.relpath(path, layout.root) for name, path in paths.items()}
+    return {**told, "owner": this_process()}
+
+
+def _drop_earlier_try(
+    layout: Layout, key: Key, first: dict[str, JSON], *, mended: bool = False
+) -> None:
+    """Remove what a run with the same inputs left behind, if it is over.
+
+    Where the run that mends it has a folder, that of the very same key is used again instead.
+    """
     try:
         told = json.loads(content_of(layout.unfinished(key)))
         other, folder = str(told["key"]), str(told["folder"])
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if other != key.digest and _take_over(layout, folder, first):
+    if (mended or other != key.digest) and _take_over(layout, folder, first):
         drop(layout, folder)
 
 

@@ -11,6 +11,7 @@ import os
 from memori.files import remove_if_there
 from memori.layout import HIDDEN, INSIDE, Layout, stages_of
 from memori.store import entries, folders
+from memori.store.failures import Unfinished, unfinished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +44,10 @@ class Memory:
             if found is not None:
                 yield found
 
-    def unfinished(self) -> Iterator[tuple[str, str]]:
-        """Yield stage and folder (absolute) of each run that goes on, or left no entry."""
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Yield each run that goes on, or left no entry and was not mended since."""
         for stage in self.stages():
-            for folder in folders.unfinished(Layout(self.root, stage)):
-                yield stage, os.path.join(self.root, folder)
+            yield from unfinished(Layout(self.root, stage))
 
     def drop(self, stage: str, entry: Entry) -> None:
         """Forget one run: its entry, and the folder that belongs to it."""

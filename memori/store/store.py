@@ -14,7 +14,8 @@ from __future__ import annotations
 from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of
 from memori.lock import lock
-from memori.store import entries, folders, latest, made
+from memori.store import entries, folders, latest, made, nearest
+from memori.store.failures import keep_failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,9 +68,14 @@ class Store:
         """Yield the latest entries of the same inputs, equal contents of their files first."""
         return entries.neighbours(self.layout, key)
 
+    def nearest(self, key: Key) -> Entry | None:
+        """Return the entry whose inputs are most like those of a key, for explanations."""
+        return nearest.nearest(self.layout, key) or self.latest()
+
     def write(self, entry: Entry, key: Key) -> None:
         """Write an entry, replacing the one under its key; an OSError leaves what was there."""
         entries.write(self.layout, entry, key)
+        nearest.note(self.layout, entry, key)
 
     def forget(self, entry: Entry) -> None:
         """Remove an entry, and nothing that it names."""
@@ -113,13 +119,17 @@ class Store:
         """Make the empty folder of a run and return it, relative to the root."""
         return folders.new_folder(self.layout, key)
 
-    def finished(self, key: Key, folder: str) -> None:
-        """Note that the run of a folder is in the store."""
+    def finished(self, key: Key, folder: str | None) -> None:
+        """Note that a run is in the store, with its folder or without one."""
         folders.finished(self.layout, key, folder)
 
     def failed(self, folder: str) -> None:
         """Note that the run of a folder is over and left no entry."""
         folders.failed(self.layout, folder)
+
+    def keep_failure(self, folder: str, text: str) -> None:
+        """Write down in a folder why its run failed; never raises an OSError."""
+        keep_failure(f"{self.root}/{folder}", text)
 
     def released(self, folder: str) -> None:
         """Note that the run of a folder returned and left no entry."""

@@ -287,9 +287,14 @@ def _remove_at_exit() -> None:
     if _registered:
         return
     import atexit
+    from functools import partial
+
+    from memori.interrupts import at_death
 
     _registered.append(1)
-    atexit.register(_remove, os.getpid(), _own[0])
+    remove = partial(_remove, os.getpid(), _own[0])
+    atexit.register(remove)
+    at_death(remove)
 
 
 def _remove(owner: int, folder: str) -> None:

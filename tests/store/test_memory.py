@@ -74,8 +74,8 @@ def test_a_folder_that_remembers_nothing_is_empty(tmp_path: Path) -> None:
 def test_runs_that_failed_or_go_on_are_unfinished(root: Path) -> None:
     """Their folders are named; those of runs that ended well are not."""
     memory = Memory(str(root))
-    ((stage, folder),) = memory.unfinished()
-    assert ("write", "4") == (stage, (Path(folder) / "out.txt").read_text())
+    (run,) = memory.unfinished()
+    assert ("write", "4") == (run.stage, (Path(run.folder) / "out.txt").read_text())
     found = []
 
     def look() -> None:
@@ -83,7 +83,7 @@ def test_runs_that_failed_or_go_on_are_unfinished(root: Path) -> None:
         found.extend(memory.unfinished())
 
     Stage(look, hash_output=root).run()
-    assert ["look", "write"] == [stage for stage, _ in found]
+    assert ["look", "write"] == [run.stage for run in found]
     Stage(write, hash_output=root).run(4)
     assert [] == list(memory.unfinished())
 

@@ -21,7 +21,7 @@ from memori.current_run import current, workdir
 from memori.digest.values import encode
 from memori.neuro.command.arguments import flat, forget
 from memori.neuro.command.copies import Copies
-from memori.neuro.command.errors import CommandError, empty, keep_evidence, listing
+from memori.neuro.command.errors import CommandError, empty, listing
 from memori.neuro.command.execution import Execution
 from memori.neuro.command.fields import KINDS, Argument, Field, agreed, with_kinds
 from memori.neuro.command.input_paths import input_paths, reporting_changes
@@ -91,9 +91,14 @@ class Command:
         text = source.text if isinstance(source, Template) else source
         described = {name: repr(output) for name, output in self.outputs.items()}
         parsers = [getattr(output, "parse", None) for output in self.outputs.values()]
-        self._counted = (text, described, parsers, options.link_inputs)
+        self._counted: dict[str, object] = {
+            "template": text,
+            **{f"output {name}": told for name, told in described.items()},
+            "parsers": parsers,
+            "link_inputs": options.link_inputs,
+        }
 
-    def __fingerprint__(self) -> tuple[object, ...]:
+    def __fingerprint__(self) -> dict[str, object]:
         """Return what counts as the code of this callable."""
         return self._counted
 
@@ -165,7 +170,6 @@ class Command:
                 return self._run(plan, inputs)
             except CommandError as error:
                 if not left or error.interrupted:
-                    keep_evidence(error)
                     raise
                 log.warning("tried again, %d more times at most: %s", left, error)
         raise AssertionError("unreachable: the last try returns or raises")

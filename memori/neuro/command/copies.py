@@ -26,9 +26,10 @@ from typing import Any
 
 from memori.digest.files import file_digest, is_file
 from memori.digest.values import strings
-from memori.neuro.command.errors import NOTE, STREAMS
+from memori.neuro.command.errors import STREAMS
 from memori.neuro.command.input_paths import absolute, is_folder
 from memori.neuro.filenames import spellings
+from memori.store import NOTE
 
 _SECOND = 1_000_000_000  # ns
 

@@ -1,9 +1,7 @@
 """What is said and kept of a command that failed.
 
 The error names the command, its exit code, how long it ran, the stage, the last lines of what it
-printed and where the rest is. Its folder is kept as evidence, with the same text in
-``failure.txt``; the next try of the same run replaces it. Of the failures of one stage the newest
-`KEPT` are kept, and of each what fits into `ROOM` bytes, the largest files going first.
+printed and where the rest is. Its folder is kept as evidence (`memori.store.failures`).
 
 Not promised: evidence of a stage without `hash_output` after the process has ended.
 """
@@ -11,21 +9,14 @@ Not promised: evidence of a stage without `hash_output` after the process has en
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 
 from memori.errors import MemoriError
-from memori.files import atomic_write
 
-KEPT = 10
-ROOM = 100_000_000
-NOTE = "failure.txt"
 STREAMS = ("stdout.txt", "stderr.txt")
 _LINES = 20
-_RUN_FOLDER = re.compile(r"[0-9a-f]{8}(?:-\d+)?")
 
 
 class CommandError(MemoriError):
@@ -142,55 +133,6 @@ def _said(folder: str) -> tuple[str, str]:
         if lines:
             return name, "\n".join(lines)
     return STREAMS[1], ""
-
-
-def keep_evidence(error: CommandError) -> None:
-    """Write down a failure in its folder, and make room; never raises an OSError.
-
-    What cannot be removed or written now (a full disk, a folder that somebody else removes at the
-    same time) is left as it is: the error itself says the same.
-    """
-    removed = _shrink(error.folder)
-    text = str(error) + "".join(f"\n  removed to save room: {each}" for each in removed) + "\n"
-    with suppress(OSError):
-        atomic_write(os.path.join(error.folder, NOTE), text.encode("utf-8", "surrogateescape"))
-        _drop_older(error.folder)
-
-
-def _shrink(folder: str) -> list[str]:
-    sizes: list[tuple[int, str]] = []
-    for above, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                path = os.path.join(above, name)
-                sizes.append((os.lstat(path).st_size, path))
-    removed = []
-    total = sum(size for size, _ in sizes)
-    for size, path in sorted(sizes, reverse=True):
-        if total <= ROOM:
-            break
-        with suppress(OSError):
-            os.unlink(path)
-            total -= size
-            removed.append(f"{os.path.relpath(path, folder)} ({size} bytes)")
-    return removed
-
-
-def _drop_older(folder: str) -> None:
-    """Remove the oldest failures beside a new one."""
-    above, own = os.path.split(folder)
-    if not _RUN_FOLDER.fullmatch(own):
-        return  # a temporary folder: it goes when the process ends
-    notes = []
-    for name in os.listdir(above):
-        note = os.path.join(above, name, NOTE)
-        if _RUN_FOLDER.fullmatch(name) and not os.path.islink(os.path.join(above, name)):
-            try:
-                notes.append((os.stat(note).st_mtime_ns, note))
-            except OSError:
-                continue  # not a failure
-    for _, note in sorted(notes, reverse=True)[KEPT:]:
-        shutil.rmtree(os.path.dirname(note), ignore_errors=True)
 
 
 def empty(folder: str) -> None:

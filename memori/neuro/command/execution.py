@@ -6,7 +6,7 @@ files; what it does with files is told to the run that waits for it, where a tra
 (`memori.watch.strace`); and one that cannot be started, is ended, or exits with a code that means
 no success is a `CommandError`.
 
-Not promised: evidence of a failure on disk; `memori.neuro.command.errors.keep_evidence` keeps it.
+Not promised: evidence of a failure on disk; the stage that runs it keeps that.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
+from memori.current_run import current
 from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, ended
 from memori.neuro.command.scripts import programs_of
@@ -116,6 +117,7 @@ class Execution:
             )
         if done.timed_out or (exit_codes is not None and done.code not in exit_codes):
             raise self.failure(ended(done.code, done.seconds, timed_out=done.timed_out), done)
+        note_command(self.argv, self.argv[0])
         return done
 
     def failure(
@@ -142,3 +144,18 @@ class Execution:
             timed_out=done is not None and done.timed_out,
             interrupted=isinstance(cause, InterruptedError) if done is None else done.interrupted,
         )
+
+
+def note_command(argv: Sequence[str], program: str) -> None:
+    """Have the entry of the running stage say which command ran.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The command.
+    program : str
+        What stands for the tool among the surroundings that count.
+    """
+    run = current()
+    if run is not None:
+        run.command = {"argv": list(argv), "tool": program}

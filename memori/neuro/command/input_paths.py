@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from memori.current_run import current
 from memori.digest.files import is_file, kind_of
 from memori.digest.values import strings
-from memori.errors import MemoriWarning
+from memori.errors import warn
 
 _LABEL = re.compile(r"(?:sub|ses)-[A-Za-z0-9]+")
 
@@ -82,12 +81,10 @@ def reporting_changes(inputs: Mapping[str, Any], folder: str, command: str) -> I
         changed = sorted(p for p in {**before, **after} if before.get(p) != after.get(p))
         if changed:
             more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-            warnings.warn(
+            warn(
                 f"{command}: {', '.join(changed[:5])}{more}, of its inputs, changed while it ran. "
                 "If it changes its input itself, give it a copy: by an output Copy('NAME'), or by "
-                "link_inputs=True",
-                MemoriWarning,
-                stacklevel=4,
+                "link_inputs=True"
             )
 
 

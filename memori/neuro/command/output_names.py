@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from memori.neuro.command.errors import NOTE, STREAMS
+from memori.neuro.command.errors import STREAMS
 from memori.neuro.command.fields import Argument, Field, TemplateError, texts_of
+from memori.store import NOTE
 
 RESERVED = frozenset({*STREAMS, NOTE})
 WILD = re.compile(r"[*?]")

@@ -31,13 +31,12 @@ import hashlib
 import json
 import os
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from memori.digest.folder import Folder
-from memori.errors import MemoriWarning
+from memori.errors import warn
 from memori.neuro.command.containers import Container
 from memori.neuro.command.errors import STREAMS, CommandError
 from memori.neuro.command.input_paths import absolute
@@ -208,7 +207,7 @@ class Execution:
             raise as_styx(error, cargs) from error.__cause__
         complaint = self._declared.complaint(results["folder"], self._copies)
         if complaint is not None:
-            warnings.warn(complaint, MemoriWarning, stacklevel=4)
+            warn(complaint)
         _point(self._link(), results["folder"])
         for name, handle in zip(STREAMS, (handle_stdout, handle_stderr), strict=True):
             if handle is not None:

@@ -23,8 +23,6 @@ from typing import BinaryIO
 from memori.errors import MemoriError
 from memori.neuro.filenames import split
 
-_serial = count()
-
 
 def save(
     write: Callable[[BinaryIO], object],
@@ -88,8 +86,7 @@ def _write_whole(target: str, write: Callable[[BinaryIO], object], caller: str) 
         raise FileNotFoundError(
             f"{caller}: the folder {folder!r} of {name!r} does not exist: make it first"
         )
-    partial = os.path.join(folder, f".{name[:100]}.{os.getpid():x}-{next(_serial):x}.partial")
-    # Exclusive: a leftover of a killed process with our number is an error, never written into.
+    partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.partial")
     with open(partial, "xb") as stream:
         try:
             write(stream)

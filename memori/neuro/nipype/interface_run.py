@@ -15,6 +15,7 @@ Not promised: commands that a Python interface starts by itself.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import time
 from functools import partial
@@ -23,10 +24,11 @@ from typing import Any
 from nipype.interfaces.base import CommandLine, Interface, isdefined
 from nipype.interfaces.io import DataSink
 
+from memori.current_run import CurrentRun, current, entered
 from memori.errors import MemoriError
 from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import ended
-from memori.neuro.command.execution import Execution
+from memori.neuro.command.execution import Execution, note_command
 from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.engine_api import (
     copyfile,
@@ -87,6 +89,7 @@ class _Launched(CommandLine):  # type: ignore[misc]
         self._memori_runtime = runtime
         if self.terminal_output.startswith("file"):  # the file is an output of the interface
             self._memori_runtime = super()._run_interface(runtime, correct_return_codes)
+            note_command(argv_of(self._memori_runtime.cmdline), program_of(self))
             return self._memori_runtime
         try:
             runtime.cmdline = self.cmdline
@@ -97,7 +100,16 @@ class _Launched(CommandLine):  # type: ignore[misc]
         runtime.command_path = require(program_of(self), runtime.environ)
         runtime.dependencies = "<skipped>"
         _launch(runtime)
+        note_command(argv_of(runtime.cmdline), program_of(self))
         return runtime
+
+
+def argv_of(cmdline: str) -> list[str]:
+    """Return what people call the command of an interface, without the shell around it."""
+    try:
+        return shlex.split(cmdline)
+    except ValueError:  # it is for a shell alone
+        return [cmdline]
 
 
 def _launch(runtime: Any) -> None:
@@ -142,6 +154,20 @@ def launched(kind: type) -> type:
                 made = kind
         _kinds[kind] = made
     return _kinds[kind]
+
+
+def run_and_tell(
+    recipe: Recipe, inputs: dict[str, Any], folder: str, origin: str
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Do what `run_interface` does; also return the command, if nobody here keeps it.
+
+    Where a system gives threads no folder of their own, this is another process than that of the
+    running stage.
+    """
+    if current() is not None:
+        return run_interface(recipe, inputs, folder, origin), None
+    with entered(CurrentRun(recipe.kind.__name__, (), lambda: folder)) as run:
+        return run_interface(recipe, inputs, folder, origin), run.command
 
 
 def run_interface(

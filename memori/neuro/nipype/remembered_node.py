@@ -19,7 +19,6 @@ each time, with a warning.
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 from nipype import logging as nipype_logging
@@ -28,7 +27,7 @@ from nipype.pipeline.engine import MapNode
 
 from memori.decision import Decision, decide
 from memori.digest.values import encode, text_digest
-from memori.errors import MemoriWarning, RecordError
+from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import (
@@ -40,13 +39,14 @@ from memori.neuro.nipype.engine_api import (
     emptydirs,
     hash_inputs,
     load_results,
+    program_of,
     result_file,
     save_result,
     save_run_files,
     str2bool,
     take_inputs,
 )
-from memori.neuro.nipype.interface_run import part_links
+from memori.neuro.nipype.interface_run import argv_of, part_links
 from memori.neuro.nipype.kinds import before, reduced
 from memori.neuro.nipype.node_folder import (
     NodeFolder,
@@ -209,6 +209,10 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         folder = self.output_dir()
         try:
             kept = recorder.new_folder()
+            cmdline = getattr(result.runtime, "cmdline", None)
+            if isinstance(cmdline, str):
+                told = {"argv": argv_of(cmdline), "tool": program_of(self.interface)}
+                recorder.command = told
             outputs = result.outputs
             values = {} if outputs is None else outputs_to_plain(outputs, passed, folder, kept)
             bring_folders(folder, kept)
@@ -216,11 +220,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             keep_runtime(result.runtime, kept, folder)
             return recorder.finish(values, Results(values), None, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
-            warnings.warn(
-                f"node {self.fullname} ran and is not remembered: {error}",
-                MemoriWarning,
-                stacklevel=6,
-            )
+            warn(f"node {self.fullname} ran and is not remembered: {error}")
             return None
 
     def _cleaned(self, result: Any, entry: Entry | None, passed: dict[str, Any]) -> Any:

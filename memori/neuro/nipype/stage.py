@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from nipype.interfaces.base import Interface
 from nipype.interfaces.io import DataSink
 
-from memori.current_run import workdir
+from memori.current_run import current, workdir
 from memori.digest.values import NotJSONError, to_json, to_json_as
 from memori.errors import MemoriError, StageError
 from memori.layout import memo_of
 from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.engine_api import check_inputs, outputs_of_kind
-from memori.neuro.nipype.interface_run import run_interface
+from memori.neuro.nipype.interface_run import run_and_tell
 from memori.neuro.nipype.traits import as_folders, assign, names_output, parameters, uncounted
 from memori.neuro.nipype.what_counts import code_of, environment_of, facts_of, programs_of
 from memori.neuro.process.own_cwd import run_in
@@ -76,9 +76,11 @@ class InterfaceCall:
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """Run a fresh instance and return the outputs that came back defined."""
         folder = os.fspath(workdir())
-        found: dict[str, Any] = run_in(
-            folder, run_interface, self.recipe, inputs, folder, os.getcwd()
-        )
+        found: dict[str, Any]
+        found, command = run_in(folder, run_and_tell, self.recipe, inputs, folder, os.getcwd())
+        run = current()
+        if command is not None and run is not None:
+            run.command = command
         return found
 
     def __fingerprint__(self) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ thread can leave that arrangement: after ``unshare(CLONE_FS)`` a change of folde
 the programs that it starts begin there. Where the system refuses (another system, a container
 without the right), the call goes to a worker process that is kept for the next one.
 
-A call that is interrupted ends the commands that it runs.
+A call that is interrupted ends what it has started.
 
 Not promised: the folder in threads of other origin (a pool that existed before); signal handlers,
 which Python sets in the main thread only; and, in a worker process, objects that cannot be sent.
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
-from memori.neuro.process.run import end_all
+from memori.interrupts import end_started
 
 _CLONE_FS = 0x200
 _pool: Any = None
@@ -64,7 +64,7 @@ def run_in(folder: str, call: Callable[..., Any], *args: Any) -> Any:
     try:
         thread.join()
     except BaseException:  # Ctrl-C reaches this thread, the work is in the other
-        end_all()
+        end_started()
         thread.join()
         raise
     succeeded, value = outcome

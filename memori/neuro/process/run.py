@@ -3,10 +3,9 @@
 A command gets a session of its own (so that a terminal's Ctrl-C reaches memori first, and all its
 children can be ended together), nothing on its standard input, and two files for what it prints: no
 thread has to read along, and nothing is lost when memori is killed. When it ends, whichever way,
-what is left of its process group is ended too. If memori itself is killed,
-`memori.neuro.process.watchdog`, one small process per process that runs commands, ends the
-commands. A worker process (loky, multiprocessing) ends its command, and itself, when its parent is
-gone.
+what is left of its process group is ended too. If memori itself is killed, `memori.watchdog`, one
+small process per process that runs commands, ends the commands. A worker process (loky,
+multiprocessing) ends its command, and itself, when its parent is gone.
 
 What a command prints can be followed while it runs; DEBUG of the logger
 ``memori.neuro.process.run`` shows it line by line.
@@ -16,7 +15,6 @@ Not promised: the order between what a command prints on its two streams.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import select
@@ -28,14 +26,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
-from memori.neuro.process import watchdog
-from memori.schedule import at_interrupt
+from memori import watchdog
+from memori.interrupts import GRACE, at_interrupt, new_mark, tell
 
 log = logging.getLogger(__name__)
-GRACE = 2.0  # seconds between asking a command to end and killing it
 TICK = 0.05  # seconds between two looks at what a command has printed
 PULSE = 1.0  # seconds between two looks of a worker at whether its parent lives
 
@@ -107,10 +103,10 @@ def run_process(
     _, known = _thread.__dict__.pop("noted", (None, _interrupts))
     if known != _interrupts:
         raise InterruptedError("memori was interrupted")
-    mark = f"{os.getpid()}.{next(_serial)}.{os.urandom(4).hex()}"
+    mark = new_mark()
     began = time.monotonic()
     process: subprocess.Popen[bytes] | None = None
-    _tell(mark, "begin", None if stop is None else list(stop))
+    tell(mark, "begin", None if stop is None else list(stop))
     try:
         with open(stdout, "wb") as out, open(stderr, "wb") as err:
             process = subprocess.Popen(
@@ -127,7 +123,7 @@ def run_process(
         if known != _interrupts:  # `end_all` came before it could know of this one
             _interrupted.add(mark)
             watchdog.send(os.killpg, process.pid, signal.SIGTERM)
-        _tell(mark, "group", process.pid)
+        tell(mark, "group", process.pid)
         followers = _followers(listen, stdout, stderr)
         in_time = _wait(process, timeout, followers)
         if not in_time:
@@ -142,7 +138,7 @@ def run_process(
     finally:
         _running.pop(mark, None)
         _interrupted.discard(mark)
-        _tell(mark, "end")
+        tell(mark, "end")
 
 
 def end_all() -> None:
@@ -324,73 +320,12 @@ class _LineLog:
             log.debug("%s: %s", name, line.decode("utf-8", "replace").rstrip("\r"))
 
 
-# The process that ends what a killed memori leaves
+# What is running here
 
-_serial = count()
 _running: dict[str, tuple[subprocess.Popen[bytes], Sequence[str] | None]] = {}
 _interrupted: set[str] = set()
 _interrupts = 0
 _thread = threading.local()
-_told: dict[str, list[bytes]] = {}
-_lock = threading.Lock()
-_pipe: int | None = None
 
-
-def _tell(mark: str, kind: str, *fact: object) -> None:
-    """Tell the process that watches over this one; start it first if need be."""
-    global _pipe
-    line = json.dumps([kind, mark, *fact]).encode("ascii") + b"\n"
-    with _lock:
-        if kind == "end":
-            _told.pop(mark, None)
-        else:
-            _told.setdefault(mark, []).append(line)
-        try:
-            if _pipe is not None:
-                os.write(_pipe, line)
-                return
-        except BrokenPipeError:  # somebody killed it
-            os.close(_pipe or -1)
-            _pipe = None
-        if _told:
-            _pipe = _start_watching()
-            if _pipe is not None:
-                os.write(_pipe, b"".join(line for lines in _told.values() for line in lines))
-
-
-def _start_watching() -> int | None:
-    reading, writing = os.pipe()
-    actions = [(os.POSIX_SPAWN_DUP2, reading, 0)]
-    nowhere = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_WRONLY, 0) for n in (1, 2)]
-    environment = {k: v for k, v in os.environ.items() if k != "MEMORI_RUN"}
-    try:
-        os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", watchdog.__file__],
-            environment,
-            file_actions=actions + nowhere,
-            setpgroup=0,
-            setsigdef=[signal.SIGPIPE],
-        )
-    except (OSError, ValueError) as error:  # no interpreter of its own, or no room
-        log.warning("commands will outlive memori if it is killed: %s", error)
-        os.close(writing)
-        return None
-    finally:
-        os.close(reading)
-    return writing
-
-
-def _forget() -> None:
-    """Begin anew in a forked child: its commands are its own."""
-    global _lock, _pipe
-    _lock = threading.Lock()
-    _running.clear()
-    _told.clear()
-    if _pipe is not None:
-        os.close(_pipe)
-        _pipe = None
-
-
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_running.clear)
 at_interrupt(end_all)

@@ -20,10 +20,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from memori import watchdog
 from memori.neuro.command import containers
 from memori.neuro.command.containers import container_of, readable
 from memori.neuro.command.stage import CommandError, Container, ShellStage, Stdout
-from memori.neuro.process import watchdog
 from memori.neuro.process.run import end_all
 from memori.neuro.tools.identity import ToolError
 

@@ -17,12 +17,12 @@ import pytest
 
 import memori
 from memori.errors import StageError
-from memori.neuro.command.errors import KEPT, keep_evidence
 from memori.neuro.command.fields import TemplateError
 from memori.neuro.command.stage import CommandError, Copy, Glob, Optional, ShellStage, Stdout
 from memori.neuro.command.stdout_parsers import numbers, pairs, table
 from memori.neuro.process.run import end_all
 from memori.neuro.tools.identity import ToolError
+from memori.store.failures import KEPT
 
 
 @pytest.fixture(autouse=True)
@@ -805,7 +805,7 @@ def test_a_failure_leaves_no_entry_and_is_replaced_by_the_next_try() -> None:
 
 def test_disk_use_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Old failures go, large files of new ones too, and no run that ended well."""
-    monkeypatch.setattr("memori.neuro.command.errors.ROOM", 10_000)
+    monkeypatch.setattr("memori.store.failures.ROOM", 10_000)
     program("tool", "head -c 50000 /dev/zero > big; echo x > small; test $1 = 0")
     stage = ShellStage("tool {x}", outputs={"o": "big"}, hash_output="work")
     good = stage.run(x=0)["o"]
@@ -834,29 +834,6 @@ def test_cleaning_follows_no_link() -> None:
     assert "x" == Path("precious/data").read_text()
     with pytest.raises(CommandError, match="at least 1"):
         ShellStage("ln -s /etc link", outputs={"o": "link/*"}).run()
-
-
-@pytest.mark.parametrize("function", ["lstat", "unlink", "listdir"])
-def test_keeping_evidence_never_hides_the_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
-) -> None:
-    """Files that vanish or cannot be removed meanwhile are left alone."""
-    monkeypatch.setattr("memori.neuro.command.errors.ROOM", 10)
-    folder = tmp_path / "0123abcd"
-    (folder / "deep").mkdir(parents=True)
-    for path in (folder / "big", folder / "deep/big"):
-        path.write_bytes(b"x" * 500)
-    error = CommandError(
-        "failed", argv=["tool"], code=9, seconds=0.0, stage_name="x", folder=str(folder)
-    )
-
-    def refuse(path: object, **_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    with monkeypatch.context() as refused:
-        refused.setattr(os, function, refuse)
-        keep_evidence(error)
-    assert str(error) in (folder / "failure.txt").read_text()
 
 
 def test_a_failure_is_told_where_the_current_folder_is_gone(tmp_path: Path) -> None:

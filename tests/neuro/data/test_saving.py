@@ -208,3 +208,21 @@ def test_the_file_has_the_usual_permissions(tmp_path):
     path = save_array([1], tmp_path / "a.npy")
 
     assert (tmp_path / "plain").stat().st_mode == os.stat(path).st_mode
+
+
+def test_two_containers_write_one_file(tmp_path):
+    """Processes of one number, as every container has them, do not get in each other's way."""
+    script = (
+        "import os, sys; os.getpid = lambda: 7\n"
+        "from memori.neuro.data.saving import save\n"
+        "def write(file): print('begun', flush=True); input(); file.write(b'whole')\n"
+        "save(write, sys.argv[1], default='', caller='test')"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "a.npy")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:
+        assert ["begun\n"] * 2 == [each.stdout.readline() for each in (one, other)]
+        for each in (one, other):
+            each.communicate("\n")
+    assert [0, 0] == [one.returncode, other.returncode]
+    assert ["a.npy"] == names(tmp_path)

@@ -1,0 +1,378 @@
+"""Dispatch: the orders of one run are placed, waited for, and found again when a worker died.
+
+What had not begun when its pool broke, or ran in a worker that was well, begins again. What a dead
+worker was at is tried once more, alone, and a warning says so; if it takes its worker down again it
+has failed, with a `WorkerError`. So one case that cannot work costs two workers, and no other case.
+
+A run that is left by an exception (Ctrl-C, SIGTERM) leaves nothing: what waits is cancelled, what
+works is interrupted, then ended.
+
+Not promised: which of several was at fault, where the engine does not tell of what its workers
+died; each of them is then tried alone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from memori import interrupts, watchdog
+from memori.board import Board
+from memori.errors import MemoriError, WorkerError, warn
+from memori.orders import Answer, Home, Order, Parcel, carry_out
+from memori.witness import Witness, ending
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal, TypeAlias
+
+    from memori.board import Mark
+    from memori.node import Inputs, Node
+    from memori.workers import Workers
+
+    Key: TypeAlias = Any
+    Outcome: TypeAlias = Answer | Literal["again", "alone"]
+
+PATIENCE = 0.5  # seconds in which a worker that was interrupted with us has answered
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two looks at what does not tell
+LONGEST_WAIT = 1.0  # seconds in which a signal is noticed that another thread has got
+
+
+class Dispatch:
+    """The orders of one run.
+
+    Parameters
+    ----------
+    workers : Workers
+        Where they go.
+    describe : callable
+        Given a key and the name of a stage (or None), returns what a message calls them.
+    """
+
+    def __init__(self, workers: Workers, describe: Callable[[Key, str | None], str]) -> None:
+        from queue import SimpleQueue
+
+        self._workers = workers
+        self._describe = describe
+        self._board = Board()
+        self._mark = interrupts.new_mark()
+        interrupts.tell(self._mark, "begin", None)
+        interrupts.tell(self._mark, "workers", self._board.folder)
+        self._home = Home(with_environment=workers.are_local)
+        self._parcels: dict[int, Parcel] = {}
+        self._going: dict[str, _Placed] = {}
+        self._ended: SimpleQueue[str] = SimpleQueue()
+        self._polled: dict[str, Any] = {}  # the futures that do not tell when they are done
+        self._tried: dict[
+            Key, int
+        ] = {}  # how often a worker died of it, or it came back unanswered
+        self._is_checked = False
+        self._witness = Witness(self._at_work)
+
+    def __enter__(self) -> Dispatch:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            if kind is not None:
+                self._end()
+        finally:
+            self._workers.close()
+            self._board.close()
+            interrupts.tell(self._mark, "end")
+
+    def __len__(self) -> int:
+        return len(self._going)
+
+    # Placing
+
+    def place(self, key: Key, node: Node, inputs: Inputs, *, alone: bool = False) -> None:
+        """Ask a worker to call a node.
+
+        Raises
+        ------
+        MemoriError
+            If there is no worker to ask.
+        """
+        parcel = self._parcels.get(id(node))
+        if parcel is None:
+            by_name = self._workers.find_by_name
+            parcel = self._parcels[id(node)] = Parcel(node, by_name=by_name)
+            if by_name or self._workers.are_local:
+                parcel.pickled()  # it will have to travel: if it cannot, say so at once
+        order = Order(parcel, inputs, self._home, self._board, tries=1 if alone else 2)
+        future = self._submit(order)
+        self._going[order.name] = _Placed(key, order, future, alone=alone)
+        self._witness.look()
+        if hasattr(future, "add_done_callback"):
+            future.add_done_callback(lambda done: self._note(order.name, done))
+        else:
+            self._polled[order.name] = future
+
+    def _submit(self, order: Order) -> Any:
+        from concurrent.futures import BrokenExecutor
+
+        while True:
+            executor = self._workers.executor
+            try:
+                future = executor.submit(carry_out, order)
+            except BrokenExecutor as error:
+                self._workers.replace(error)
+                continue
+            self._check(executor, future)
+            return future
+
+    def _check(self, executor: object, future: Any) -> None:
+        """Refuse, at the first call, an executor that nothing can be heard of."""
+        if self._is_checked:
+            return
+        self._is_checked = True
+        try:
+            if not callable(future.result):
+                raise TypeError(f"{future.result!r} is no method")
+            future.done()
+        except Exception as error:
+            _cancel(future)
+            raise MemoriError(
+                f"{executor!r} returned for a call {type(future).__name__}, which cannot be asked "
+                f"for done() and result() ({error}): give an executor as concurrent.futures has "
+                "them, outside of any batch"
+            ) from error
+
+    def _note(self, name: str, future: Any) -> None:
+        """Take note that a future is done; in a thread of the engine, before it tidies up."""
+        from concurrent.futures import BrokenExecutor
+
+        try:
+            error = None if future.cancelled() else future.exception()
+            if isinstance(error, BrokenExecutor):
+                self._witness.examine(error)
+        finally:
+            self._ended.put(name)
+
+    # Waiting
+
+    def collect(self, *, wait: bool) -> list[tuple[Key, Outcome]]:
+        """Return what came of the orders that ended since the last call.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether to wait for one, if none did.
+
+        Returns
+        -------
+        list of (key, outcome)
+            An `Answer`; or "again" for what is to be placed again, and "alone" for what is to be
+            placed again when nothing else is out.
+        """
+        return [(each.key, self._outcome(each)) for each in self._take(wait=wait)]
+
+    def _take(self, *, wait: bool) -> list[_Placed]:
+        pause = SHORTEST_PAUSE
+        while True:
+            found: list[_Placed] = []
+            while not self._ended.empty():
+                placed = self._going.pop(self._ended.get(), None)
+                found += [] if placed is None else [placed]  # None for one that was cancelled
+            if found or not wait or not self._going:
+                return found
+            done = [name for name, future in self._polled.items() if _is_done(future)]
+            for name in done:
+                del self._polled[name]
+                self._ended.put(name)
+            if not done:
+                self._wait_for_note(pause if self._polled else LONGEST_WAIT)
+                pause = min(1.5 * pause, LONGEST_PAUSE)
+
+    def _wait_for_note(self, seconds: float) -> None:
+        from queue import Empty
+
+        try:
+            self._ended.put(self._ended.get(timeout=seconds))
+        except Empty:
+            pass
+
+    def _outcome(self, placed: _Placed) -> Outcome:
+        from concurrent.futures import BrokenExecutor, CancelledError
+
+        if not hasattr(placed.future, "add_done_callback") and self._is_deserted(placed):
+            return self._of_unanswered(
+                placed, None
+            )  # some wait long for results before they say so
+        try:
+            answer = placed.future.result()
+        except BrokenExecutor as error:
+            return self._of_broken(placed, error)
+        except CancelledError as error:
+            who = self._describe(placed.key, None)
+            return Answer(
+                None, MemoriError(f"{who}: it was cancelled by its executor"), repr(error)
+            )
+        except BaseException as error:
+            return self._of_unanswered(placed, error)
+        if not isinstance(answer, Answer):
+            told = f"the executor returned {answer!r} in the place of an answer"
+            return Answer(None, MemoriError(told), told)
+        self._witness.fruitless = 0
+        if not answer.deaths:
+            return answer
+        if answer.run is not None or answer.error is not None:
+            _warn(
+                f"{self._told(placed, answer.deaths[-1])}. It was tried once more by its executor"
+            )
+            return answer
+        self._tried[placed.key] = self._tried.get(placed.key, 0) + len(answer.deaths)
+        was_beside = any(self._board.beside(placed.order.name, d.process) for d in answer.deaths)
+        return self._of_dead(placed, answer.deaths[-1], is_certain=not was_beside)
+
+    def _of_broken(self, placed: _Placed, error: BaseException) -> Outcome:
+        """Say what becomes of an order whose pool broke."""
+        marks = self._board.marks(placed.order.name)
+        if not marks and self._witness.fruitless > 2:
+            who = self._describe(placed.key, None)
+            text = f"{who} was not tried: the worker processes end before they begin ({error})"
+            return Answer(None, WorkerError(text), text)
+        if not marks or marks[-1].process in self._witness.outlived:
+            return "alone" if placed.is_alone else "again"
+        self._tried[placed.key] = self._tried.get(placed.key, 0) + 1
+        return self._of_dead(placed, marks[-1], is_certain=marks[-1].process in self._witness.died)
+
+    def _is_deserted(self, placed: _Placed) -> bool:
+        marks = self._board.marks(placed.order.name)
+        return bool(marks) and watchdog.birth(marks[-1].process) is None
+
+    def _of_unanswered(self, placed: _Placed, error: BaseException | None) -> Outcome:
+        """Say what becomes of an order that came back with an error of its engine."""
+        if isinstance(error, (MemoriError, KeyboardInterrupt)):
+            return Answer(None, error, repr(error))
+        tries = self._tried[placed.key] = self._tried.get(placed.key, 0) + 1
+        if marks := self._board.marks(placed.order.name):
+            return self._of_dead(placed, marks[-1], is_certain=True, error=error)
+        if error is not None and tries > 1:
+            error.add_note(f"memori: {self._describe(placed.key, None)} came back unanswered")
+            return Answer(None, error, repr(error))
+        who = self._describe(placed.key, None)
+        _warn(f"{who} came back unanswered, and is tried once more: {error!r}")
+        return "again"
+
+    def _of_dead(
+        self,
+        placed: _Placed,
+        mark: Mark,
+        *,
+        is_certain: bool,
+        error: BaseException | None = None,
+    ) -> Outcome:
+        """Say what becomes of an order that a worker was at when it died."""
+        watchdog.end(marks=[self._board.mark_of(mark.process)])
+        told = self._told(placed, mark)
+        tries = self._tried[placed.key]
+        if is_certain and (placed.is_alone or tries > 1):
+            told += f", in {tries} tries" + ("" if error is None else f" ({error})")
+            code = self._witness.exit_code(mark.process)
+            return Answer(None, WorkerError(told, mark.stage, code, tries), told)
+        perhaps = "" if is_certain else "; perhaps because of what ran beside it"
+        _warn(f"{told}{perhaps}. It is tried once more, when nothing runs beside it")
+        return "alone"
+
+    def _told(self, placed: _Placed, mark: Mark) -> str:
+        who = self._describe(placed.key, mark.stage)
+        how = ending(self._witness.exit_code(mark.process))
+        return f"{who}: its worker process {mark.process} died{how}"
+
+    # Ending
+
+    def stop(self) -> None:
+        """Begin nothing more; what is at work goes on."""
+        self._board.stop()
+        for placed in list(self._going.values()):
+            if not self._board.marks(placed.order.name) and _cancel(placed.future):
+                self._forget(placed)
+
+    def _end(self) -> None:
+        """End all that is going on, for a user who interrupts."""
+        self.stop()
+        for future in self._polled.values():
+            _cancel(future)
+        elsewhere = [p for p in self._going.values() if self._board.marks(p.order.name)]
+        interrupts.end_started()
+        self._end_workers()
+        self._workers.end()
+        for placed in elsewhere:  # an engine may go on with it; threads of ours are waited for
+            self._board.withdraw(placed.order.name)
+            if placed.order.name in self._polled or _cancel(placed.future):
+                self._forget(placed)
+        until = time.monotonic() + interrupts.GRACE if interrupts.is_terminating() else None
+        while not _is_over(until) and not all(_is_done(p.future) for p in self._going.values()):
+            time.sleep(SHORTEST_PAUSE)
+
+    def _forget(self, placed: _Placed) -> None:
+        self._polled.pop(placed.order.name, None)
+        self._going.pop(placed.order.name, None)
+
+    def _at_work(self) -> set[int]:
+        """Return the worker processes that are at an order."""
+        marks = [self._board.marks(placed.order.name) for placed in list(self._going.values())]
+        return {each[-1].process for each in marks if each}
+
+    def _end_workers(self) -> None:
+        """Interrupt the workers below this process that are at work; end those that do not heed."""
+        import signal
+
+        ours = self._board.workers()
+        heeding: set[int] = set()
+        for placed in self._going.values():
+            for mark in self._board.marks(placed.order.name):
+                if mark.is_main_thread:
+                    heeding.add(mark.process)
+                else:
+                    self._board.withdraw(placed.order.name)
+        heeding &= ours
+        self._wait_for(heeding, PATIENCE)
+        for process in heeding & self._at_work():
+            watchdog.send(os.kill, process, signal.SIGINT)
+        self._wait_for(heeding, interrupts.GRACE / 2)
+        ended = heeding & self._at_work()
+        if interrupts.is_terminating():
+            ended |= ours | self._witness.appeared()
+        watchdog.end(ended, [self._board.mark_of(process) for process in ours], grace=1.0)
+
+    def _wait_for(self, processes: set[int], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not _is_over(until) and processes & self._at_work():
+            time.sleep(0.02)
+
+
+class _Placed:
+    """An order that is out."""
+
+    def __init__(self, key: Key, order: Order, future: Any, *, alone: bool) -> None:
+        self.key = key
+        self.order = order
+        self.future = future
+        self.is_alone = alone
+
+
+def _cancel(future: Any) -> bool:
+    """Cancel what an executor returned; tell whether nothing more is to come of it."""
+    try:
+        return future.cancel() is not False  # those that are no futures return None
+    except Exception:  # it has no such method, or a cluster that does not answer
+        return False
+
+
+def _is_done(future: Any) -> bool:
+    try:
+        return bool(future.done())
+    except Exception:
+        return True  # its result raises the same
+
+
+def _is_over(until: float | None) -> bool:
+    return until is not None and time.monotonic() >= until
+
+
+def _warn(text: str) -> None:
+    warn(text)

@@ -1,0 +1,77 @@
+"""What is told of a run that failed: the error, the stage and its inputs, and where it was raised.
+
+The text is for people. It lies in the run's own folder (`memori.store.failures`), and `memori show`
+prints it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from memori.digest.values import copy_json, put
+from memori.errors import MemoriError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.digest.values import JSON
+    from memori.key import Key
+
+_MOST = 2000  # characters of one input
+
+
+def is_failure(error: object) -> bool:
+    """Tell whether what ended a run is a failure, and not the user who interrupted it."""
+    return isinstance(error, (Exception, SystemExit))
+
+
+def describe(
+    error: BaseException, subject: str, function: str, inputs: dict[str, JSON], seconds: float
+) -> str:
+    """Return the text of a failure.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+    subject, function : str
+        The stage, and the full name of its callable.
+    inputs : dict of str to JSON
+        What it was given.
+    seconds : float
+        How long it ran.
+    """
+    import traceback
+
+    headline = traceback.format_exception_only(type(error), error)
+    notes = "".join(f"{note}\n" for note in getattr(error, "__notes__", ()))
+    told = str(error) if isinstance(error, MemoriError) else "".join(headline).removesuffix(notes)
+    now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+    lines = [
+        told.rstrip("\n"),
+        "",
+        f"{subject} ({function})",
+        f"at {now}, after {seconds:.1f} s, process {os.getpid()} on {os.uname().nodename}, "
+        f"Python {sys.version.partition(' ')[0]}",
+        "inputs:" if inputs else "no inputs",
+        *(f"  {name} = {_shown(value)}" for name, value in inputs.items()),
+        "",
+        "".join(traceback.format_exception(error)),
+    ]
+    return "\n".join(lines)
+
+
+def inputs_of(key: Key) -> dict[str, JSON]:
+    """Return what counts of the inputs, with the files where they are."""
+    inputs: dict[str, JSON] = copy_json(key.inputs)
+    for file in key.files:
+        if file.absolute:
+            put(inputs, file.pointer, file.absolute)
+    return inputs
+
+
+def _shown(value: JSON) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST else f"{text[:_MOST]}... ({len(text)} characters)"

@@ -1,0 +1,329 @@
+"""Orders: what travels to a worker and back, and what a worker does with it.
+
+An order asks a worker to call a stage, or a pipeline for one case. Nothing is asked of the engine
+that carries it (threads, processes, loky, Dask, submitit) but to call one function with one
+argument and to bring back what it returns: whatever happens in the worker comes back as an answer.
+No two orders are equal, so an engine that keeps results by what was called has none to give.
+
+A worker runs in the working folder (ours also in the environment) from which it is asked, and
+leaves a mark while it is at work (`memori.board`).
+
+Not promised: to carry back an error that cannot be pickled; its text comes in its place.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache, partial
+
+from memori.current_run import watcher
+from memori.errors import MemoriError
+from memori.interrupts import adopt, terminable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from memori.board import Board, Mark
+    from memori.node import Node
+    from memori.results import Outcome
+
+_HERE = os.urandom(8)  # with the process number, no other process anywhere has it
+
+
+class Order:
+    """One call that a worker is asked to make.
+
+    Attributes
+    ----------
+    name : str
+        That of no other order.
+    parcel : Parcel
+        With what is to be called.
+    inputs : tuple of (tuple, mapping)
+        Its arguments.
+    home : Home
+        Where it is asked for.
+    board : Board
+        Where the worker leaves its mark.
+    tries : int
+        How often an engine may begin it, should its workers die of it.
+    """
+
+    def __init__(
+        self,
+        parcel: Parcel,
+        inputs: tuple[tuple[object, ...], Mapping[str, object]],
+        home: Home,
+        board: Board,
+        tries: int,
+    ) -> None:
+        self.name = os.urandom(8).hex()
+        self.parcel = parcel
+        self.inputs = inputs
+        self.home = home
+        self.board = board
+        self.tries = tries
+
+    def call(self) -> Outcome:
+        """Make the call."""
+        args, kwargs = self.inputs
+        return self.parcel.content.call(args, kwargs)
+
+
+class Answer:
+    """What came of an order.
+
+    Attributes
+    ----------
+    run : Outcome or None
+        What the call returned.
+    error : BaseException or None
+        What it raised.
+    traceback : str
+        Where, as Python prints it.
+    deaths : tuple of Mark
+        What workers left that died of this order before; it is not begun for ever.
+    skipped : bool
+        Whether it was not begun, because nobody wants it any more.
+    """
+
+    def __init__(
+        self,
+        run: Outcome | None = None,
+        error: BaseException | None = None,
+        traceback: str = "",
+        *,
+        deaths: tuple[Mark, ...] = (),
+        skipped: bool = False,
+    ) -> None:
+        self.run = run
+        self.error = error
+        self.traceback = traceback
+        self.deaths = deaths
+        self.skipped = skipped
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if self.error is not None:
+            state["error"] = _sealed(self.error)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import pickle
+
+        if state["error"] is not None:
+            state["error"] = pickle.loads(state["error"])
+            state["error"].__cause__ = WorkerTraceback(state["traceback"])
+        self.__dict__.update(state)
+
+
+class WorkerTraceback(Exception):  # noqa: N818  it is no error, but where one was raised
+    """Where an error was raised that came from another process: its cause, as it is printed."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+def answer_of(call: Callable[[], Outcome]) -> Answer:
+    """Make a call; whatever it raises is the answer."""
+    try:
+        return Answer(call())
+    except BaseException as error:
+        import traceback
+
+        return Answer(None, error, "".join(traceback.format_exception(error)))
+
+
+def carry_out(order: Order) -> Answer:
+    """Carry out an order, in a worker."""
+    if order.home.is_here:
+        return answer_of(order.call)
+    if order.home.is_deserted:
+        os._exit(1)  # the engine starts one order after the other, for nobody
+    board = order.board
+    is_below = board.register(order.home.process)
+    if board.is_stopped or (is_below and not board.is_there):
+        return Answer(skipped=True)
+    begun = tuple(board.marks(order.name))
+    if len(begun) >= order.tries:
+        return Answer(deaths=begun)
+    mark = board.begin(order.name)
+    if mark is None:  # another machine, or a disk that is full
+        return answer_of(partial(_call, order, None))
+    token = watcher.set(mark)
+    try:
+        with terminable():  # if it ends this process, the mark stays
+            own = board.mark_of(os.getpid()) if is_below else None
+            answer = answer_of(partial(_call, order, own))
+            answer.deaths = begun
+    finally:
+        watcher.reset(token)
+        os.close(mark)
+    board.withdraw(order.name)
+    return answer
+
+
+def _call(order: Order, mark: str | None) -> Outcome:
+    """Make the call, marking what it starts."""
+    order.home.enter()
+    adopt(mark)
+    try:
+        return order.call()
+    finally:
+        adopt(None)
+
+
+class Parcel:
+    """A stage or pipeline that travels: pickled once, at its first journey.
+
+    Parameters
+    ----------
+    content : Node
+        What travels.
+    by_name : bool
+        Whether functions of `__main__` are found there by their name, rather than sent along.
+    """
+
+    def __init__(self, content: Node, *, by_name: bool) -> None:
+        self._content: Node | None = content
+        self._pickled: bytes | None = None
+        self._by_name = by_name
+
+    @property
+    def content(self) -> Node:
+        """What has travelled, made anew after each journey."""
+        if self._content is None:
+            import pickle
+
+            assert self._pickled is not None
+            self._content = pickle.loads(self._pickled)
+        return self._content
+
+    def pickled(self) -> bytes:
+        """Return the content as bytes.
+
+        Raises
+        ------
+        MemoriError
+            If it cannot be pickled.
+        """
+        if self._pickled is None:
+            try:
+                self._pickled = _pickled(self._content, by_name=self._by_name)
+            except Exception as error:
+                raise MemoriError(
+                    f"{self._content!r} cannot be sent to a worker process "
+                    f"({type(error).__name__}: {error}); run it in threads, with "
+                    "executor=ThreadPoolExecutor(...), or make inside the function what cannot be "
+                    "pickled"
+                ) from error
+        return self._pickled
+
+    def __getstate__(self) -> bytes:
+        return self.pickled()
+
+    def __setstate__(self, pickled: bytes) -> None:
+        self._content, self._by_name, self._pickled = None, False, pickled
+
+
+def _pickled(value: object, *, by_name: bool) -> bytes:
+    import pickle
+
+    import cloudpickle  # type: ignore[import-untyped]
+
+    if by_name:
+        try:
+            return pickle.dumps(value)
+        except Exception:
+            pass  # a lambda or closure, which has no name to be found by
+    return cloudpickle.dumps(value)  # type: ignore[no-any-return]
+
+
+def _sealed(error: BaseException) -> bytes:
+    """Pickle an error; one that cannot be made again goes as its text."""
+    import pickle
+
+    try:
+        pickled = _pickled(error, by_name=False)
+        pickle.loads(pickled)
+    except Exception:
+        return pickle.dumps(portable(error))
+    return pickled
+
+
+def portable(error: BaseException) -> BaseException:
+    """Return an error that can leave this process: itself, or one with its text."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        kinds = (KeyboardInterrupt, SystemExit)
+        kind = next((kind for kind in kinds if isinstance(error, kind)), MemoriError)
+        replacement = kind(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            replacement.add_note(note)
+        return replacement
+    return error
+
+
+class Home:
+    """Where a call was asked for: the process, its working folder and its environment.
+
+    Worker processes outlive the call that started them, and would go on in the folder and
+    environment of that moment.
+    """
+
+    def __init__(self, *, with_environment: bool) -> None:
+        self.process = os.getpid()
+        self._here = _HERE
+        self._folder = os.getcwd()
+        self._environment = dict(os.environ) if with_environment else None
+        self._pickled: bytes | None = None
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Home], tuple[bytes]]:
+        """Travel with every order, and be pickled once."""
+        if self._pickled is None:
+            import pickle
+
+            self._pickled = pickle.dumps(self.__dict__)
+        return _home_of, (self._pickled,)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the very process."""
+        return os.getpid() == self.process and self._here == _HERE
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether that process started this one, and is gone."""
+        loaded = sys.modules.get("multiprocessing.process")
+        parent = None if loaded is None else loaded.parent_process()
+        if parent is None or parent.pid != self.process or os.getppid() == parent.pid:
+            return False
+        try:  # the child of a fork server, or of nobody
+            os.kill(parent.pid, 0)
+        except OSError as error:
+            return isinstance(error, ProcessLookupError)
+        return False
+
+    def enter(self) -> None:
+        """Make this process like the one where the call was asked for."""
+        if self.is_here:
+            return
+        os.chdir(self._folder)
+        if self._environment is not None and dict(os.environ) != self._environment:
+            os.environ.clear()
+            os.environ.update(self._environment)
+
+
+@lru_cache(1)
+def _home_of(pickled: bytes) -> Home:
+    import pickle
+
+    home = Home.__new__(Home)
+    home.__dict__.update(pickle.loads(pickled))
+    return home

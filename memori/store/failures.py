@@ -1,0 +1,160 @@
+"""What failed runs leave behind: `failure.txt` in the run's own folder, and room for it.
+
+Of the failures of one stage the newest `KEPT` are kept, and of each what fits into `ROOM` bytes,
+the largest files going first. The next try of the same run replaces what the last one left. A
+failure is mended once there is a later entry for the same inputs: of the same contents with other
+code, or of files of the same names.
+
+Not promised: that a failure is taken for mended when the code goes back to what it was before,
+because a hit leaves no trace.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+from memori.files import atomic_write
+from memori.owner import is_gone
+from memori.store.entries import listed, names_in
+from memori.store.folders import claimed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memori.digest.values import JSON
+    from memori.layout import Layout
+
+NOTE = "failure.txt"
+KEPT = 10
+ROOM = 100_000_000
+_RUN_FOLDER = re.compile(r"[0-9a-f]{8}(?:-\d+)?")
+
+
+class Unfinished:
+    """A run that goes on, or is over and left no entry.
+
+    Attributes
+    ----------
+    stage : str
+        The stage's name, as a file name.
+    folder : str
+        The run's own folder, absolute.
+    text : str
+        What is told of its failure; empty if nothing is.
+    began, failed : float or None
+        When it began, and when it failed, in seconds since 1970.
+    is_over : bool
+        Whether it has certainly ended.
+    """
+
+    __slots__ = ("began", "failed", "folder", "is_over", "stage", "text")
+
+    def __init__(
+        self, stage: str, folder: str, text: str, began: float, failed: float | None, is_over: bool
+    ) -> None:
+        self.stage = stage
+        self.folder = folder
+        self.text = text
+        self.began = began
+        self.failed = failed
+        self.is_over = is_over
+
+
+def unfinished(layout: Layout) -> Iterator[Unfinished]:
+    """Yield the runs of a stage that go on, or failed and were not mended since."""
+    for folder, claim, told in claimed(layout):
+        path = f"{layout.root}/{folder}"
+        text, failed = _text_in(path)
+        if (told[-1].get("released") and failed is None) or not os.path.isdir(path):
+            continue
+        try:
+            began = os.stat(claim).st_mtime
+        except OSError:
+            continue  # it is just removed
+        is_over = failed is not None or "failed" in told[-1] or is_gone(told[0].get("owner"))
+        if not (is_over and _is_mended(layout, told[0], failed or began)):
+            yield Unfinished(layout.name, path, text, began, failed, is_over)
+
+
+def _text_in(folder: str) -> tuple[str, float | None]:
+    path = os.path.join(folder, NOTE)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(), os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return "", None
+
+
+def _is_mended(layout: Layout, first: dict[str, JSON], since: float) -> bool:
+    """Tell whether there is a later entry for the inputs of a run."""
+    above, name = os.path.split(f"{layout.root}/{first.get('entry')}")
+    beside = [f"{above}/{each}" for each in listed(above) if each.startswith(name[:17])]
+    paths = [each for each in beside if each.endswith(".json")]
+    paths += names_in(layout, f"{layout.root}/{first.get('recent')}")
+    for path in paths:
+        try:
+            if os.stat(path).st_mtime >= since:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+# Keeping
+
+
+def keep_failure(folder: str, text: str) -> None:
+    """Write down a failure in its folder, and make room; never raises an OSError.
+
+    What cannot be removed or written now (a full disk, a folder that somebody else removes at the
+    same time) is left as it is: the error itself says the same.
+    """
+    removed = _shrink(folder)
+    text = "".join((text.rstrip("\n"), *(f"\nremoved to save room: {each}" for each in removed)))
+    try:
+        note = os.path.join(folder, NOTE)
+        atomic_write(note, f"{text}\n".encode("utf-8", "backslashreplace"))
+        _drop_older(folder)
+    except OSError:
+        pass
+
+
+def _shrink(folder: str) -> list[str]:
+    sizes: list[tuple[int, str]] = []
+    for above, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(above, name)
+            try:
+                sizes.append((os.lstat(path).st_size, path))
+            except OSError:
+                continue
+    removed = []
+    total = sum(size for size, _ in sizes)
+    for size, path in sorted(sizes, reverse=True):
+        if total <= ROOM:
+            break
+        try:
+            os.unlink(path)
+        except OSError:
+            continue
+        total -= size
+        removed.append(f"{os.path.relpath(path, folder)} ({size} bytes)")
+    return removed
+
+
+def _drop_older(folder: str) -> None:
+    """Remove the oldest failures beside a new one."""
+    above, _ = os.path.split(folder)
+    notes = []
+    for name in os.listdir(above):
+        note = os.path.join(above, name, NOTE)
+        if _RUN_FOLDER.fullmatch(name) and not os.path.islink(os.path.join(above, name)):
+            try:
+                notes.append((os.stat(note).st_mtime_ns, note))
+            except OSError:
+                continue  # not a failure
+    for _, note in sorted(notes, reverse=True)[KEPT:]:
+        shutil.rmtree(os.path.dirname(note), ignore_errors=True)

@@ -1,0 +1,104 @@
+"""Which recorded run is most like a call that is not recorded: a file of sketches.
+
+A miss for which no entry has the same inputs is explained against the entry whose inputs are most
+alike: after a parameter was changed that is the run of the same subject, not the latest one. Each
+run leaves a sketch of its inputs, a set of bits that each value in them sets; the texts that look
+like paths set most, because they tell subjects apart. The sketches in which the fewest bits differ
+are the nearest. Only explanations depend on them, and never whether something hits.
+
+Not promised: the nearest among more runs than the file holds.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from struct import iter_unpack
+
+from memori.digest.values import encode
+from memori.files import atomic_write, make_folder
+from memori.store.entries import content_of, read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memori.digest.values import JSON
+    from memori.key import Key
+    from memori.layout import Layout
+    from memori.store.entry import Entry
+
+_NAME = 64  # bytes for the name of an entry's file
+_BITS = 512
+_LINE = _NAME + _BITS // 8
+_MOST = 512  # runs that are kept at least
+_TRIED = 4  # entries that may be gone
+_LEAVES = 512  # values of one call that are looked at
+
+
+def note(layout: Layout, entry: Entry, key: Key) -> None:
+    """Add the sketch of a run; an OSError leaves the others."""
+    path = layout.sketches
+    make_folder(os.path.dirname(path))
+    name = os.fsencode(entry.path[len(layout.records) + 1 :])
+    line = name.ljust(_NAME) + _sketch(key).to_bytes(_BITS // 8, "big")
+    if len(line) != _LINE:
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        is_full = os.fstat(descriptor).st_size >= 2 * _MOST * _LINE
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+    if is_full:
+        atomic_write(path, content_of(path)[-_MOST * _LINE :])
+
+
+def nearest(layout: Layout, key: Key) -> Entry | None:
+    """Return the entry whose inputs are most like those of a key; the later of two alike."""
+    try:
+        content = content_of(layout.sketches)
+    except OSError:
+        return None
+    sketch = _sketch(key)
+    whole = content[: len(content) // _LINE * _LINE]
+    lines = iter_unpack(f"{_NAME}s{_LINE - _NAME}s", whole)
+    apart = [
+        ((int.from_bytes(bits, "big") ^ sketch).bit_count(), -number, name)
+        for number, (name, bits) in enumerate(lines)
+    ]
+    for _, _, name in sorted(apart)[:_TRIED]:
+        plain = os.fsdecode(name.rstrip())
+        entry = None if ".." in plain else read(f"{layout.records}/{plain}")
+        if entry is not None:
+            return entry
+    return None
+
+
+def _sketch(key: Key) -> int:
+    sketch = 0
+    for number, (name, value) in enumerate(_leaves("", key.inputs)):
+        if number == _LEAVES:
+            break
+        digest = sha256(f"{name}={encode(value)}".encode("ascii", "backslashreplace")).digest()
+        for n in range(_weight(value)):
+            sketch |= 1 << int.from_bytes(digest[2 * n : 2 * n + 2], "big") % _BITS
+    return sketch
+
+
+def _leaves(name: str, value: JSON) -> Iterator[tuple[str, JSON]]:
+    """Yield the plain values, each with its name; the place in a list makes no difference."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(f"{name}.{key}", part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(name, part)
+    else:
+        yield name, value
+
+
+def _weight(value: JSON) -> int:
+    if not isinstance(value, str):
+        return 1
+    return 4 if os.sep in value or os.path.splitext(value)[1] else 2

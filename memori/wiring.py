@@ -1,0 +1,186 @@
+"""Wiring: which stage of a pipeline takes its inputs from which, by name.
+
+What an earlier stage offers under a name that the later one takes is passed on; where two offer
+the same name the right-most wins. Names that no edge and no static value fill are open: a run fills
+them.
+
+Not promised: an order among stages that do not depend on each other.
+"""
+
+from __future__ import annotations
+
+from memori.digest.values import to_json_as
+from memori.node import is_node
+from memori.results import Results
+from memori.schedule import ordered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from memori.digest.values import JSON
+    from memori.node import Node
+    from memori.results import Outcome
+
+
+class Wiring:
+    """A graph of stages, made of lines (sources, stage).
+
+    Attributes
+    ----------
+    sources : dict of Node to tuple of Node
+        What each stage takes inputs from.
+    order : list of Node
+        The stages, each after those that it takes inputs from.
+
+    Raises
+    ------
+    TypeError
+        If something in it is neither a stage nor a pipeline.
+    ValueError
+        If it is empty, a stage has no line of its own, or stages need each other in a circle.
+    """
+
+    def __init__(self, definition: Iterable[object]) -> None:
+        self.sources: dict[Node, tuple[Node, ...]] = {}
+        self._starts: list[Node] = []
+        for line in definition:
+            self._add(line)
+        if not self.sources:
+            raise ValueError("a pipeline needs at least one line such as ('start', stage)")
+        for stage, sources in self.sources.items():
+            for source in sources:
+                if source not in self.sources:
+                    raise ValueError(
+                        f"{source.title} feeds {stage.title} and has no line of its own: add "
+                        "('start', ...) for it, or say what it takes its inputs from"
+                    )
+        self.order = self._ordered()
+        self._offered = {
+            stage: {name for source in sources for name in source.offers}
+            for stage, sources in self.sources.items()
+        }
+
+    def _add(self, line: object) -> None:
+        if not isinstance(line, (tuple, list)) or len(line) != 2:
+            raise TypeError(f"a pipeline is made of pairs (sources, stage), got {line!r}")
+        sources, stage = line
+        listed = sources if isinstance(sources, (tuple, list)) else (sources,)
+        for each in (*(s for s in listed if s != "start"), stage):
+            if not is_node(each):
+                raise TypeError(
+                    f"a pipeline is made of stages, pipelines and 'start', got {each!r}"
+                    + (": wrap the function in Stage(...)" if callable(each) else "")
+                )
+        if "start" in listed and stage not in self._starts:
+            self._starts.append(stage)
+        nodes = tuple(s for s in listed if s != "start")
+        self.sources[stage] = self.sources.get(stage, ()) + nodes
+
+    def _ordered(self) -> list[Node]:
+        from graphlib import CycleError
+
+        try:
+            return ordered(self.sources)
+        except CycleError as error:
+            circle = " -> ".join(node.title for node in error.args[1])
+            raise ValueError(
+                f"stages of a pipeline need each other in a circle: {circle}"
+            ) from None
+
+    def open(self, which: str) -> list[str]:
+        """Return the names, of a property of stages, that no edge and no static value fills."""
+        names: dict[str, None] = {}
+        for stage in self.order:
+            filled = self._offered[stage]
+            for name in getattr(stage, which):
+                if name not in filled and name not in stage.args:
+                    names[name] = None
+        return list(names)
+
+    def takes(self, name: str) -> bool:
+        """Tell whether some stage can be given a value under this name."""
+        return any(stage.takes(name) and name not in self._offered[stage] for stage in self.order)
+
+    def inputs_of(
+        self,
+        stage: Node,
+        runs: Mapping[Node, Outcome],
+        values: tuple[JSON, ...],
+        given: dict[str, JSON],
+    ) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
+        """Return what a stage is called with, given the runs of those before it."""
+        offered: dict[str, JSON] = {}
+        for source in self.sources[stage]:
+            offered.update(runs[source].results)
+        positional = self._positional(stage, values)
+        by_position = stage.positional_names(len(positional))
+        passed = {**given, **offered}
+        return positional, {
+            name: value
+            for name, value in passed.items()
+            if stage.takes(name) and name not in by_position
+        }
+
+    def _positional(self, stage: Node, values: tuple[JSON, ...]) -> tuple[JSON, ...]:
+        """Return the positional arguments that a stage is given: those before what edges fill."""
+        if stage not in self._starts:
+            return ()
+        offered = self._offered[stage]
+        names = stage.positional_names(len(values))
+        filled = next((n for n, name in enumerate(names) if name in offered), None)
+        return values if filled is None else values[:filled]
+
+    def check(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
+        """Return the arguments as JSON, or raise before anything runs."""
+        if len(args) == 1 and isinstance(args[0], Results):
+            offered = {name: value for name, value in args[0].items() if self.takes(name)}
+            args, kwargs = (), {**offered, **kwargs}
+        subject = "pipeline, argument {!r}"
+        given = {name: to_json_as(subject.format(name), each) for name, each in kwargs.items()}
+        values = tuple(to_json_as(subject.format(n), each) for n, each in enumerate(args))
+        for name in given:
+            if not any(stage.takes(name) for stage in self.order):
+                raise TypeError(
+                    f"no stage of the pipeline takes {name!r}{_nearest(name, self.open('inputs'))}"
+                )
+        for stage in self.order:
+            self._check_filled(stage, self._positional(stage, values), given)
+        return values, given
+
+    def _check_filled(
+        self, stage: Node, positional: tuple[JSON, ...], given: Mapping[str, JSON]
+    ) -> None:
+        stage.check_positional(positional)
+        by_position = stage.positional_names(len(positional))
+        for name in by_position:
+            if name in given:
+                raise TypeError(f"{stage.title} got {name!r} by position and by name: give it once")
+        filled = {*by_position, *given, *self._offered[stage]}
+        missing = [name for name in stage.required if name not in filled]
+        if missing:
+            raise TypeError(
+                f"{stage.title} needs {', '.join(map(repr, missing))}: no edge, static value or "
+                "argument of run() fills it (edges offer: "
+                f"{', '.join(sorted(self._offered[stage])) or 'nothing'})"
+            )
+
+    def positional_names(self, count: int) -> list[str]:
+        """Return the names that so many positional arguments fill."""
+        names = (name for stage in self._starts for name in stage.positional_names(count))
+        return list(dict.fromkeys(names))
+
+    def check_positional(self, values: tuple[JSON, ...]) -> None:
+        """Raise a TypeError if a start stage cannot take so many positional arguments."""
+        for stage in self._starts:
+            stage.check_positional(values)
+
+
+def _nearest(name: str, inputs: list[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, inputs, n=1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{meant} (parameters: {', '.join(inputs) or 'none'})"

@@ -1,0 +1,94 @@
+"""The witness: of what workers died, for who has to say so.
+
+A pool that loses a worker ends the others too. Between its hearing of a death and that, those who
+wait for it are told; then the dead can be told from the living, and what each was at from its mark.
+
+Not promised: how a process ended that this one did not start; and to know the dead one where an
+engine ends the others first.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from memori.watchdog import birth
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from multiprocessing.process import BaseProcess
+
+
+class Witness:
+    """Knows the worker processes that this one started, and of what they died.
+
+    Attributes
+    ----------
+    died : set of int
+        The processes that were dead when their pool broke.
+    outlived : set of int
+        Those that were at work then, and alive.
+    fruitless : int
+        How often a pool broke, since the last answer, before a worker began anything.
+    """
+
+    def __init__(self, at_work: Callable[[], set[int]]) -> None:
+        self._at_work = at_work
+        self._first = {process.pid for process in _children()}
+        self._processes: dict[int, BaseProcess] = {}
+        self._examined: BaseException | None = None
+        self.died: set[int] = set()
+        self.outlived: set[int] = set()
+        self.fruitless = 0
+
+    def look(self) -> None:
+        """Get to know the processes that there are."""
+        self._processes.update((p.pid, p) for p in _children() if p.pid is not None)
+
+    def appeared(self) -> set[int]:
+        """Return the processes that were started since."""
+        return {number for number in self._processes if number not in self._first}
+
+    def exit_code(self, process: int) -> int | None:
+        """Return what a process exited with, where that is known."""
+        known = self._processes.get(process)
+        return None if known is None else known.exitcode
+
+    def examine(self, error: BaseException) -> None:
+        """Tell the dead from the living, before the pool that broke ends these as well."""
+        if error is self._examined:
+            return
+        self._examined = error
+        at_work = self._at_work()
+        dead: set[int] = set()
+        until = time.monotonic() + 0.5  # a pool may hear of a death before the system has noted it
+        while at_work and not dead and time.monotonic() < until:
+            dead = {process for process in at_work if birth(process) is None}
+            time.sleep(0.0 if dead else 0.005)
+        self.died |= dead
+        self.outlived |= at_work - dead if dead else set()
+        self.fruitless += not at_work
+
+
+def _children() -> Iterable[BaseProcess]:
+    loaded = sys.modules.get("multiprocessing")
+    return () if loaded is None else loaded.active_children()
+
+
+def ending(code: int | None) -> str:
+    """Return how a process ended, as the end of a sentence."""
+    import signal
+
+    if code is None:
+        return ""
+    if code >= 0:
+        return f": it exited with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if name == "SIGKILL":
+        return f": it was ended by {name} (the system may have been out of memory)"
+    is_crash = name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
+    return f": it was ended by {name}" + (" (a crash in native code)" if is_crash else "")

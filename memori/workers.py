@@ -1,0 +1,203 @@
+"""Workers: where work goes.
+
+Any executor will do: threads, processes, loky, `dask.distributed`'s ``Client.get_executor()``,
+MPI, submitit. Asked of it is ``submit``, and of what that returns ``done``, ``result`` and
+``cancel``; where it also tells when it is done, as futures do, nothing is polled. ``n_jobs`` picks
+loky, whose worker processes also take functions of ``__main__``, lambdas and closures.
+
+A process pool that lost a worker takes no more work. One like it, with the same settings, takes
+its place for the rest of a run, with a warning; so a pool that broke earlier does no harm. Of an
+executor of another kind nobody can make a second: what it does not take any more fails, and says
+so.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import local
+
+from memori import interrupts
+from memori.errors import MemoriError, warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from typing import Any
+
+IDLE = 10.0  # seconds after which a local process that has nothing to do ends
+
+
+def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None:
+    """Return where work goes; None for "one after the other, here".
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Worker processes on this machine; None or 1 for none, -1 for one per core.
+    executor : concurrent.futures.Executor or None
+        The user's own.
+
+    Raises
+    ------
+    ValueError
+        If both are given, or `n_jobs` is no count.
+    TypeError
+        If `executor` is none.
+    """
+    if executor is not None:
+        if n_jobs is not None:
+            raise ValueError("n_jobs and executor are two ways to say one thing: give one")
+        if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+            raise TypeError(
+                f"executor is something with a method `submit`, as concurrent.futures has them, "
+                f"got {executor!r}"
+            )
+        return Workers(executor, None)
+    if n_jobs is None or n_jobs == 1:
+        return None
+    if not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
+        raise ValueError(f"n_jobs is a number of processes or -1 for one per core, got {n_jobs!r}")
+    return Workers(None, _cores() if n_jobs == -1 else n_jobs)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+class Workers:
+    """What takes orders: the user's executor, or local processes.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor or None
+        What takes the work; None for local processes, started when the first work comes.
+    capacity : int or None
+        The most threads to keep busy at once; None leaves it to the executor.
+    """
+
+    def __init__(self, executor: Executor | None, capacity: int | None) -> None:
+        self._executor = executor
+        self._replacement: Executor | None = None
+        self.capacity = capacity
+
+    @property
+    def are_local(self) -> bool:
+        """Whether they are processes of our own."""
+        return self._executor is None
+
+    @property
+    def find_by_name(self) -> bool:
+        """Whether workers have the modules of this process, its `__main__` included."""
+        from concurrent.futures import ProcessPoolExecutor
+
+        return isinstance(self._executor, ProcessPoolExecutor)
+
+    @property
+    def executor(self) -> Executor:
+        """What takes the work now."""
+        return self._replacement or self._executor or _local_processes(self.capacity)
+
+    def replace(self, error: BaseException) -> None:
+        """Take another pool in the place of one that is broken.
+
+        Raises
+        ------
+        MemoriError
+            If there can be none.
+        """
+        if self.are_local:
+            _let_go()
+            return
+        broken = self._replacement or self._executor
+        alike = _alike(broken)
+        if alike is None:
+            raise MemoriError(
+                f"{broken!r} is broken and takes no more work ({error}): give a new one"
+            ) from error
+        if self._replacement is None:
+            warn(
+                f"a worker of {broken!r} died, and the pool with it: a new one like it takes over, "
+                "for this run alone; make a new one before the next"
+            )
+        else:
+            self._replacement.shutdown(wait=False)
+        self._replacement = alike
+
+    def end(self) -> None:
+        """End our own processes with the work they do."""
+        ours, _kept.pool = (_kept.pool, None) if self.are_local else (self._replacement, _kept.pool)
+        if ours is None:
+            return
+        try:
+            ours.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+        except TypeError:  # not loky's
+            ours.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Let go of a pool that took the place of the user's."""
+        if self._replacement is not None:
+            self._replacement.shutdown()
+
+
+class _Kept(local):
+    """The local processes that a thread keeps from one run for the next."""
+
+    pool: Executor | None = None
+    settings: tuple[int, int | None] | None = None
+
+
+_kept = _Kept()
+_mark: str | None = None
+
+
+def _local_processes(capacity: int | None) -> Executor:
+    """Return processes of loky's, for this thread; they end with this one, at work or not."""
+    settings = os.getpid(), capacity
+    if _kept.pool is None or _kept.settings != settings:
+        import loky
+
+        _let_go()
+        mark = _mark_of_local()
+        _kept.pool = loky.ProcessPoolExecutor(capacity, timeout=IDLE, env={"MEMORI_RUN": mark})
+        _kept.settings = settings
+    return _kept.pool
+
+
+def _let_go() -> None:
+    """Let the local processes end; a forked process has none."""
+    pool, _kept.pool = _kept.pool, None
+    if pool is not None and _kept.settings is not None and _kept.settings[0] == os.getpid():
+        pool.shutdown(wait=False)
+
+
+def _mark_of_local() -> str:
+    """Return what marks the environment of local processes, which the watchdog ends."""
+    global _mark
+    if _mark is None or not _mark.startswith(f"{os.getpid()}."):
+        _mark = interrupts.new_mark()
+        interrupts.tell(_mark, "begin", None)
+    return _mark
+
+
+def _alike(pool: Executor | None) -> Executor | None:
+    """Return a new process pool with the settings of another; None if they are not known."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    import loky
+
+    common = {"max_workers": "_max_workers", "initializer": "_initializer", "initargs": "_initargs"}
+    if type(pool) is ProcessPoolExecutor:
+        further = {"mp_context": "_mp_context", "max_tasks_per_child": "_max_tasks_per_child"}
+        make: Any = ProcessPoolExecutor
+    elif isinstance(pool, loky.ProcessPoolExecutor):
+        further = {"context": "_context", "timeout": "_timeout", "env": "_env"}
+        make = loky.ProcessPoolExecutor
+    else:
+        return None
+    try:
+        return make(**{k: getattr(pool, name) for k, name in {**common, **further}.items()})  # type: ignore[no-any-return]
+    except AttributeError:  # a release that calls them otherwise
+        return None
