@@ -282,6 +282,8 @@ def _observed_change(difference: tuple[str, str, str, str], root: str) -> Change
         text = f"{_SEEN[kind].format(shown)} {end}"
     elif kind == "absent":
         text = f"{shown}, which the run looked for in vain, is there"
+    elif kind == "found":
+        text = f"{shown}, which the run looked at, was {old} and is {new}"
     elif kind == "there":
         text = f"{shown}, which the run found, is gone"
     elif kind == "listed":

@@ -192,7 +192,8 @@ class Recorder:
                 what = f"the file {facts.unvouched[0]}, which it read,"
             else:
                 entry = self._entry(values, artifacts, after, seconds, facts)
-                return self._filed(entry, after, artifacts, facts)
+                written = self._written(artifacts, facts, seen)
+                return self._filed(entry, after, written)
             warn(
                 f"{self._subject}: {what} changed while "
                 "the stage ran, so this run is not remembered; write to a new file instead"
@@ -214,9 +215,7 @@ class Recorder:
         own = () if folder is None else (os.path.join(self._store.root, folder),)
         return watch.facts(own, counted)
 
-    def _filed(
-        self, entry: Entry, key: Key, artifacts: list[Artifact], facts: Facts | None
-    ) -> Entry:
+    def _filed(self, entry: Entry, key: Key, written: list[str]) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
         there = None if self._forced else exact_hit(key, store)
@@ -229,7 +228,7 @@ class Recorder:
         before = {each.path: each for each in store.under(key)}
         stood = [each for each in before.values() if self._forced and not faults(each, key, store)]
         store.write(entry, key)
-        store.mark_written(self._written(artifacts, facts))
+        store.mark_written(written)
         store.mark_made(_written(self._before, key))
         store.finished(self._before, self._folder)
         self._is_over = True
@@ -244,12 +243,23 @@ class Recorder:
                 store.replaced(each.folder)
         return entry
 
-    def _written(self, artifacts: list[Artifact], facts: Facts | None) -> list[str]:
+    def _written(
+        self, artifacts: list[Artifact], facts: Facts | None, seen: Observed | None
+    ) -> list[str]:
         """List the files that the run wrote outside its folder."""
         own = os.path.join(self._store.root, self._folder or "\0", "")
-        paths = [each.locate(self._store.root) for each in artifacts if each.kind == "file"]
+        named = [each.locate(self._store.root) for each in artifacts if each.kind == "file"]
+        paths = [path for path in named if self._has_written(path, seen)]
         paths += [] if facts is None else [fact.path for fact in facts.written]
         return [path for path in paths if not path.startswith(own)]
+
+    def _has_written(self, path: str, seen: Observed | None) -> bool:
+        if seen is not None and seen.how(path) is not None:
+            return seen.wrote(path)
+        try:
+            return os.stat(path).st_ctime >= self._began
+        except OSError:
+            return False
 
     def _changed_input(
         self, after: Key, outputs: list[Artifact], seen: Observed | None
@@ -267,7 +277,7 @@ class Recorder:
         """Tell whether the run wrote a file anew, rather than reading what somebody rewrote."""
         how = None if seen is None else seen.how(file.absolute)
         if how is not None:
-            return how != "read"
+            return how == "write"
         return file.absolute in named or self._store.was_made(file)
 
     def _outputs(self, values: dict[str, JSON]) -> list[Artifact]:

@@ -16,6 +16,7 @@ from struct import Struct, error
 
 from memori.digest.files import reads_always
 from memori.watch.facts import PACKED, digest_of, names_digest, packed_stat, stats_digest
+from memori.watch.found import NOTHING, answer
 from memori.watch.listings import present_names, results
 from memori.watch.modules import module_digest
 from memori.watch.places import Places
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     Difference = tuple[str, str, str, str]
 
-NOTHING = "nothing"
 _FIVE = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev")
 _DIGEST = 64
 
@@ -61,7 +61,8 @@ def differences(
     ------
     tuple of (kind, path, old, new)
         The kind is "read", "module", "written", "edited" (digests, or "nothing"), "absent",
-        "there" ("nothing" or "something"), "listed" (the names that went and those that came) or
+        "there" ("nothing" or "something"), "found" (what a program was told, and would be now),
+        "listed" (the names that went and those that came) or
         "dataset" (two places that both exist).
     """
     places = Places(root, record["root"], datasets)
@@ -140,6 +141,11 @@ def _name_differences(
     for path in _paths(record.get("absent", ()), places):
         if os.path.lexists(path) and not made(path):
             yield "absent", path, NOTHING, "something"
+    for then, groups in record.get("found", ()):
+        for path in _paths(groups, places):
+            now = answer(path, then)
+            if now != then and not made(path):
+                yield "found", path, then, now
     asked = []
     for path in _paths(record.get("there", ()), places):
         if not os.path.lexists(path):

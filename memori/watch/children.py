@@ -23,11 +23,12 @@ from itertools import count
 
 from memori.digest.files import from_record, to_record
 from memori.watch.observed import Observed, aside, current
+from memori.watch.told import misses, ran
 from memori.watch.touch import Listing, Touch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any, BinaryIO
 
     from memori.watch.touch import Look
@@ -46,12 +47,17 @@ def new_name() -> str:
     return f"{os.getpid()}-{next(_numbers)}"
 
 
+def new_spool() -> str:
+    """Return the path of a spool, which the first child that writes into it makes."""
+    above = os.environ.get("TMPDIR") or "/tmp"
+    return os.path.join(above, f"memori-watch-{os.getpid()}-{os.urandom(8).hex()}")
+
+
 def offer_spool() -> None:
     """Let processes that are started from now on know where to write."""
     if SPOOL not in os.environ:
         if not _own:
-            above = os.environ.get("TMPDIR") or "/tmp"
-            _own.append(os.path.join(above, f"memori-watch-{os.getpid()}-{os.urandom(8).hex()}"))
+            _own.append(new_spool())
         os.environ[SPOOL] = _own[0]
 
 
@@ -64,40 +70,51 @@ def withdraw_spool() -> None:
 def marks() -> dict[str, int]:
     """Return how much every child has written so far."""
     found = {}
-    for name in _names():
+    for path in _written(os.environ.get(SPOOL)):
         try:
-            found[name] = os.path.getsize(os.path.join(os.environ[SPOOL], name))
+            found[path] = os.path.getsize(path)
         except OSError:
             pass  # removed meanwhile
     return found
 
 
-def _names() -> list[str]:
+def _written(spool: str | None) -> list[str]:
+    """Return the files that children have written."""
     try:
-        return os.listdir(os.environ[SPOOL])
-    except (OSError, KeyError):
-        return []  # no child has written anything
+        return [os.path.join(spool or "", name) for name in os.listdir(spool or "\0")]
+    except (OSError, ValueError):
+        return []  # there is no spool, or no child has written anything
 
 
 def learn(run: Observed, since: dict[str, int]) -> None:
     """Add to a run that ends what its children have written since it began."""
-    told: list[dict[str, Any]] = []
-    for name in _names():
-        with open(os.path.join(os.environ[SPOOL], name), "rb") as file:
-            if os.getpid() in json.loads(file.readline())["above"]:
-                told += map(json.loads, _whole_lines(file, since.get(name, 0)))
-    reported = set()
-    for line in sorted(told, key=lambda line: int(line["at"])):
-        if line["kind"] == "begins":
-            reported.add(tuple(line["words"]))
-        elif _is_for(run, line):
+    for line in _told(os.environ.get(SPOOL), since):
+        if line["kind"] == "begins" or _is_for(run, line):
             _LEARNERS[line["kind"]](run, line)
-    run.unwatched += [words for words in run.programs if words not in reported]
+    run.unwatched += [words for words in run.programs if words not in run.traced]
     _ended[run.name] = time.time_ns()
     while len(_ended) > _MOST_ENDED:
         del _ended[next(iter(_ended))]
     if _own:
         _remove_at_exit()
+
+
+def learn_from(spool: str, runs: Iterable[Observed]) -> None:
+    """Add to runs what the Pythons below a command have written into a spool of their own."""
+    lines = _told(spool, {})
+    for run in runs:
+        for line in lines:
+            _LEARNERS[line["kind"]](run, line)
+
+
+def _told(spool: str | None, since: dict[str, int]) -> list[dict[str, Any]]:
+    """Return what the children of this process have written, in the order of time."""
+    told: list[dict[str, Any]] = []
+    for path in _written(spool):
+        with open(path, "rb") as file:
+            if os.getpid() in json.loads(file.readline())["above"]:
+                told += map(json.loads, _whole_lines(file, since.get(path, 0)))
+    return sorted(told, key=lambda line: int(line["at"]))
 
 
 def _whole_lines(file: BinaryIO, start: int) -> list[bytes]:
@@ -185,7 +202,7 @@ def _tell_spool(run: Observed, spool: int) -> None:
 
 def _touch_told(run: Observed, path: str) -> dict[str, Any]:
     touch = run.touched[path]
-    before = None if touch.before is None else to_record(touch.before)
+    before = to_record(touch.before) if touch.before else touch.before
     names = ("how", "written", "appends")
     about = {name: getattr(touch, name) for name in names}
     return {**about, "look": _look_told(touch.look), "before": before}
@@ -214,6 +231,9 @@ _TELLERS: dict[str, Any] = {
     "temporary": lambda run, path: {},
     "network": lambda run, host: {},
     "programs": lambda run, _: {"words": run.programs[-1]},
+    "traced": lambda run, _: {"words": run.programs[-1]},
+    "found": lambda run, path: {"said": run.found[path]},
+    "unseen": lambda run, who: {},
 }
 
 
@@ -232,7 +252,7 @@ def _look_learned(told: list[int] | bool | None) -> Look:
 def _learn_touch(run: Observed, line: dict[str, Any]) -> None:
     touch = Touch(line["how"], _look_learned(line["look"]))
     touch.written, touch.appends = line["written"], line["appends"]
-    touch.before = None if line["before"] is None else from_record(line["before"])
+    touch.before = from_record(line["before"]) if line["before"] else line["before"]
     run.learns(line["what"], touch)
 
 
@@ -248,6 +268,7 @@ def _learn_import(run: Observed, line: dict[str, Any]) -> None:
 
 
 _LEARNERS: dict[str, Any] = {
+    "begins": lambda run, line: run.traced.add(tuple(line["words"])),
     "touched": _learn_touch,
     "folders": _learn_listing,
     "imported": _learn_import,
@@ -256,6 +277,9 @@ _LEARNERS: dict[str, Any] = {
     "temporary": lambda run, line: run.temporary.add(line["what"]),
     "network": lambda run, line: run.network.add(line["what"]),
     "programs": lambda run, line: run.programs.append(tuple(line["words"])),
+    "traced": lambda run, line: ran(run, tuple(line["words"])),
+    "found": lambda run, line: run.found.setdefault(line["what"], line["said"]),
+    "unseen": lambda run, line: misses(run, line["what"]),
 }
 
 

@@ -98,11 +98,13 @@ class Facts:
         Files that it read; that it made or wrote and that still stand; that it read and then
         changed (as it left them); of the user's modules that it imported (by their code).
     before : list of str
-        What each of `edited` was before; empty if it was not there.
+        What each of `edited` was before; empty if it was not there, or if nobody knows.
     absent : list of str
         Paths that it asked for in vain.
     missed, there : list of str
         Paths that a pattern asked for by name, those that did not exist and those that did.
+    found : dict of str to str
+        By path: what a program was told of a file that it did not open (`memori.watch.found`).
     listed : list of ListingFact
         Folders.
     globs : list of tuple of str
@@ -126,6 +128,7 @@ class Facts:
         self.absent: list[str] = []
         self.missed: list[str] = []
         self.there: list[str] = []
+        self.found: dict[str, str] = {}
         self.listed: list[ListingFact] = []
         self.globs: list[tuple[str, str]] = []
         self.appended: list[str] = []
@@ -137,6 +140,11 @@ class Facts:
         """Return the facts as JSON, for the entry of a run in the `hash_output` given."""
         places = Places(root)
         record: dict[str, JSON] = {"root": root}
+        if self.before:
+            both = sorted(
+                zip(self.edited, self.before, strict=True), key=lambda each: _split_of(each[0])
+            )
+            self.edited, self.before = [each[0] for each in both], [each[1] for each in both]
         for kind in ("read", "written", "edited", "modules"):
             files = getattr(self, kind)
             if files:
@@ -147,6 +155,8 @@ class Facts:
             paths = getattr(self, kind)
             if paths:
                 record[kind] = _grouped(sorted(paths), places)
+        if self.found:
+            record["found"] = _described(self.found, places)
         if self.listed:
             record["listed"] = [_listing_record(each, places) for each in self.listed]
         if self.globs:
@@ -170,8 +180,20 @@ def _grouped(paths: Iterable[str], places: Places) -> JSON:
     return groups
 
 
+def _split_of(fact: FileFact) -> tuple[str, str]:
+    return os.path.split(fact.path)
+
+
+def _described(found: dict[str, str], places: Places) -> JSON:
+    """Return what was said of paths, grouped by that and by folder."""
+    groups: dict[str, list[str]] = {}
+    for path in sorted(found):
+        groups.setdefault(found[path], []).append(path)
+    return [[what, _grouped(paths, places)] for what, paths in sorted(groups.items())]
+
+
 def _packed(files: list[FileFact], places: Places) -> dict[str, JSON]:
-    files.sort(key=lambda fact: os.path.split(fact.path))
+    files.sort(key=_split_of)
     stats = b"".join(packed_stat(fact.stat) for fact in files)
     return {
         "files": _grouped((fact.path for fact in files), places),

@@ -61,16 +61,17 @@ class watching:  # noqa: N801  a context manager, read as a word
     def __enter__(self) -> Observed:
         install()
         follow_pools()
-        children.offer_spool()
-        self._marks = children.marks()
         outer = current.get()
         if outer is not None and not outer.live:
             outer = None
         self._seen = Observed(children.new_name(), outer, self._memo)
         self._seen.base = sys._getframe(1).f_code
-        self._token: Token[Observed | None] = current.set(self._seen)
+        self._token: Token[Observed | None] = current.set(ASIDE)
         forget_folder()
-        live.append(self._seen)
+        live.append(self._seen)  # before the offer, which another thread withdraws if none is live
+        children.offer_spool()
+        self._marks = children.marks()
+        current.set(self._seen)
         return self._seen
 
     def __exit__(self, *error: object) -> None:
@@ -83,6 +84,8 @@ class watching:  # noqa: N801  a context manager, read as a word
             self._seen.faults.append(f"what children told is lost: {fault}")
         if not live:
             children.withdraw_spool()
+            if live:  # another thread began a run just now
+                children.offer_spool()
         current.reset(self._token)
 
 

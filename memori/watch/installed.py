@@ -145,10 +145,10 @@ def _owned_by_dpkg(paths: set[str]) -> set[str]:
     if not asked or not os.path.isdir(_DPKG):
         return set()
     # what lies in /usr/lib may be listed where it lay before, in /lib
-    wanted = {os.fsencode(f"\n{path.rstrip('/')}\n"): path for path in asked}
-    wanted |= {line[:1] + line[5:]: path for line, path in wanted.items() if line[1:6] == b"/usr/"}
+    wanted = {os.fsencode(path.rstrip("/")): path for path in asked}
+    wanted |= {line[4:]: path for line, path in wanted.items() if line[:5] == b"/usr/"}
     listed = b"".join(_content(f"{_DPKG}/{n}") for n in _names_in(_DPKG) if n.endswith(".list"))
-    return {path for line, path in wanted.items() if line in listed}
+    return {wanted[line] for line in wanted.keys() & listed.splitlines()}
 
 
 def _owned_by_rpm(paths: set[str]) -> set[str]:

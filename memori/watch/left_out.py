@@ -4,7 +4,8 @@ The list is short, and all of it is here:
 
 - what the system shows of itself: ``/proc``, ``/sys``, ``/dev``, and ``/etc``, in which the hosts
   of one cluster differ;
-- what installations own by their own word (`memori.watch.installed`);
+- what installations own by their own word (`memori.watch.installed`), the shared libraries and
+  the languages of the system, what a Python is made of; and where these were looked for in vain;
 - caches of libraries, by name, because what is in them is made of something else: matplotlib's,
   fontconfig's, numba's, pip's, and ``__pycache__``. Never a cache's root: models and templates that
   were downloaded once live in ``~/.cache``;
@@ -34,6 +35,16 @@ _CACHES = re.compile(
     r"|/matplotlib/fontlist-[^/]*\.json(?:\.matplotlib-lock)?$"
     r"|/(?:site|dist)-packages/[^/]*\.pth$"
     r"|\.(?:pyc|nbi|nbc)(?:\.[^/]*)?$"
+)
+_SYSTEMS_OWN = re.compile(  # what its installer makes or asks for, and no list of it names
+    r"^(?:/usr(?:/local)?)?/(?:lib\w*|share)/(?:.*\.so(?:\.[\d.]+)?$|locale/|(?:.*/)?gconv/)"
+    r"|.*/(?:pyvenv\.cfg|bin/python[\d.]*|libpython[\d.]+\.so[\d.]*)$"
+)
+_LOOKED_FOR = re.compile(
+    r"\.so(?:\.[\d.]+)?$|/(?:glibc-hwcaps|gconv|locale|terminfo)(?:/|$)"
+    r"|/(?:tls|haswell|avx512_1|x86_64)$"
+    r"|/(?:pyvenv\.cfg|pybuilddir\.txt|Setup\.local|lib-dynload|os\.py|__init__\.[^/]*)$"
+    r"|/python[\d.]+(?:\.zip|\._pth)$"
 )
 
 
@@ -87,10 +98,10 @@ class LeftOut:
         folder = os.path.dirname(path)
         if folder.endswith((".dist-info", ".egg-info")) or path in sys.path:
             return True  # that is how packages are looked for
-        return self._is_left_out(path)
+        return _LOOKED_FOR.search(path) is not None or self._is_left_out(path)
 
     def _is_left_out(self, path: str) -> bool:
-        if path.startswith(_SYSTEM) or _CACHES.search(path):
+        if path.startswith(_SYSTEM) or _CACHES.search(path) or _SYSTEMS_OWN.match(path):
             return True
         for folder in self._folders:
             if path == folder or path.startswith(f"{folder}/"):

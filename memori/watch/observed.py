@@ -60,7 +60,8 @@ class Observed:
     Attributes
     ----------
     began : int
-        When it began, in ns, by the clock that stamps files.
+        When it began, in ns. The clock that stamps files ticks more slowly: what is made in the
+        first milliseconds may be stamped earlier.
     live : bool
         Whether it still goes on.
     touched : dict of str to Touch
@@ -85,8 +86,16 @@ class Observed:
         Temporary files and folders that it made by `tempfile`.
     network : set of str
         The hosts that it connected to.
+    traced : set of tuple of str
+        The words of programs that were watched.
+    counted : set of str
+        Paths of programs that count as what they are, and not as files.
     unwatched : list of tuple of str
         Those of the programs that could not be watched.
+    found : dict of str to str
+        By path: what a program was told of a file that it asked for and did not open.
+    unseen : list of str
+        Who may have read files of which nobody told.
     tell : callable or None
         Told of each new observation (its kind, which is one of the names above, and its subject)
         in a process that watches for another.
@@ -100,7 +109,7 @@ class Observed:
         self.name = name
         self.outer = outer
         self.memo = memo
-        self.began = _file_clock()
+        self.began = time.time_ns()
         self.live = True
         self.touched: dict[str, Touch] = {}
         self.folders: dict[str, Listing] = {}
@@ -110,7 +119,11 @@ class Observed:
         self.temporary: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
         self.network: set[str] = set()
+        self.traced: set[tuple[str, ...]] = set()
+        self.counted: set[str] = set()
         self.unwatched: list[tuple[str, ...]] = []
+        self.found: dict[str, str] = {}
+        self.unseen: list[str] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
@@ -207,7 +220,7 @@ class Observed:
         stack: tuple[CodeType, ...] | None = None,
     ) -> None:
         """Note that a path is about to be written; `anew` says that nothing of it will be left."""
-        touch = self._own_touch(path)
+        touch = self.own_touch(path)
         is_new = touch is None
         if touch is None:
             found = look_at(path)
@@ -229,7 +242,7 @@ class Observed:
         if self.tell is not None and (is_new or was != (True, touch.appends)):
             self.tell("touched", path)
 
-    def _own_touch(self, path: str) -> Touch | None:
+    def own_touch(self, path: str) -> Touch | None:
         """Return the touch of a path, one that may be changed."""
         touch = self.touched.get(path) if self.knows(path) else None
         if touch is GLANCED:
@@ -238,7 +251,7 @@ class Observed:
 
     def removes(self, path: str) -> None:
         """Note that a path is about to be removed, or moved away."""
-        touch = self._own_touch(path)
+        touch = self.own_touch(path)
         if touch is None:
             self.touched[path] = Touch("write", look_at(path))
         elif touch.how == "read" and not touch.written:
@@ -251,7 +264,7 @@ class Observed:
 
     def moves(self, source: str, target: str) -> None:
         """Note that a file or folder is about to be renamed; what is in a folder goes with it."""
-        touch = self._own_touch(source)
+        touch = self.own_touch(source)
         if touch is None:
             found = look_at(source)
             touch = self.touched[source] = Touch("read", found)
@@ -314,7 +327,7 @@ class Observed:
 
     def learns(self, path: str, other: Touch) -> None:
         """Add how a child of the run dealt with a path."""
-        mine = self._own_touch(path)
+        mine = self.own_touch(path)
         if mine is None:
             self.touched[path] = other
             return
@@ -364,13 +377,6 @@ class Observed:
                 return file_digest(path, self.memo)
             except OSError:
                 return None
-
-
-def _file_clock() -> int:
-    """Return the time by the clock that stamps files here, which ticks more slowly."""
-    if hasattr(time, "CLOCK_REALTIME_COARSE"):
-        return time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
-    return time.time_ns()
 
 
 ASIDE = Observed()

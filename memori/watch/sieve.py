@@ -82,12 +82,12 @@ class Sieve:
         self._memo = memo
         self._own = tuple(f"{folder}/" for folder in (*own, *seen.temporary))
         self._made_folders = tuple(f"{folder}/" for folder in seen.made)
-        self._counted = frozenset(counted)
+        self._counted = seen.counted.union(counted)
         self._followed = followed
         self._made = made
         self._left_out = left_out or LeftOut()
         self._unseen = unseen_readers()
-        self._had_helpers = bool(seen.programs or self._unseen)
+        self._had_helpers = bool(set(seen.programs) - seen.traced or self._unseen)
         self._helped: set[str] = set()  # what appeared in folders, made by helpers
         self._is_quiet = True  # nobody else changed the folders that were listed
 
@@ -108,15 +108,20 @@ class Sieve:
             self._file(facts, path, touch, looks[path])
         self._listings(facts)
         self._modules(facts)
+        facts.found = self._found(facts)
         facts.absent = [path for path in facts.absent if not self._left_out.absent(path)]
         facts.programs = [list(each) for each in self._seen.programs[:_MOST_PROGRAMS]]
-        facts.unseen = [*self._unseen, *(f"the network ({host})" for host in self._seen.network)]
+        network = (f"the network ({host})" for host in self._seen.network)
+        facts.unseen = [*self._unseen, *network, *self._seen.unseen]
         return facts
 
     def _touched(self) -> dict[str, Touch]:
         """Return the touches that may count, by plain path."""
         paths = [path for path in self._seen.touched if not path.startswith(self._own)]
-        left_out = self._left_out.among(paths) | self._counted | self._seen.temporary
+        counted = self._counted | {os.path.realpath(path) for path in self._counted}
+        folders = [f"{folder}/" for folder in self._seen.folders]
+        self._left_out.among([*paths, *self._seen.found, *folders])  # all lists are read but once
+        left_out = self._left_out.among(paths) | counted | self._seen.temporary
         return {path: self._seen.touched[path] for path in paths if path not in left_out}
 
     def _digest(self, path: str) -> FileDigest | None:
@@ -158,7 +163,7 @@ class Sieve:
                 facts.absent.append(path)  # so the run left it
         elif before is not None:
             facts.edited.append(self._fact(path))
-            facts.before.append(before.identity)
+            facts.before.append(before.identity if before else "")
         elif is_new:
             facts.written.append(self._fact(path))
         else:
@@ -233,6 +238,21 @@ class Sieve:
         """Return the names of what was made while the run went on."""
         looks = {name: look_at(os.path.join(folder, name)) for name in names}
         return {name for name, look in looks.items() if look is not None and self._is_new(look)}
+
+    def _found(self, facts: Facts) -> dict[str, str]:
+        """Return what counts of the files that were asked for and not opened."""
+        seen = self._seen
+        paths = [path for path in seen.found if not f"{path}/".startswith(self._own)]
+        left_out = self._left_out.among(paths) | self._counted | seen.temporary | seen.made
+        left_out.update(path for path, touch in seen.touched.items() if touch.written)
+        left_out.update(fact.folder for fact in facts.listed)
+        return {
+            path: seen.found[path]
+            for path in paths
+            if path not in left_out
+            and not f"{path}/".startswith(self._made_folders)
+            and not self._made(path)
+        }
 
     def _modules(self, facts: Facts) -> None:
         imported = {path: touch.look for path, touch in self._seen.imported.items()}

@@ -35,8 +35,9 @@ class Touch:
         Whether it was written at all.
     appends : bool
         Whether it was never written but by appending.
-    before : FileDigest or None
-        Of a file that was read, then written or removed: what it was before.
+    before : FileDigest, None or False
+        Of a file that was read, then written or removed: what it was before; False if only a tracer
+        told of it, afterwards.
     stack : tuple of code or None
         The code that was running at the first touch, innermost first; None if nobody looked.
     """
@@ -48,7 +49,7 @@ class Touch:
         self.look: Look = look
         self.written = how != "read"
         self.appends = how == "append"
-        self.before: FileDigest | None = None
+        self.before: FileDigest | Literal[False] | None = None
         self.stack = stack
 
     def __repr__(self) -> str:

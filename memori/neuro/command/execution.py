@@ -2,8 +2,9 @@
 
 Everything that runs a command for a stage ends here: templates, what `memori run` is given, and
 Nipype's command lines. The program is found as the environment says; what it prints goes to two
-files; and one that cannot be started, is ended, or exits with a code that means no success is a
-`CommandError`.
+files; what it does with files is told to the run that waits for it, where a tracer can be had
+(`memori.watch.strace`); and one that cannot be started, is ended, or exits with a code that means
+no success is a `CommandError`.
 
 Not promised: evidence of a failure on disk; the stage that runs it keeps that.
 """
@@ -18,8 +19,10 @@ from dataclasses import dataclass, field
 from memori.current_run import current
 from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, ended
+from memori.neuro.command.scripts import programs_of
 from memori.neuro.process.run import Ended, Listener, run_process
-from memori.neuro.tools.identity import require
+from memori.neuro.tools.identity import find, require
+from memori.watch.strace import traced
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class Execution:
         Where it runs; in `folder` unless given.
     streams : tuple of str, optional
         Names of the files for what it prints.
+    programs : sequence of str, optional
+        The programs that count already, as the environment finds them; by default the first word,
+        and what stands behind a wrapper.
     launch : context manager, optional
         What is really started, instead of `argv` in `environment`: an engine of containers.
     """
@@ -50,6 +56,7 @@ class Execution:
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     streams: tuple[str, str] = STREAMS
+    programs: Sequence[str] | None = None
     launch: AbstractContextManager[Launch] | None = None
 
     def run(
@@ -79,21 +86,35 @@ class Execution:
         """
         stdout, stderr = (os.path.join(self.folder, name) for name in self.streams)
         plain = nullcontext(Launch(list(self.argv), None, dict(self.environment)))
+        folder = self.cwd or self.folder
         try:
             with self.launch or plain as launch:
-                done = run_process(
-                    launch.argv,
-                    executable=require(launch.argv[0], launch.environment),
-                    folder=self.cwd or self.folder,
-                    stdout=stdout,
-                    stderr=stderr,
-                    environment=launch.environment,
-                    timeout=timeout,
-                    listen=listen,
-                    stop=launch.stop,
+                program = require(launch.argv[0], launch.environment)
+                names = programs_of(launch.argv) if self.programs is None else self.programs
+                counted = [find(name, launch.environment) for name in names]
+                watch = traced(
+                    launch.argv, program, launch.environment, folder, filter(None, counted)
                 )
+                with watch as started:
+                    done = run_process(
+                        started.argv,
+                        executable=started.executable,
+                        folder=folder,
+                        stdout=stdout,
+                        stderr=stderr,
+                        environment=started.environment,
+                        timeout=timeout,
+                        listen=listen,
+                        stop=launch.stop,
+                    )
         except (OSError, ValueError) as error:
             raise self.failure(f"could not be started: {error}", None, error) from error
+        if watch.powerless is not None:
+            raise self.failure(
+                f"called {watch.powerless}, which has rights of its own and lost them because the "
+                "command was watched; run it again: from now on it is not",
+                done,
+            )
         if done.timed_out or (exit_codes is not None and done.code not in exit_codes):
             raise self.failure(ended(done.code, done.seconds, timed_out=done.timed_out), done)
         note_command(self.argv, self.argv[0])

@@ -122,6 +122,7 @@ def _launch(runtime: Any) -> None:
         os.path.basename(runtime.command_path),
         {str(name): str(value) for name, value in runtime.environ.items()},
         streams=(names[0], names[1]),
+        programs=[runtime.command_path],
     ).run(exit_codes=None)
     runtime.returncode = done.code
     printed = []

@@ -1,0 +1,149 @@
+"""Telling a run what a tracer saw a program of its do.
+
+The program is over when this is told, and so are its children. What it did came after all that the
+run had done before it, and before all that the run does next: the first touch of a path stays.
+
+A file that it read is taken for what it was then if nothing changed it since (`Marks`). The content
+of a file before the program edited it is not known.
+
+Not promised: the work of processes that go on behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+import time
+
+from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from memori.watch.observed import Observed
+    from memori.watch.touch import Look
+    from memori.watch.trace import Trace
+
+_MOST_PROGRAMS = 1000
+_COARSE = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
+_TICK = 0.0005  # seconds
+_CLOCK_REALTIME_COARSE = 5  # of Linux; Python's `time` does not name it
+_GONE = os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+"""Of a file that was there when it was opened, and is not any more."""
+
+
+class Marks:
+    """When a program started, by the clocks of file systems.
+
+    File systems stamp files by a clock that ticks every few milliseconds. So a program is started
+    only after the tick of the marks is over (`wait`): what carries this tick was not changed since.
+
+    Parameters
+    ----------
+    folders : iterable of str
+        A file is made, and removed again, in each, to learn what its file system's clock says.
+    """
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        before = _file_clock()
+        self._began = before - _COARSE
+        self._by_device: dict[int, int] = {}
+        self._last = 0
+        for folder in folders:
+            try:
+                with tempfile.TemporaryFile(prefix=".memori-", dir=folder) as file:
+                    look = os.fstat(file.fileno())
+            except OSError:
+                continue  # it cannot be written: what the local clock says must do
+            mark = look.st_ctime_ns
+            if before <= mark <= time.time_ns():  # by the local clock, whose tick is waited for
+                self._last = max(self._last, mark)
+                mark += 1
+            self._by_device[look.st_dev] = mark
+
+    def wait(self) -> None:
+        """Wait (milliseconds) until what is changed from now on carries another time."""
+        while _file_clock() <= self._last:
+            time.sleep(_TICK)
+
+    def is_older(self, look: os.stat_result) -> bool:
+        """Tell whether a file was last changed before the program started."""
+        return look.st_ctime_ns < self._by_device.get(look.st_dev, self._began)
+
+
+def _file_clock() -> int:
+    """Return the time in ns by the clock that stamps files here."""
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+    return time.time_ns()
+
+
+def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
+    """Add what a program that is over was seen to do to the run that waited for it."""
+    for path, touch in trace.files.touched.items():
+        _tell_touch(run, path, touch, marks)
+    for folder, names in trace.folders.items():
+        look = look_at(folder) or _GONE
+        folders = frozenset(name for name, is_folder in names.items() if is_folder)
+        run.folders.setdefault(folder, Listing(look, tuple(names), folders)).whole = True
+        _pass_on(run, "folders", folder)
+    for path, words in trace.found.items():
+        if path not in run.touched:
+            run.found.setdefault(path, words)
+            _pass_on(run, "found", path)
+    for folder in trace.files.made:
+        run.made.add(folder)
+        _pass_on(run, "made", folder)
+    for path in trace.temporary:
+        run.passes(path)
+    for _, program in trace.programs[:_MOST_PROGRAMS]:
+        ran(run, program)
+
+
+def _tell_touch(run: Observed, path: str, touch: Touch, marks: Marks) -> None:
+    look: Look = touch.look
+    if not touch.written and touch.how == "read":
+        now = look_at(path)
+        if look is None and now is None:
+            path = os.path.realpath(path)  # where a link leads that leads nowhere
+        elif look is None:
+            if now is not None and marks.is_older(now):
+                return  # it was there, and could not be used
+        else:
+            look = _GONE if now is None else now if marks.is_older(now) else UNLOOKED
+    mine = run.own_touch(path)
+    if mine is None:
+        mine = run.touched[path] = Touch(touch.how, look)
+        mine.written, mine.appends, mine.before = touch.written, touch.appends, touch.before
+    elif touch.written:
+        if mine.how == "read" and not mine.written:
+            if mine.look is None:  # looked for and not found, now made
+                mine.how = "write" if touch.how == "read" else touch.how
+                mine.appends = touch.appends
+            mine.before = mine.before or UNLOOKED
+        mine.written = True
+        mine.appends = mine.appends and touch.appends
+    _pass_on(run, "touched", path)
+
+
+def _pass_on(run: Observed, kind: str, what: str) -> None:
+    if run.tell is not None:
+        run.tell(kind, what)
+
+
+def ran(run: Observed, words: tuple[str, ...]) -> None:
+    """Note that a program was started of which a tracer tells."""
+    if words not in run.traced:
+        run.traced.add(words)
+        run.programs.append(words)
+        _pass_on(run, "traced", words[0])
+
+
+def misses(run: Observed, who: str) -> None:
+    """Note who may have read files of which nobody told."""
+    if who not in run.unseen:
+        run.unseen.append(who)
+        _pass_on(run, "unseen", who)

@@ -1,0 +1,401 @@
+"""What a traced command and its children were seen to do, in order.
+
+A tracer tells of each call after it was made. So nobody looked at a file right before it was read;
+but a file whose ctime is older than the command was not changed since (`Marks`). The names in a
+folder, and the kind and size of a file that was only asked for, are those that the command got.
+
+A Python that tells of itself (`memori.watch.children`) knows better which folders it lists, and
+which sources it reads, only to import modules: of these its own word counts.
+
+Not promised: what a file held before the command changed it, and whether one that was opened by
+``O_CREAT`` alone was there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+from memori.watch.found import FOLDER, THERE, file_of, link_to
+from memori.watch.strace_lines import (
+    OVER,
+    Said,
+    folder_in,
+    kind_and_size,
+    lines_of,
+    names_in,
+    paths_in,
+    said,
+    texts_in,
+)
+from memori.watch.touch import plain_path, source_of
+from memori.watch.traced_files import Files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_ABSENT = ("ENOENT", "ENOTDIR")
+_BEGUN = 2
+_KNOWN = 200_000  # lines
+_SOURCES = (".py", ".pyc")
+_OF_OPEN_FILE = "AT_EMPTY_PATH) = 0"  # the stat of a file that is open, so known already
+_ALONE = re.compile(r'\w+\((?:"/|AT_FDCWD</)')  # means the same wherever a process is
+_NAMESPACES = ("CLONE_NEWNS", "CLONE_NEWUSER")
+
+
+class Process:
+    """One process, or the threads of one.
+
+    Attributes
+    ----------
+    cwd : str
+        Its folder.
+    program : int
+        The number of the program that it runs, counted over all processes.
+    elsewhere : bool
+        Whether it sees other files than this process: a container.
+    """
+
+    __slots__ = ("cwd", "elsewhere", "program")
+
+    def __init__(self, cwd: str, program: int, elsewhere: bool) -> None:
+        self.cwd = cwd
+        self.program = program
+        self.elsewhere = elsewhere
+
+
+class Trace:
+    """What a command and its children were seen to do, from the moment at which it starts.
+
+    The first process is one that becomes the command.
+
+    Parameters
+    ----------
+    cwd : str
+        Where it was started, as people spell it.
+    spool : str, optional
+        The folder into which Pythons write what they are seen to do.
+    temporary : iterable of str, optional
+        The folders for temporary files.
+
+    Attributes
+    ----------
+    files : Files
+        How each file was dealt with.
+    folders : dict of str to dict of str to bool
+        By path: the names in each folder that was listed, and whether each is surely a folder.
+    found : dict of str to str
+        By path: what was said of a file that was asked for and not opened.
+    temporary : set of str
+        Those of the files and folders made that are temporary by their place and permissions.
+    programs : list of (str, tuple of str)
+        Each program that was started, and its words; the command itself first.
+    alive : set of int
+        The processes that have not ended.
+    is_over : bool
+        Whether the command itself has ended.
+    contained : list of str
+        The programs that went into a container of their own.
+    refused : int or None
+        The number of the error by which the command could not be started, if so.
+    """
+
+    def __init__(
+        self, cwd: str, spool: str | None = None, temporary: Iterable[str] = ("/tmp", "/var/tmp")
+    ) -> None:
+        self.files = Files()
+        self.folders: dict[str, dict[str, bool]] = {}
+        self.found: dict[str, str] = {}
+        self.temporary: set[str] = set()
+        self.programs: list[tuple[str, tuple[str, ...]]] = []
+        self.alive: set[int] = set()
+        self.is_over = False
+        self.contained: list[str] = []
+        self.refused: int | None = None
+        self._begun_programs = 0  # of the first process; the first of them starts the command
+        self._first: int | None = None
+        self._spool = f"{spool}/" if spool else None
+        self._temporary_folders = frozenset(map(os.path.realpath, temporary)) | {*temporary}
+        self._real, self._spelled = _difference(os.path.realpath(cwd), cwd)
+        self._cwd = cwd
+        self._begun: dict[int, str] = {}
+        self._processes: dict[int, Process] = {}
+        self._early: dict[int, list[str]] = {}
+        self._known: set[str] = set()
+        self._telling: set[int] = set()
+        self._sources: dict[str, set[int]] = {}
+        self._listers: dict[str, set[int]] = {}
+
+    def reads(self, written: Iterable[str]) -> None:
+        """Take in lines that strace wrote."""
+        for number, text in lines_of(written, self._begun):
+            if text in self._known or text.endswith(_OF_OPEN_FILE):
+                continue
+            process = self._processes.get(number)
+            if process is None and self._first is None:
+                self._first = number
+                process = self._processes[number] = Process(self._cwd, 0, False)
+            self.alive.add(number)
+            if process is None:
+                self._early.setdefault(number, []).append(text)
+            else:
+                self._takes(number, process, text)
+
+    def ends(self) -> None:
+        """Leave out what Pythons tell better themselves, once nothing more comes."""
+        above = folders_above(self.files.were_read())
+        for path in [each for each, words in self.found.items() if words == FOLDER]:
+            if path in above:  # and so it was there
+                del self.found[path]
+        for path, programs in list(self._sources.items()):
+            touch = self.files.touched.get(path)
+            if programs <= self._telling:
+                self.files.forgets(path)
+            elif touch is not None and path.endswith(".pyc"):
+                self.files.reads(source_of(path))
+        for folder, programs in self._listers.items():
+            if programs <= self._telling:
+                del self.folders[folder]
+        for path in self.found.keys() & self.files.touched.keys():
+            del self.found[path]
+
+    @property
+    def lost(self) -> list[int]:
+        """The processes of which nobody knows where they came from."""
+        return list(self._early)
+
+    def _takes(self, number: int, process: Process, text: str) -> None:
+        if text.startswith(OVER):
+            if "superseded" not in text:
+                self.alive.discard(number)
+                self._processes.pop(number, None)  # another may get its number
+                self.is_over = self.is_over or number == self._first
+            return
+        call = said(text)
+        if call is None:
+            return
+        kind, handler = _CALLS.get(call.name, ("", None))
+        if self._begun_programs < _BEGUN and not self._begins(call):
+            return
+        if handler is not None and (kind == "process" or not process.elsewhere):
+            handler(self, process, call)
+            is_same = kind == "look" and ".py" not in text and _ALONE.match(text)
+            if is_same and len(self._known) < _KNOWN:
+                self._known.add(text)
+
+    def _begins(self, call: Said) -> bool:
+        """Tell whether a call is the one that starts the command."""
+        if call.name == "execve":
+            self.refused = getattr(errno, call.error, errno.EIO) if call.error else None
+            self._begun_programs += call.result == "0"
+        return self._begun_programs == _BEGUN
+
+    def _path(self, process: Process, call: Said, place: int = 0) -> str | None:
+        paths = paths_in(call.words, process.cwd)
+        path = paths[place] if place < len(paths) else None
+        return None if path is None else self._named(path)
+
+    def _named(self, path: str) -> str:
+        """Return a path without detours, spelled as the folder of the command is."""
+        path = plain_path(path)
+        if self._real and f"{path}/".startswith(self._real):
+            return (self._spelled + path[len(self._real) :]).rstrip("/")
+        return path
+
+    # Processes
+
+    def _forked(self, process: Process, call: Said) -> None:
+        if not call.result.isdigit() or call.result == "0":
+            return
+        number = int(call.result)
+        elsewhere = process.elsewhere or any(each in call.words for each in _NAMESPACES)
+        child = process
+        if "CLONE_FS" not in call.words or "CLONE_THREAD" not in call.words:
+            child = Process(process.cwd, process.program, elsewhere)
+        if elsewhere and not process.elsewhere:
+            self._contains(process)
+        self._processes[number] = child
+        for text in self._early.pop(number, ()):
+            self._takes(number, child, text)
+
+    def _goes(self, process: Process, call: Said) -> None:
+        if call.result != "0":
+            return
+        path = folder_in(call.words) if call.name == "fchdir" else self._path(process, call)
+        if path is not None:
+            process.cwd = self._named(path)
+
+    def _leaves(self, process: Process, call: Said) -> None:
+        is_other = call.name != "unshare" or any(each in call.words for each in _NAMESPACES)
+        if call.result == "0" and is_other:
+            process.elsewhere = True
+            self._contains(process)
+
+    def _contains(self, process: Process) -> None:
+        path, words = self.programs[process.program - 1] if self.programs else ("", ())
+        self.contained.append(os.path.basename(path or (words[0] if words else "")))
+
+    def _starts(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if path is None or process.elsewhere:
+            return
+        if call.result == "0":
+            words = texts_in(call.words)
+            self.programs.append((path, tuple(words[1:] or words)))
+            process.program = len(self.programs)
+            self.files.reads(path)
+        elif call.error in _ABSENT:
+            self.files.misses(path)
+
+    # Files
+
+    def _opened(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if path is None or "O_TMPFILE" in call.words:  # without a name
+            return
+        if call.error:
+            if call.error in _ABSENT:
+                self.files.misses(path)
+            return
+        flags = call.words[call.words.rindex('"') :]
+        is_created = call.name == "creat"
+        if not is_created and "O_WRONLY" not in flags and "O_RDWR" not in flags:
+            if "O_PATH" not in flags and "O_DIRECTORY" not in flags:
+                self.files.reads(path)
+                if path.endswith(_SOURCES):
+                    self._sources.setdefault(path, set()).add(process.program)
+            return
+        if self._spool is not None and path.startswith(self._spool):
+            self._telling.add(process.program)
+            return
+        anew = is_created or any(each in flags for each in ("O_TRUNC", "O_EXCL"))
+        if anew or "O_CREAT" in flags:
+            only_appends = not anew and "O_APPEND" in flags and "O_WRONLY" in flags
+            self.files.writes(path, "append" if only_appends else "write")
+            if "O_EXCL" in flags and flags.endswith(" 0600"):
+                self._passes(path)
+        elif "O_APPEND" in flags and "O_WRONLY" in flags:
+            self.files.writes(path, "append")
+        else:
+            self.files.edits(path)
+
+    def _moved(self, process: Process, call: Said) -> None:
+        paths = paths_in(call.words, process.cwd)
+        if call.result == "0" and len(paths) == 2 and paths[0] and paths[1]:
+            self.files.moves(self._named(paths[0]), self._named(paths[1]))
+
+    def _linked(self, process: Process, call: Said) -> None:
+        source, target = self._path(process, call), self._path(process, call, 1)
+        if call.result == "0" and source is not None and target is not None:
+            self.files.reads(source)
+            self.files.writes(target)
+
+    def _pointed(self, process: Process, call: Said) -> None:
+        target = self._path(process, call, 1)
+        if call.result == "0" and target is not None:
+            self.files.writes(target)
+
+    def _removed(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result == "0" and path is not None:
+            self.files.removes(path)
+
+    def _changed(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result == "0" and path is not None:
+            self.files.edits(path)
+
+    def _folder_made(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result == "0" and path is not None:
+            self.files.made.add(path)
+            if call.words.endswith(" 0700"):
+                self._passes(path)
+
+    def _passes(self, path: str) -> None:
+        """Note what was made as `mktemp` makes it."""
+        if os.path.dirname(path) in self._temporary_folders:
+            self.temporary.add(path)
+
+    def _node_made(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result == "0" and path is not None:
+            self.files.writes(path)
+
+    def _listed(self, process: Process, call: Said) -> None:
+        folder = folder_in(call.words)
+        if folder is not None and call.result.isdigit():
+            folder = self._named(folder)
+            self.folders.setdefault(folder, {}).update(names_in(call.words))
+            self._listers.setdefault(folder, set()).add(process.program)
+
+    def _asked(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if path is None or (self._spool and f"{path}/".startswith(self._spool)):
+            return
+        if call.error:
+            if call.error in _ABSENT:
+                self.files.misses(path)
+            return
+        if "readlink" in call.name:
+            self.found[path] = link_to(texts_in(call.words)[-1])
+        elif path not in self.found:
+            self.found[path] = _described(call)
+
+
+def folders_above(paths: Iterable[str]) -> set[str]:
+    """Return all folders that some absolute paths lie in."""
+    above: set[str] = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        while folder not in above:
+            above.add(folder)
+            folder = os.path.dirname(folder)
+    return above
+
+
+def _described(call: Said) -> str:
+    """Say what a program was told of a file."""
+    told = kind_and_size(call.words)
+    if told is None:
+        return THERE
+    kind, size = told
+    return file_of(size) if kind == "REG" else FOLDER if kind == "DIR" else THERE
+
+
+def _difference(real: str, spelled: str) -> tuple[str, str]:
+    """Return the folder at which a path leads through a link, real and as spelled."""
+    if real == spelled:
+        return "", ""
+    first, second = real.split("/"), spelled.split("/")
+    while first and second and first[-1] == second[-1]:
+        first.pop()
+        second.pop()
+    above = "/".join(first) + "/", "/".join(second) + "/"
+    return ("", "") if "/" in above else above
+
+
+_CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {
+    **dict.fromkeys(("fork", "vfork", "clone", "clone3"), ("process", Trace._forked)),
+    **dict.fromkeys(("chdir", "fchdir"), ("process", Trace._goes)),
+    **dict.fromkeys(("unshare", "setns", "chroot", "pivot_root"), ("process", Trace._leaves)),
+    **dict.fromkeys(("execve", "execveat"), ("process", Trace._starts)),
+    **dict.fromkeys(("open", "openat", "openat2", "creat"), ("look", Trace._opened)),
+    **dict.fromkeys(("rename", "renameat", "renameat2"), ("write", Trace._moved)),
+    **dict.fromkeys(("link", "linkat"), ("write", Trace._linked)),
+    **dict.fromkeys(("symlink", "symlinkat"), ("write", Trace._pointed)),
+    **dict.fromkeys(("unlink", "unlinkat", "rmdir"), ("write", Trace._removed)),
+    **dict.fromkeys(("mkdir", "mkdirat"), ("write", Trace._folder_made)),
+    **dict.fromkeys(("mknod", "mknodat"), ("write", Trace._node_made)),
+    **dict.fromkeys(("truncate",), ("write", Trace._changed)),
+    **dict.fromkeys(("getdents64",), ("list", Trace._listed)),
+    **dict.fromkeys(
+        ("stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2"),
+        ("look", Trace._asked),
+    ),
+    **dict.fromkeys(("readlink", "readlinkat"), ("look", Trace._asked)),
+}
+CALLS = tuple(_CALLS)
+"""The calls of which a tracer must tell."""

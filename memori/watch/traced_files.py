@@ -1,0 +1,98 @@
+"""How files were dealt with, as a tracer tells of it: after each call, in the order of the calls.
+
+Nobody looked at a file right before it was touched. What is known is whether it was there.
+"""
+
+from __future__ import annotations
+
+from memori.watch.touch import UNLOOKED, Touch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.watch.touch import How
+
+
+class Files:
+    """How each file was dealt with.
+
+    Attributes
+    ----------
+    touched : dict of str to Touch
+        By path. A file that was looked for in vain has the look None; others were not looked at.
+    made : set of str
+        The folders that were made.
+    """
+
+    def __init__(self) -> None:
+        self.touched: dict[str, Touch] = {}
+        self.made: set[str] = set()
+
+    def reads(self, path: str) -> None:
+        """Note that a file was opened for reading."""
+        touch = self.touched.get(path)
+        if touch is None:
+            self.touched[path] = Touch("read", UNLOOKED)
+        elif touch.how == "read" and touch.look is None and not touch.written:
+            touch.look = UNLOOKED  # somebody else made it meanwhile
+
+    def were_read(self) -> list[str]:
+        """Return the files that were opened for reading, and are not known to have changed."""
+        return [
+            path
+            for path, touch in self.touched.items()
+            if touch.how == "read" and touch.look is not None and not touch.written
+        ]
+
+    def forgets(self, path: str) -> None:
+        """Leave out a file that was read, and not written."""
+        touch = self.touched.get(path)
+        if touch is not None and touch.how == "read" and not touch.written:
+            del self.touched[path]
+
+    def misses(self, path: str) -> None:
+        """Note that a path was asked for in vain."""
+        if path not in self.touched:
+            self.touched[path] = Touch("read", None)
+
+    def writes(self, path: str, how: How = "write") -> None:
+        """Note that a file was made, emptied or appended to."""
+        touch = self.touched.get(path)
+        if touch is None:
+            self.touched[path] = Touch(how, UNLOOKED)
+            return
+        appends = how == "append"
+        if touch.how == "read" and not touch.written:
+            if touch.look is None:  # looked for and not found, now made
+                touch.how = how
+                touch.appends = appends
+            else:
+                touch.before = UNLOOKED
+        touch.written = True
+        touch.appends = touch.appends and appends
+
+    def edits(self, path: str) -> None:
+        """Note that a file which was there was changed in parts."""
+        if path not in self.touched:
+            self.touched[path] = Touch("read", UNLOOKED)
+        self.writes(path)
+
+    def removes(self, path: str) -> None:
+        """Note that a file or folder was removed."""
+        touch = self.touched.get(path)
+        if touch is None or (touch.how == "read" and not touch.written):
+            self.writes(path)
+
+    def moves(self, source: str, target: str) -> None:
+        """Note that a file or folder was renamed; what is in a folder goes with it."""
+        inside = f"{source}/"
+        for path in [path for path, touch in self.touched.items() if path.startswith(inside)]:
+            if self.touched[path].written:
+                self.writes(target + path[len(source) :])
+        is_own = source in self.made
+        for folder in [each for each in self.made if f"{each}/".startswith(inside)]:
+            self.made.add(target + folder[len(source) :])
+        if is_own:
+            self.writes(source)
+        else:
+            self.edits(source)  # what was in it goes on elsewhere
+        self.writes(target)
