@@ -21,6 +21,7 @@ suffix, that loads a `Format`; it cannot replace the formats below nor claim a s
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -213,6 +214,9 @@ class FieldDigest:
             self._hasher.update(part)
 
 
+_FAULTS_OF_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)  # what it says led to no place in it
+
+
 def content_of(path: str) -> Content | None:
     """Return what a file means, or None if its bytes say all there is.
 
@@ -233,7 +237,7 @@ def content_of(path: str) -> Content | None:
             _put_misnamed(path, companions, fields)
             return Content(fields.hexdigest(), companions)
         except Exception as error:  # whatever a hostile file brings about, its bytes remain
-            if isinstance(error, OSError) and error.errno is not None:
+            if isinstance(error, OSError) and error.errno not in _FAULTS_OF_CONTENT:
                 raise
     companions = companions_of(path)
     return Content(_bytes_of(path, companions), companions) if companions else None

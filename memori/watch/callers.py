@@ -23,6 +23,7 @@ _IMPORTS = (
     os.path.join(_LIBRARY, "importlib") + os.sep,
     os.path.join(_LIBRARY, "pkgutil.py"),
 )
+_RUNS = ("<frozen runpy", os.path.join(_LIBRARY, "runpy.py"))
 _SHOWS = os.path.join(_LIBRARY, "linecache.py")
 _PATTERNS = (os.path.join(_LIBRARY, "glob.py"), os.path.join(_LIBRARY, "pathlib"))
 _GLOBS = ("glob", "rglob", "_glob", "_iglob", "iglob", "select_", "_select", "_iterate_dir")
@@ -34,10 +35,26 @@ def is_of_imports(frame: FrameType | None) -> bool:
     return frame is not None and frame.f_code.co_filename.startswith(_IMPORTS)
 
 
+def is_running_script(frame: FrameType | None) -> bool:
+    """Tell whether a file is read to run it as a script, as a spawned child does with the main."""
+    for _ in range(_NEAR):  # it looks first whether the file is an archive of modules
+        if frame is None:
+            return False
+        file = frame.f_code.co_filename
+        if file.startswith(_RUNS):
+            return True
+        if not file.startswith(_IMPORTS):
+            return False
+        frame = frame.f_back
+    return False
+
+
 def reader_of_source(frame: FrameType | None) -> Literal["import", "look", ""]:
     """Tell whether Python source is read to import it, or to look at it: to show its lines."""
     if frame is None:
         return ""
+    if is_running_script(frame):
+        return "import"
     if frame.f_code.co_filename.startswith(_ZIPS):
         return "look"  # whether it is an archive
     if is_of_imports(frame):

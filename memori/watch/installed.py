@@ -11,6 +11,7 @@ An answer is kept for the process. Lists are read only for paths that lie where 
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,20 @@ def _is_pythons(path: str) -> bool:
             if path[-1:] == "/":
                 return not below or any(each.startswith(below) for each in listed)
             return below in listed
-    return path.startswith(_LIBRARIES)
+    return path.startswith(_LIBRARIES) or _is_beside_site(path)
+
+
+def _is_beside_site(path: str) -> bool:
+    """Tell whether a distribution put a file beside site-packages: a script into bin, share."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    user = getattr(sys.modules.get("site"), "USER_BASE", None)
+    for prefix in {sys.prefix, sys.base_prefix, user} - {None}:
+        if path.startswith(f"{prefix}/"):
+            site = f"{prefix}/lib/{version}/site-packages/"
+            line = b"\n%s," % os.fsencode(os.path.relpath(path, site))
+            if any(line in record for record in _records_in(site)):
+                return True
+    return False
 
 
 def _listed_below(site: str, top: str) -> frozenset[str]:

@@ -188,3 +188,42 @@ print(os.listdir(os.environ["TMPDIR"]))
 
     assert done.stdout.startswith("['memori-watch-"), done.stderr
     assert [] == os.listdir(tmp_path)
+
+
+PROGRAM = """
+import multiprocessing, sys
+from memori import Stage
+
+def unused():
+    return 1
+
+def square(x):
+    return x * x
+
+def squares():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.map(square, [1, 2])
+
+if __name__ == "__main__":
+    stage = Stage(squares, stage_outputs=["squares"], hash_output="work")
+    print("hit" if stage.explain().hit else "ran", stage.run()["squares"])
+"""
+
+
+@pytest.mark.parametrize("name", ["analyse.py", "analyse"])
+def test_a_script_that_workers_run_again_counts_as_code(tmp_path, name):
+    """Spawned workers run the script anew: what the stage does not use may change in it."""
+
+    def run(program):
+        (tmp_path / name).write_text(program)
+        words = [sys.executable, name]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        assert "" == done.stderr
+        return done.stdout.split(maxsplit=1)
+
+    first, again = run(PROGRAM), run(PROGRAM)
+    unused = run(PROGRAM.replace("return 1", "return 2"))
+    edited = run(PROGRAM.replace("x * x", "x * x * x"))
+    assert ["ran", "[1, 4]\n"] == first
+    assert (["hit", "[1, 4]\n"], ["hit", "[1, 4]\n"]) == (again, unused)
+    assert ["ran", "[1, 8]\n"] == edited

@@ -256,6 +256,15 @@ def test_no_edit_of_a_real_file_raises(tmp_path_factory, content, choice):
     assert content(copy) is None or 64 == len(content(copy))
 
 
+def test_an_archive_whose_members_lie_before_its_start_is_its_bytes(tmp_path, content):
+    """What a damaged file says may lead to a place that cannot be sought: no error, its bytes."""
+    raw = bytearray(next(path for path in REAL if path.suffix == ".trx").read_bytes())
+    directory = struct.unpack_from("<L", raw, len(raw) - 6)[0]
+    struct.pack_into("<L", raw, len(raw) - 6, directory + 100)
+    (tmp_path / "x.trx").write_bytes(raw)
+    assert content(tmp_path / "x.trx") is None
+
+
 def test_a_pipe_is_not_opened(tmp_path, content):
     """A pipe named as an image would block its reader for ever."""
     os.mkfifo(tmp_path / "x.nii")
