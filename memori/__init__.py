@@ -15,7 +15,7 @@ hashable, redefine_result_key
 The formats and tools of the field are in `memori.neuro`.
 """
 
-from memori.current_run import workdir
+from memori.calls.current_run import workdir
 from memori.digest.folder import Folder
 from memori.errors import MemoriError, MemoriWarning, RecordError, StageError, WorkerError
 from memori.results import Results

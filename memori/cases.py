@@ -8,18 +8,18 @@ because it is how a user ends them.
 from __future__ import annotations
 
 from memori.errors import MemoriError
-from memori.orders import answer_of, portable
 from memori.results import Results
-from memori.schedule import run_graph
+from memori.scheduling.orders import answer_of, portable
+from memori.scheduling.schedule import run_graph
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal, NoReturn
 
     from memori.node import Inputs, Node
-    from memori.orders import Answer
     from memori.results import Outcome
-    from memori.workers import Workers
+    from memori.scheduling.orders import Answer
+    from memori.scheduling.workers import Workers
 
     Case = dict[str, object]
 

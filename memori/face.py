@@ -8,10 +8,10 @@ the first memori set (`set_stage_arg`).
 from __future__ import annotations
 
 from memori.digest.values import NotJSONError, copy_json, to_json, to_json_as
-from memori.options import with_options
-from memori.parameters import full_name_of, shown
 from memori.place import Place
 from memori.results import Outcome, Results, came_from_results
+from memori.signature.options import with_options
+from memori.signature.parameters import full_name_of, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from memori.digest.values import JSON
-    from memori.outputs import Outputs
-    from memori.parameters import Parameters
+    from memori.signature.outputs import Outputs
+    from memori.signature.parameters import Parameters
 
 
 class Face:

@@ -1,8 +1,8 @@
 """What a kind of stage may change.
 
-A call of a stage (`memori.call`) binds, compares, executes and records in one way for all kinds.
-What differs from kind to kind is asked of the stage through this protocol. `Stage` answers for a
-plain callable; `ShellStage`, `NipypeStage` and a kind of your own override what differs::
+A call of a stage (`memori.calls.call`) binds, compares, executes and records in one way for all
+kinds. What differs from kind to kind is asked of the stage through this protocol. `Stage` answers
+for a plain callable; `ShellStage`, `NipypeStage` and a kind of your own override what differs::
 
     class Seeded(Stage):
         def surroundings(self, inputs, root):
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
         @property
         def watched(self) -> bool:
-            """Whether runs are watched (`memori.observations`)."""
+            """Whether runs are watched (`memori.calls.observations`)."""
 
         @property
         def ignored_reads(self) -> Sequence[str]:

@@ -17,7 +17,7 @@
     .memori/stages/NAME/sketches              which run is most like a call that is not recorded
     .memori/stages/NAME/marks                 marks of files that runs wrote where an input said
     .memori/written                           marks of files that runs wrote outside their folders
-    .memori/locks                             the locks of runs that go on (`memori.lock`)
+    .memori/locks                             the locks of runs that go on (`memori.processes.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
     .memori/derivatives/                      below a folder of BIDS derivatives: what was written

@@ -16,9 +16,9 @@ from memori.cases import Cases, run_cases
 from memori.digest.values import to_json
 from memori.errors import warn
 from memori.results import Outcome, Results
-from memori.schedule import run_graph
+from memori.scheduling.schedule import run_graph
+from memori.scheduling.workers import workers_for
 from memori.wiring import Wiring
-from memori.workers import workers_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from memori.digest.values import JSON
     from memori.node import Inputs, Node
-    from memori.orders import Answer
+    from memori.scheduling.orders import Answer
 
     Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
 

@@ -1,6 +1,6 @@
 """A stage: a callable given a memory.
 
-A run binds its arguments, turns them into JSON and makes a `memori.call.Call` of them, which
+A run binds its arguments, turns them into JSON and makes a `memori.calls.call.Call` of them, which
 decides, runs and records. What kinds of stages differ in is said by `memori.kind.Kind`; `Stage`
 answers for a plain callable, and a subclass overrides what differs.
 
@@ -9,25 +9,25 @@ so one stage can run in several threads at once.
 
 Not promised: that an argument arrives as it was passed. Values between stages are JSON, and the
 callable is given a tuple as list, on every run, and a `Path` as str, unless its parameter is
-annotated as a path (`memori.paths`).
+annotated as a path (`memori.signature.paths`).
 """
 
 from __future__ import annotations
 
 from memori.age import seconds_of
-from memori.call import Call, latest_results
-from memori.current_run import CurrentRun, entered
-from memori.decision import Change, Decision
+from memori.calls.call import Call, latest_results
+from memori.calls.current_run import CurrentRun, entered
+from memori.calls.decision import Change, Decision
 from memori.digest.values import copy_json
 from memori.errors import warn
 from memori.face import Face
 from memori.fingerprint import fingerprint
-from memori.interrupts import terminable
-from memori.options import parameters_first
-from memori.outputs import Outputs
-from memori.parameters import fixed_values, name_of, parameters_of, shown
-from memori.paths import classes_of, told
+from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
+from memori.signature.options import parameters_first
+from memori.signature.outputs import Outputs
+from memori.signature.parameters import fixed_values, name_of, parameters_of, shown
+from memori.signature.paths import classes_of, told
 from memori.store import Store
 
 TYPE_CHECKING = False

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from memori.digest.values import to_json_as
 from memori.node import is_node
-from memori.parameters import shown
 from memori.results import Results, came_from_results
-from memori.schedule import ordered
+from memori.scheduling.schedule import ordered
+from memori.signature.parameters import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

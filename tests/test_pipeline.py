@@ -323,7 +323,7 @@ def test_a_stage_that_keeps_several_threads_busy_takes_as_many_places(tmp_path: 
 
 def test_a_user_who_interrupts_ends_what_waits_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C reaches only the main thread; whoever can end a waiting thread is called."""
-    from memori import interrupts
+    from memori.processes import interrupts
 
     released = threading.Event()
     monkeypatch.setattr(interrupts, "_at_interrupt", [released.set])

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memori.current_run import workdir
+from memori.calls.current_run import workdir
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
 from memori.neuro.command.errors import STREAMS, CommandError

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from memori.cli.run import add_options, command_of, forward
 from memori.errors import MemoriError
-from memori.interrupts import end_started, terminable
+from memori.processes.interrupts import end_started, terminable
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

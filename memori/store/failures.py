@@ -16,7 +16,7 @@ import os
 import re
 
 from memori.files import atomic_write
-from memori.owner import is_gone
+from memori.processes.owner import is_gone
 from memori.store.entries import listed, names_in
 from memori.store.folders import claimed, drop_if_over
 

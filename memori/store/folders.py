@@ -21,7 +21,7 @@ import time
 
 from memori.files import atomic_write, make_folder, remove_if_there
 from memori.layout import Layout
-from memori.owner import is_gone, is_this_process, this_process
+from memori.processes.owner import is_gone, is_this_process, this_process
 from memori.store.entries import MOST_OF_A_KEY, content_of, listed
 
 TYPE_CHECKING = False

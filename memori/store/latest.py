@@ -19,7 +19,7 @@ import os
 from memori.digest.values import copy_json, put
 from memori.files import remove_if_there
 from memori.layout import locks_of
-from memori.lock import lock
+from memori.processes.lock import lock
 from memori.store.entries import everything, names_in, newest_first, put_names, read
 
 TYPE_CHECKING = False

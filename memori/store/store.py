@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of
-from memori.lock import lock
+from memori.processes.lock import lock
 from memori.store import entries, folders, latest, made, nearest
 from memori.store.failures import keep_failure
 

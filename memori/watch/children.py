@@ -22,7 +22,7 @@ import time
 from itertools import count
 
 from memori.digest.files import from_record, to_record
-from memori.watch.observed import Observed, aside, current
+from memori.watch.observed import Observed, aside
 from memori.watch.told import misses, ran
 from memori.watch.touch import Listing, Touch
 
@@ -138,17 +138,9 @@ def _is_for(run: Observed, line: dict[str, Any]) -> bool:
 # In a child
 
 
-def watch_from_start() -> None:
-    """Watch this process from its start, for the run that started it."""
-    from memori.watch import hook
-
-    if hook.live:
-        return  # Python reads the .pth files of a virtual environment twice
-    seen = Observed()
-    hook.install()
+def tell_what_is_seen(seen: Observed) -> None:
+    """Write down from now on what a process is seen to do that another Python started."""
     _tell_spool(seen, _spool_file())
-    current.set(seen)
-    hook.live.append(seen)
 
 
 def go_on_in_fork(live: Sequence[Observed]) -> None:
@@ -289,7 +281,7 @@ def _remove_at_exit() -> None:
     import atexit
     from functools import partial
 
-    from memori.interrupts import at_death
+    from memori.processes.interrupts import at_death
 
     _registered.append(1)
     remove = partial(_remove, os.getpid(), _own[0])

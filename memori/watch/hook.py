@@ -89,6 +89,17 @@ class watching:  # noqa: N801  a context manager, read as a word
         current.reset(self._token)
 
 
+def watch_from_start() -> None:
+    """Watch this process from its start, for the run that started it."""
+    if live:
+        return  # Python reads the .pth files of a virtual environment twice
+    seen = Observed()
+    install()
+    children.tell_what_is_seen(seen)
+    current.set(seen)
+    live.append(seen)
+
+
 def install() -> None:
     """Install the hook, once in a process (a process that was forked has it already)."""
     if not _installed:

@@ -23,9 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from memori.watch.commands.trace import Trace
     from memori.watch.observed import Observed
     from memori.watch.touch import Look
-    from memori.watch.trace import Trace
 
 _MOST_PROGRAMS = 1000
 _COARSE = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from memori.layout import locks_of
-from memori.lock import lock
+from memori.processes.lock import lock
 from memori.store import Entry, Store, latest
 from tests.store.contract import entry_of, key_of
 

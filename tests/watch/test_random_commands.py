@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memori.watch import Sieve, differences, watching
-from memori.watch.strace import _why_unusable, traced
+from memori.watch.commands.strace import _why_unusable, traced
 
 pytestmark = pytest.mark.skipif(
     bool(_why_unusable(shutil.which("strace") or "")), reason="commands cannot be watched here"

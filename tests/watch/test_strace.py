@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memori.watch import Sieve, watching
-from memori.watch.strace import _why_unusable, traced
-from memori.watch.strace_lines import plain
+from memori.watch.commands.strace import _why_unusable, traced
+from memori.watch.commands.strace_lines import plain
+from memori.watch.commands.trace import Trace
 from memori.watch.told import Marks
-from memori.watch.trace import Trace
 
 BEGIN = ['7 execve("/usr/bin/env", ["env"], 0x1) = 0', '7 execve("/bin/sh", ["sh"], 0x1) = 0']
 END = ["7 +++ exited with 0 +++"]

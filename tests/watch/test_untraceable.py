@@ -9,8 +9,8 @@ import tempfile
 
 import pytest
 
-from memori.watch.strace import _why_unusable
-from memori.watch.untraceable import loses_rights, untraceable
+from memori.watch.commands.strace import _why_unusable
+from memori.watch.commands.untraceable import loses_rights, untraceable
 
 HELPER = """
 #include <stdio.h>

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from memori.errors import MemoriError
 from memori.files import atomic_write
 from memori.layout import derivative_record, is_run_folder, locks_of
-from memori.lock import lock
+from memori.processes.lock import lock
 
 _MOST = 20  # digests in a record
 

@@ -29,14 +29,14 @@ from memori.digest.values import encode, strings, text_digest
 from memori.files import atomic_write, remove_if_there, sealed, unsealed
 from memori.neuro.command.fields import TemplateError, text_of
 from memori.neuro.tools.identity import cache_folder
-from memori.paths import with_paths
+from memori.signature.paths import with_paths
 from memori.watch import watching
 from memori.watch.observed import current
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.fingerprint import Code
-    from memori.paths import Shape
+    from memori.signature.paths import Shape
     from memori.watch import Observed
 
 PLACES = 65_536

@@ -17,7 +17,7 @@ from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from memori.current_run import current, workdir
+from memori.calls.current_run import current, workdir
 from memori.digest.values import encode
 from memori.neuro.command.arguments import flat, forget
 from memori.neuro.command.copies import Copies
@@ -29,7 +29,7 @@ from memori.neuro.command.output_names import RESERVED
 from memori.neuro.command.outputs import MissingOutputError, Output, Stdout, paths_at
 from memori.neuro.command.plan import Options, Plan, Recipe, Source, make_plan
 from memori.neuro.command.template import Template
-from memori.paths import classes_of, shapes_of, told
+from memori.signature.paths import classes_of, shapes_of, told
 
 if TYPE_CHECKING:
     from memori.fingerprint import Code

@@ -3,8 +3,8 @@
 Everything that runs a command for a stage ends here: templates, what `memori run` is given, and
 Nipype's command lines. The program is found as the environment says; what it prints goes to two
 files; what it does with files is told to the run that waits for it, where a tracer can be had
-(`memori.watch.strace`); and one that cannot be started, is ended, or exits with a code that means
-no success is a `CommandError`.
+(`memori.watch.commands.strace`); and one that cannot be started, is ended, or exits with a code
+that means no success is a `CommandError`.
 
 Not promised: evidence of a failure on disk; the stage that runs it keeps that.
 """
@@ -16,13 +16,13 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from memori.current_run import current
+from memori.calls.current_run import current
 from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, ended
 from memori.neuro.command.scripts import programs_of
 from memori.neuro.process.run import Ended, Listener, run_process
 from memori.neuro.tools.identity import find, require
-from memori.watch.strace import traced
+from memori.watch.commands.strace import traced
 
 
 @dataclass(frozen=True)

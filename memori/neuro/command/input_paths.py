@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from memori.current_run import current
+from memori.calls.current_run import current
 from memori.digest.files import is_file, kind_of
 from memori.digest.values import strings
 from memori.errors import warn

@@ -32,7 +32,7 @@ from memori.neuro.tools.suites import suite_of
 if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.fingerprint import Code
-    from memori.paths import Shape
+    from memori.signature.paths import Shape
 
 FOLDER = "/memori-run-folder-0c1d6f"
 Source: TypeAlias = Template | Callable[..., Sequence[object]]

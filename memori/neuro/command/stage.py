@@ -50,7 +50,7 @@ from memori.neuro.command.plan import Options, Plan
 from memori.neuro.command.template import Template, parse, parse_name
 from memori.neuro.process.run import note_interrupts
 from memori.neuro.tools.identity import cache_folder, facts, require, thread_variables
-from memori.options import parameters_first
+from memori.signature.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from itertools import chain, repeat
 from typing import Any, TypeVar, cast
 
-from memori.current_run import current
+from memori.calls.current_run import current
 from memori.neuro.data.annotations import load, wishes
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -24,7 +24,7 @@ from typing import Any
 from nipype.interfaces.base import CommandLine, Interface, isdefined
 from nipype.interfaces.io import DataSink
 
-from memori.current_run import CurrentRun, current, entered
+from memori.calls.current_run import CurrentRun, current, entered
 from memori.errors import MemoriError
 from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import ended

@@ -31,10 +31,10 @@ from memori.digest.files import file_digest, is_file, stat_of
 from memori.digest.values import copy_json, part_at, strings
 from memori.files import atomic_write
 from memori.layout import locks_of, node_note
-from memori.lock import lock
 from memori.neuro.command.copies import private_copy
 from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE, outputs_of_kind
 from memori.neuro.nipype.trait_json import from_plain, to_plain
+from memori.processes.lock import lock
 from memori.store import Store
 
 if TYPE_CHECKING:

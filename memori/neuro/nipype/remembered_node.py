@@ -25,7 +25,8 @@ from nipype import logging as nipype_logging
 from nipype.interfaces.base import InterfaceResult
 from nipype.pipeline.engine import MapNode
 
-from memori.decision import Decision, decide
+from memori.calls.decision import Decision, decide
+from memori.calls.recorder import Recorder
 from memori.digest.values import encode, text_digest
 from memori.errors import RecordError, warn
 from memori.layout import memo_of
@@ -65,7 +66,6 @@ from memori.neuro.nipype.node_folder import (
 )
 from memori.neuro.nipype.node_key import Identity
 from memori.neuro.nipype.trait_json import NotPlainError, to_plain
-from memori.recorder import Recorder
 from memori.results import Results
 from memori.store import Entry
 

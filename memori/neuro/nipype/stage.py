@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nipype.interfaces.base import Interface
 from nipype.interfaces.io import DataSink
 
-from memori.current_run import current, workdir
+from memori.calls.current_run import current, workdir
 from memori.digest.values import NotJSONError, to_json, to_json_as
 from memori.errors import MemoriError, StageError
 from memori.layout import memo_of
@@ -39,8 +39,8 @@ from memori.neuro.nipype.traits import as_folders, assign, names_output, paramet
 from memori.neuro.nipype.what_counts import code_of, environment_of, facts_of, programs_of
 from memori.neuro.process.own_cwd import run_in
 from memori.neuro.tools.identity import require
-from memori.options import parameters_first
 from memori.results import Results
+from memori.signature.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from nipype.interfaces.io import DataSink, ExportFile, JSONFileSink, MySQLSink, 
 from nipype.pipeline.engine import Node, Workflow
 
 from memori.artifacts import find_inputs
-from memori.current_run import workdir
+from memori.calls.current_run import workdir
 from memori.errors import StageError
 from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import joins_unique

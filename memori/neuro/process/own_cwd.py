@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
-from memori.interrupts import end_started
+from memori.processes.interrupts import end_started
 
 _CLONE_FS = 0x200
 _pool: Any = None

@@ -3,9 +3,9 @@
 A command gets a session of its own (so that a terminal's Ctrl-C reaches memori first, and all its
 children can be ended together), nothing on its standard input, and two files for what it prints: no
 thread has to read along, and nothing is lost when memori is killed. When it ends, whichever way,
-what is left of its process group is ended too. If memori itself is killed, `memori.watchdog`, one
-small process per process that runs commands, ends the commands. A worker process (loky,
-multiprocessing) ends its command, and itself, when its parent is gone.
+what is left of its process group is ended too. If memori itself is killed,
+`memori.processes.watchdog`, one small process per process that runs commands, ends the commands. A
+worker process (loky, multiprocessing) ends its command, and itself, when its parent is gone.
 
 What a command prints can be followed while it runs; DEBUG of the logger
 ``memori.neuro.process.run`` shows it line by line.
@@ -28,8 +28,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memori import watchdog
-from memori.interrupts import GRACE, at_interrupt, new_mark, tell
+from memori.processes import watchdog
+from memori.processes.interrupts import GRACE, at_interrupt, new_mark, tell
 
 log = logging.getLogger(__name__)
 TICK = 0.05  # seconds between two looks at what a command has printed

@@ -20,12 +20,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from memori import watchdog
 from memori.neuro.command import containers
 from memori.neuro.command.containers import container_of, readable
 from memori.neuro.command.stage import CommandError, Container, ShellStage, Stdout
 from memori.neuro.process.run import end_all
 from memori.neuro.tools.identity import ToolError
+from memori.processes import watchdog
 
 IMAGE = "memori-test:1"
 NAP = f"300.{os.getpid()}"  # seconds that tell our sleepers from all others on the machine

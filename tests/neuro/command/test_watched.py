@@ -23,7 +23,7 @@ from memori.errors import MemoriWarning
 from memori.neuro import ShellStage
 from memori.neuro.command.errors import CommandError
 from memori.store import Memory
-from memori.watch import strace
+from memori.watch.commands import strace
 
 pytestmark = pytest.mark.skipif(
     bool(strace._why_unusable(shutil.which("strace") or "")),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from memori import MemoriError, Stage
-from memori.current_run import CurrentRun, entered
+from memori.calls.current_run import CurrentRun, entered
 from memori.errors import MemoriWarning
 from memori.neuro.data.arrays import load_array, save_array
 from memori.neuro.data.saving import save

@@ -11,17 +11,17 @@ Not promised: order among nodes that do not depend on each other.
 from __future__ import annotations
 
 from memori.errors import MemoriError, WorkerError
-from memori.orders import Answer
+from memori.scheduling.orders import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any, Protocol, TypeAlias
 
-    from memori.dispatch import Dispatch
     from memori.node import Inputs, Node
     from memori.results import Outcome
-    from memori.workers import Workers
+    from memori.scheduling.dispatch import Dispatch
+    from memori.scheduling.workers import Workers
 
     Key: TypeAlias = Any
 
@@ -83,8 +83,8 @@ def run_graph(predecessors: Mapping[Key, Iterable[Key]], workers: Workers, plan:
     BaseException
         The first failure after which the others did not go on, with a note on each further one.
     """
-    from memori.dispatch import Dispatch
-    from memori.interrupts import terminable
+    from memori.processes.interrupts import terminable
+    from memori.scheduling.dispatch import Dispatch
 
     with terminable(), Dispatch(workers, plan.describe) as dispatch:
         going = _Going(predecessors, workers, plan, dispatch)

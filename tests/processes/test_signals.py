@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.skipif(
     not os.path.isdir("/proc/self"), reason="reads /proc to find what is left"
 )
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, multiprocessing, os, signal, subprocess, sys, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor

@@ -17,8 +17,7 @@ import errno
 import os
 import re
 
-from memori.watch.found import FOLDER, THERE, file_of, link_to
-from memori.watch.strace_lines import (
+from memori.watch.commands.strace_lines import (
     OVER,
     Said,
     folder_in,
@@ -29,8 +28,9 @@ from memori.watch.strace_lines import (
     said,
     texts_in,
 )
+from memori.watch.commands.traced_files import Files
+from memori.watch.found import FOLDER, THERE, file_of, link_to
 from memori.watch.touch import plain_path, source_of
-from memori.watch.traced_files import Files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

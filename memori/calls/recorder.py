@@ -22,10 +22,10 @@ import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from memori.artifacts import find_outputs, relative_values
-from memori.decision import exact_hit, faults
+from memori.calls.decision import exact_hit, faults
+from memori.calls.observations import aside, tell_own_folder
 from memori.errors import RecordError, warn
 from memori.key import Key
-from memori.observations import aside, tell_own_folder
 from memori.store import SCHEMA, Entry
 from memori.version import __version__
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from memori.artifacts import Artifact
+    from memori.calls.observations import Watch
     from memori.digest.values import JSON
-    from memori.observations import Watch
     from memori.results import Results
     from memori.store import Store
     from memori.watch import Facts, Observed
@@ -128,7 +128,7 @@ class Recorder:
             pass  # a full disk, a value without a text: the error itself is raised in any case
 
     def _keep_failure(self, error: BaseException) -> None:
-        from memori.failure import describe, inputs_of, is_failure
+        from memori.calls.failure import describe, inputs_of, is_failure
 
         if not is_failure(error):
             return

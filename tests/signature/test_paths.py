@@ -14,7 +14,7 @@ import pytest
 
 from memori import Folder, Stage
 from memori.neuro import ShellStage, arrays_to_disk
-from memori.paths import shapes_of
+from memori.signature.paths import shapes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -298,7 +298,7 @@ def test_a_function_without_paths_costs_no_imports(tmp_path: Path) -> None:
     import subprocess
 
     script = (
-        "import sys\nfrom memori.paths import shapes_of\n"
+        "import sys\nfrom memori.signature.paths import shapes_of\n"
         "def function(a: int, b: 'list[str] | None', c: dict[str, float], d: 'np.ndarray'): pass\n"
         "assert {} == shapes_of(function)\n"
         "print(sorted({'typing', 'inspect', 'pathlib'}.intersection(sys.modules)))"

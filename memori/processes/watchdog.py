@@ -1,8 +1,8 @@
 """End what a process that is gone has left running.
 
-A program of its own, started once by a process that runs something (`memori.interrupts`), which
-imports only its functions. It reads from a pipe what its owner starts and finishes, one JSON list
-per line:
+A program of its own, started once by a process that runs something (`memori.processes.interrupts`),
+which imports only its functions. It reads from a pipe what its owner starts and finishes, one JSON
+list per line:
 
     ["begin", MARK, STOP]      before something starts; the environment of what it starts holds
                                MEMORI_RUN=MARK, and STOP is a command that also ends it (a

@@ -6,7 +6,7 @@ argument and to bring back what it returns: whatever happens in the worker comes
 No two orders are equal, so an engine that keeps results by what was called has none to give.
 
 A worker runs in the working folder (ours also in the environment) from which it is asked, and
-leaves a mark while it is at work (`memori.board`).
+leaves a mark while it is at work (`memori.scheduling.board`).
 
 Not promised: to carry back an error that cannot be pickled; its text comes in its place.
 """
@@ -17,18 +17,18 @@ import os
 import sys
 from functools import lru_cache, partial
 
-from memori.current_run import watcher
+from memori.calls.current_run import watcher
 from memori.errors import MemoriError
-from memori.interrupts import adopt, terminable
+from memori.processes.interrupts import adopt, terminable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from memori.board import Board, Mark
     from memori.node import Node
     from memori.results import Outcome
+    from memori.scheduling.board import Board, Mark
 
 _HERE = os.urandom(8)  # with the process number, no other process anywhere has it
 

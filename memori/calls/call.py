@@ -2,7 +2,7 @@
 
 On a hit the recorded outputs come back and the callable is not called. On a miss it runs under the
 lock of its key, and what it returned becomes an entry before the results are returned. Deciding
-and explaining are the same comparison (`memori.decision`).
+and explaining are the same comparison (`memori.calls.decision`).
 
 Not promised: that two calls at once run only once. Where locks are refused both run; then the
 second to end takes what the first recorded.
@@ -15,13 +15,13 @@ import sys
 import time
 
 from memori.artifacts import current_folder, find_inputs, spelled_values
-from memori.current_run import CurrentRun, entered, reject_recursion
-from memori.decision import Change, Decision, decide, exact_hit
+from memori.calls.current_run import CurrentRun, entered, reject_recursion
+from memori.calls.decision import Change, Decision, decide, exact_hit
+from memori.calls.observations import Watch, aside, environment_of, pass_on, watching_is_off
 from memori.digest.values import strings
 from memori.errors import StageError, warn
-from memori.interrupts import terminable
 from memori.key import Key
-from memori.observations import Watch, aside, environment_of, pass_on, watching_is_off
+from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
@@ -117,7 +117,7 @@ class Call:
         """Import what a run and its record need: nothing is imported while a lock is held."""
         import zlib  # noqa: F401
 
-        import memori.recorder
+        import memori.calls.recorder
 
         key.code.canonical()
         if self._stage.watched and not watching_is_off():
@@ -166,7 +166,7 @@ class Call:
                         yield path
 
     def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
-        from memori.recorder import Recorder
+        from memori.calls.recorder import Recorder
 
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)

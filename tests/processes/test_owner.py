@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from memori.owner import is_gone, is_this_process, this_process
+from memori.processes.owner import is_gone, is_this_process, this_process
 
-ROOT = Path(__file__).parents[1]
-TELL = "import json; from memori.owner import this_process; print(json.dumps(this_process()))"
+ROOT = Path(__file__).parents[2]
+TELL = (
+    "import json; from memori.processes.owner import this_process; "
+    "print(json.dumps(this_process()))"
+)
 needs_proc = pytest.mark.skipif(
     not os.path.exists("/proc/self/stat"),
     reason="when a process started is read from Linux's /proc",
@@ -107,7 +110,7 @@ def test_a_process_in_another_namespace_of_ids_is_not_known() -> None:
 
 HIDDEN = """
 import os, sys
-from memori.owner import is_gone, this_process
+from memori.processes.owner import is_gone, this_process
 owner = this_process()
 child = os.fork()
 if child == 0:

@@ -16,9 +16,9 @@ import os
 import re
 
 from memori.age import seconds_since_1970
+from memori.calls.observations import differences
 from memori.digest.values import encode
 from memori.fingerprint import comparable
-from memori.observations import differences
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

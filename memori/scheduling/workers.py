@@ -16,8 +16,8 @@ from __future__ import annotations
 import os
 from threading import local
 
-from memori import interrupts
 from memori.errors import MemoriError, warn
+from memori.processes import interrupts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

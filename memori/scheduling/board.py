@@ -3,7 +3,7 @@
 A temporary folder of the run. It holds a *mark* for each order that is being carried out: a file
 ORDER.TRY with the worker's process and the stages that it has come to. Who removes it withdraws the
 order. A file worker-NUMBER names each worker process that descends from that of the run, and will
-end with it (`memori.watchdog`). A file `stop` says that nothing more is to begin.
+end with it (`memori.processes.watchdog`). A file `stop` says that nothing more is to begin.
 
 Not promised: marks where workers do not see the folder, on another machine.
 """
@@ -14,7 +14,14 @@ import os
 from itertools import count
 
 from memori.files import remove_if_there
-from memori.watchdog import WORKER, birth, mark_of_worker, parent_of, remove_folder, workers_in
+from memori.processes.watchdog import (
+    WORKER,
+    birth,
+    mark_of_worker,
+    parent_of,
+    remove_folder,
+    workers_in,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

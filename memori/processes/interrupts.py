@@ -8,8 +8,8 @@ signal, keeps it.
 
 What a callable started and left running when it is interrupted (a `subprocess.Popen`) is ended with
 it (`Going`); what was there before is not touched. Work that goes on in other threads is ended by
-`end_started`. And should this process be killed, `memori.watchdog`, one small process that is
-started when the first program is, ends what it told that it had begun.
+`end_started`. And should this process be killed, `memori.processes.watchdog`, one small process
+that is started when the first program is, ends what it told that it had begun.
 
 Not promised: to hear a signal before a call of C code that is going on returns, as with Ctrl-C;
 handlers in other threads than the main one; and on other systems than Linux, the children of a
@@ -149,7 +149,7 @@ class Going:
         """Ask what the callable has started to end."""
         import signal
 
-        from memori import watchdog
+        from memori.processes import watchdog
 
         self._is_interrupted = True
         for child in self._started():
@@ -157,7 +157,7 @@ class Going:
 
     def end_children(self) -> None:
         """End what the callable has started and all that descends from it, asking first."""
-        from memori import watchdog
+        from memori.processes import watchdog
 
         self._is_interrupted = True
         is_only = _going == [self]  # then what is marked is its own, whoever its parent is now
@@ -331,7 +331,7 @@ def _say_that_all_is_over() -> None:
 def _start_watching() -> int | None:
     import signal
 
-    from memori import watchdog
+    from memori.processes import watchdog
 
     global _watchdog, _starting
     _starting = get_ident()

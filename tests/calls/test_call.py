@@ -17,7 +17,7 @@ import pytest
 from memori import MemoriWarning, Pipeline, Stage, StageError, workdir
 from memori.store import Memory, Store
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def entries(root: Path, stage: str) -> list[Any]:
@@ -207,7 +207,7 @@ def test_where_there_are_no_locks_the_second_takes_what_the_first_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both get the same paths, and what the second had made is removed."""
-    monkeypatch.setattr("memori.lock.fcntl", None)
+    monkeypatch.setattr("memori.processes.lock.fcntl", None)
     outer = threading.local()
     found: list[Any] = []
 

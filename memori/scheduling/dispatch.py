@@ -16,20 +16,20 @@ from __future__ import annotations
 import os
 import time
 
-from memori import interrupts, watchdog
-from memori.board import Board
 from memori.errors import MemoriError, WorkerError, warn
-from memori.orders import Answer, Home, Order, Parcel, carry_out
-from memori.witness import Witness, ending
+from memori.processes import interrupts, watchdog
+from memori.scheduling.board import Board
+from memori.scheduling.orders import Answer, Home, Order, Parcel, carry_out
+from memori.scheduling.witness import Witness, ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal, TypeAlias
 
-    from memori.board import Mark
     from memori.node import Inputs, Node
-    from memori.workers import Workers
+    from memori.scheduling.board import Mark
+    from memori.scheduling.workers import Workers
 
     Key: TypeAlias = Any
     Outcome: TypeAlias = Answer | Literal["again", "alone"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from memori.artifacts import find_inputs, find_outputs
-from memori.decision import Change, Decision, compare, decide, exact_hit
+from memori.calls.decision import Change, Decision, compare, decide, exact_hit
 from memori.fingerprint import fingerprint
 from memori.key import Key
 from memori.store import Entry, Store

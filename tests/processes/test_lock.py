@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from memori.lock import _opened, lock
+from memori.processes.lock import _opened, lock
 
 HOLDER = """
 import sys
-from memori.lock import lock
+from memori.processes.lock import lock
 with lock(sys.argv[1], int(sys.argv[2]), wait=len(sys.argv) < 4) as held:
     print(held, flush=True)
     sys.stdin.readline()
@@ -153,7 +153,7 @@ def test_a_lock_leaves_no_open_file(path: str) -> None:
 
 WAITER = """
 import os, signal, sys
-from memori.lock import lock
+from memori.processes.lock import lock
 before = len(os.listdir("/proc/self/fd"))
 try:
     print("waits", flush=True)
@@ -287,7 +287,7 @@ def test_a_process_forked_at_the_worst_moment_keeps_no_lock(
     waiting = threading.Thread(target=wait, daemon=True)
     held = lock(path, 7)
     with monkeypatch.context() as patched:
-        patched.setattr("memori.lock._opened", opened)
+        patched.setattr("memori.processes.lock._opened", opened)
         held.__enter__()
     waiting.start()
     wait_until_it_waits(waiting.native_id)
@@ -340,7 +340,7 @@ def test_where_no_lock_can_be_had_the_work_goes_on(tmp_path: Path) -> None:
 
 def test_without_fcntl_the_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a system that knows no such locks there is no error."""
-    monkeypatch.setattr("memori.lock.fcntl", None)
+    monkeypatch.setattr("memori.processes.lock.fcntl", None)
     with lock(str(tmp_path / "locks"), 7) as held:
         assert held is None
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import time
 
-from memori.watchdog import birth
+from memori.processes.watchdog import birth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from types import FunctionType
 
 from memori.digest.values import NotJSONError, to_json
-from memori.paths import shapes_of, with_paths
+from memori.signature.paths import shapes_of, with_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from memori.digest.values import JSON
-    from memori.paths import Shape
+    from memori.signature.paths import Shape
 
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 _GENERATOR_FLAGS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
@@ -92,7 +92,7 @@ class Parameters:
         return function.__defaults__ is not positional or function.__kwdefaults__ is not named
 
     def shapes(self, function: Callable[..., Any]) -> dict[str, Shape]:
-        """Return which of them are given paths (`memori.paths`), found at the first call."""
+        """Return which of them are given paths (`memori.signature.paths`), found at first."""
         if self._shapes is None:
             self._shapes = shapes_of(function)
         return self._shapes

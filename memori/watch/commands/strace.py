@@ -7,7 +7,7 @@ command's, and the tracer ends when the last of them does.
 
 A tracer is never a requirement. Where there is none, or where the system permits none, a command
 runs as ever, and the run names it as one of which nobody told (`memori.watch.told.misses`). So does
-a program that cannot be traced (`memori.watch.untraceable`).
+a program that cannot be traced (`memori.watch.commands.untraceable`).
 
 Not promised: what a program does on another machine, or in a container of its own.
 """
@@ -23,10 +23,10 @@ import time
 from typing import NamedTuple
 
 from memori.watch.children import SPOOL, learn_from, new_spool
+from memori.watch.commands.trace import CALLS, Trace
+from memori.watch.commands.untraceable import loses_rights, note, untraceable
 from memori.watch.observed import Observed, aside, current
 from memori.watch.told import Marks, misses, tell_of
-from memori.watch.trace import CALLS, Trace
-from memori.watch.untraceable import loses_rights, note, untraceable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import os
 from contextvars import ContextVar
 
 from memori.errors import StageError
-from memori.interrupts import Going
+from memori.processes.interrupts import Going
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

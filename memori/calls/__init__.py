@@ -1,0 +1,1 @@
+"""One call of a stage: decided, run, seen and recorded."""

@@ -1,0 +1,1 @@
+"""Processes: what they hold, what they started, and what ends with them."""

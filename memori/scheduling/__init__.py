@@ -1,0 +1,1 @@
+"""Work placed on executors, waited for, and found again when a worker dies."""

@@ -1,0 +1,1 @@
+"""Commands, watched by strace where that is possible."""
