@@ -18,6 +18,7 @@ does the same; what is not promised is the reverse, nor anything about files, en
 arguments that the code reads when it runs.
 """
 
-from memori.fingerprint.code import Code, comparable, fingerprint
+from memori.fingerprint.code import Code, fingerprint
+from memori.fingerprint.levels import comparable
 
 __all__ = ["Code", "comparable", "fingerprint"]
