@@ -109,7 +109,8 @@ class Watch:
             self._store.memo,
             own=own,
             counted=counted,
-            followed=_modules_in(self._code.files),
+            followed=_modules_in(self._code.followed()),
+            counts_loaded=self._code.imports_any,
             made=self._store.was_written,
             left_out=self._left_out,
         ).facts()

@@ -199,6 +199,11 @@ def _read(path: str) -> bytes:
         return b""
 
 
+def is_cell(path: str) -> bool:
+    """Tell whether a file stands for a cell of a notebook, under a name of the process's own."""
+    return _CELL.search(path) is not None
+
+
 def file_of(namespace: dict[str, object]) -> str | None:
     """Return the file of the module whose globals are `namespace`, or None if nothing says it."""
     path, name = namespace.get("__file__"), namespace.get("__name__")
