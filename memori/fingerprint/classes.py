@@ -10,7 +10,7 @@ between versions of Python and says nothing of its own: fields, parameters and m
 from __future__ import annotations
 
 import sys
-from types import CodeType, FunctionType, MemberDescriptorType
+from types import CodeType, FunctionType, MappingProxyType, MemberDescriptorType
 
 from memori.fingerprint.atoms import atom, text, words
 from memori.fingerprint.bytecode import code_digest
@@ -134,8 +134,10 @@ def put_named_patches(walk: Walk, out: State) -> None:
         found += ((place, name) for name in walk.named & place.__dict__.keys())
     if not found:
         return
-    walk.guards.redo(_sizes, list(places), _sizes(list(places)))
-    values = walk.guards.view(_values_at, found)
+    spaces = [place.__dict__ for place in places]
+    walk.guards.redo(_sizes, spaces, _sizes(spaces))
+    asked = [place.__dict__ for place, _ in found], [name for _, name in found]
+    values = walk.guards.view(_values_at, asked)
     patches = [
         (f"{place.__module__}.{place.__qualname__}.{name}", place, name, value)
         for (place, name), value in zip(found, values, strict=True)
@@ -145,12 +147,12 @@ def put_named_patches(walk: Walk, out: State) -> None:
         out += (text(label), walk.slot(place, name, value))
 
 
-def _sizes(places: list[type]) -> list[int]:
-    return [len(place.__dict__) for place in places]
+def _sizes(spaces: list[Any]) -> list[int]:
+    return list(map(len, spaces))
 
 
-def _values_at(found: list[tuple[type, str]]) -> Iterator[object]:
-    return (place.__dict__.get(name) for place, name in found)
+def _values_at(asked: tuple[list[Any], list[str]]) -> Iterator[object]:
+    return map(MappingProxyType.get, *asked)
 
 
 def _is_patch(value: Any) -> bool:

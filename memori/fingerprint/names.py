@@ -159,7 +159,7 @@ def follow_chain(walk: Walk, function: FunctionType, chain: tuple[str, ...], out
     space = function.__globals__
     name = chain[0]
     if name == "__annotations__":
-        walk.put(dict(space.get(name) or {}), out)  # type: ignore[call-overload]
+        walk.put(dict(space.get(name) or {}), out)
     if name in MODULE_OWN:
         return 1
     value = space.get(name, MISSING)
