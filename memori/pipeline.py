@@ -15,6 +15,7 @@ from __future__ import annotations
 from memori.cases import Cases, run_cases
 from memori.digest.values import to_json
 from memori.errors import warn
+from memori.plan import Decisions, Plan
 from memori.results import Outcome, Results
 from memori.scheduling.schedule import run_graph
 from memori.scheduling.workers import workers_for
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Literal, TypeAlias
 
+    from memori.calls.decision import Decision
     from memori.digest.values import JSON
     from memori.node import Inputs, Node
     from memori.scheduling.orders import Answer
@@ -251,6 +253,35 @@ class Pipeline:
         plan = _Plan(self._wiring, *self._wiring.check(args, kwargs))
         return plan.merged() if plan.recall_all() else None
 
+    def explain(self, /, *args: object, **kwargs: object) -> Decisions:
+        """Return what `run` would decide for each stage, with its reasons, without running.
+
+        A stage below one that would run says who is to make its inputs.
+        """
+        return Decisions(self.foresee(args, kwargs)[0])
+
+    def plan(self, cases: Iterable[Mapping[str, object]]) -> Plan:
+        """Return what `map` would do with these cases, without running anything.
+
+        Parameters
+        ----------
+        cases : iterable of mappings
+            Keyword arguments of `run`, one mapping for each case.
+        """
+        return Plan((case, self.explain(**case)) for case in map(dict, cases))
+
+    def foresee(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[list[Decision], Results | None]:
+        """Return what a run would decide, and what it would return if all is remembered."""
+        plan = _Plan(self._wiring, *self._wiring.check(args, kwargs))
+        decisions = plan.foresee_all()
+        return decisions, plan.merged().results if all(each.hit for each in decisions) else None
+
+    def foresee_after(self, makers: list[str]) -> list[Decision]:
+        """Return what is known of a run whose inputs these stages are still to make."""
+        return [each for stage in self._wiring.order for each in stage.foresee_after(makers)]
+
 
 class _Plan:
     """One run of a pipeline: what is to be run in each stage, and what was."""
@@ -274,6 +305,25 @@ class _Plan:
                 return False
             self._runs[stage] = run
         return True
+
+    def foresee_all(self) -> list[Decision]:
+        """Return what the stages would decide, each as far as can be known."""
+        found: list[Decision] = []
+        will_run: dict[Node, list[str]] = {}
+        for stage in self._wiring.order:
+            makers = [
+                name for each in self._wiring.sources[stage] for name in will_run.get(each, ())
+            ]
+            if makers:
+                decisions = stage.foresee_after(makers)
+            else:
+                decisions, results = stage.foresee(*self._inputs_of(stage))
+                if results is not None:
+                    self._runs[stage] = Outcome({}, results)
+            if stage not in self._runs:
+                will_run[stage] = [each.stage_name for each in decisions if not each.hit]
+            found += decisions
+        return found
 
     def merged(self) -> Outcome:
         """Return the runs of the stages as one."""

@@ -15,13 +15,14 @@ annotated as a path (`memori.signature.paths`).
 from __future__ import annotations
 
 from memori.age import seconds_of
-from memori.calls.call import Call, latest_results
+from memori.calls.call import Call, latest_results, restored
 from memori.calls.current_run import CurrentRun, entered
 from memori.calls.decision import Change, Decision
 from memori.digest.values import copy_json
 from memori.errors import warn
 from memori.face import Face
 from memori.fingerprint import fingerprint
+from memori.plan import awaiting
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
 from memori.signature.options import parameters_first
@@ -242,6 +243,20 @@ class Stage(Face):
             decision = call.decide()
         decision.overruled = tuple(self.overruled(args, kwargs))
         return decision
+
+    def foresee(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[list[Decision], Results | None]:
+        """Return the decision that `run` would take, and what it would return for a hit."""
+        decision = self.explain(*args, **kwargs)
+        entry, store = decision.hit_entry, self._store(self._inputs(args, kwargs))
+        if entry is None or store is None:
+            return [decision], None
+        return [decision], restored(self, entry, store.root)
+
+    def foresee_after(self, makers: list[str]) -> list[Decision]:
+        """Return what is known of a run whose inputs these stages are still to make."""
+        return [awaiting(self.stage_name, makers)]
 
     def is_remembered(self, /, *args: object, **kwargs: object) -> bool:
         """Tell whether `run` would return what is recorded, without running."""

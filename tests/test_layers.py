@@ -29,7 +29,7 @@ LAYERS = [
     {"store"},
     {"results", "kind"},
     {"calls"},
-    {"signature"},
+    {"plan", "signature"},
     {"face", "stage"},
     {"node"},
     {"scheduling"},

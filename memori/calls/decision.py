@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         "edited",
         "observed",
         "expired",
+        "upstream",
     ]
 
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
@@ -58,7 +59,8 @@ class Change:
     kind : str
         "input" (a value), "file" (an input's content), "code", "surrounding", "outputs" (their
         names), "missing" or "edited" (an output), "observed" (what the run was seen to read, find
-        or leave), "expired", "first run", "no store" or "forced".
+        or leave), "upstream" (inputs that another stage is still to make), "expired", "first run",
+        "no store" or "forced".
     subject : str
         What differs, such as ``"global pipeline.THRESHOLD"``.
     old, new : str
@@ -77,7 +79,7 @@ class Change:
         return f"Change({self.kind!r}, {self.subject!r}, {self.old!r}, {self.new!r})"
 
     def __str__(self) -> str:
-        if self.kind in ("first run", "no store", "forced", "observed", "expired"):
+        if self.kind in ("first run", "no store", "forced", "observed", "expired", "upstream"):
             return self.subject
         if self.kind == "missing":
             return f"output {self.subject} is missing"
