@@ -103,9 +103,8 @@ def drop(layout: Layout, folder: str) -> bool:
 
 def drop_if_over(layout: Layout, folder: str) -> None:
     """Remove the folder of a run that is over, if nobody holds it or tries it again just now."""
-    if _take_over(layout, folder, {"owner": this_process()}):
-        if not drop(layout, folder):
-            failed(layout, folder)  # as far as it could be removed now
+    if _take_over(layout, folder, {"owner": this_process()}) and not drop(layout, folder):
+        failed(layout, folder)  # and is as empty as it could be made now
 
 
 def claimed(layout: Layout) -> Iterator[tuple[str, str, list[dict[str, JSON]]]]:

@@ -248,7 +248,7 @@ for n in range(400):
 def test_a_file_is_replaced_while_another_host_removes_it(
     tmp_path: Path, mount_again: Callable[[Path], Path]
 ) -> None:
-    """A rename there fails if its target goes at that moment; what was written is not lost for it."""
+    """A rename fails there if its target goes at that moment; what was written is kept."""
     folder = tmp_path / "shared"
     folder.mkdir()
     mounts = [mount_again(folder), mount_again(folder)]
