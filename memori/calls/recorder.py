@@ -22,8 +22,9 @@ import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from memori.artifacts import find_outputs, relative_values
+from memori.aside import aside
 from memori.calls.decision import exact_hit, faults
-from memori.calls.observations import aside, tell_own_folder
+from memori.calls.observations import tell_own_folder
 from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.store import SCHEMA, Entry

@@ -18,6 +18,7 @@ import stat
 import time
 from contextvars import ContextVar, Token
 
+from memori.aside import aside, leave_out_by
 from memori.digest.files import file_digest
 from memori.watch.touch import (
     GLANCED,
@@ -386,8 +387,8 @@ ASIDE.live = False
 current: ContextVar[Observed | None] = ContextVar("memori_watch", default=None)
 
 
-class aside:  # noqa: N801  a context manager, read as a word
-    """Keep what memori itself does inside a with block out of what its run is seen to do."""
+class _LeftOut:
+    """A with block in which no run is current."""
 
     __slots__ = ("_token",)
 
@@ -396,3 +397,6 @@ class aside:  # noqa: N801  a context manager, read as a word
 
     def __exit__(self, *error: object) -> None:
         current.reset(self._token)
+
+
+leave_out_by(_LeftOut)
