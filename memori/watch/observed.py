@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 _ENOUGH = 32  # looks at files all older than the run, after which it is no longer looked at each
 OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
-_ACCESS = os.O_ACCMODE
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
 
 
@@ -209,7 +208,7 @@ class Observed:
         """Note that a path is about to be opened for writing, with the flags of `os.open`."""
         if _TEMPORARY and flags & _TEMPORARY:
             return  # a file without a name
-        only_appends = bool(flags & os.O_APPEND) and flags & _ACCESS == os.O_WRONLY
+        only_appends = bool(flags & os.O_APPEND) and flags & os.O_ACCMODE == os.O_WRONLY
         anew = bool(flags & (os.O_TRUNC | os.O_EXCL))
         self.writes(path, "append" if only_appends and not anew else "write", anew, stack)
 
@@ -388,8 +387,6 @@ current: ContextVar[Observed | None] = ContextVar("memori_watch", default=None)
 
 
 class _LeftOut:
-    """A with block in which no run is current."""
-
     __slots__ = ("_token",)
 
     def __enter__(self) -> None:
