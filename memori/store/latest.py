@@ -4,8 +4,8 @@ The pointer names the entry of the latest run, which `force_skip_stage` and expl
 the one that the files show. The three files (``NAME.inputs``, ``NAME.outputs``, ``NAME.stage``,
 JSON over many lines, files shown with their digests) are written when a run was executed, and where
 one is missing. A hit on an entry that they show writes nothing; one on another entry moves the
-pointer, and the three files follow: at once for the first hits of a process, for further ones when
-it ends.
+pointer, and the three files follow: at once for the first hits of a process, for further ones at
+the end of a map, or when the process ends.
 
 Not promised: the three files for runs whose process was killed before it ended, and a whole one
 to who opened it before it was rewritten and reads it after.
