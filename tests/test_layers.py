@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "memori"
 
 LAYERS = [
-    {"version", "errors", "original", "helpers"},
+    {"version", "aside", "errors", "original", "helpers"},
     {"age", "files"},
     {"processes"},
     {"digest"},

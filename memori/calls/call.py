@@ -15,9 +15,10 @@ import sys
 import time
 
 from memori.artifacts import current_folder, find_inputs, spelled_values
+from memori.aside import aside
 from memori.calls.current_run import CurrentRun, entered, reject_recursion
 from memori.calls.decision import Change, Decision, decide, exact_hit
-from memori.calls.observations import Watch, aside, environment_of, pass_on, watching_is_off
+from memori.calls.observations import Watch, environment_of, pass_on, watching_is_off
 from memori.digest.values import strings
 from memori.errors import StageError, warn
 from memori.key import Key

@@ -181,24 +181,6 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
 # A stage inside a stage
 
 
-class aside:  # noqa: N801  a context manager, read as a word
-    """Keep memori's own work in a with block out of what a run around here is seen to do."""
-
-    __slots__ = ("_aside",)
-
-    def __enter__(self) -> None:
-        self._aside = None
-        if "memori.watch.hook" in sys.modules:  # else no run was watched in this process
-            from memori.watch import aside as leave_out
-
-            self._aside = leave_out()
-            self._aside.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        if self._aside is not None:
-            self._aside.__exit__(*error)
-
-
 def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
     """Let the runs around here depend on what the run of an entry depended on."""
     outer = list(_outer_runs())

@@ -22,8 +22,9 @@ import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from memori.artifacts import find_outputs, relative_values
+from memori.aside import aside
 from memori.calls.decision import exact_hit, faults
-from memori.calls.observations import aside, tell_own_folder
+from memori.calls.observations import tell_own_folder
 from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.store import SCHEMA, Entry
@@ -218,6 +219,8 @@ class Recorder:
     def _filed(self, entry: Entry, key: Key, written: list[str]) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
+        # Looked at first: what appears after it, somebody else was just given.
+        before = {each.path: each for each in store.under(key)}
         there = None if self._forced else exact_hit(key, store)
         if there is not None:
             if self._folder is not None and there.folder != self._folder:
@@ -225,7 +228,6 @@ class Recorder:
             self._is_over = True
             store.follow(there)
             return there
-        before = {each.path: each for each in store.under(key)}
         stood = [each for each in before.values() if self._forced and not faults(each, key, store)]
         store.write(entry, key)
         store.mark_written(written)

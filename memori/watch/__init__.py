@@ -1,7 +1,6 @@
 """Watching a run: what it was seen to read, list, write, start and import.
 
 watching       watch what is done inside a with block
-aside          keep memori's own work out of what is seen
 Observed       what a run was seen to do, as it happened
 Sieve          takes what counts out of it
 LeftOut        what does not count
@@ -16,7 +15,7 @@ environment, environment_names, settle_environment, values_of
 """
 
 from memori.watch.hook import watching
-from memori.watch.observed import Observed, aside
+from memori.watch.observed import Observed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ __all__ = [
     "Observed",
     "Reach",
     "Sieve",
-    "aside",
     "datasets_of",
     "differences",
     "environment",

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
+from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
-from memori.watch.observed import Observed, aside
+from memori.watch.observed import Observed
 from memori.watch.threads import thread_starts
 from memori.watch.touch import plain_path
 

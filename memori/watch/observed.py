@@ -18,6 +18,7 @@ import stat
 import time
 from contextvars import ContextVar, Token
 
+from memori.aside import aside, leave_out_by
 from memori.digest.files import file_digest
 from memori.watch.touch import (
     GLANCED,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 _ENOUGH = 32  # looks at files all older than the run, after which it is no longer looked at each
 OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
-_ACCESS = os.O_ACCMODE
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
 
 
@@ -208,7 +208,7 @@ class Observed:
         """Note that a path is about to be opened for writing, with the flags of `os.open`."""
         if _TEMPORARY and flags & _TEMPORARY:
             return  # a file without a name
-        only_appends = bool(flags & os.O_APPEND) and flags & _ACCESS == os.O_WRONLY
+        only_appends = bool(flags & os.O_APPEND) and flags & os.O_ACCMODE == os.O_WRONLY
         anew = bool(flags & (os.O_TRUNC | os.O_EXCL))
         self.writes(path, "append" if only_appends and not anew else "write", anew, stack)
 
@@ -386,9 +386,7 @@ ASIDE.live = False
 current: ContextVar[Observed | None] = ContextVar("memori_watch", default=None)
 
 
-class aside:  # noqa: N801  a context manager, read as a word
-    """Keep what memori itself does inside a with block out of what its run is seen to do."""
-
+class _LeftOut:
     __slots__ = ("_token",)
 
     def __enter__(self) -> None:
@@ -396,3 +394,6 @@ class aside:  # noqa: N801  a context manager, read as a word
 
     def __exit__(self, *error: object) -> None:
         current.reset(self._token)
+
+
+leave_out_by(_LeftOut)

@@ -527,6 +527,14 @@ class StoreContract:
         self.date_back(store, first, DAY + 60)
         assert first == store.new_folder(key_of(2))
 
+    def test_a_released_folder_that_an_entry_names_stays(self, store: Store) -> None:
+        """A run that could not write all it had to may have left its entry: others hit it."""
+        first = self.recorded(store, key_of(2))
+        store.released(first)
+        self.date_back(store, first, DAY + 60)
+        assert first != store.new_folder(key_of(2))
+        assert (Path(store.root) / first).is_dir()
+
     def test_a_dropped_folder_is_gone_and_free(self, store: Store) -> None:
         """Nothing of it is left, and the next run may use its name."""
         first = self.recorded(store, key_of(2))

@@ -22,10 +22,12 @@ import tempfile
 import time
 from typing import NamedTuple
 
+from memori.aside import aside
+from memori.processes import temporary
 from memori.watch.children import SPOOL, learn_from, new_spool
 from memori.watch.commands.trace import CALLS, Trace
 from memori.watch.commands.untraceable import loses_rights, note, untraceable
-from memori.watch.observed import Observed, aside, current
+from memori.watch.observed import Observed, current
 from memori.watch.told import Marks, misses, tell_of
 
 TYPE_CHECKING = False
@@ -122,8 +124,8 @@ class traced:  # noqa: N801  a context manager, read as a word
         if reason:
             self._goes_unwatched(run, reason)
             return started
-        file, self._log = tempfile.mkstemp(prefix="memori-strace-")
-        os.close(file)
+        self._log = temporary.new_name("strace")
+        os.close(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._marks.wait()
         return _under(strace, self._log, started)
 
@@ -224,7 +226,7 @@ def _tried(strace: str) -> str:
     true = shutil.which("true")
     if true is None:
         return "strace cannot be tried"
-    with tempfile.NamedTemporaryFile(prefix="memori-strace-") as file:
+    with tempfile.NamedTemporaryFile(prefix=f"memori-strace-{os.getpid()}-") as file:
         started = _under(strace, file.name, Started(["true"], true, dict(os.environ)))
         try:
             done = subprocess.run(
