@@ -22,10 +22,12 @@ from memori.wiring import Wiring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from concurrent.futures import Executor
     from typing import Literal, TypeAlias
 
+    from memori.calls.acceptance import Acceptance
+    from memori.calls.decision import Decision
     from memori.digest.values import JSON
     from memori.node import Inputs, Node
     from memori.scheduling.orders import Answer
@@ -251,6 +253,60 @@ class Pipeline:
         plan = _Plan(self._wiring, *self._wiring.check(args, kwargs))
         return plan.merged() if plan.recall_all() else None
 
+    def accept(
+        self,
+        /,
+        *args: object,
+        accept_inputs: Iterable[str] = (),
+        accept_from: Mapping[str, str] | None = None,
+        **kwargs: object,
+    ) -> list[Decision]:
+        """Take the present outputs of all stages as those of the present code and inputs.
+
+        As `Stage.accept`, for each stage after those that it takes inputs from, so that what is
+        below an accepted stage hits. All of it is accepted, or nothing. A stage that runs at every
+        call runs here too.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            A case, as for `map`, or the arguments of `run`.
+        accept_inputs : iterable of str, optional
+            Inputs that may have other values than in the runs that are accepted.
+        accept_from : mapping of str to str, optional
+            Of stages that were renamed: ``{"new name": "old name"}``.
+
+        Returns
+        -------
+        list of Decision
+            What each stage's run finds from now on; `accepted` tells what was waved through.
+
+        Raises
+        ------
+        StageError
+            If no run of a stage can be accepted; nothing is accepted then.
+        """
+        case = args[0] if len(args) == 1 else None
+        if isinstance(case, dict) and not isinstance(case, Results):
+            args, kwargs = (), {**case, **kwargs}
+        names = (accept_inputs,) if isinstance(accept_inputs, str) else accept_inputs
+        _, plans = self.plan_acceptance(args, kwargs, frozenset(names), accept_from or {})
+        for plan in plans:
+            plan.file()
+        return [plan.decision for plan in plans]
+
+    def plan_acceptance(
+        self,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        waived: Collection[str],
+        sources: Mapping[str, str],
+    ) -> tuple[Outcome, list[Acceptance]]:
+        """Return what a run will be once the outputs of all stages are accepted."""
+        plan = _Plan(self._wiring, *self._wiring.check(args, kwargs))
+        found = plan.accept_all(waived, sources)
+        return plan.merged(), found
+
 
 class _Plan:
     """One run of a pipeline: what is to be run in each stage, and what was."""
@@ -274,6 +330,15 @@ class _Plan:
                 return False
             self._runs[stage] = run
         return True
+
+    def accept_all(self, waived: Collection[str], sources: Mapping[str, str]) -> list[Acceptance]:
+        """Plan to accept each stage."""
+        found: list[Acceptance] = []
+        for stage in self._wiring.order:
+            run, plans = stage.plan_acceptance(*self._inputs_of(stage), waived, sources)
+            self._runs[stage] = run
+            found += plans
+        return found
 
     def merged(self) -> Outcome:
         """Return the runs of the stages as one."""

@@ -30,7 +30,7 @@ LAYERS = [
     {"results", "kind"},
     {"calls"},
     {"signature"},
-    {"face", "stage"},
+    {"face", "accepting", "stage"},
     {"node"},
     {"scheduling"},
     {"wiring"},

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         "code",
         "surrounding",
         "outputs",
+        "name",
         "missing",
         "edited",
         "observed",
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 _ABSENT = "(none)"
+PARTS = ("kind", "subject", "old", "new")
+"""What a change is made of, in a record as well."""
 _MOST = 160  # characters of a value
 
 
@@ -57,8 +60,8 @@ class Change:
     ----------
     kind : str
         "input" (a value), "file" (an input's content), "code", "surrounding", "outputs" (their
-        names), "missing" or "edited" (an output), "observed" (what the run was seen to read, find
-        or leave), "expired", "first run", "no store" or "forced".
+        names), "name" (the stage's), "missing" or "edited" (an output), "observed" (what the run
+        was seen to read, find or leave), "expired", "first run", "no store" or "forced".
     subject : str
         What differs, such as ``"global pipeline.THRESHOLD"``.
     old, new : str
@@ -134,6 +137,12 @@ class Decision:
         return self.entry if self.hit else None
 
     @property
+    def accepted(self) -> tuple[str, ...]:
+        """Of a hit: when, by whom and despite what its outputs were accepted, each time."""
+        told = self.entry.record.get("accepted") if self.hit and self.entry else None
+        return tuple(map(told_acceptance, told or ()))
+
+    @property
     def unresolved(self) -> tuple[str, ...]:
         """What the code reaches that could not be followed."""
         return () if self.key is None else self.key.code.unresolved
@@ -144,6 +153,7 @@ class Decision:
     def __str__(self) -> str:
         verdict = "hit" if self.hit else "miss: " + "; ".join(map(str, self.changes))
         lines = [f"stage {self.stage_name!r}: {verdict}"]
+        lines += [f"  accepted {each}" for each in self.accepted]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
         return "\n".join(lines)
@@ -188,6 +198,13 @@ def decide(stage_name: str, key: Key, store: Store, *, explained: bool = True) -
     return Decision(stage_name, tuple(changes), near, key)
 
 
+def told_acceptance(acceptance: Mapping[str, JSON]) -> str:
+    """Say when, by whom and despite what outputs were accepted (an item of `accepted`)."""
+    changes = [Change(*(each[part] for part in PARTS)) for each in acceptance["changes"]]
+    despite = "; ".join(map(str, changes)) or "made before it was remembered"
+    return f"{acceptance['at']} by {acceptance['by']}@{acceptance['host']}: {despite}"
+
+
 def exact_hit(key: Key, store: Store) -> Entry | None:
     """Return an entry of exactly this key of which all else stands as its run found or left it."""
     return next((entry for entry in store.under(key) if not faults(entry, key, store)), None)
@@ -197,7 +214,8 @@ def faults(entry: Entry, key: Key, store: Store) -> list[Change]:
     """List what is not any more as an entry's run left it (its outputs), or found it."""
     changes = output_changes(entry, store)
     if key.not_before is not None:
-        began = entry.record["ran"]["at"]
+        accepted = entry.record.get("accepted")
+        began = accepted[-1]["at"] if accepted else entry.record["ran"]["at"]
         if seconds_since_1970(began) < key.not_before:
             changes.insert(0, Change("expired", f"it ran at {began} and has expired"))
     changes += [_observed_change(each, store.root) for each in differences(entry, store, key.files)]
