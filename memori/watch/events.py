@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from memori.watch.callers import is_globbing, is_of_imports, is_running_script, reader_of_source
+from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
 from memori.watch.observed import Observed, aside
 from memori.watch.threads import thread_starts
 from memori.watch.touch import plain_path
@@ -51,7 +51,7 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
     elif flags == 0 and type(mode) is str and mode[:1] in "wax":  # C code that calls fopen
         run.writes(path, "append" if mode[:1] == "a" else "write", mode[:1] != "a", _stack())
     elif not run.knows(path):
-        if path.endswith(SOURCES) or is_running_script(_caller()):
+        if path.endswith(SOURCES) or is_running_main_again(_caller()):
             reader = reader_of_source(_caller())
             if reader == "import":
                 run.imports(path, _stack())
