@@ -147,15 +147,27 @@ class Decision:
         """What the code reaches that could not be followed."""
         return () if self.key is None else self.key.code.unresolved
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Who may have read files in the entry's run of which nobody told."""
+        seen = None if self.entry is None else self.entry.record.get("observed")
+        return tuple((seen or {}).get("unseen", ()))
+
     def __repr__(self) -> str:
-        return f"<Decision {self}>"
+        return f"<Decision {self._verdict()}>"
+
+    def _verdict(self) -> str:
+        verdict = "hit" if self.hit else "miss: " + "; ".join(map(str, self.changes))
+        return f"stage {self.stage_name!r}: {verdict}"
 
     def __str__(self) -> str:
-        verdict = "hit" if self.hit else "miss: " + "; ".join(map(str, self.changes))
-        lines = [f"stage {self.stage_name!r}: {verdict}"]
+        lines = [self._verdict()]
         lines += [f"  accepted {each}" for each in self.accepted]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
+        lines += [f"  not seen: what is read by {each}" for each in self.unseen]
+        if self.entry is not None and "observed" not in self.entry.record:
+            lines.append("  recorded unwatched")
         return "\n".join(lines)
 
 

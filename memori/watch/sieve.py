@@ -121,6 +121,9 @@ class Sieve:
         facts.programs = [list(each) for each in self._seen.programs[:_MOST_PROGRAMS]]
         network = (f"the network ({host})" for host in self._seen.network)
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
+        told = {each.partition(" (")[0] for each in facts.unseen}
+        names = {os.path.basename(words[0]) for words in self._seen.unwatched} - told
+        facts.unseen += [f"{name} (a program)" for name in sorted(names)[:_MOST_PROGRAMS]]
         return facts
 
     def _touched(self) -> dict[str, Touch]:
