@@ -8,9 +8,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Protocol, TypeAlias
 
+    from memori.calls.acceptance import Acceptance
     from memori.calls.decision import Decision
     from memori.digest.values import JSON
     from memori.results import Outcome, Results
@@ -72,6 +73,18 @@ class Node(Protocol):
 
     def foresee_after(self, makers: list[str]) -> list[Decision]:
         """Return what is known of a run whose inputs these stages are still to make."""
+
+    def plan_acceptance(
+        self,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        waived: Collection[str],
+        sources: Mapping[str, str],
+    ) -> tuple[Outcome, list[Acceptance]]:
+        """Return what a run will be once present outputs are taken as its own.
+
+        Inputs among `waived` may differ, and `sources` tells earlier names of stages.
+        """
 
     def show(self, run: Outcome | None) -> None:
         """Show this run as the last; None for none."""

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "memori"
 
 LAYERS = [
     {"version", "aside", "errors", "original", "helpers"},
-    {"age", "files"},
+    {"files"},
     {"processes"},
     {"digest"},
     {"fingerprint"},
@@ -30,10 +30,10 @@ LAYERS = [
     {"results", "kind"},
     {"calls"},
     {"plan", "signature"},
-    {"face", "stage"},
+    {"face", "accepting", "stage"},
     {"node"},
     {"scheduling"},
-    {"wiring"},
+    {"pipeline_run", "wiring"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},

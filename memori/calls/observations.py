@@ -8,6 +8,7 @@ outer one does too, also where the inner one was a hit (`pass_on`).
 
 ``MEMORI_WATCH=off`` in the environment watches nothing, and compares what was seen earlier all the
 same. ``MEMORI_WATCH=required`` takes an entry that was recorded unwatched for a miss.
+``MEMORI_IGNORE_READS`` leaves out further paths and patterns, with colons between, in all stages.
 
 Not promised: what `memori.watch` does not see (C libraries that open files themselves, what an
 unwatched program reads); an entry names whom of these the run had loaded or started.
@@ -64,7 +65,8 @@ class Watch:
 
         self._code = code
         self._store = store
-        self._left_out = LeftOut(ignored)  # the run may leave for another folder
+        everywhere = filter(None, os.environ.get("MEMORI_IGNORE_READS", "").split(os.pathsep))
+        self._left_out = LeftOut([*ignored, *everywhere])  # the run may leave for another folder
         self._reach = Reach.of(code)
         self._variables = values_of(variables_of(code))
         self._watching = watching(store.memo)

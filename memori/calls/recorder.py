@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from memori.artifacts import Artifact
     from memori.calls.observations import Watch
     from memori.digest.values import JSON
+    from memori.fingerprint import Code
     from memori.results import Results
     from memori.store import Store
     from memori.watch import Facts, Observed
@@ -71,6 +72,8 @@ class Recorder:
     ----------
     command : dict of str to JSON, or None
         The command line that it executed, to be set before it is finished.
+    accepted : JSON
+        Who adopts the outputs, without a run (`memori.calls.acceptance`), set likewise.
     """
 
     def __init__(
@@ -94,18 +97,14 @@ class Recorder:
         self._is_over = False
         self._has_returned = False
         self.command: dict[str, JSON] | None = None
+        self.accepted: JSON = None
         self._process = os.getpid()
         self._record: dict[str, JSON] = {
             "memori": __version__,
             "schema": SCHEMA,
             "stage": stage_name,
             "function": function,
-            "code": {
-                "fast": key.code.fast,
-                "canonical": key.code.canonical(),
-                "components": key.code.components(),
-                "unresolved": list(key.code.unresolved),
-            },
+            "code": code_record(key.code),
             "reasons": _first(reasons),
             "case": None,
         }
@@ -318,10 +317,22 @@ class Recorder:
         if self.command is not None:
             tool, asked = f"tool {self.command['tool']}", key.surroundings
             record["command"] = {**self.command, "version": asked.get(tool, asked.get("container"))}
+        if self.accepted is not None:
+            record["accepted"] = [self.accepted]
         if facts is not None:
             observed = facts.to_record(self._store.root)
             record["observed"] = observed if len(observed) > 1 else {}
         return Entry(record)
+
+
+def code_record(code: Code) -> dict[str, JSON]:
+    """Return what an entry keeps of the code."""
+    return {
+        "fast": code.fast,
+        "canonical": code.canonical(),
+        "components": code.components(),
+        "unresolved": list(code.unresolved),
+    }
 
 
 def _written(before: Key, after: Key) -> list[Artifact]:

@@ -10,6 +10,7 @@ asked, since locks can be refused, or not shared between mounts.
 The folder of an entry that another run replaced may be in use by whoever was given its paths, and
 so may that of a run which returned and could not be remembered. It is released: used again after a
 day, by the next run of the same key. A replaced folder that this very process made goes at once.
+A folder that several entries hold (a person accepted one for another) goes with the last of them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import re
 import time
 
 from memori.files import atomic_write, make_folder, remove_if_there
-from memori.layout import Layout
+from memori.layout import Layout, stages_of
 from memori.processes.owner import is_gone, is_this_process, this_process
-from memori.store.entries import MOST_OF_A_KEY, content_of, listed
+from memori.store.entries import MOST_OF_A_KEY, content_of, everything, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,26 +80,47 @@ def released(layout: Layout, folder: str) -> None:
     _note(layout.claim(folder), {"released": time.time()})
 
 
+def shared(layout: Layout, folder: str) -> None:
+    """Note that more than one entry holds what is in the folder of a run."""
+    _note(layout.claim(folder), {"shared": True})
+
+
 def replaced(layout: Layout, folder: str) -> None:
     """Remove the folder of an entry that was replaced, at once if nobody else has it."""
     told = _told(layout.claim(folder))
+    if _is_held_elsewhere(layout, folder, told):
+        return
     released(layout, folder)
     if told and is_this_process(told[0].get("owner")):
         drop(layout, folder)
 
 
 def drop(layout: Layout, folder: str) -> bool:
-    """Remove the folder of a run, with its claim; tell whether it could be removed."""
+    """Remove the folder of a run, with its claim, unless another entry holds it.
+
+    Tells whether nothing of it is left that should be removed.
+    """
     import shutil
 
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
     if above == layout.name and _KEY8.fullmatch(name):
+        if _is_held_elsewhere(layout, folder, _told(layout.claim(folder))):
+            return True
         shutil.rmtree(path, ignore_errors=True)  # which follows no link
         if not os.path.lexists(path):
             remove_if_there(layout.claim(folder))
             return True
     return False
+
+
+def _is_held_elsewhere(layout: Layout, folder: str, told: list[dict[str, JSON]]) -> bool:
+    """Tell whether an entry of any stage holds a shared folder; the one that goes is gone."""
+    if not _ending(told, "shared"):
+        return False
+    named = json.dumps(folder)[:-1].encode("ascii")
+    stages = (Layout(layout.root, name) for name in listed(stages_of(layout.root)))
+    return any(named in content_of(path) for each in stages for path in everything(each))
 
 
 def drop_if_over(layout: Layout, folder: str) -> None:
@@ -122,13 +144,19 @@ def _first_line(layout: Layout, key: Key) -> dict[str, JSON]:
     return {**told, "owner": this_process()}
 
 
+def folder_of_try(layout: Layout, key: Key) -> str | None:
+    """Return the folder of a run with the same inputs that goes on, or failed; relative."""
+    try:
+        return str(json.loads(content_of(layout.unfinished(key)))["folder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _drop_earlier_try(layout: Layout, key: Key) -> None:
     """Remove what a run with the same inputs left behind, whatever its code, if it is over."""
-    try:
-        folder = str(json.loads(content_of(layout.unfinished(key)))["folder"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    drop_if_over(layout, folder)
+    folder = folder_of_try(layout, key)
+    if folder is not None:
+        drop_if_over(layout, folder)
 
 
 def _mark_unfinished(layout: Layout, key: Key, folder: str) -> None:

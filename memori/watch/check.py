@@ -90,7 +90,7 @@ def _file_differences(
 ) -> Iterator[Difference]:
     if packed is None:
         return
-    paths = _paths(packed["files"], places)
+    paths = places.paths(packed["files"])
     is_trusting = not reads_always()
     if is_trusting:
         try:
@@ -138,19 +138,19 @@ def _module_identity(path: str, memo: str | None) -> str:
 def _name_differences(
     record: Mapping[str, JSON], places: Places, made: Callable[[str], bool]
 ) -> Iterator[Difference]:
-    for path in _paths(record.get("absent", ()), places):
+    for path in places.paths(record.get("absent", ())):
         if os.path.lexists(path) and not made(path):
             yield "absent", path, NOTHING, "something"
     for then, groups in record.get("found", ()):
-        for path in _paths(groups, places):
+        for path in places.paths(groups):
             now = answer(path, then)
             if now != then and not made(path):
                 yield "found", path, then, now
     asked = []
-    for path in _paths(record.get("there", ()), places):
+    for path in places.paths(record.get("there", ())):
         if not os.path.lexists(path):
             asked.append(("there", path, "something", NOTHING))
-    for path in _paths(record.get("missed", ()), places):
+    for path in places.paths(record.get("missed", ())):
         if os.path.lexists(path) and not made(path):
             asked.append(("absent", path, NOTHING, "something"))
     for listing in record.get("listed", ()):
@@ -201,12 +201,4 @@ def _listing_differences(
 def read_paths(record: Mapping[str, JSON], root: str) -> list[str]:
     """Return the files that a run read, absolute, as they lie now."""
     packed = record.get("read")
-    return [] if packed is None else _paths(packed["files"], Places(root, record["root"]))
-
-
-def _paths(groups: JSON, places: Places) -> list[str]:
-    found: list[str] = []
-    for words, names in groups:
-        above = f"{places.folder(words)}/"
-        found += [above + name for name in names]
-    return found
+    return [] if packed is None else Places(root, record["root"]).paths(packed["files"])

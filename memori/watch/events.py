@@ -184,8 +184,12 @@ def _started(run: Observed, args: tuple[object, ...]) -> None:
 
 def _spawned(run: Observed, args: tuple[object, ...]) -> None:
     caller = _caller()
-    if caller is None or not caller.f_code.co_filename.endswith("subprocess.py"):  # told already
+    if caller is None or not caller.f_code.co_filename.endswith(_TELL_OR_ARE_OURS):
         _started(run, args)
+
+
+_TELL_OR_ARE_OURS = ("subprocess.py", os.path.join("memori", "processes", "interrupts.py"))
+"""Whose spawning is no program of the run: it was told already, or is memori's watchdog."""
 
 
 def _shell(run: Observed, args: tuple[object, ...]) -> None:

@@ -236,6 +236,12 @@ def digest_of(path: str, memo: str | None) -> FileDigest:
     return file_digest(path, None if os.path.getsize(path) < _SMALL else memo)
 
 
+def file_fact(path: str, memo: str | None) -> FileFact:
+    """Return a file as it counts now."""
+    digest = digest_of(path, memo)
+    return FileFact(path, digest.identity, digest.stats[0] if digest.trusted else NO_STAT)
+
+
 def _split(pattern: str, places: Places) -> tuple[JSON, str]:
     """Return the folder that an absolute pattern starts from, in words, and the rest of it."""
     parts = pattern.split("/")
