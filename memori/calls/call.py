@@ -17,7 +17,14 @@ import time
 from memori.artifacts import current_folder, find_inputs, spelled_values
 from memori.calls.current_run import CurrentRun, entered, reject_recursion
 from memori.calls.decision import Change, Decision, decide, exact_hit
-from memori.calls.observations import Watch, aside, environment_of, pass_on, watching_is_off
+from memori.calls.observations import (
+    Unwatched,
+    Watch,
+    aside,
+    environment_of,
+    pass_on,
+    watching_is_off,
+)
 from memori.digest.values import strings
 from memori.errors import StageError, warn
 from memori.key import Key
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from memori.digest.values import JSON
-    from memori.fingerprint import Code
     from memori.kind import Kind
     from memori.store import Entry, Store
 
@@ -178,7 +184,7 @@ class Call:
         if stage.watched and not watching_is_off():
             watch = Watch(key.code, self._store, [*stage.ignored_reads, *self._uncounted_paths()])
         with recorder:
-            with entered(run), watch or _Unwatched(key.code):
+            with entered(run), watch or Unwatched(key.code):
                 values = stage.execute(self._inputs)
             recorder.command = run.command
             with aside():
@@ -207,19 +213,6 @@ class Call:
 
     def _restored(self, entry: Entry) -> Results:
         return restored(self._stage, entry, self._store.root)
-
-
-class _Unwatched:
-    """Takes note of what a run changed in this process, and of nothing else."""
-
-    def __init__(self, code: Code) -> None:
-        self._code = code
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        self._code.settle()
 
 
 def restored(stage: Kind, entry: Entry, root: str) -> Results:

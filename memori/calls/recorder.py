@@ -21,7 +21,7 @@ import sys
 import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from memori.artifacts import find_outputs, relative_values
+from memori.artifacts import anchors_of, find_outputs, relative_values
 from memori.calls.decision import exact_hit, faults
 from memori.calls.observations import aside, tell_own_folder
 from memori.errors import RecordError, warn
@@ -70,6 +70,8 @@ class Recorder:
     ----------
     command : dict of str to JSON, or None
         The command line that it executed, to be set before it is finished.
+    own_folders : list of str
+        Further folders, absolute, that are the run's own: nothing in them is an observation.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Recorder:
         self._is_over = False
         self._has_returned = False
         self.command: dict[str, JSON] | None = None
+        self.own_folders: list[str] = []
         self._process = os.getpid()
         self._record: dict[str, JSON] = {
             "memori": __version__,
@@ -212,7 +215,9 @@ class Recorder:
         counted = {file.absolute for file in self._before.files if file.kind == "file"}
         counted.update(artifact.locate(self._store.root) for artifact in artifacts)
         folder = self._folder
-        own = () if folder is None else (os.path.join(self._store.root, folder),)
+        own = list(self.own_folders)
+        if folder is not None:
+            own.append(os.path.join(self._store.root, folder))
         return watch.facts(own, counted)
 
     def _filed(self, entry: Entry, key: Key, written: list[str]) -> Entry:
@@ -317,7 +322,7 @@ class Recorder:
             tool, asked = f"tool {self.command['tool']}", key.surroundings
             record["command"] = {**self.command, "version": asked.get(tool, asked.get("container"))}
         if facts is not None:
-            observed = facts.to_record(self._store.root)
+            observed = facts.to_record(self._store.root, anchors_of(self._before.files))
             record["observed"] = observed if len(observed) > 1 else {}
         return Entry(record)
 

@@ -107,7 +107,7 @@ class NodeFolder:
         Parameters
         ----------
         key : str
-            Of the entry.
+            The mark of the entry.
         needed : list of str
             The outputs that the workflow needs; empty for all.
         paths : list of str
@@ -139,6 +139,11 @@ class NodeFolder:
             return list(stat_of(os.stat(f"{self.path}/{name}"))) == stat
         except OSError:
             return False
+
+
+def mark_of(entry: Entry) -> str:
+    """Return what tells an entry from others, of the same key and other observations, too."""
+    return f"{entry.key} {entry.folder}"
 
 
 def was_edited(node_folder: NodeFolder, names: list[str], kept: str, memo: str) -> bool:

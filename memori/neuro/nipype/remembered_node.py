@@ -19,6 +19,7 @@ each time, with a warning.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from nipype import logging as nipype_logging
@@ -26,6 +27,7 @@ from nipype.interfaces.base import InterfaceResult
 from nipype.pipeline.engine import MapNode
 
 from memori.calls.decision import Decision, decide
+from memori.calls.observations import Unwatched, Watch, aside, pass_on, watching_is_off
 from memori.calls.recorder import Recorder
 from memori.digest.values import encode, text_digest
 from memori.errors import RecordError, warn
@@ -33,6 +35,7 @@ from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import (
     ElementHook,
     LazyResult,
+    NodeHook,
     all_outputs_kept,
     clean_working_directory,
     complete_config,
@@ -55,6 +58,7 @@ from memori.neuro.nipype.node_folder import (
     bring_folders,
     files_of,
     keep_runtime,
+    mark_of,
     outputs_from_plain,
     outputs_to_plain,
     passed_on,
@@ -66,22 +70,31 @@ from memori.neuro.nipype.node_folder import (
 )
 from memori.neuro.nipype.node_key import Identity
 from memori.neuro.nipype.trait_json import NotPlainError, to_plain
+from memori.neuro.nipype.watched_command import watch_commands
 from memori.results import Results
 from memori.store import Entry
 
 logger = nipype_logging.getLogger("nipype.workflow")
-_NODE: Any = object  # each class of nodes with a memory derives from a class of Nipype's too
+_STAYS_HERE = ("use_plugin", "_watch")
+watch_commands()
 
 
-class RememberedNode(_NODE):  # type: ignore[misc]
+class RememberedNode(NodeHook):
     """What a node with a memory does differently."""
 
     _memori: dict[str, Any]
+    _watch: Watch | Unwatched | None = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Nobody reads the arguments of the plugin here, and a callback cannot be pickled.
         whole: Any = self.__getstate__()
-        return reduced(self, {name: part for name, part in whole.items() if name != "use_plugin"})
+        return reduced(
+            self, {name: part for name, part in whole.items() if name not in _STAYS_HERE}
+        )
+
+    def around_interface(self) -> AbstractContextManager[object]:
+        """Return the watch over the run."""
+        return self._watch or nullcontext()
 
     # What Nipype asks of a node
 
@@ -143,33 +156,43 @@ class RememberedNode(_NODE):  # type: ignore[misc]
 
     def _identity(self) -> Identity:
         take_inputs(self)
-        return Identity(self.interface, self._memori["root"])
+        return Identity(self, self._memori["root"])
 
     def _hit(self) -> Entry | None:
         """Return the entry of this node, once what it recorded lies in the node's folder."""
         if self.overwrite:
             return None
-        identity = self._identity()
-        key = identity.key()
-        store = NodeStore(self._memori["root"], identity.name)
-        return self._hit_on(decide(self.fullname, key, store))
+        with aside():
+            identity = self._identity()
+            store = NodeStore(self._memori["root"], identity.name)
+            return self._hit_on(self._decision(identity, store), store)
 
-    def _hit_on(self, decision: Decision) -> Entry | None:
-        entry = decision.entry
-        if not decision.hit or entry is None or self.overwrite:
+    def _decision(self, identity: Identity, store: NodeStore) -> Decision:
+        return decide(self.fullname, identity.key(), store)
+
+    def _hit_on(self, decision: Decision, store: NodeStore) -> Entry | None:
+        entry, key = decision.hit_entry, decision.key
+        if entry is None or key is None or self.overwrite:
             return None
-        return entry if self._put_back(entry) else None
+        with aside():
+            is_back = self._put_back(entry)
+        if is_back:
+            pass_on(entry, store, key.files)
+        return entry if is_back else None
 
     def _remembered_run(self, updatehash: bool) -> Any:
-        identity = self._identity()
-        store = NodeStore(self._memori["root"], identity.name)
-        key = identity.key()
-        entry = self._hit_on(decide(self.fullname, key, store))
+        with aside():
+            identity = self._identity()
+            store = NodeStore(self._memori["root"], identity.name)
+            decision = self._decision(identity, store)
+        entry = self._hit_on(decision, store)
+        assert decision.key is not None
         if entry is None:
-            with store.lock(key):
+            with store.lock(decision.key):
                 # Whoever held the lock may have run this very node.
-                decision = decide(self.fullname, identity.key(), store)
-                entry = self._hit_on(decision)
+                with aside():
+                    decision = self._decision(identity, store)
+                entry = self._hit_on(decision, store)
                 if entry is None:
                     with self._folder().lock():
                         return self._run_and_keep(identity, decision, store, updatehash)
@@ -194,17 +217,32 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         assert decision.key is not None
         about = (subject, identity.name, function, decision.key, store)
         with Recorder(*about, reasons=list(map(str, decision.changes))) as recorder:
+            recorder.own_folders.append(self.output_dir())
+            watch = None
+            if self._memori["watch"] and not (adopts or watching_is_off()):
+                watch = Watch(identity.code, store, self._memori["ignore_reads"])
+            self._watch = watch or Unwatched(identity.code)
             try:
                 with all_outputs_kept(self):
                     result = load_results(self) if adopts else super().run()
             finally:
                 del self._memori["running"]
-            self._parted(result)
-            entry = self._keep(recorder, identity, result, passed)
-            return self._cleaned(result, entry, passed)
+                self._watch = None
+            with aside():
+                self._parted(result)
+                entry = self._keep(recorder, identity, result, passed, watch)
+                cleaned = self._cleaned(result, entry, passed)
+        if entry is not None:
+            pass_on(entry, store, decision.key.files)
+        return cleaned
 
     def _keep(
-        self, recorder: Recorder, identity: Identity, result: Any, passed: dict[str, Any]
+        self,
+        recorder: Recorder,
+        identity: Identity,
+        result: Any,
+        passed: dict[str, Any],
+        watch: Watch | None,
     ) -> Entry | None:
         """Record a run; return the entry, or None if it cannot be remembered."""
         folder = self.output_dir()
@@ -219,7 +257,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             bring_folders(folder, kept)
             bring(folder, kept, list(files_of(folder)))
             keep_runtime(result.runtime, kept, folder)
-            return recorder.finish(values, Results(values), None, identity.key)
+            return recorder.finish(values, Results(values), watch, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
             warn(f"node {self.fullname} ran and is not remembered: {error}")
             return None
@@ -236,7 +274,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             paths = [os.path.join(folder, name) for name in files_of(folder)]
             at = {encode(pointer): path for path, pointer in passed.items()}
             used = [at[encode(pointer)] for pointer in references(entry.outputs)]
-            self._folder().write(entry.key, wanted, [*paths, result_file(self)], used)
+            self._folder().write(mark_of(entry), wanted, [*paths, result_file(self)], used)
         return result
 
     def _parted(self, result: Any) -> Any:
@@ -258,7 +296,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         node_folder = self._folder()
         kept = os.path.join(root, entry.folder or "")
         note = node_folder.read()
-        if note is not None and note["key"] == entry.key:
+        if note is not None and note["key"] == mark_of(entry):
             changed = node_folder.changed(note)
             passed = passed_on(entry.outputs, self.interface.inputs)
             if not changed and note["needed"] == wanted and note["passed"] == passed:
@@ -269,7 +307,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             self._fill(entry, kept, wanted)
             paths = [os.path.join(node_folder.path, name) for name in files_of(node_folder.path)]
             passed = passed_on(entry.outputs, self.interface.inputs)
-            node_folder.write(entry.key, wanted, [*paths, result_file(self)], passed)
+            node_folder.write(mark_of(entry), wanted, [*paths, result_file(self)], passed)
         return True
 
     def _fill(self, entry: Entry, kept: str, wanted: list[str]) -> None:
@@ -350,7 +388,7 @@ class RememberedMapNode(RememberedNode, ElementHook):
             entry = None if node._always_runs() else node._hit()
             if entry is None:
                 return None
-            keys.append(entry.key)
+            keys.append(mark_of(entry))
         try:
             values = to_plain([getattr(self.inputs, name) for name in self.iterfield], str)
         except NotPlainError:
@@ -370,8 +408,9 @@ def remember_node(node: Any, options: dict[str, Any]) -> None:
     node : nipype Node
         It becomes one of a subclass.
     options : dict
-        ``root`` (the folder of the memory, absolute) and ``verify`` (whether nodes that always
-        run are verified instead).
+        ``root`` (the folder of the memory, absolute), ``verify`` (whether nodes that always run
+        are verified instead), ``watch`` (whether runs are watched) and ``ignore_reads`` (what does
+        not count though a run reads it).
     """
     if not isinstance(node, RememberedNode):
         own = RememberedMapNode if isinstance(node, MapNode) else RememberedNode

@@ -11,6 +11,7 @@ Not promised: a memory for what connect functions compute; they run each time, a
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from nipype.pipeline.engine import Node, Workflow
@@ -26,6 +27,8 @@ def remember_workflow(
     hash_output: str | os.PathLike[str],
     *,
     verify_always_run: bool = False,
+    watch: bool = True,
+    ignore_reads: Iterable[str | os.PathLike[str]] = (),
 ) -> Any:
     """Give each node of a workflow a memory.
 
@@ -38,6 +41,10 @@ def remember_workflow(
     verify_always_run : bool, optional
         Whether nodes that always run (DataSink, DataGrabber) are a hit, too, when their inputs and
         what they wrote are as they were. A grabber then misses files that are new.
+    watch : bool, optional
+        Whether what a node reads, lists and writes besides its inputs is seen and counts.
+    ignore_reads : iterable of str or os.PathLike, optional
+        Files, folders and patterns (``"*.log"``) that do not count though a node reads them.
 
     Returns
     -------
@@ -55,7 +62,13 @@ def remember_workflow(
             "interface there is NipypeStage, for an interface's class remember"
         )
     root = os.path.abspath(os.path.expanduser(os.fspath(hash_output)))
-    _remember(workflow, {"root": root, "verify": verify_always_run})
+    options = {
+        "root": root,
+        "verify": verify_always_run,
+        "watch": watch,
+        "ignore_reads": list(map(str, ignore_reads)),
+    }
+    _remember(workflow, options)
     return workflow
 
 
