@@ -248,14 +248,15 @@ def find_outputs(
 ) -> list[Artifact]:
     """Find the files and folders that the outputs of a stage name.
 
-    A folder inside the run's own `folder` counts with all it holds. Relative paths start from where
+    A folder inside the run's own `folder` counts with all it holds; a link to one elsewhere by its
+    path alone. Relative paths start from where
     the run has left the current folder, as they do for whoever is given them.
     """
     here = current_folder()
     _wait_until_trusted([text for _, text in _path_candidates(values) if is_file(text)])
     artifacts = []
     for pointer, text in _path_candidates(values):
-        if folder is not None and os.path.isdir(text) and _is_within(text, folder):
+        if folder is not None and os.path.isdir(text) and _holds(folder, text):
             text = Folder(text)
         artifact = _find(pointer, text, root, memo, here)
         if artifact is not None:
@@ -280,9 +281,10 @@ def _wait_until_trusted(paths: list[str]) -> None:
         time.sleep(wait)
 
 
-def _is_within(path: str, folder: str) -> bool:
-    path = os.path.abspath(path)
-    return path == folder or path.startswith(folder + os.sep)
+def _holds(folder: str, path: str) -> bool:
+    """Tell whether a path lies in a folder, and is no link to elsewhere."""
+    pairs = ((os.path.abspath(path), folder), (os.path.realpath(path), os.path.realpath(folder)))
+    return all(f"{inner}/".startswith(f"{outer}/") for inner, outer in pairs)
 
 
 def _find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -> Artifact | None:

@@ -7,7 +7,7 @@ and only after that the outputs that nobody needs are removed as Nipype would ha
 result is put where Nipype looks for it. A node carries one plain dict, ``_memori``, so that it goes
 wherever nodes go: to worker processes, into crash files, through copies.
 
-A MapNode keeps no memory of its own: each of its elements does, and the results are collected anew.
+Maps are in `memori.neuro.nipype.remembered_map`.
 Nodes that always run (sinks, grabbers) run, unless they are asked to verify instead. What a sink
 wrote never shares its content with memori's copy (see
 `memori.neuro.nipype.interface_run.part_links`).
@@ -24,16 +24,14 @@ from typing import Any
 
 from nipype import logging as nipype_logging
 from nipype.interfaces.base import InterfaceResult
-from nipype.pipeline.engine import MapNode
 
 from memori.calls.decision import Decision, decide
 from memori.calls.observations import Unwatched, Watch, aside, pass_on, watching_is_off
 from memori.calls.recorder import Recorder
-from memori.digest.values import encode, text_digest
+from memori.digest.values import encode
 from memori.errors import RecordError, warn
 from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import (
-    ElementHook,
     LazyResult,
     NodeHook,
     all_outputs_kept,
@@ -50,26 +48,30 @@ from memori.neuro.nipype.engine_api import (
     take_inputs,
 )
 from memori.neuro.nipype.interface_run import argv_of, part_links
-from memori.neuro.nipype.kinds import before, reduced
-from memori.neuro.nipype.node_folder import (
-    NodeFolder,
-    NodeStore,
+from memori.neuro.nipype.kinds import reduced
+from memori.neuro.nipype.node_files import (
     bring,
     bring_folders,
     files_of,
-    keep_runtime,
+    keep_aside,
+    links_to_inputs,
+    recall_aside,
+)
+from memori.neuro.nipype.node_folder import (
+    NodeFolder,
+    NodeStore,
+    input_at,
     mark_of,
     outputs_from_plain,
     outputs_to_plain,
     passed_on,
     paths_in,
-    recall_runtime,
     references,
     restored_outputs,
     was_edited,
 )
 from memori.neuro.nipype.node_key import Identity
-from memori.neuro.nipype.trait_json import NotPlainError, to_plain
+from memori.neuro.nipype.trait_json import NotPlainError
 from memori.neuro.nipype.watched_command import watch_commands
 from memori.results import Results
 from memori.store import Entry
@@ -254,9 +256,10 @@ class RememberedNode(NodeHook):
                 recorder.command = told
             outputs = result.outputs
             values = {} if outputs is None else outputs_to_plain(outputs, passed, folder, kept)
+            names = list(files_of(folder))
             bring_folders(folder, kept)
-            bring(folder, kept, list(files_of(folder)))
-            keep_runtime(result.runtime, kept, folder)
+            bring(folder, kept, names)
+            keep_aside(kept, folder, result.runtime, links_to_inputs(folder, names, passed))
             return recorder.finish(values, Results(values), watch, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
             warn(f"node {self.fullname} ran and is not remembered: {error}")
@@ -314,11 +317,16 @@ class RememberedNode(NodeHook):
         folder = self.output_dir()
         emptydirs(folder, noexist_ok=True)
         os.makedirs(folder, exist_ok=True)
+        runtime, links = recall_aside(kept, folder)
+        own = self.interface.inputs
+        targets = {
+            name: os.path.normpath(os.path.join(input_at(own, pointer), inside))
+            for name, (pointer, inside) in links.items()
+        }
         bring_folders(kept, folder)
-        bring(kept, folder, list(files_of(kept)))
+        bring(kept, folder, list(files_of(kept)), targets)
         values = restored_outputs(entry, self._memori["root"])
         outputs = outputs_from_plain(self.interface, values, kept, folder)
-        runtime = recall_runtime(kept, folder)
         inputs = self.interface.inputs.get_traitsfree()
         result = InterfaceResult(type(self.interface), runtime, inputs=inputs, outputs=outputs)
         if wanted and outputs is not None:
@@ -335,84 +343,3 @@ def _inode(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-class RememberedMapNode(RememberedNode, ElementHook):
-    """A MapNode, each of whose elements has a memory."""
-
-    def is_cached(self, rm_outdated: bool = False) -> tuple[bool, bool]:
-        """Tell whether all elements are remembered and were collected as they are."""
-        if "running" in self._memori:
-            return False, False
-        try:
-            collected = self._is_collected()
-        except Exception:  # the run will raise it, where it can be reported
-            collected = False
-        return collected, collected
-
-    def run(self, updatehash: bool = False) -> Any:
-        """Run what is not remembered of the elements, and collect the results."""
-        self._memori["updatehash"] = updatehash
-        self._memori.pop("failed", None)
-        try:
-            complete_config(self)
-            if not updatehash and self._is_collected():
-                return LazyResult(result_file(self))
-            with self._folder().lock():
-                self._memori["running"] = False
-                try:
-                    result = super(RememberedNode, self).run()
-                finally:
-                    del self._memori["running"]
-                key = self._collection_key()
-                if key is not None:
-                    self._folder().write(key, self._wanted(), [result_file(self)], [])
-                return result
-        except BaseException:
-            self._memori["failed"] = True
-            raise
-
-    def _is_collected(self) -> bool:
-        """Tell whether the result file was made of just these elements and inputs."""
-        note = self._folder().read()
-        if note is None or self._folder().changed(note) or note["needed"] != self._wanted():
-            return False
-        key = self._collection_key()
-        return key is not None and key == note["key"]
-
-    def _collection_key(self) -> str | None:
-        """Return a digest of the elements and the inputs; None if one is not remembered."""
-        take_inputs(self)
-        keys = []
-        for node in self.elements():
-            entry = None if node._always_runs() else node._hit()
-            if entry is None:
-                return None
-            keys.append(mark_of(entry))
-        try:
-            values = to_plain([getattr(self.inputs, name) for name in self.iterfield], str)
-        except NotPlainError:
-            return None
-        return text_digest(encode([keys, values]))
-
-    def before_element(self, node: Any) -> None:
-        """Give each element the memory of the map."""
-        remember_node(node, self._memori)
-
-
-def remember_node(node: Any, options: dict[str, Any]) -> None:
-    """Give a node a memory.
-
-    Parameters
-    ----------
-    node : nipype Node
-        It becomes one of a subclass.
-    options : dict
-        ``root`` (the folder of the memory, absolute), ``verify`` (whether nodes that always run
-        are verified instead), ``watch`` (whether runs are watched) and ``ignore_reads`` (what does
-        not count though a run reads it).
-    """
-    if not isinstance(node, RememberedNode):
-        own = RememberedMapNode if isinstance(node, MapNode) else RememberedNode
-        node.__class__ = before(own, type(node))
-    node._memori = dict(options)

@@ -19,7 +19,7 @@ from nipype.pipeline.engine import Node, Workflow
 from memori.neuro.nipype import plugin  # noqa: F401  so that run(plugin="Memori") finds it
 from memori.neuro.nipype.engine_api import GraphHook, elements_of
 from memori.neuro.nipype.kinds import before, reduced
-from memori.neuro.nipype.remembered_node import remember_node
+from memori.neuro.nipype.remembered_map import remember_node
 
 
 def remember_workflow(
