@@ -5,7 +5,7 @@ leads to, outside of the folder, is copied: an edit of what memori made must not
 A link to a folder stays a link, to the same place; where that is, or lies in, a folder among the
 node's inputs, to where that input is now.
 
-Not promised: links of links that lead out of the folder on their way back into it.
+Not promised: a link to a file elsewhere, as a link.
 """
 
 from __future__ import annotations
@@ -86,11 +86,15 @@ def bring(
 
 def _target_from(link: str, folder: str, name: str) -> str:
     """Return where a link to a folder leads: out of the node's folder absolutely."""
-    root, real = os.path.realpath(folder), os.path.realpath(link)
-    if real == root or real.startswith(root + os.sep):
-        inside = os.path.relpath(real, root)
-        return os.path.relpath(inside, os.path.dirname(name) or os.curdir)
-    return os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
+    spelled = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
+    for root, target in (
+        (os.path.normpath(folder), spelled),
+        (os.path.realpath(folder), os.path.realpath(link)),
+    ):
+        if f"{target}/".startswith(f"{root}/"):
+            inside = os.path.relpath(target, root)
+            return os.path.relpath(inside, os.path.dirname(name) or os.curdir)
+    return spelled
 
 
 def _replace_link(link: str, target: str) -> None:
