@@ -74,6 +74,10 @@ class Stage(Face):
     ignore : iterable of str, optional
         Parameters that do not count, such as ``n_jobs`` and ``verbose``: whatever their values,
         a run is remembered as one.
+    remember : bool, optional
+        Whether runs are remembered and so shared; not those of an unseeded random tool, of which
+        there are to be several. Without, each run runs, and what it left in its own folder stays
+        for a day at least.
     expires_after : float, str or datetime.timedelta, optional
         The age (seconds, or a text such as ``"7 days"``) from which on what is recorded runs again.
         Never counts.
@@ -100,6 +104,7 @@ class Stage(Face):
     texts: frozenset[str] = frozenset()
     always_runs: bool = False
     watched: bool = True
+    remembered: bool = True
     ignored_reads: tuple[str, ...] = ()
     ignored: frozenset[str] = frozenset()
     max_age: float | None = None
@@ -121,6 +126,7 @@ class Stage(Face):
         watch: bool = True,
         ignore_reads: Iterable[str | os.PathLike[str]] = (),
         ignore: Iterable[str] = (),
+        remember: bool = True,
         expires_after: Age | None = None,
         **static: object,
     ) -> None:
@@ -134,6 +140,7 @@ class Stage(Face):
         self._depends_on = tuple(depends_on) if is_several else (depends_on,)
         self._code_version = code_version
         self.watched = watch
+        self.remembered = remember
         self.ignored_reads = tuple(map(str, ignore_reads))
         self.hash_output = hash_output
         self.ignored = frozenset((ignore,) if isinstance(ignore, str) else ignore)

@@ -150,6 +150,10 @@ class Recorder:
         tell_own_folder(folder)
         return folder
 
+    def returns(self) -> None:
+        """Note that the run returned, so that what lies in its folder is left there for a day."""
+        self._has_returned = True
+
     def finish(
         self,
         values: dict[str, JSON],
@@ -182,7 +186,7 @@ class Recorder:
             If something cannot be read or written.
         """
         seconds = time.time() - self._began
-        self._has_returned = True
+        self.returns()
         try:
             artifacts = self._outputs(values)
             after = look_again() if self._before.may_name_files else self._before

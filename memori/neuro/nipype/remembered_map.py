@@ -86,7 +86,7 @@ class RememberedMapNode(RememberedNode, ElementHook):
 
     def before_element(self, node: Any) -> None:
         """Give each element the memory of the map."""
-        remember_node(node, self._memori)
+        remember_node(node, {**self._memori, "remember": self._is_remembered()})
 
 
 def remember_node(node: Any, options: dict[str, Any]) -> None:
@@ -98,8 +98,8 @@ def remember_node(node: Any, options: dict[str, Any]) -> None:
         It becomes one of a subclass.
     options : dict
         ``root`` (the folder of the memory, absolute), ``verify`` (whether nodes that always run
-        are verified instead), ``watch`` (whether runs are watched) and ``ignore_reads`` (what does
-        not count though a run reads it).
+        are verified instead), ``remember`` (whether runs are kept), ``watch`` (whether they are
+        watched) and ``ignore_reads`` (what does not count though a run reads it).
     """
     if not isinstance(node, RememberedNode):
         own = RememberedMapNode if isinstance(node, MapNode) else RememberedNode

@@ -8,8 +8,9 @@ result is put where Nipype looks for it. A node carries one plain dict, ``_memor
 wherever nodes go: to worker processes, into crash files, through copies.
 
 Maps are in `memori.neuro.nipype.remembered_map`.
-Nodes that always run (sinks, grabbers) run, unless they are asked to verify instead. What a sink
-wrote never shares its content with memori's copy (see
+Nodes that always run (sinks, grabbers) run, unless they are asked to verify instead; so do those
+that are not to be remembered: an attribute ``remember = False`` of the node or its interface. What
+a sink wrote never shares its content with memori's copy (see
 `memori.neuro.nipype.interface_run.part_links`).
 
 Not promised: the memory of a node whose outputs are objects that cannot be written down. It runs
@@ -143,7 +144,15 @@ class RememberedNode(NodeHook):
 
     # How memori answers
 
+    def _is_remembered(self) -> bool:
+        wishes = (self, self.interface)
+        return self._memori.get("remember", True) and all(
+            getattr(w, "remember", True) for w in wishes
+        )
+
     def _always_runs(self) -> bool:
+        if not self._is_remembered():
+            return True
         if self.overwrite is not None:
             return False
         return bool(self.interface.always_run) and not self._memori["verify"]
@@ -221,8 +230,8 @@ class RememberedNode(NodeHook):
         with Recorder(*about, reasons=list(map(str, decision.changes))) as recorder:
             recorder.own_folders.append(self.output_dir())
             watch = None
-            if self._memori["watch"] and not (adopts or watching_is_off()):
-                watch = Watch(identity.code, store, self._memori["ignore_reads"])
+            if self._memori.get("watch", True) and not (adopts or watching_is_off()):
+                watch = Watch(identity.code, store, self._memori.get("ignore_reads", ()))
             self._watch = watch or Unwatched(identity.code)
             try:
                 with all_outputs_kept(self):

@@ -122,8 +122,8 @@ class NipypeStage(Stage):
         Further programs that the interface calls; they count like its own.
     always_run : bool, optional
         Whether to run at each call; by default what the interface says, and never for a DataSink.
-    depends_on, code_version, watch, ignore_reads, ignore, expires_after
-        As for `memori.Stage`.
+    depends_on, code_version, watch, ignore_reads, ignore, remember, expires_after
+        As for `memori.Stage`; an attribute ``remember = False`` of the interface means the same.
     **static
         Trait values that win over what a run is given.
 
@@ -157,6 +157,7 @@ class NipypeStage(Stage):
         watch: bool = True,
         ignore_reads: Iterable[str | os.PathLike[str]] = (),
         ignore: Iterable[str] = (),
+        remember: bool = True,
         expires_after: Age | None = None,
         **static: object,
     ) -> None:
@@ -190,6 +191,7 @@ class NipypeStage(Stage):
             watch=watch,
             ignore_reads=ignore_reads,
             ignore=ignore,
+            remember=remember and bool(getattr(interface, "remember", True)),
             expires_after=expires_after,
             **static,  # type: ignore[arg-type]
         )
