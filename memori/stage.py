@@ -75,6 +75,10 @@ class Stage(Accepting):
     ignore : iterable of str, optional
         Parameters that do not count, such as ``n_jobs`` and ``verbose``: whatever their values,
         a run is remembered as one.
+    remember : bool, optional
+        Whether runs are remembered and so shared; not those of an unseeded random tool, of which
+        there are to be several. Without, each run runs, and what it left in its own folder stays
+        for a day at least.
     expires_after : float, str or datetime.timedelta, optional
         The age (seconds, or a text such as ``"7 days"``) from which on what is recorded runs again.
         Never counts.
@@ -101,6 +105,7 @@ class Stage(Accepting):
     texts: frozenset[str] = frozenset()
     always_runs: bool = False
     watched: bool = True
+    remembered: bool = True
     ignored_reads: tuple[str, ...] = ()
     ignored: frozenset[str] = frozenset()
     max_age: float | None = None
@@ -122,6 +127,7 @@ class Stage(Accepting):
         watch: bool = True,
         ignore_reads: Iterable[str | os.PathLike[str]] = (),
         ignore: Iterable[str] = (),
+        remember: bool = True,
         expires_after: Age | None = None,
         **static: object,
     ) -> None:
@@ -135,6 +141,7 @@ class Stage(Accepting):
         self._depends_on = tuple(depends_on) if is_several else (depends_on,)
         self._code_version = code_version
         self.watched = watch
+        self.remembered = remember
         self.ignored_reads = tuple(map(str, ignore_reads))
         self.hash_output = hash_output
         self.ignored = several(ignore)

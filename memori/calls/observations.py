@@ -19,6 +19,8 @@ from __future__ import annotations
 import os
 import sys
 
+from memori.artifacts import anchors_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -120,6 +122,19 @@ class Watch:
         return facts
 
 
+class Unwatched:
+    """Takes note of what a run changed in this process, and of nothing else."""
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self._code.settle()
+
+
 def _modules_in(files: Collection[str]) -> set[str]:
     """Return the names of the loaded modules that come from some files."""
     return {
@@ -171,11 +186,13 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
     from memori.watch import datasets_of
     from memori.watch import differences as compared
 
+    files = list(files)
     yield from compared(
         record,
         store.root,
         store.memo,
         datasets=datasets_of(file.absolute for file in files if file.absolute),
+        anchors=anchors_of(files),
         made=store.was_written,
     )
 
@@ -188,12 +205,13 @@ def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
     outer = list(_outer_runs())
     if not outer:
         return
+    files = list(files)
     paths = [file.absolute for file in files if file.kind == "file" and file.absolute]
     record = entry.record.get("observed")
     if record is not None:
         from memori.watch.check import read_paths
 
-        paths += read_paths(record, store.root)
+        paths += read_paths(record, store.root, anchors_of(files))
     for run in outer:
         for path in paths:
             run.reads(path)

@@ -18,7 +18,7 @@ from memori.watch.places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from memori.digest.files import FileDigest, Stat
     from memori.digest.values import JSON
@@ -136,9 +136,9 @@ class Facts:
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
 
-    def to_record(self, root: str) -> JSON:
+    def to_record(self, root: str, anchors: Mapping[str, str] | None = None) -> JSON:
         """Return the facts as JSON, for the entry of a run in the `hash_output` given."""
-        places = Places(root)
+        places = Places(root, anchors=anchors)
         record: dict[str, JSON] = {"root": root}
         if self.before:
             both = sorted(

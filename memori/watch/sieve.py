@@ -211,7 +211,8 @@ class Sieve:
                     facts.absent.append(folder)
             elif os.path.lexists(folder) or not self._is_new(listing.look):
                 facts.listed.append(self._listing(folder, listing, written))
-        for pattern in seen.globs:
+        globs = [each for each in seen.globs if not each.startswith(self._own)]
+        for pattern in globs:
             there, missed = asked_without_listing(pattern, seen.folders)
             facts.there += there
             facts.missed += missed
@@ -220,7 +221,7 @@ class Sieve:
         facts.missed = [path for path in facts.missed if path not in written]
         has_patterns = any(fact.patterns is not None for fact in facts.listed)
         if self._is_quiet and (has_patterns or facts.there or facts.missed):
-            for pattern in seen.globs:
+            for pattern in globs:
                 found = results(pattern, written | self._helped, self._made)
                 facts.globs.append((pattern, names_digest(found)))
 
