@@ -34,7 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
-    from typing import Literal
+    from typing import Any, Literal
 
     from memori.digest.files import FileDigest
     from memori.watch.touch import How
@@ -96,6 +96,10 @@ class Observed:
         By path: what a program was told of a file that it asked for and did not open.
     unseen : list of str
         Who may have read files of which nobody told.
+    named : set of str
+        Files that programs of which nobody tells were told of by name; they may have written them.
+    waiting : list
+        What watches the programs that it has started and not waited for.
     tell : callable or None
         Told of each new observation (its kind, which is one of the names above, and its subject)
         in a process that watches for another.
@@ -124,6 +128,8 @@ class Observed:
         self.unwatched: list[tuple[str, ...]] = []
         self.found: dict[str, str] = {}
         self.unseen: list[str] = []
+        self.named: set[str] = set()
+        self.waiting: list[Any] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
@@ -199,8 +205,13 @@ class Observed:
         """Note that a program is about to be started, which may write what is then read."""
         self.programs.append(words)
         self.glances = False
-        if self.tell is not None:
-            self.tell("programs", words[0])
+        self.tells("programs", words[0])
+
+    def names(self, path: str) -> None:
+        """Note that a program is about to be told of a file, which it may read or write."""
+        self.reads(path)
+        self.named.add(path)
+        self.tells("named", path)
 
     def opens_to_write(
         self, path: str, flags: int, stack: tuple[CodeType, ...] | None = None
@@ -259,8 +270,7 @@ class Observed:
             touch.written = True
         else:
             return
-        if self.tell is not None:
-            self.tell("touched", path)
+        self.tells("touched", path)
 
     def moves(self, source: str, target: str) -> None:
         """Note that a file or folder is about to be renamed; what is in a folder goes with it."""
@@ -289,14 +299,12 @@ class Observed:
             with aside():
                 known = self.folders[folder] = listed(folder, stack)
         known.whole = whole
-        if self.tell is not None:
-            self.tell("folders", folder)
+        self.tells("folders", folder)
 
     def asks_for(self, pattern: str) -> None:
         """Note that names are about to be looked for that fit an absolute pattern."""
         self.globs[pattern] = None
-        if self.tell is not None:
-            self.tell("globs", pattern)
+        self.tells("globs", pattern)
 
     def makes(self, folder: str) -> None:
         """Note that a folder is about to be made."""
@@ -308,14 +316,12 @@ class Observed:
     def passes(self, path: str) -> None:
         """Note that a temporary file or folder is about to be made."""
         self.temporary.add(path)
-        if self.tell is not None:
-            self.tell("temporary", path)
+        self.tells("temporary", path)
 
     def calls(self, host: str) -> None:
         """Note that another machine is about to be called."""
         self.network.add(host)
-        if self.tell is not None:
-            self.tell("network", host)
+        self.tells("network", host)
 
     def imports(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that the import system is about to read a module's file, source or compiled."""
@@ -331,19 +337,7 @@ class Observed:
         if mine is None:
             self.touched[path] = other
             return
-        both = mine, other
-        for each in both:
-            if each.how == "read" and (
-                each.look is UNLOOKED or (each.look and each.look.st_ctime_ns < self.began)
-            ):
-                mine.how, mine.look = "read", each.look  # it was there before the run
-                break
-        else:
-            if any(each.how == "write" for each in both):
-                mine.how = "write"
-        mine.written = mine.written or other.written
-        mine.appends = mine.appends and other.appends
-        mine.before = mine.before or other.before
+        mine.joins(other, self.began)
 
     def adopts(self, earlier: Observed) -> None:
         """Add what was done for this run before it began, when it was decided on."""
@@ -360,6 +354,11 @@ class Observed:
         self.unwatched += earlier.unwatched
         self.faults += earlier.faults
         self.glances = False
+
+    def tells(self, kind: str, what: str) -> None:
+        """Tell the process that this one watches for, if there is one."""
+        if self.tell is not None:
+            self.tell(kind, what)
 
     def _keep(self, path: str, touch: Touch, now: os.stat_result | None) -> None:
         """Digest a file that was read, before the run makes it another one."""
