@@ -227,6 +227,7 @@ _TELLERS: dict[str, Any] = {
     "found": lambda run, path: {"said": run.found[path]},
     "unseen": lambda run, who: {},
     "named": lambda run, path: {},
+    "executed": lambda run, path: {},
 }
 
 
@@ -274,6 +275,7 @@ _LEARNERS: dict[str, Any] = {
     "found": lambda run, line: run.found.setdefault(line["what"], line["said"]),
     "unseen": lambda run, line: misses(run, line["what"]),
     "named": lambda run, line: run.named.add(line["what"]),
+    "executed": lambda run, line: run.executed.add(line["what"]),
 }
 
 

@@ -68,6 +68,8 @@ class Observed:
         By path, in the order of the first touch.
     programs : list of tuple of str
         The words of each program that was started.
+    executed : set of str
+        Where such programs lie, as far as that is known.
     glances : bool
         Whether files that are opened for reading need no look any more.
     glanced : dict of str to None
@@ -95,9 +97,9 @@ class Observed:
     found : dict of str to str
         By path: what a program was told of a file that it asked for and did not open.
     unseen : list of str
-        Who may have read files of which nobody told.
+        Who may have read files without telling.
     named : set of str
-        Files that programs of which nobody tells were told of by name; they may have written them.
+        Files that programs of which nobody tells were told of; they may have written them.
     waiting : list
         What watches the programs that it has started and not waited for.
     tell : callable or None
@@ -122,6 +124,7 @@ class Observed:
         self.made: set[str] = set()
         self.temporary: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
+        self.executed: set[str] = set()
         self.network: set[str] = set()
         self.traced: set[tuple[str, ...]] = set()
         self.counted: set[str] = set()
@@ -146,9 +149,8 @@ class Observed:
         if found is not None:
             return found
         if self._real is None or self.live:
-            self._real = {}
-            for each, touch in self.touched.items():
-                self._real.setdefault(os.path.realpath(each), touch)
+            pairs = reversed(self.touched.items())  # the first of each stays
+            self._real = {os.path.realpath(each): touch for each, touch in pairs}
         return self._real.get(os.path.realpath(path))
 
     def how(self, path: str) -> How | None:

@@ -30,6 +30,7 @@ from memori.watch.listings import (
 )
 from memori.watch.modules import module_digest, user_modules
 from memori.watch.observed import OLD, Observed
+from memori.watch.tools import tools_among
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
 from memori.watch.unseen import unseen_readers
 
@@ -113,6 +114,7 @@ class Sieve:
         facts.programs = [list(each) for each in dict.fromkeys(self._seen.programs)][
             :_MOST_PROGRAMS
         ]
+        facts.tools = tools_among(self._seen.executed - self._counted)
         network = (f"the network ({host})" for host in self._seen.network)
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
         return facts

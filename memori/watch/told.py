@@ -99,6 +99,8 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         run.tells("made", folder)
     for path in trace.temporary:
         run.passes(path)
+    for path in {path for path, _ in trace.programs}:
+        executes(run, path)
     for _, program in trace.programs[:_MOST_PROGRAMS]:
         ran(run, program)
 
@@ -135,6 +137,12 @@ def ran(run: Observed, words: tuple[str, ...]) -> None:
         run.traced.add(words)
         run.programs.append(words)
         run.tells("traced", words[0])
+
+
+def executes(run: Observed, path: str) -> None:
+    """Note where a program lies that was started."""
+    run.executed.add(path)
+    run.tells("executed", path)
 
 
 def misses(run: Observed, who: str) -> None:

@@ -303,3 +303,35 @@ def test_a_run_with_a_program_is_seen_whole(way):
         {fact.path.removeprefix(here) for fact in facts.written},
         facts.unvouched,
     )
+
+
+def by_tool(number):
+    """Call a tool of a suite."""
+    return subprocess.check_output(["fslmaths"], text=True)
+
+
+def by_tool_in_shell(number):
+    """Call it in a shell."""
+    return subprocess.check_output("fslmaths; true", shell=True, text=True)
+
+
+@pytest.mark.parametrize("function", [by_tool, by_tool_in_shell])
+def test_a_tool_of_a_suite_counts_by_its_version_and_its_variables(function, way, monkeypatch):
+    """However deep it is started; an upgrade, and a variable that changes its results, rerun."""
+    monkeypatch.setenv("XDG_CACHE_HOME", os.path.abspath("cache"))
+    monkeypatch.setenv("FSLDIR", os.getcwd())
+    monkeypatch.setenv("FSLOUTPUTTYPE", "NIFTI")
+    program("fslmaths", "exit 0")
+    write("etc/fslversion", "6.0.5")
+    stage = Stage(function, hash_output="work")
+
+    def run():
+        stage.run(1)
+        return stage.state
+
+    assert [True, False] == [run() for _ in range(2)]
+    monkeypatch.setenv("FSLOUTPUTTYPE", "NIFTI_GZ")
+    assert "FSLOUTPUTTYPE" in str(stage.explain(1))
+    assert [True, False] == [run() for _ in range(2)]
+    write("etc/fslversion", "6.0.7.1")
+    assert [True, False] == [run() for _ in range(2)]

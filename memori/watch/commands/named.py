@@ -17,6 +17,7 @@ from glob import glob
 
 from memori.watch.commands.shell_text import commands_in
 from memori.watch.commands.words import Found, files_of, nothing
+from memori.watch.told import executes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class Named:
 
     def tell(self, run: Observed) -> None:
         """Let all that is named count for a run, as it is now."""
+        for name in self.programs:
+            program = shutil.which(name, path=self._path)
+            if program is not None:
+                executes(run, os.path.abspath(program))
         for path in (*self.found.files, *self.found.absent):
             run.names(path)
         for folder in self.found.folders:

@@ -28,7 +28,7 @@ from memori.watch.commands.tracer_log import read_log, reap
 from memori.watch.commands.untraceable import loses_rights, note, untraceable
 from memori.watch.observed import aside, current
 from memori.watch.threads import with_outer
-from memori.watch.told import Marks, misses, ran, tell_of
+from memori.watch.told import Marks, executes, misses, ran, tell_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -243,6 +243,7 @@ def tell_unwatched(runs: Iterable[Observed], plain: Started, cwd: str, reason: s
     for each in runs:
         if words not in each.programs:
             each.starts(words)
+        executes(each, plain.executable)
         each.reads(plain.executable)
         named.tell(each)
         misses(each, f"{os.path.basename(words[0])} ({reason})")
