@@ -321,6 +321,8 @@ def _observed_change(difference: tuple[str, str, str, str], root: str) -> Change
     elif kind == "listed":
         names = [f"{what}: {which}" for what, which in (("gone", old), ("new", new)) if which]
         text = f"folder {shown}, which the run listed ({'; '.join(names)})"
+    elif kind == "tool":
+        text = f"{path}, of a program that the run started, was {old} and is {new}"
     elif kind == "dataset":
         text = f"dataset {shown}: {old} -> {new}"
     else:

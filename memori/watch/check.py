@@ -65,7 +65,7 @@ def differences(
     tuple of (kind, path, old, new)
         The kind is "read", "module", "written", "edited" (digests, or "nothing"), "absent",
         "there" ("nothing" or "something"), "found" (what a program was told, and would be now),
-        "listed" (the names that went and those that came) or
+        "listed" (the names that went and those that came), "tool" (what it was and is) or
         "dataset" (two places that both exist).
     """
     places = Places(root, record["root"], datasets, anchors)
@@ -75,6 +75,7 @@ def differences(
     yield from _file_differences("written", record.get("written"), places, memo)
     yield from _file_differences("edited", record.get("edited"), places, memo)
     yield from _name_differences(record, places, made)
+    yield from _tool_differences(record.get("tools"))
     for name, (seen, now) in places.twice.items():
         yield "dataset", name, seen, now
 
@@ -199,6 +200,13 @@ def _listing_differences(
     else:
         gone, new = sorted(set(then) - set(names)), sorted(set(names) - set(then))
         yield "listed", folder, ", ".join(gone), ", ".join(new)
+
+
+def _tool_differences(tools: Mapping[str, JSON] | None) -> Iterator[Difference]:
+    if tools:
+        from memori.watch.tools import tool_differences
+
+        yield from tool_differences(tools)
 
 
 def read_paths(

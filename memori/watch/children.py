@@ -233,6 +233,8 @@ _TELLERS: dict[str, Any] = {
     "traced": lambda run, _: {"words": run.programs[-1]},
     "found": lambda run, path: {"said": run.found[path]},
     "unseen": lambda run, who: {},
+    "named": lambda run, path: {},
+    "executed": lambda run, path: {},
 }
 
 
@@ -279,4 +281,6 @@ _LEARNERS: dict[str, Any] = {
     "traced": lambda run, line: ran(run, tuple(line["words"])),
     "found": lambda run, line: run.found.setdefault(line["what"], line["said"]),
     "unseen": lambda run, line: misses(run, line["what"]),
+    "named": lambda run, line: run.named.add(line["what"]),
+    "executed": lambda run, line: run.executed.add(line["what"]),
 }

@@ -179,7 +179,17 @@ def _truncated(run: Observed, args: tuple[object, ...]) -> None:
 
 def _started(run: Observed, args: tuple[object, ...]) -> None:
     words = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
-    run.starts(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+    _starts(run, tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+
+
+def _starts(run: Observed, words: tuple[str, ...]) -> None:
+    """Note a program of which nobody will tell: what its words name counts."""
+    run.starts(words)
+    if words:
+        with aside():
+            from memori.watch.commands.named import Named
+
+            Named(words, os.getcwd(), os.environ).tell(run)
 
 
 def _spawned(run: Observed, args: tuple[object, ...]) -> None:
@@ -193,7 +203,7 @@ _TELL_OR_ARE_OURS = ("subprocess.py", os.path.join("memori", "processes", "inter
 
 
 def _shell(run: Observed, args: tuple[object, ...]) -> None:
-    run.starts(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
+    _starts(run, ("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
 
 
 def _thread_started(run: Observed, args: tuple[object, ...]) -> None:

@@ -113,6 +113,8 @@ class Facts:
         Logs: files that were opened to append, and never compared.
     programs : list of list of str
         The words of programs that it started.
+    tools : dict of str to dict
+        By path: what counts of those of them that are tools (`memori.watch.tools`).
     unseen : list of str
         Who may have read files of which nobody told.
     unvouched : list of str
@@ -133,6 +135,7 @@ class Facts:
         self.globs: list[tuple[str, str]] = []
         self.appended: list[str] = []
         self.programs: list[list[str]] = []
+        self.tools: dict[str, dict[str, str | None]] = {}
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
 
@@ -161,7 +164,7 @@ class Facts:
             record["listed"] = [_listing_record(each, places) for each in self.listed]
         if self.globs:
             record["globs"] = [[*_split(each[0], places), each[1]] for each in self.globs]
-        for kind in ("programs", "unseen"):
+        for kind in ("programs", "tools", "unseen"):
             if getattr(self, kind):
                 record[kind] = getattr(self, kind)
         return record

@@ -38,6 +38,7 @@ from memori.watch.listings import (
 )
 from memori.watch.modules import module_digest, user_modules
 from memori.watch.observed import OLD, Observed
+from memori.watch.tools import tools_among
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
 from memori.watch.unseen import unseen_readers
 
@@ -118,7 +119,10 @@ class Sieve:
         self._modules(facts)
         facts.found = self._found(facts)
         facts.absent = [path for path in facts.absent if not self._left_out.absent(path)]
-        facts.programs = [list(each) for each in self._seen.programs[:_MOST_PROGRAMS]]
+        facts.programs = [list(each) for each in dict.fromkeys(self._seen.programs)][
+            :_MOST_PROGRAMS
+        ]
+        facts.tools = tools_among(self._seen.executed - self._counted)
         network = (f"the network ({host})" for host in self._seen.network)
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
         told = {each.partition(" (")[0] for each in facts.unseen}
@@ -186,7 +190,9 @@ class Sieve:
 
     def _read(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
         then = touch.look
-        if then is UNLOOKED:
+        if path in self._seen.named and (now is None or not then or stat_of(now) != stat_of(then)):
+            self._named(facts, path, now)
+        elif then is UNLOOKED:
             if now is None:
                 facts.absent.append(path)
             elif now.st_ctime_ns >= self._seen.began - OLD:
@@ -197,6 +203,14 @@ class Sieve:
             facts.read.append(file_fact(path, self._memo))
         elif now is not None or not then or then.st_ctime_ns < self._seen.began:
             facts.unvouched.append(path)  # else it was made and removed meanwhile
+
+    def _named(self, facts: Facts, path: str, now: os.stat_result | None) -> None:
+        """Take a file that changed for one that the program changed which was told of it."""
+        if now is None:
+            facts.absent.append(path)
+        else:
+            facts.edited.append(self._fact(path))
+            facts.before.append("")
 
     def _listings(self, facts: Facts) -> None:
         seen = self._seen
