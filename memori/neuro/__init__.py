@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memori.neuro.bids.cases import CasesError
+    from memori.neuro.bids.content import BIDSError, ContentError
     from memori.neuro.bids.dataset import Dataset
     from memori.neuro.bids.derivatives import DerivativeError, Derivatives, RawDatasetError
     from memori.neuro.bids.entities import BIDSFile
@@ -38,9 +40,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmbiguousFileError",
+    "BIDSError",
     "BIDSFile",
+    "CasesError",
     "CommandError",
     "Container",
+    "ContentError",
     "Copy",
     "Dataset",
     "DerivativeError",
@@ -80,9 +85,12 @@ __all__ = [
 
 _WHERE = {
     "AmbiguousFileError": "filenames",
+    "BIDSError": "bids.content",
     "BIDSFile": "bids.entities",
+    "CasesError": "bids.cases",
     "CommandError": "command.errors",
     "Container": "command.containers",
+    "ContentError": "bids.content",
     "Copy": "command.outputs",
     "Dataset": "bids.dataset",
     "DerivativeError": "bids.written",

@@ -20,6 +20,9 @@ from memori.version import __version__
 
 NAME = "dataset_description.json"
 _BIDS_VERSION = "1.10.0"
+_WHOLE = ("sub-", "tpl-")
+_NESTING = ("derivatives", "sourcedata", "rawbids")
+_DEEPEST = 6
 
 
 class RawDatasetError(MemoriError):
@@ -63,6 +66,41 @@ def refuse_raw(folder: str, root: str) -> None:
             f"{os.path.join(dataset, 'derivatives', 'NAME')!r}",
             root,
         )
+
+
+def datasets_below(folder: str) -> list[str]:
+    """List the datasets in a folder such as `derivatives`, and in those, by their paths in it."""
+    found = []
+    waiting = [os.curdir]
+    while waiting:
+        name = waiting.pop()
+        path = os.path.normpath(os.path.join(folder, name))
+        names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+        is_dataset = NAME in names or any(each.startswith(_WHOLE) for each in names)
+        found += [name] if is_dataset else []
+        inner = [each for each in names if each in _NESTING] if is_dataset else names
+        if name.count(os.sep) < _DEEPEST:
+            waiting += [os.path.normpath(os.path.join(name, each)) for each in inner
+                        if each[0] != "." and os.path.isdir(os.path.join(path, each))]  # fmt: skip
+    return sorted(found)
+
+
+def root_of(path: str) -> str | None:
+    """Return the dataset that a path lies in, if one does: by its description, else its subject.
+
+    The path need not exist. Where nothing describes a dataset, it is the folder of `sub-*`.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    by_subject = None
+    while True:
+        above, name = os.path.split(folder)
+        if os.path.exists(os.path.join(folder, NAME)):
+            return folder
+        if name.startswith(_WHOLE):
+            by_subject = above
+        if above == folder:
+            return by_subject
+        folder = above
 
 
 def _dataset_of(real: str) -> tuple[str, str | None]:

@@ -19,7 +19,7 @@ import os
 import re
 from difflib import get_close_matches
 from functools import cache
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from memori.digest.folder import Folder
 from memori.neuro.bids.schema import schema
@@ -51,20 +51,25 @@ class BIDSFile(str):
     {'sub': '01', 'task': 'rest', 'run': '2'}
     """
 
-    __slots__ = ()
+    __slots__ = ("_dataset",)
+    _dataset: Any
+
+    @property
+    def dataset(self) -> Any:
+        """The `Dataset` that listed the file; None for one made from a mere path."""
+        try:
+            return self._dataset
+        except AttributeError:
+            return None
 
     def parts(self) -> tuple[list[str], str, str]:
         """Split the name into what stands between its underscores, suffix and extension."""
-        *pairs, last = os.path.basename(self.rstrip("/")).split("_")
-        last, dot, extension = last.partition(".")
-        if _pair(last):
-            pairs, last = [*pairs, last], ""
-        return pairs, last, dot + extension
+        return _parts(os.path.basename(self.rstrip("/")))
 
     @property
     def entities(self) -> dict[str, str]:
         """The entities by their short names, in the order of the name."""
-        return dict(found for part in self.parts()[0] if (found := _pair(part)))
+        return split_name(os.path.basename(self.rstrip("/")))[0]
 
     @property
     def suffix(self) -> str:
@@ -83,7 +88,7 @@ class BIDSFile(str):
         return "" if folder.startswith(("sub-", "ses-", "tpl-")) else folder
 
     def __getattr__(self, name: str) -> str | None:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         short = _short().get(name, name)
         found = self.entities.get(short)
@@ -101,10 +106,30 @@ class BIDSFolder(BIDSFile, Folder):
     __slots__ = ()
 
 
+def split_name(name: str) -> tuple[dict[str, str], str, str]:
+    """Return the entities, the suffix and the extension of a file's name.
+
+    Examples
+    --------
+    >>> split_name("sub-01_run-2_bold.nii.gz")
+    ({'sub': '01', 'run': '2'}, 'bold', '.nii.gz')
+    """
+    pairs, suffix, extension = _parts(name)
+    return dict(found for part in pairs if (found := _pair(part))), suffix, extension
+
+
+def _parts(name: str) -> tuple[list[str], str, str]:
+    *pairs, last = name.split("_")
+    last, dot, extension = last.partition(".")
+    if _pair(last):
+        pairs, last = [*pairs, last], ""
+    return pairs, last, dot + extension
+
+
 def _pair(part: str) -> tuple[str, str] | None:
     """Return key and label of what stands between two underscores, if it is an entity."""
     key, _, label = part.partition("-")
-    return (key, label) if label and re.fullmatch("[a-zA-Z]+", key) else None
+    return (key, label) if label and key.isascii() and key.isalpha() else None
 
 
 def entity_name(name: str) -> str:

@@ -44,6 +44,8 @@ class Schema(NamedTuple):
         The rules of files that are named by entities.
     sidecars : list of Mapping
         The rules of sidecars: `selectors` and `fields`.
+    associations : Mapping of str to Mapping
+        Which files belong to which: a kind to `selectors` and `target`.
     objects : Mapping
         All that rules refer to.
     """
@@ -56,6 +58,7 @@ class Schema(NamedTuple):
     modalities: Mapping[str, str]
     names: list[Mapping[str, Any]]
     sidecars: list[Mapping[str, Any]]
+    associations: Mapping[str, Mapping[str, Any]]
     objects: Mapping[str, Any]
 
 
@@ -86,6 +89,7 @@ def schema() -> Schema:
         modalities=modalities,
         names=list(_leaves(rules["files"], "suffixes")),
         sidecars=list(_leaves(rules["sidecars"], "fields")),
+        associations=found.get("meta", {}).get("associations", {}),
         objects=objects,
     )
 
