@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from memori.neuro.bids.dataset import Dataset
     from memori.neuro.bids.derivatives import DerivativeError, Derivatives, RawDatasetError
     from memori.neuro.bids.entities import BIDSFile
+    from memori.neuro.bids.sidecar import MissingFieldError
     from memori.neuro.command.containers import Container
     from memori.neuro.command.errors import CommandError
     from memori.neuro.command.fields import TemplateError
@@ -53,6 +54,7 @@ __all__ = [
     "Glob",
     "InterfaceError",
     "InterfaceInputError",
+    "MissingFieldError",
     "NipypeStage",
     "Optional",
     "RawDatasetError",
@@ -98,6 +100,7 @@ _WHERE = {
     "Glob": "command.outputs",
     "InterfaceError": "nipype.interface_run",
     "InterfaceInputError": "nipype.stage",
+    "MissingFieldError": "bids.sidecar",
     "NipypeStage": "nipype.stage",
     "Optional": "command.outputs",
     "RawDatasetError": "bids.description",

@@ -16,6 +16,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from memori.files import atomic_write
+
 NAME = ".bidsignore"
 
 
@@ -33,6 +35,18 @@ def patterns_of(root: str) -> list[Pattern]:
             return parsed(stream)
     except FileNotFoundError:
         return []
+
+
+def add(root: str, patterns: Iterable[str]) -> None:
+    """Add patterns to the `.bidsignore` of a dataset that do not stand there."""
+    path = os.path.join(root, NAME)
+    lines = []
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as stream:
+            lines = stream.read().splitlines()
+    new = [each for each in dict.fromkeys(patterns) if each not in lines]
+    if new:
+        atomic_write(path, "".join(f"{line}\n" for line in lines + new).encode())
 
 
 def parsed(lines: Iterable[str]) -> list[Pattern]:

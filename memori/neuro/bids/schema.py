@@ -29,7 +29,8 @@ class Schema(NamedTuple):
     Attributes
     ----------
     bids_version : str
-        Of the standard.
+        Of the standard, without its last number: patches mend its text, and a validator that is a
+        little older would not know them.
     entities : Mapping of str to str
         Short name to long name, in the order in which they stand in a name.
     indices : frozenset of str
@@ -81,7 +82,7 @@ def schema() -> Schema:
         for datatype in each["datatypes"]
     }
     return Schema(
-        bids_version=found["bids_version"],
+        bids_version=f"{'.'.join(str(found['bids_version']).split('.')[:2])}.0",
         entities=_with_proposed(entities),
         indices=frozenset(indices),
         spaces=frozenset(objects["enums"]["_StandardTemplateCoordSys"]["enum"]),

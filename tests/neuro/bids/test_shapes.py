@@ -8,7 +8,8 @@ from memori.neuro import BIDSError, BIDSFile, Dataset
 from memori.neuro.bids.entities import BIDSFolder
 
 SHAPES = [  # (kind, files, what is asked, what is found)
-    ("eeg", [f"eeg/sub-01_task-x_eeg.{e}" for e in ("vhdr", "eeg", "vmrk", "json")], {"suffix": "eeg", "extension": ".vhdr"}, 1),
+    ("eeg", [f"eeg/sub-01_task-x_eeg.{e}" for e in ("vhdr", "eeg", "vmrk", "json")],
+     {"suffix": "eeg", "extension": ".vhdr"}, 1),
     ("ctf", ["meg/sub-01_task-x_meg.ds/x.meg4", "meg/sub-01_task-x_meg.ds/hz.ds/y"],
      {"suffix": "meg"}, 1),
     ("bti", ["meg/sub-01_task-x_meg/config", "meg/sub-01_task-x_meg/c,rfDC"], {"suffix": "meg"}, 1),
