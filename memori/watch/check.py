@@ -204,7 +204,7 @@ def _listing_differences(
 
 def _tool_differences(tools: Mapping[str, JSON] | None) -> Iterator[Difference]:
     if tools:
-        from memori.watch.tools import tool_differences
+        from memori.watch.commands.tools import tool_differences
 
         yield from tool_differences(tools)
 

@@ -114,7 +114,7 @@ class Facts:
     programs : list of list of str
         The words of programs that it started.
     tools : dict of str to dict
-        By path: what counts of those of them that are tools (`memori.watch.tools`).
+        By path: what counts of those of them that are tools (`memori.watch.commands.tools`).
     unseen : list of str
         Who may have read files of which nobody told.
     unvouched : list of str

@@ -19,6 +19,7 @@ import stat
 import time
 
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
+from memori.watch.commands.tools import tools_among
 from memori.watch.facts import (
     NO_STAT,
     Facts,
@@ -38,7 +39,6 @@ from memori.watch.listings import (
 )
 from memori.watch.modules import module_digest, user_modules
 from memori.watch.observed import OLD, Observed
-from memori.watch.tools import tools_among
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
 from memori.watch.unseen import unseen_readers
 
@@ -209,7 +209,7 @@ class Sieve:
         if now is None:
             facts.absent.append(path)
         else:
-            facts.edited.append(self._fact(path))
+            facts.edited.append(file_fact(path, self._memo))
             facts.before.append("")
 
     def _listings(self, facts: Facts) -> None:
