@@ -24,6 +24,7 @@ from tests.fingerprint.catalogue import (
     values,
 )
 
+MODULES = (body, reach, classes, values, imports, harmless, unlisted, hidden, stable)
 LIBRARIES = (
     "attr",
     "attrs",
@@ -58,7 +59,7 @@ ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
 EDITS = [
     pytest.param(edit, id=f"{module.__name__.rpartition('.')[2]}: {edit.name}")
-    for module in (body, reach, classes, values, imports, harmless, unlisted, hidden, stable)
+    for module in MODULES
     for edit in module.EDITS
     if not any(find_spec(name) is None for name in libraries(edit))
 ]
