@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
         store.memo,
         datasets=datasets_of(file.absolute for file in files if file.absolute),
         made=store.was_written,
+        came_of=partial(store.came_of, entry, returned=False),
     )
 
 

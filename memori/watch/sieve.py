@@ -19,7 +19,15 @@ import stat
 import time
 
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
-from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, digest_of, names_digest
+from memori.watch.facts import (
+    NO_STAT,
+    Facts,
+    FileFact,
+    ListingFact,
+    digest_of,
+    names_digest,
+    tree_digest,
+)
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import (
     asked_without_listing,
@@ -114,6 +122,8 @@ class Sieve:
         facts.programs = [list(each) for each in dict.fromkeys(self._seen.programs)][
             :_MOST_PROGRAMS
         ]
+        trees = sorted(path for path in self._seen.trees if os.path.isdir(path))
+        facts.trees = {path: tree_digest(path, self._memo) for path in trees}
         facts.tools = tools_among(self._seen.executed - self._counted)
         network = (f"the network ({host})" for host in self._seen.network)
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
