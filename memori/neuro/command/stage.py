@@ -135,7 +135,7 @@ class ShellStage(Stage):
         code_version: str | None = None,
         ignore: Iterable[str] = (),
         expires_after: Age | None = None,
-        watch: bool = True,
+        watch: bool | Literal["process"] = True,
         ignore_reads: Iterable[str | os.PathLike[str]] = (),
         **static: Any,
     ) -> None:
@@ -167,7 +167,7 @@ class ShellStage(Stage):
             code_version=code_version,
             ignore=ignore,
             expires_after=expires_after,
-            watch=watch,
+            watch=bool(watch),
             ignore_reads=ignore_reads,
             **static,
         )
