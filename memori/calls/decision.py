@@ -138,6 +138,12 @@ class Decision:
         """What the code reaches that could not be followed."""
         return () if self.key is None else self.key.code.unresolved
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Who may have read files of which nobody told, in the run of the entry."""
+        observed = {} if self.entry is None else self.entry.record.get("observed") or {}
+        return tuple(observed.get("unseen", ()))
+
     def __repr__(self) -> str:
         return f"<Decision {self}>"
 
@@ -146,6 +152,7 @@ class Decision:
         lines = [f"stage {self.stage_name!r}: {verdict}"]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
+        lines += [f"  not seen what it read: {each}" for each in self.unseen]
         return "\n".join(lines)
 
 

@@ -22,6 +22,7 @@ import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from memori.artifacts import find_outputs, relative_values
+from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
 from memori.calls.observations import aside, tell_own_folder
 from memori.digest.files import file_digest
@@ -113,6 +114,10 @@ class Recorder:
             "reasons": _first(reasons),
             "case": None,
         }
+        outer, self._inside = current(), list[str]()
+        while outer is not None:
+            self._inside.append(outer.key[-1] if outer.key else "")
+            outer = outer.outer
         self._began = time.time()
         self._cpu = _usage()[0]
 
@@ -191,6 +196,8 @@ class Recorder:
             seen = None if watch is None else watch.seen
             changed = self._changed_input(after, artifacts, seen)
             facts = None if watch is None else self._facts(watch, artifacts)
+            if facts is not None:
+                self._tell_of_races(facts)
             if changed is not None:
                 what = f"the input {changed.path}"
             elif facts is not None and facts.unvouched:
@@ -221,10 +228,22 @@ class Recorder:
         own = () if folder is None else (os.path.join(self._store.root, folder),)
         return watch.facts(own, counted)
 
+    def _tell_of_races(self, facts: Facts) -> None:
+        """Warn of a file that the run read, and that another one wrote which went on beside it."""
+        paths = [*(fact.path for fact in facts.read), *facts.unvouched]
+        found = self._store.left_during(self._before, paths, self._began)
+        if found is not None:
+            path, stage = found
+            warn(
+                f"{self._subject} read {path}, which stage {stage!r} wrote at the same time: "
+                "nothing says which comes first. Hand the file on from one to the other, or run "
+                "them one after the other"
+            )
+
     def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
-        store.note_left(key, left)
+        store.note_left(key, left, self._began, self._inside)
         there = None if self._forced else exact_hit(key, store)
         if there is not None:
             if self._folder is not None and there.folder != self._folder:

@@ -18,23 +18,32 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 from memori.files import make_folder
 from memori.layout import left_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    Line = tuple[str, str, dict[str, tuple[str | None, str]]]
+    Files = dict[str, tuple[str | None, str]]
+    Line = tuple[str, str, Files, float, float, list[str]]
 
 
 ANEW = "anew"
 _read: dict[str, tuple[tuple[int, int], list[Line]]] = {}
 
 
-def note(root: str, stage: str, key: str, files: Mapping[str, tuple[str | None, str]]) -> None:
-    """Note what a run left.
+def note(
+    root: str,
+    stage: str,
+    key: str,
+    files: Mapping[str, tuple[str | None, str]],
+    began: float,
+    inside: Sequence[str] = (),
+) -> None:
+    """Note what a run left that is over now.
 
     Parameters
     ----------
@@ -45,13 +54,17 @@ def note(root: str, stage: str, key: str, files: Mapping[str, tuple[str | None, 
     files : Mapping of str to (str or None, str)
         By absolute path: what was there before (`ANEW` if it was not read, None if nobody knows),
         and what is there now.
+    began : float
+        When it began.
+    inside : sequence of str, optional
+        The keys of the runs inside which it went on.
     """
     if not files:
         return
     path = left_of(root)
     make_folder(os.path.dirname(path))
     told = {os.path.relpath(each, root): pair for each, pair in files.items()}
-    line = json.dumps([stage, key, told]).encode("ascii") + b"\n"
+    line = json.dumps([stage, key, told, began, time.time(), [*inside]]).encode("ascii") + b"\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
         os.write(descriptor, line)
@@ -104,7 +117,9 @@ def came_of(
 
 def folders_around(root: str, paths: Iterable[str]) -> set[str]:
     """Return the folders left by runs, noted or their own, that some absolute paths lie in."""
-    known = {os.path.normpath(os.path.join(root, each)) for _, _, t in _lines(root) for each in t}
+    known = {
+        os.path.normpath(os.path.join(root, each)) for line in _lines(root) for each in line[2]
+    }
     above: set[str] = set()
     for path in paths:
         folder = os.path.dirname(path)
@@ -119,8 +134,28 @@ def folders_around(root: str, paths: Iterable[str]) -> set[str]:
     return {each for each in above & (known | own) if os.path.isdir(each)}
 
 
+def left_during(root: str, key: str, paths: Iterable[str], began: float) -> tuple[str, str] | None:
+    """Return one of some paths that another run left which went on at the same time, and its stage.
+
+    Parameters
+    ----------
+    root, key : str
+        Of the run that asks; what went on inside it is its own.
+    paths : iterable of str
+        Absolute.
+    began : float
+        When it began.
+    """
+    asked = {os.path.relpath(path, root): path for path in paths}
+    for stage, other, files, _, ended, inside in reversed(_lines(root)):
+        if ended > began and other != key and key not in inside:
+            for relative in asked.keys() & files.keys():
+                return asked[relative], stage
+    return None
+
+
 def _about(root: str, relative: str) -> Iterator[tuple[str, str, tuple[str | None, str]]]:
-    for stage, key, files in _lines(root):
+    for stage, key, files, *_ in _lines(root):
         if relative in files:
             yield stage, key, files[relative]
 
@@ -143,7 +178,8 @@ def _lines(root: str) -> list[Line]:
 
 def _line(text: bytes) -> Line | None:
     try:
-        stage, key, files = json.loads(text)
-        return stage, key, {name: (before, after) for name, (before, after) in files.items()}
+        stage, key, files, began, ended, inside = json.loads(text)
+        pairs = {name: (before, after) for name, (before, after) in files.items()}
+        return stage, key, pairs, float(began), float(ended), list(inside)
     except (ValueError, TypeError, AttributeError):
         return None  # written by halves

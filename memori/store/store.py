@@ -21,7 +21,7 @@ from memori.store.failures import keep_failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from memori.artifacts import Artifact
     from memori.key import Key
@@ -115,9 +115,19 @@ class Store:
         """Tell whether a run of the stage itself wrote this content under this name."""
         return made.is_marked(self.layout, file)
 
-    def note_left(self, key: Key, files: Mapping[str, tuple[str | None, str]]) -> None:
+    def note_left(
+        self,
+        key: Key,
+        files: Mapping[str, tuple[str | None, str]],
+        began: float,
+        inside: Sequence[str] = (),
+    ) -> None:
         """Note what a run left outside its folder: see `memori.store.left`."""
-        left.note(self.root, self.name, key.digest, files)
+        left.note(self.root, self.name, key.digest, files, began, inside)
+
+    def left_during(self, key: Key, paths: list[str], began: float) -> tuple[str, str] | None:
+        """Return one of some paths that another run left meanwhile, and the name of its stage."""
+        return left.left_during(self.root, key.digest, paths, began)
 
     def came_of(self, entry: Entry, path: str, pair: tuple[str, str], *, returned: bool) -> bool:
         """Tell whether what lies at a path came of what an entry's run left there."""

@@ -2,6 +2,10 @@
 
 import os
 import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -76,11 +80,24 @@ def on_command_line():
     """Return steps that `memori run` remembers."""
 
     class Step:
-        def __init__(self, text):
-            self.text = text
+        def __init__(self, text, name):
+            self.text, self.name = text, name
 
         def run(self):
-            call = ["memori", "run", "-v", "--", "sh", "-c", self.text]
+            main = "import sys; from memori.cli import main; sys.exit(main())"
+            call = [
+                sys.executable,
+                "-c",
+                main,
+                "run",
+                "-v",
+                "-n",
+                self.name,
+                "--",
+                "sh",
+                "-c",
+                self.text,
+            ]
             done = subprocess.run(call, capture_output=True, text=True, check=True)
             self.state = ": hit" not in done.stderr
 
@@ -89,10 +106,10 @@ def on_command_line():
         "sed s/$/+/ shared/image > t; cat t > shared/image; echo changed > shared/status",
         "cat shared/image; echo used > shared/status",
     ]
-    return [(Step(text),) for text in texts]
+    return [(Step(text, name),) for text, name in zip(texts, "abc", strict=True)]
 
 
-@pytest.mark.parametrize("kind", [in_python, in_shell])
+@pytest.mark.parametrize("kind", [in_python, in_shell, on_command_line])
 def test_nothing_runs_where_nothing_has_changed(kind):
     """A file that a later step changed, and one that every step writes anew, are no edits."""
     steps = kind()
@@ -182,3 +199,50 @@ def test_broken_lines_cost_a_run_only():
     assert [False] * 3 == states(steps)
     os.unlink("work/.memori/left")
     assert states(steps)[0]
+
+
+def slow_writer(number):
+    """Write a file while another run goes on."""
+    GATES[0].wait(20)
+    write("shared/table", str(number))
+
+
+def slow_reader(number):
+    """Read it while its writer goes on."""
+    GATES[0].set()
+    GATES[1].wait(20)
+    return read("shared/table")
+
+
+GATES = [threading.Event(), threading.Event()]
+
+
+def test_two_runs_at_once_of_which_one_reads_what_the_other_writes_are_told_of():
+    """Nothing orders them: the warning names both, and the file."""
+    write("shared/table", "0")
+    writer, reader = (Stage(each, hash_output="work") for each in (slow_writer, slow_reader))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(writer.run, 1)
+        second = pool.submit(reader.run, 1)
+        first.result(30)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            GATES[1].set()
+            second.result(30)
+    texts = [str(each.message) for each in told if "at the same time" in str(each.message)]
+    assert 1 == len(texts)
+    assert all(part in texts[0] for part in ("'slow_reader'", "'slow_writer'", "shared/table"))
+
+
+def outer(number):
+    """Run another stage inside, and read what it wrote."""
+    Stage(last, hash_output="work").run(number)
+    return read("shared/last")
+
+
+def test_a_stage_inside_a_stage_is_no_race():
+    """Nor are two runs one after the other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Stage(outer, hash_output="work").run(1)
+        states(in_python())

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import memori
+from memori.cli import main
 from memori.errors import MemoriWarning
 from memori.neuro import ShellStage
 from memori.neuro.command.errors import CommandError
@@ -626,9 +627,12 @@ def without_strace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_strace_commands_run_and_it_is_said_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In the log once for a process, in each entry by name."""
+    """In the log once for a process, in each entry by name; `explain` and `memori show` say it."""
     without_strace(monkeypatch)
     monkeypatch.setattr(strace, "_said", set())
     for name in READERS:  # loaded by another test
@@ -640,6 +644,11 @@ def test_without_strace_commands_run_and_it_is_said_once(
         assert [True, False] == [runs(stage, n=number) for _ in range(2)]
     assert ["cat (strace is not installed)"] * 2 == unseen("work")
     assert 1 == caplog.text.count("unwatched: commands (strace is not installed)")
+    told = "not seen what it read: cat (strace is not installed)"
+    assert 1 == str(stage.explain(n=1)).count(told)
+    assert 0 == main(["show", "work"])
+    told = "not seen what cat (strace is not installed) read, in cat"
+    assert 1 == capsys.readouterr().out.count(told)
 
 
 @pytest.mark.parametrize("first", ["with", "without"])
