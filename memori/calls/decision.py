@@ -19,6 +19,7 @@ from memori.age import seconds_since_1970
 from memori.calls.observations import differences
 from memori.digest.values import encode
 from memori.fingerprint import comparable
+from memori.watch.unseen import READERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ class Decision:
         lines = [f"stage {self.stage_name!r}: {verdict}"]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
-        lines += [f"  not seen what it read: {each}" for each in self.unseen]
+        programs = (each for each in self.unseen if each.partition(" (")[0] not in READERS)
+        lines += [f"  not seen what it read: {each}" for each in programs]
         return "\n".join(lines)
 
 

@@ -39,7 +39,7 @@ from memori.watch.listings import (
 from memori.watch.modules import module_digest, user_modules
 from memori.watch.observed import OLD, Observed
 from memori.watch.tools import tools_among
-from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
+from memori.watch.touch import UNLOOKED, Listing, Touch, folders_above, look_at
 from memori.watch.unseen import unseen_readers
 
 TYPE_CHECKING = False
@@ -270,6 +270,8 @@ class Sieve:
         left_out = self._left_out.among(paths) | self._counted | seen.temporary | seen.made
         left_out.update(path for path, touch in seen.touched.items() if touch.written)
         left_out.update(fact.folder for fact in facts.listed)
+        known = [*(fact.path for fact in facts.read), *self._own]
+        left_out.update(folders_above(known))  # what is in them is there, and so are they
         return {
             path: seen.found[path]
             for path in paths

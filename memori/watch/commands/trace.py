@@ -31,7 +31,7 @@ from memori.watch.commands.strace_lines import (
 )
 from memori.watch.commands.traced_files import Files
 from memori.watch.found import FOLDER, THERE, file_of, link_to
-from memori.watch.touch import source_of
+from memori.watch.touch import folders_above, source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -337,17 +337,6 @@ class Trace:
             self.found[path] = link_to(texts_in(call.words)[-1])
         elif path not in self.found:
             self.found[path] = _described(call)
-
-
-def folders_above(paths: Iterable[str]) -> set[str]:
-    """Return all folders that some absolute paths lie in."""
-    above: set[str] = set()
-    for path in paths:
-        folder = os.path.dirname(path)
-        while folder not in above:
-            above.add(folder)
-            folder = os.path.dirname(folder)
-    return above
 
 
 def _described(call: Said) -> str:
