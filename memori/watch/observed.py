@@ -101,6 +101,8 @@ class Observed:
         Files that programs of which nobody tells were told of; they may have written them.
     trees : set of str
         Folders that such programs were told of, of which all counts that they hold.
+    powerless : set of str
+        Programs that lost their owner's rights by being watched: what came of it is of no use.
     waiting : list
         What watches the programs that it has started and not waited for.
     tell : callable or None
@@ -133,6 +135,7 @@ class Observed:
         self.unseen: list[str] = []
         self.named: set[str] = set()
         self.trees: set[str] = set()
+        self.powerless: set[str] = set()
         self.waiting: list[Any] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None
