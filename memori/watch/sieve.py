@@ -29,6 +29,7 @@ from memori.watch.facts import (
     digest_of,
     file_fact,
     names_digest,
+    tree_digest,
 )
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import (
@@ -40,7 +41,7 @@ from memori.watch.listings import (
 )
 from memori.watch.modules import loaded_files, module_digest, user_modules
 from memori.watch.observed import OLD, Observed
-from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
+from memori.watch.touch import UNLOOKED, Listing, Touch, folders_above, look_at
 from memori.watch.unseen import unseen_readers
 
 TYPE_CHECKING = False
@@ -128,8 +129,11 @@ class Sieve:
         facts.programs = [list(each) for each in dict.fromkeys(self._seen.programs)][
             :_MOST_PROGRAMS
         ]
+        trees = sorted(path for path in self._seen.trees if os.path.isdir(path))
+        facts.trees = {path: tree_digest(path, self._memo) for path in trees}
         facts.tools = tools_among(self._seen.executed - self._counted)
         network = (f"the network ({host})" for host in self._seen.network)
+        facts.unvouched += sorted(self._seen.powerless)
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
         told = {each.partition(" (")[0] for each in facts.unseen}
         names = {os.path.basename(words[0]) for words in self._seen.unwatched} - told
@@ -274,6 +278,8 @@ class Sieve:
         left_out = self._left_out.among(paths) | self._counted | seen.temporary | seen.made
         left_out.update(path for path, touch in seen.touched.items() if touch.written)
         left_out.update(fact.folder for fact in facts.listed)
+        known = [*(fact.path for fact in facts.read), *self._own]
+        left_out.update(folders_above(known))  # what is in them is there, and so are they
         return {
             path: seen.found[path]
             for path in paths
