@@ -13,8 +13,8 @@ that are not to be remembered: an attribute ``remember = False`` of the node or 
 a sink wrote never shares its content with memori's copy (see
 `memori.neuro.nipype.interface_run.part_links`).
 
-Not promised: the memory of a node whose outputs are objects that cannot be written down. It runs
-each time, with a warning.
+Not promised: the memory of a node with an output that others are given and that cannot be written
+down. It runs each time, with a warning.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ from memori.neuro.nipype.node_folder import (
     NodeFolder,
     NodeStore,
     input_at,
+    is_whole,
     mark_of,
     outputs_from_plain,
     outputs_to_plain,
@@ -183,10 +184,13 @@ class RememberedNode(NodeHook):
 
     def _hit_on(self, decision: Decision, store: NodeStore) -> Entry | None:
         entry, key = decision.hit_entry, decision.key
-        if entry is None or key is None or self.overwrite:
+        if entry is None or key is None or self.overwrite or not is_whole(entry, self._wanted()):
             return None
         with aside():
-            is_back = self._put_back(entry)
+            try:
+                is_back = self._put_back(entry)
+            except NotPlainError:  # of a class that is not installed any more
+                is_back = False
         if is_back:
             pass_on(entry, store, key.files)
         return entry if is_back else None
@@ -264,13 +268,17 @@ class RememberedNode(NodeHook):
                 told = {"argv": argv_of(cmdline), "tool": program_of(self.interface)}
                 recorder.command = told
             outputs = result.outputs
-            values = {} if outputs is None else outputs_to_plain(outputs, passed, folder, kept)
+            values: dict[str, Any] = {}
+            if outputs is not None:
+                values = outputs_to_plain(outputs, passed, folder, kept, self._wanted())
             names = list(files_of(folder))
             bring_folders(folder, kept)
             bring(folder, kept, names)
             keep_aside(kept, folder, result.runtime, links_to_inputs(folder, names, passed))
             return recorder.finish(values, Results(values), watch, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
+            if not isinstance(error, RecordError):
+                recorder.drop_folder()
             warn(f"node {self.fullname} ran and is not remembered: {error}")
             return None
 

@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from nipype.interfaces.base import CommandLine, Interface, isdefined
 from nipype.interfaces.io import DataSink
 
@@ -200,7 +201,7 @@ def written(values: Mapping[str, Any]) -> tuple[dict[str, JSON], dict[str, Any]]
     unwritten: dict[str, Any] = {}
     for name, value in values.items():
         try:
-            plain[name] = to_plain(value, _as_it_is)
+            plain[name] = to_plain(value, _as_it_is, _digest_of_array)
         except NotPlainError:
             unwritten[name] = value
     return plain, unwritten
@@ -208,6 +209,13 @@ def written(values: Mapping[str, Any]) -> tuple[dict[str, JSON], dict[str, Any]]
 
 def _as_it_is(text: str) -> str:
     return text
+
+
+def _digest_of_array(array: np.ndarray) -> JSON:
+    """Return what counts of a large array."""
+    told = [np.lib.format.dtype_to_descr(array.dtype), list(array.shape)]
+    digest = hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).hexdigest()
+    return {"memori": "digest", "of": [*told, digest]}
 
 
 # Facts
