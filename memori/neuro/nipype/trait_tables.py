@@ -134,8 +134,10 @@ def _column_parts(array: Any) -> dict[str, Any]:
         texts = [None if missing else str(text) for text, missing in _with_missing(array)]
         kept = [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]
         return {"texts": texts, "type": kept}
-    if hasattr(array, "_data") and hasattr(array, "_mask"):  # Int64, boolean, Float64
-        return {"data": array._data, "missing": array._mask, "type": str(dtype)}
+    kinds = (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)
+    if isinstance(array, kinds):
+        filled = array.to_numpy(dtype=dtype.numpy_dtype, na_value=0)
+        return {"data": filled, "missing": array.isna(), "type": str(dtype)}
     if isinstance(dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)):
         return {"numbers": array.asi8, "type": str(dtype)}
     plain = np.asarray(array)
