@@ -86,7 +86,8 @@ class RememberedMapNode(RememberedNode, ElementHook):
 
     def before_element(self, node: Any) -> None:
         """Give each element the memory of the map."""
-        remember_node(node, {**self._memori, "remember": self.is_remembered()})
+        base = self._memori.get("base") or self.base_dir  # an element's own is the map's folder
+        remember_node(node, {**self._memori, "remember": self.is_remembered(), "base": base})
 
 
 def remember_node(node: Any, options: dict[str, Any]) -> None:
@@ -99,7 +100,8 @@ def remember_node(node: Any, options: dict[str, Any]) -> None:
     options : dict
         ``root`` (the folder of the memory, absolute), ``verify`` (whether nodes that always run
         are verified instead), ``remember`` (whether runs are kept), ``watch`` (whether they are
-        watched) and ``ignore_reads`` (what does not count though a run reads it).
+        watched), ``ignore_reads`` (what does not count though a run reads it) and, of an element
+        of a map, ``base`` (the base folder of the map).
     """
     if not isinstance(node, RememberedNode):
         own = RememberedMapNode if isinstance(node, MapNode) else RememberedNode

@@ -171,7 +171,8 @@ class RememberedNode(NodeHook):
 
     def _identity(self) -> Identity:
         take_inputs(self)
-        return Identity(self, self._memori["root"])
+        base = self._memori.get("base") or self.base_dir
+        return Identity(self, self._memori["root"], base)
 
     def hit(self) -> Entry | None:
         """Return the entry of this node, once what it recorded lies in the node's folder."""
