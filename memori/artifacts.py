@@ -122,6 +122,17 @@ class Artifact:
         now = found.identity if isinstance(found, FileDigest) else found
         return None if now == self.identity else ("edited", now)
 
+    def present(self, root: str, memo: str | None) -> Artifact | None:
+        """Return it as it is now; None if nothing of its kind is there."""
+        path = self.locate(root)
+        found = self.folder if self.kind == "path" else _identify(self.kind, path, memo)
+        if found is None or (self.kind == "path" and not os.path.isdir(path)):
+            return self if self.kind == "path" and not self.folder else None
+        known = (self.pointer, self.kind, self.path, self.relative)
+        if isinstance(found, FileDigest):
+            return Artifact(*known, file=found)
+        return Artifact(*known, folder=found)
+
     def to_record(self) -> JSON:
         """Return the artifact as JSON."""
         record: dict[str, JSON] = {"at": list(self.pointer), "kind": self.kind, "path": self.path}

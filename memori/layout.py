@@ -21,6 +21,8 @@
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
     .memori/derivatives/                      below a folder of BIDS derivatives: what was written
+    .memori/outdated/, .memori/edited/        there, too: derivatives whose rerun failed, and those
+                                              that somebody changed before they were made again
 
 No other module knows a path inside ``.memori``.
 """
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
-INSIDE = frozenset({"stages", "files", "nodes", "derivatives"})
+INSIDE = frozenset({"stages", "files", "nodes", "derivatives", "outdated", "edited"})
 """The folders in the hidden one; whatever else lies there is the user's."""
 _MOST_NAMES = 4096
 _file_names: dict[str, str] = {}
@@ -111,6 +113,11 @@ def node_note(root: str, folder: str) -> str:
 def derivative_record(root: str, name: str) -> str:
     """Return the file that records what memori wrote as a derivative of this name."""
     return f"{root}/{HIDDEN}/derivatives/{name}.json"
+
+
+def set_aside(root: str, why: str, name: str) -> str:
+    """Return where a derivative goes that is "outdated" (its rerun failed) or was "edited"."""
+    return f"{root}/{HIDDEN}/{why}/{name}"
 
 
 class Layout:

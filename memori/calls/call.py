@@ -15,16 +15,10 @@ import sys
 import time
 
 from memori.artifacts import current_folder, find_inputs, spelled_values
+from memori.aside import aside
 from memori.calls.current_run import CurrentRun, entered, reject_recursion
 from memori.calls.decision import Change, Decision, decide, exact_hit
-from memori.calls.observations import (
-    Unwatched,
-    Watch,
-    aside,
-    environment_of,
-    pass_on,
-    watching_is_off,
-)
+from memori.calls.observations import Unwatched, Watch, environment_of, pass_on, watching_is_off
 from memori.digest.values import strings
 from memori.errors import StageError, warn
 from memori.key import Key
@@ -33,9 +27,10 @@ from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from logging import Logger
 
+    from memori.calls.acceptance import Acceptance
     from memori.digest.values import JSON
     from memori.kind import Kind
     from memori.store import Entry, Store
@@ -92,6 +87,54 @@ class Call:
                         self._store.drop_folder(entry.folder)
                     found += 1
         return found > 0
+
+    def plan_acceptance(
+        self, defaults: Mapping[str, JSON], waived: Collection[str], source: str | None
+    ) -> tuple[Outcome, Acceptance]:
+        """Return what this call will be once the present outputs are taken as its own."""
+        from memori.calls.acceptance import plan_acceptance
+
+        with aside():
+            plan = plan_acceptance(
+                self._stage,
+                self.decide(explained=False),
+                self._store,
+                defaults=defaults,
+                waived=waived,
+                source=source,
+            )
+        assert plan.decision.entry is not None
+        return Outcome(self._inputs, self._restored(plan.decision.entry)), plan
+
+    def adopt(self, make: Callable[[], dict[str, JSON]]) -> Decision:
+        """File outputs that were made without memori; `make` returns those that are fit for it."""
+        from memori.calls.acceptance import acceptance, made_by_itself
+        from memori.calls.recorder import Recorder
+
+        stage, store = self._stage, self._store
+        with aside():
+            decision = self.decide()
+        if decision.hit:
+            raise StageError(
+                f"{stage.subject} remembers this very call: there is nothing to adopt; forget() "
+                "it first if other outputs are meant"
+            )
+        key = decision.key
+        assert key is not None
+        about = (stage.subject, stage.stage_name, stage.function_name)
+        recorder = Recorder(*about, key, store, reasons=["adopted"], inputs=self._inputs)
+        recorder.accepted = acceptance()
+        run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
+        with terminable(), store.lock(key), recorder:
+            with entered(run):
+                values = make()
+            with aside():
+                entry = recorder.finish(values, stage.results_of(values), None, lambda: key)
+                assert entry is not None
+                files = [each for each in entry.artifacts if each.kind == "file"]
+                store.mark_written([each.locate(store.root) for each in files])
+                store.mark_made(made_by_itself(entry))
+        return Decision(stage.stage_name, (), entry, key)
 
     def run(self, *, forced: bool = False) -> Outcome:
         """Return the outcome, running the callable unless this call is remembered."""

@@ -8,6 +8,7 @@ outer one does too, also where the inner one was a hit (`pass_on`).
 
 ``MEMORI_WATCH=off`` in the environment watches nothing, and compares what was seen earlier all the
 same. ``MEMORI_WATCH=required`` takes an entry that was recorded unwatched for a miss.
+``MEMORI_IGNORE_READS`` leaves out further paths and patterns, with colons between, in all stages.
 
 Not promised: what `memori.watch` does not see (C libraries that open files themselves, what an
 unwatched program reads); an entry names whom of these the run had loaded or started.
@@ -66,7 +67,8 @@ class Watch:
 
         self._code = code
         self._store = store
-        self._left_out = LeftOut(ignored)  # the run may leave for another folder
+        everywhere = filter(None, os.environ.get("MEMORI_IGNORE_READS", "").split(os.pathsep))
+        self._left_out = LeftOut([*ignored, *everywhere])  # the run may leave for another folder
         self._reach = Reach.of(code)
         self._variables = values_of(variables_of(code))
         self._watching = watching(store.memo)
@@ -196,24 +198,6 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
 
 
 # A stage inside a stage
-
-
-class aside:  # noqa: N801  a context manager, read as a word
-    """Keep memori's own work in a with block out of what a run around here is seen to do."""
-
-    __slots__ = ("_aside",)
-
-    def __enter__(self) -> None:
-        self._aside = None
-        if "memori.watch.hook" in sys.modules:  # else no run was watched in this process
-            from memori.watch import aside as leave_out
-
-            self._aside = leave_out()
-            self._aside.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        if self._aside is not None:
-            self._aside.__exit__(*error)
 
 
 def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:

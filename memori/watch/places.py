@@ -116,6 +116,14 @@ class Places:
             self.twice[name] = seen, now
         return os.path.normpath(os.path.join(now, below))
 
+    def paths(self, groups: Iterable[tuple[JSON, list[str]]]) -> list[str]:
+        """Return the absolute paths of names that are grouped by folder, in their order."""
+        found: list[str] = []
+        for words, names in groups:
+            above = f"{self.folder(words)}/"
+            found += [above + name for name in names]
+        return found
+
     def _found(self, relative: str) -> str:
         here = self._below(self._root, relative)
         if self._seen_from == self._root or os.path.isdir(here):

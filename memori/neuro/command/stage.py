@@ -54,7 +54,7 @@ from memori.signature.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:
-    from memori.age import Age
+    from memori.calls.age import Age
     from memori.digest.values import JSON
 
 __all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]

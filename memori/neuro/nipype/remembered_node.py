@@ -26,8 +26,9 @@ from typing import Any
 from nipype import logging as nipype_logging
 from nipype.interfaces.base import InterfaceResult
 
+from memori.aside import aside
 from memori.calls.decision import Decision, decide
-from memori.calls.observations import Unwatched, Watch, aside, pass_on, watching_is_off
+from memori.calls.observations import Unwatched, Watch, pass_on, watching_is_off
 from memori.calls.recorder import Recorder
 from memori.digest.values import encode
 from memori.errors import RecordError, warn

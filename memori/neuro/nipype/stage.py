@@ -52,7 +52,7 @@ from memori.signature.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:
-    from memori.age import Age
+    from memori.calls.age import Age
     from memori.digest.values import JSON
 
 
