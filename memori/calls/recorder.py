@@ -160,6 +160,16 @@ class Recorder:
         tell_own_folder(folder)
         return folder
 
+    def drop_folder(self) -> None:
+        """Remove the run's own folder, which nobody was given."""
+        if self._folder is not None:
+            self._store.drop_folder(self._folder)
+            try:
+                os.rmdir(os.path.join(self._store.root, os.path.dirname(self._folder)))
+            except OSError:
+                pass  # there are others
+            self._folder = None
+
     def returns(self) -> None:
         """Note that the run returned, so that what lies in its folder is left there for a day."""
         self._has_returned = True
