@@ -16,7 +16,7 @@ from memori.fingerprint.atoms import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
 
     from memori.fingerprint.slices import Imported, Slices
@@ -137,12 +137,24 @@ def find(name: str) -> ModuleSpec | None:
             spec = finder.find_spec(".".join(parts[:end]), path)
         except (ImportError, ValueError):
             return None
+        except KeyError:  # a plain folder in a plain folder: the finder wants the outer one loaded
+            spec = _plain_package(parts[:end], path or ())
         if spec is None:
             return None
         path = spec.submodule_search_locations
         if path is None and end < len(parts):
             return None
     return spec
+
+
+def _plain_package(parts: list[str], above: Iterable[str]) -> ModuleSpec:
+    """Return a package without a file of its own, which is made of the folders of its name."""
+    made: ModuleSpec = sys.modules["_frozen_importlib"].ModuleSpec(
+        ".".join(parts), None, is_package=True
+    )
+    folders = (os.path.join(folder, parts[-1]) for folder in above)
+    made.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
+    return made
 
 
 def modules_in(spec: ModuleSpec) -> Iterator[tuple[str, bool]]:

@@ -290,10 +290,14 @@ def _remove_at_exit() -> None:
 
 
 def _remove(owner: int, folder: str) -> None:
-    import shutil
-
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
+    if os.getpid() != owner:
+        return
+    try:
+        for name in os.listdir(folder):  # there are only files in it
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+    except OSError:
+        pass  # a child that still goes on writes into it
 
 
 _registered: list[int] = []

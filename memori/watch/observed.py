@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from memori.digest.files import FileDigest
     from memori.watch.touch import How
 
-_ENOUGH = 32  # looks at files all older than the run, after which it is no longer looked at each
+_ENOUGH = 16  # looks at files all older than the run, after which it is no longer looked at each
 OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _ACCESS = os.O_ACCMODE
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
@@ -70,7 +70,7 @@ class Observed:
         The words of each program that was started.
     glances : bool
         Whether files that are opened for reading need no look any more.
-    glanced : dict of str to None
+    glanced : dict of str to Touch
         Those files, as they were spelled, until something else is to be known of them.
     folders : dict of str to Listing
         By path: each folder that was listed.
@@ -128,7 +128,7 @@ class Observed:
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
         self.glances = False
-        self.glanced: dict[str, None] = {}
+        self.glanced: dict[str, Touch] = {}
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
 
@@ -166,20 +166,17 @@ class Observed:
     def ends(self) -> None:
         """Note that the run is over."""
         self.live = self.glances = False
-        self._take_glanced()
-        self.glanced = {}
+        glanced, self.glanced = _plain(self.glanced), {}
+        glanced.update(self.touched)
+        self.touched = glanced
 
     def _take_glanced(self) -> None:
         """Count files that were glanced at as touched; other threads may add to them meanwhile."""
-        paths = list(self.glanced)
-        everything = "\n".join(paths)
-        plain = paths
-        if "/." in everything or "//" in everything:
-            plain = [plain_path(path) for path in paths]
-        self.touched.update(dict.fromkeys(set(plain).difference(self.touched), GLANCED))
-        if self.live:
-            for path in paths:
-                del self.glanced[path]
+        glanced = dict(self.glanced)
+        known = self.touched
+        known.update({p: touch for p, touch in _plain(glanced).items() if p not in known})
+        for path in glanced:
+            del self.glanced[path]
 
     def reads(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that a path is about to be opened for reading."""
@@ -377,6 +374,14 @@ class Observed:
                 return file_digest(path, self.memo)
             except OSError:
                 return None
+
+
+def _plain(glanced: dict[str, Touch]) -> dict[str, Touch]:
+    """Return touches by plain path."""
+    everything = "\n".join(glanced)
+    if "/." in everything or "//" in everything:
+        return dict.fromkeys(map(plain_path, glanced), GLANCED)
+    return glanced
 
 
 ASIDE = Observed()
