@@ -7,6 +7,8 @@ that is forked from this one, which imports memori and runs nothing.
 
 Run it as ``python random_scripts.py SEED COUNT``. It prints what went wrong, as JSON: `stale`
 results differ from those without memory; `needless` runs had nothing that they read changed.
+
+Left out are questions that open nothing (`os.path.exists`), which memori says that it does not see.
 """
 
 import importlib
@@ -72,8 +74,8 @@ def by_copy(path):
 
 def by_archive(path):
     target = workdir() / "archive.tar"
-    with tarfile.open(target, "w") as archive:
-        archive.add(path, "inner")
+    with open(path, "rb") as file, tarfile.open(target, "w") as archive:
+        archive.addfile(archive.gettarinfo(path, "inner"), file)
     with tarfile.open(target) as archive:
         return archive.extractfile("inner").read().decode()
 
@@ -183,8 +185,9 @@ def an_act(pick):
     if kind < 0.62:
         return pick.choice(LISTINGS), {"*"}
     if kind < 0.72:
-        name = pick.choice("ab")
-        return f"attempt(lambda: {pick.choice(IMPORTS).format(name)})", {f"plug_{name}.py"}
+        name, way = pick.choice("ab"), pick.choice(IMPORTS)
+        named = "ab" if "PLUGS" in way else name  # all that a table names counts as code
+        return f"attempt(lambda: {way.format(name)})", {f"plug_{each}.py" for each in named}
     if kind < 0.77:
         return "helper.TABLE", {"data/table.txt"}
     if kind < 0.82:
