@@ -21,6 +21,8 @@
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
     .memori/derivatives/                      below a folder of BIDS derivatives: what was written
+    .memori/outdated/, .memori/edited/        there, too: derivatives whose rerun failed, and those
+                                              that somebody changed before they were made again
 
 No other module knows a path inside ``.memori``.
 """
@@ -44,8 +46,9 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
-INSIDE = frozenset({"stages", "files", "nodes", "derivatives"})
+INSIDE = frozenset({"stages", "files", "nodes", "derivatives", "outdated", "edited"})
 """The folders in the hidden one; whatever else lies there is the user's."""
+_VIEWS = ("inputs", "outputs", "stage")
 _MOST_NAMES = 4096
 _file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
@@ -111,6 +114,11 @@ def node_note(root: str, folder: str) -> str:
 def derivative_record(root: str, name: str) -> str:
     """Return the file that records what memori wrote as a derivative of this name."""
     return f"{root}/{HIDDEN}/derivatives/{name}.json"
+
+
+def set_aside(root: str, why: str, name: str) -> str:
+    """Return where a derivative goes that is "outdated" (its rerun failed) or was "edited"."""
+    return f"{root}/{HIDDEN}/{why}/{name}"
 
 
 class Layout:
@@ -179,8 +187,22 @@ class Layout:
         """Return the file that tells whose a run's folder is."""
         return f"{self.claims}/{os.path.basename(folder)}.json"
 
+    def is_own(self, path: str) -> bool:
+        """Tell whether an absolute path is what remembering leaves in the root, and is not hidden.
+
+        The files for people, of any stage; the folders of this stage's runs, and what they lie in.
+        """
+        if not path.startswith(f"{self.root}/"):
+            return False
+        first, _, rest = path[len(self.root) + 1 :].partition("/")
+        if rest:
+            return first == self.name and (rest == "latest" or os.path.isfile(self.claim(rest)))
+        stage, _, suffix = first.rpartition(".")
+        is_view = suffix in _VIEWS and os.path.isdir(Layout(self.root, stage).records)
+        return first == self.name or is_view
+
     @property
     def views(self) -> tuple[str, str, str]:
         """The three files for people: inputs, outputs, stage."""
-        base = f"{self.root}/{self.name}"
-        return f"{base}.inputs", f"{base}.outputs", f"{base}.stage"
+        inputs, outputs, stage = (f"{self.root}/{self.name}.{suffix}" for suffix in _VIEWS)
+        return inputs, outputs, stage

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeAlias
 
     from memori.calls.acceptance import Acceptance
+    from memori.calls.decision import Decision
     from memori.digest.values import JSON
-    from memori.results import Outcome
+    from memori.results import Outcome, Results
 
     Inputs: TypeAlias = tuple[tuple[object, ...], Mapping[str, object]]
 else:
@@ -64,6 +65,14 @@ class Node(Protocol):
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the run if it is remembered, else None; nothing is run."""
+
+    def foresee(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[list[Decision], Results | None]:
+        """Return what a run would decide, and what it would return if all is remembered."""
+
+    def foresee_after(self, makers: list[str]) -> list[Decision]:
+        """Return what is known of a run whose inputs these stages are still to make."""
 
     def plan_acceptance(
         self,

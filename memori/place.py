@@ -24,7 +24,8 @@ class Place:
     subject : str
         What errors call the stage.
     folder : str or os.PathLike
-        Such as ``"work/{subject}"``; ``{{`` stands for a brace.
+        Such as ``"work/{subject}"``; ``{{`` stands for a brace. A part that is an entity,
+        ``ses-{session}``, is left out where its field is None.
 
     Attributes
     ----------
@@ -69,7 +70,16 @@ class Place:
         def value_of(match: re.Match[str]) -> str:
             return match[0][0] if match[1] is None else self._plain(match[1], inputs)
 
-        return _absolute(_FIELD.sub(value_of, self.text))
+        text = self.text
+        for field in self.fields:
+            if inputs.get(field) is None:
+                text = _without_entity(text, field)
+        if not text:
+            raise ValueError(
+                f"{self._subject}: nothing is left of hash_output {self.text!r} where "
+                f"{', '.join(self.fields)} is None; begin it with a folder, such as 'work/'"
+            )
+        return _absolute(_FIELD.sub(value_of, text))
 
     def _plain(self, field: str, inputs: Mapping[str, JSON]) -> str:
         value = inputs.get(field)
@@ -81,6 +91,21 @@ class Place:
                 f"with {value!r}; it must be a text or number that can name one folder"
             )
         return text
+
+
+def _without_entity(text: str, field: str) -> str:
+    """Leave out each part of a folder's name that is an entity with this field for a label.
+
+    >>> _without_entity("work/sub-{subject}/ses-{session}", "session")
+    'work/sub-{subject}'
+    >>> _without_entity("work/ses-{session}_sub-{subject}", "session")
+    'work/sub-{subject}'
+    """
+    entity = rf"[A-Za-z]+-\{{{field}\}}"
+    ends = r"(?=[/_]|$)"
+    return re.sub(
+        rf"_{entity}{ends}|/{entity}(?=/|$)|(?<=/){entity}_|^{entity}(?:[/_]|$)", "", text
+    )
 
 
 def _absolute(text: str) -> str:

@@ -320,6 +320,32 @@ def test_hash_output_can_hold_fields(tmp_path: Path) -> None:
         stage.hash_output = "{}"
 
 
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("sub-{subject}/ses-{session}", "sub-01"),
+        ("sub-{subject}_ses-{session}", "sub-01"),
+        ("ses-{session}_sub-{subject}", "sub-01"),
+        ("sub-{subject}/ses-{session}_run-{run}/x", "sub-01/x"),
+        ("a_/sub-{subject}/ses-{session}", "a_/sub-01"),
+    ],
+)
+def test_a_subject_without_sessions_has_a_folder_too(tmp_path: Path, place, expected) -> None:
+    """An entity of the folder's name is left out where its value is None."""
+    stage = Stage(lambda x: x, hash_output=f"{tmp_path}/work/{place}")
+    given = {"subject": "01", "session": None, "run": None}
+    stage.run(x=1, **{k: v for k, v in given.items() if k in place})
+
+    assert (tmp_path / "work" / expected / ".memori").is_dir()
+
+
+def test_a_folder_of_nothing_but_none_is_an_error(tmp_path: Path, monkeypatch) -> None:
+    """Rather than the current folder."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="nothing is left"):
+        Stage(lambda x: x, hash_output="ses-{session}").run(x=1, session=None)
+
+
 def test_a_field_that_is_no_parameter_only_says_where(tmp_path: Path) -> None:
     """A step that does not take the subject can still remember each subject apart."""
     stage = Stage(add, hash_output=f"{tmp_path}/{{subject}}", z=0)

@@ -22,8 +22,8 @@ from __future__ import annotations
 import os
 import time
 
+from memori.aside import aside
 from memori.calls.decision import PARTS, Change, Decision, compare, exact_hit, faults
-from memori.calls.observations import aside
 from memori.digest.values import encode, strings
 from memori.errors import StageError
 from memori.store import Entry, Memory, Store, file_name

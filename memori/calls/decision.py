@@ -15,14 +15,15 @@ from __future__ import annotations
 import os
 import re
 
-from memori.age import seconds_since_1970
+from memori.calls.age import seconds_since_1970
+from memori.calls.excerpts import in_common, short, shortened
+from memori.calls.levels import comparable
 from memori.calls.observations import differences
 from memori.digest.values import encode
-from memori.fingerprint import comparable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Literal
 
     from memori.artifacts import Artifact
@@ -44,13 +45,13 @@ if TYPE_CHECKING:
         "edited",
         "observed",
         "expired",
+        "upstream",
     ]
 
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 _ABSENT = "(none)"
 PARTS = ("kind", "subject", "old", "new")
 """What a change is made of, in a record as well."""
-_MOST = 160  # characters of a value
 
 
 class Change:
@@ -61,7 +62,8 @@ class Change:
     kind : str
         "input" (a value), "file" (an input's content), "code", "surrounding", "outputs" (their
         names), "name" (the stage's), "missing" or "edited" (an output), "observed" (what the run
-        was seen to read, find or leave), "expired", "first run", "no store" or "forced".
+        was seen to read, find or leave), "upstream" (inputs that another stage is still to make),
+        "expired", "first run", "no store" or "forced".
     subject : str
         What differs, such as ``"global pipeline.THRESHOLD"``.
     old, new : str
@@ -80,7 +82,7 @@ class Change:
         return f"Change({self.kind!r}, {self.subject!r}, {self.old!r}, {self.new!r})"
 
     def __str__(self) -> str:
-        if self.kind in ("first run", "no store", "forced", "observed", "expired"):
+        if self.kind in ("first run", "no store", "forced", "observed", "expired", "upstream"):
             return self.subject
         if self.kind == "missing":
             return f"output {self.subject} is missing"
@@ -319,6 +321,8 @@ def _observed_change(difference: tuple[str, str, str, str], root: str) -> Change
     elif kind == "listed":
         names = [f"{what}: {which}" for what, which in (("gone", old), ("new", new)) if which]
         text = f"folder {shown}, which the run listed ({'; '.join(names)})"
+    elif kind == "tool":
+        text = f"{path}, of a program that the run started, was {old} and is {new}"
     elif kind == "dataset":
         text = f"dataset {shown}: {old} -> {new}"
     else:
@@ -341,12 +345,12 @@ def _differences(
     changes = []
     for name in dict.fromkeys((*old, *new)):
         if name not in old:
-            changes.append(Change(kind, f"{prefix}{name}", _ABSENT, _short(new[name], quote)))
+            changes.append(Change(kind, f"{prefix}{name}", _ABSENT, short(new[name], quote)))
         elif name not in new:
-            changes.append(Change(kind, f"{prefix}{name}", _short(old[name], quote), _ABSENT))
+            changes.append(Change(kind, f"{prefix}{name}", short(old[name], quote), _ABSENT))
         elif encode(old[name]) != encode(new[name]):
             place, before, now = _apart(old[name], new[name])
-            texts = _shortened(*((repr(v) if quote else str(v)) for v in (before, now)))
+            texts = shortened(*((repr(v) if quote else str(v)) for v in (before, now)))
             changes.append(Change(kind, f"{prefix}{name}{place}", *texts))
     if not changes and kind == "input" and list(old) != list(new):
         changes.append(Change(kind, f"{prefix}order", ", ".join(old), ", ".join(new)))
@@ -362,7 +366,7 @@ def _apart(old: JSON, new: JSON) -> tuple[str, JSON, JSON]:
         elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
             pairs = [(str(n), *pair) for n, pair in enumerate(zip(old, new, strict=True))]
         elif isinstance(old, list) and isinstance(new, list):
-            same = _common(list(map(encode, old)), list(map(encode, new)))
+            same = in_common(list(map(encode, old)), list(map(encode, new)))
             end = len(old) - same[1], len(new) - same[1]
             where = f"{place} from [{same[0]}]" if sum(same) else place
             return where, old[same[0] : end[0]], new[same[0] : end[1]]
@@ -373,28 +377,3 @@ def _apart(old: JSON, new: JSON) -> tuple[str, JSON, JSON]:
             return place, old, new
         key, old, new = unlike[0]
         place += f"[{key}]"
-
-
-def _common(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
-    """Return how many elements two sequences have in common at their beginnings and ends."""
-    most = min(len(old), len(new))
-    first = next((n for n in range(most) if old[n] != new[n]), most)
-    most -= first
-    return first, next((n for n in range(most) if old[-1 - n] != new[-1 - n]), most)
-
-
-def _shortened(old: str, new: str) -> tuple[str, str]:
-    """Return two texts, cut to a readable length that shows where they differ."""
-    if len(old) <= _MOST and len(new) <= _MOST:
-        return old, new
-    first = max(0, _common(old, new)[0] - _MOST // 4)
-    cut = [f"...{text[first:]}" if first else text for text in (old, new)]
-    return _cut(cut[0]), _cut(cut[1])
-
-
-def _short(value: JSON, quote: bool) -> str:
-    return _cut(repr(value) if quote else str(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."

@@ -10,9 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memori.neuro.bids.cases import CasesError
+    from memori.neuro.bids.content import BIDSError, ContentError
     from memori.neuro.bids.dataset import Dataset
     from memori.neuro.bids.derivatives import DerivativeError, Derivatives, RawDatasetError
     from memori.neuro.bids.entities import BIDSFile
+    from memori.neuro.bids.sidecar import MissingFieldError
     from memori.neuro.command.containers import Container
     from memori.neuro.command.errors import CommandError
     from memori.neuro.command.fields import TemplateError
@@ -38,9 +41,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmbiguousFileError",
+    "BIDSError",
     "BIDSFile",
+    "CasesError",
     "CommandError",
     "Container",
+    "ContentError",
     "Copy",
     "Dataset",
     "DerivativeError",
@@ -48,6 +54,7 @@ __all__ = [
     "Glob",
     "InterfaceError",
     "InterfaceInputError",
+    "MissingFieldError",
     "NipypeStage",
     "Optional",
     "RawDatasetError",
@@ -80,9 +87,12 @@ __all__ = [
 
 _WHERE = {
     "AmbiguousFileError": "filenames",
+    "BIDSError": "bids.content",
     "BIDSFile": "bids.entities",
+    "CasesError": "bids.cases",
     "CommandError": "command.errors",
     "Container": "command.containers",
+    "ContentError": "bids.content",
     "Copy": "command.outputs",
     "Dataset": "bids.dataset",
     "DerivativeError": "bids.written",
@@ -90,6 +100,7 @@ _WHERE = {
     "Glob": "command.outputs",
     "InterfaceError": "nipype.interface_run",
     "InterfaceInputError": "nipype.stage",
+    "MissingFieldError": "bids.sidecar",
     "NipypeStage": "nipype.stage",
     "Optional": "command.outputs",
     "RawDatasetError": "bids.description",

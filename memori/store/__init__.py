@@ -11,7 +11,7 @@ Unfinished a run that goes on, or failed
 from memori.layout import file_name, locks_of, memo_of, node_note
 from memori.store.entry import SCHEMA, Entry
 from memori.store.failures import NOTE, Unfinished
-from memori.store.memory import Memory, memories_below
+from memori.store.memory import Memory, maker_of, memories_below
 from memori.store.store import Store
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Unfinished",
     "file_name",
     "locks_of",
+    "maker_of",
     "memo_of",
     "memories_below",
     "node_note",

@@ -8,6 +8,7 @@ explained by one of these.
 
 from __future__ import annotations
 
+import json
 import os
 
 from memori.errors import warn
@@ -87,6 +88,20 @@ def everything(layout: Layout) -> Iterator[str]:
 
 def _entries_in(folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in listed(folder) if name.endswith(".json")]
+
+
+def of_folder(layout: Layout, folder: str) -> Entry | None:
+    """Return the entry that a run's own folder (relative to the root) belongs to."""
+    try:
+        first = json.loads(content_of(layout.claim(folder)).splitlines()[0])
+        stem = os.path.join(layout.root, str(first["entry"])).removesuffix(".json")
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return None
+    for number in range(1, MOST_OF_A_KEY + 1):
+        found = read(f"{stem}.json" if number == 1 else f"{stem}.{number}.json")
+        if found is not None and found.folder == folder:
+            return found
+    return None
 
 
 def read(path: str) -> Entry | None:

@@ -49,10 +49,12 @@ def new_folder(layout: Layout, key: Key) -> str:
     while True:
         name = f"{key.digest[:8]}-{attempt}" if attempt else key.digest[:8]
         folder = f"{layout.name}/{name}"
-        path = f"{layout.root}/{folder}"
-        is_new = not os.path.lexists(path) and _claim(layout.claim(name), first)
-        if is_new or _take_over(layout, folder, first):
-            _make_empty(path)
+        is_there = os.path.lexists(f"{layout.root}/{folder}")
+        if not is_there and _claim(layout.claim(name), first):
+            is_mine = _is_made(layout, folder)
+        else:
+            is_mine = _take_over(layout, folder, first) and _is_emptied(layout, folder)
+        if is_mine:
             _mark_unfinished(layout, key, folder)
             return folder
         attempt += 1
@@ -93,17 +95,23 @@ def replaced(layout: Layout, folder: str) -> None:
         drop(layout, folder)
 
 
-def drop(layout: Layout, folder: str) -> None:
-    """Remove the folder of a run, with its claim, unless another entry holds it."""
+def drop(layout: Layout, folder: str) -> bool:
+    """Remove the folder of a run, with its claim, unless another entry holds it.
+
+    Tells whether nothing of it is left that should be removed.
+    """
     import shutil
 
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
-    is_own = above == layout.name and _KEY8.fullmatch(name)
-    if is_own and not _is_held_elsewhere(layout, folder, _told(layout.claim(folder))):
+    if above == layout.name and _KEY8.fullmatch(name):
+        if _is_held_elsewhere(layout, folder, _told(layout.claim(folder))):
+            return True
         shutil.rmtree(path, ignore_errors=True)  # which follows no link
         if not os.path.lexists(path):
             remove_if_there(layout.claim(folder))
+            return True
+    return False
 
 
 def _is_held_elsewhere(layout: Layout, folder: str, told: list[dict[str, JSON]]) -> bool:
@@ -117,8 +125,8 @@ def _is_held_elsewhere(layout: Layout, folder: str, told: list[dict[str, JSON]])
 
 def drop_if_over(layout: Layout, folder: str) -> None:
     """Remove the folder of a run that is over, if nobody holds it or tries it again just now."""
-    if _take_over(layout, folder, {"owner": this_process()}):
-        drop(layout, folder)
+    if _take_over(layout, folder, {"owner": this_process()}) and not drop(layout, folder):
+        failed(layout, folder)  # and is as empty as it could be made now
 
 
 def claimed(layout: Layout) -> Iterator[tuple[str, str, list[dict[str, JSON]]]]:
@@ -197,7 +205,8 @@ def _is_free(layout: Layout, folder: str) -> bool:
     told = _told(layout.claim(folder))
     released = _ending(told, "released")
     if isinstance(released, float):
-        return time.time() - released > _IN_USE
+        is_in_use = time.time() - released <= _IN_USE
+        return not (is_in_use or _is_named(layout, folder, told[0].get("entry")))
     if not told or "owner" not in told[0] or _ending(told, "finished"):
         return False
     if _ending(told, "failed"):
@@ -246,11 +255,32 @@ def _note(claim: str, line: dict[str, JSON]) -> None:
         os.close(descriptor)
 
 
-def _make_empty(path: str) -> None:
+def _is_made(layout: Layout, folder: str) -> bool:
+    """Make a folder that was claimed; one that has appeared meanwhile is somebody else's."""
+    try:
+        os.makedirs(f"{layout.root}/{folder}")
+    except FileExistsError:
+        os.unlink(layout.claim(folder))
+        return False
+    return True
+
+
+def _is_emptied(layout: Layout, folder: str) -> bool:
+    """Empty a folder that was taken over; one that cannot be emptied now is left to a later try.
+
+    On some file systems a file that somebody has open goes when it is closed, and what another
+    host has changed is seen after a while.
+    """
     import shutil
 
-    if os.path.islink(path) or os.path.isfile(path):
-        os.unlink(path)
-    elif os.path.isdir(path):
-        shutil.rmtree(path)
-    os.makedirs(path)
+    path = f"{layout.root}/{folder}"
+    try:
+        if os.path.islink(path) or os.path.isfile(path):
+            os.unlink(path)
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        os.makedirs(path)
+    except OSError:
+        failed(layout, folder)
+        return False
+    return True

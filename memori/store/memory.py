@@ -56,6 +56,20 @@ class Memory:
             folders.drop(Layout(self.root, stage), entry.folder)
 
 
+def maker_of(path: str) -> Entry | None:
+    """Return the entry whose run's own folder holds a file, whatever link leads there."""
+    inside = os.path.dirname(os.path.realpath(path))
+    while True:
+        stage, name = os.path.split(inside)
+        root, stage_name = os.path.split(stage)
+        if name == "" or stage_name == "":
+            return None
+        layout = Layout(root, stage_name)
+        if os.path.isfile(layout.claim(name)):
+            return entries.of_folder(layout, f"{stage_name}/{name}")
+        inside = stage
+
+
 def memories_below(folder: str) -> Iterator[Memory]:
     """Yield the memory of each `hash_output` at or below a folder, hidden ones included."""
     for above, inner, _ in os.walk(folder):

@@ -1,7 +1,6 @@
 """Watching a run: what it was seen to read, list, write, start and import.
 
 watching       watch what is done inside a with block
-aside          keep memori's own work out of what is seen
 Observed       what a run was seen to do, as it happened
 Sieve          takes what counts out of it
 LeftOut        what does not count
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from memori.watch.hook import watching
     from memori.watch.inherited import Reach, inherit, keep
     from memori.watch.left_out import LeftOut
-    from memori.watch.observed import Observed, aside
+    from memori.watch.observed import Observed
     from memori.watch.places import datasets_of
     from memori.watch.sieve import Sieve
 
@@ -38,7 +37,6 @@ __all__ = [
     "Observed",
     "Reach",
     "Sieve",
-    "aside",
     "datasets_of",
     "differences",
     "environment",
@@ -57,7 +55,6 @@ _LATER = {
     "Observed": "observed",
     "Reach": "inherited",
     "Sieve": "sieve",
-    "aside": "observed",
     "datasets_of": "places",
     "differences": "check",
     "environment": "environment",

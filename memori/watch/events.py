@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
+from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
-from memori.watch.observed import Observed, aside
+from memori.watch.observed import Observed
 from memori.watch.threads import thread_starts
 from memori.watch.touch import plain_path
 
@@ -118,7 +119,7 @@ def _connected(run: Observed, args: tuple[object, ...]) -> None:
     if name and not name.startswith((":", "file:")):
         path = absolute(name)
         if path is not None:
-            run.reads(path, _stack())
+            run.connects(path, _stack())
 
 
 def _linked_in(run: Observed, args: tuple[object, ...]) -> None:
@@ -178,7 +179,17 @@ def _truncated(run: Observed, args: tuple[object, ...]) -> None:
 
 def _started(run: Observed, args: tuple[object, ...]) -> None:
     words = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
-    run.starts(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+    _starts(run, tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+
+
+def _starts(run: Observed, words: tuple[str, ...]) -> None:
+    """Note a program of which nobody will tell: what its words name counts."""
+    run.starts(words)
+    if words:
+        with aside():
+            from memori.watch.commands.named import Named
+
+            Named(words, os.getcwd(), os.environ).tell(run)
 
 
 def _spawned(run: Observed, args: tuple[object, ...]) -> None:
@@ -192,7 +203,7 @@ _TELL_OR_ARE_OURS = ("subprocess.py", os.path.join("memori", "processes", "inter
 
 
 def _shell(run: Observed, args: tuple[object, ...]) -> None:
-    run.starts(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
+    _starts(run, ("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
 
 
 def _thread_started(run: Observed, args: tuple[object, ...]) -> None:

@@ -18,7 +18,7 @@ from memori.watch.places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from memori.digest.files import FileDigest, Stat
     from memori.digest.values import JSON
@@ -113,6 +113,8 @@ class Facts:
         Logs: files that were opened to append, and never compared.
     programs : list of list of str
         The words of programs that it started.
+    tools : dict of str to dict
+        By path: what counts of those of them that are tools (`memori.watch.commands.tools`).
     unseen : list of str
         Who may have read files of which nobody told.
     unvouched : list of str
@@ -133,12 +135,13 @@ class Facts:
         self.globs: list[tuple[str, str]] = []
         self.appended: list[str] = []
         self.programs: list[list[str]] = []
+        self.tools: dict[str, dict[str, str | None]] = {}
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
 
-    def to_record(self, root: str) -> JSON:
+    def to_record(self, root: str, anchors: Mapping[str, str] | None = None) -> JSON:
         """Return the facts as JSON, for the entry of a run in the `hash_output` given."""
-        places = Places(root)
+        places = Places(root, anchors=anchors)
         record: dict[str, JSON] = {"root": root}
         if self.before:
             both = sorted(
@@ -161,7 +164,7 @@ class Facts:
             record["listed"] = [_listing_record(each, places) for each in self.listed]
         if self.globs:
             record["globs"] = [[*_split(each[0], places), each[1]] for each in self.globs]
-        for kind in ("programs", "unseen"):
+        for kind in ("programs", "tools", "unseen"):
             if getattr(self, kind):
                 record[kind] = getattr(self, kind)
         return record

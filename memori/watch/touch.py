@@ -52,6 +52,22 @@ class Touch:
         self.before: FileDigest | Literal[False] | None = None
         self.stack = stack
 
+    def joins(self, other: Touch, began: int) -> None:
+        """Take in how another process dealt with the same path, for a run that began at a time."""
+        both = self, other
+        for each in both:
+            if each.how == "read" and (
+                each.look is UNLOOKED or (each.look and each.look.st_ctime_ns < began)
+            ):
+                self.how, self.look = "read", each.look  # it was there before the run
+                break
+        else:
+            if any(each.how == "write" for each in both):
+                self.how = "write"
+        self.written = self.written or other.written
+        self.appends = self.appends and other.appends
+        self.before = self.before or other.before
+
     def __repr__(self) -> str:
         return f"<Touch {self.how}{' written' if self.written else ''}>"
 
@@ -138,3 +154,11 @@ def plain_path(path: str) -> str:
         folder, name = os.path.split(path)
         return os.path.normpath(os.path.join(os.path.realpath(folder), name))
     return os.path.normpath(path)
+
+
+def plain_touches(glanced: dict[str, Touch]) -> dict[str, Touch]:
+    """Return touches of files that were glanced at, by plain path."""
+    everything = "\n".join(glanced)
+    if "/." in everything or "//" in everything:
+        return dict.fromkeys(map(plain_path, glanced), GLANCED)
+    return glanced

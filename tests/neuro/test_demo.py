@@ -148,7 +148,7 @@ def test_the_raw_dataset_is_left_alone(demo):
     """Nothing but what was made at first lies in the raw dataset."""
     found = {path.name for path in (demo.folder / "out" / "bids").rglob("*") if path.is_file()}
 
-    expected = {"dataset_description.json"}
+    expected = {"dataset_description.json", "README"}
     for subject in SUBJECTS:
         expected |= {f"sub-{subject}_T1w.nii.gz", f"sub-{subject}_task-rest_bold.json"}
         expected |= {f"sub-{subject}_task-rest_bold.nii.gz"}

@@ -183,7 +183,9 @@ def an_act(pick):
     if kind < 0.52:
         return "attempt(lambda: helper.cached(f'data/{case}.txt'))", {"data/{case}.txt"}
     if kind < 0.62:
-        return pick.choice(LISTINGS), {"*"}
+        listing = pick.choice(LISTINGS)
+        copied = {"data/deep/a.txt", "data/deep/b.csv"} if "copied" in listing else set()
+        return listing, {"*", *copied}
     if kind < 0.72:
         name, way = pick.choice("ab"), pick.choice(IMPORTS)
         named = "ab" if "PLUGS" in way else name  # all that a table names counts as code

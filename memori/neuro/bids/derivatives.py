@@ -2,43 +2,56 @@
 
 A derivative of `sub-01/func/sub-01_task-rest_bold.nii.gz` keeps its entities and folder, and adds
 what was done: `sub-01/func/sub-01_task-rest_desc-smooth_bold.nii.gz`. Derivatives lie in a folder
-of their own with a dataset_description.json that says which program made them.
+of their own with a dataset_description.json that says which programs made them, from which
+datasets; beside each lies a sidecar with its sources as BIDS URIs, the parameters and the command
+of the stage that made it, and the fields that BIDS requires.
 
 Saving copies: the file in memori's own folders and the one in the derivatives are two, so editing
 one never changes the other. A copy appears under its name whole or not at all; a file that already
 holds the same bytes is left alone. The same values saved twice give the same bytes. Overwritten is
 only what memori itself wrote from the same source (`memori.neuro.bids.written`).
 
-Not promised: sidecars for each derivative, and more of the names' validity than that of each part
-and the order of entities.
+Names that the standard does not have are kept, and listed in `.bidsignore` for the validator.
+
+Not promised: recommended fields of sidecars, and that the validator has nothing to say of what
+the files themselves hold.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
-from collections.abc import Callable
-from typing import BinaryIO, SupportsIndex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from memori.digest.formats import companions_of
-from memori.neuro.bids.description import RawDatasetError, describe, refuse_raw
-from memori.neuro.bids.entities import (
-    BIDSFile,
-    admit,
-    entity_name,
-    label_of,
-    ordered,
+from memori.errors import warn
+from memori.neuro.bids import ignored, inheritance
+from memori.neuro.bids.collecting import Outputs, Saved, run_and_save
+from memori.neuro.bids.content import BIDSError, read_json
+from memori.neuro.bids.description import (
+    NAME,
+    RawDatasetError,
+    describe,
+    description_of,
+    refuse_raw,
+    root_of,
 )
-from memori.neuro.bids.written import DerivativeError, claimed, digest_of
-from memori.neuro.data.saving import save as save_whole
-from memori.neuro.filenames import suffix as extension_of
+from memori.neuro.bids.entities import BIDSFile
+from memori.neuro.bids.makers import Maker, maker
+from memori.neuro.bids.names import Target, ignore_patterns
+from memori.neuro.bids.naming import path_of, split_names, target_of
+from memori.neuro.bids.placing import Value
+from memori.neuro.bids.schema import schema
+from memori.neuro.bids.sidecar import (
+    SEGMENTATIONS,
+    MissingFieldError,
+    description_for,
+    fields_of,
+    spelled,
+)
+from memori.neuro.bids.uris import Links, raw_sources, sources_of
+from memori.neuro.bids.written import DerivativeError, Overwrite, claimed, locked, outdated, retract
 
-__all__ = ["DerivativeError", "Derivatives", "RawDatasetError"]
-
-# One file of several: alone, under another name, nobody can read it.
-_PARTS = (".hdr", ".img", ".HEAD", ".BRIK", ".vhdr", ".vmrk", ".eeg", ".fdt", ".mhd", ".nhdr")
+__all__ = ["DerivativeError", "Derivatives", "MissingFieldError", "RawDatasetError"]
 
 
 class Derivatives:
@@ -50,7 +63,15 @@ class Derivatives:
         The folder of one pipeline's derivatives, usually `derivatives/NAME`. It is made when
         something is saved.
     name : str, optional
-        What dataset_description.json calls them; the folder's name unless given.
+        What dataset_description.json calls them, and the pipeline; the folder's name unless given.
+    version : str, optional
+        The version of the pipeline. With one, the derivatives are meant to be complete: a field
+        that BIDS requires and nobody knows is an error, without one a warning.
+    link : bool, optional
+        Save hard links where the file system can, rather than copies. An edit of the derivative
+        then changes memori's own file, which is noticed and made again.
+    **fields : object
+        What holds for all derivatives, by the names of BIDS: `SkullStripped=False`.
 
     Raises
     ------
@@ -60,14 +81,31 @@ class Derivatives:
 
     Examples
     --------
-    >>> derivatives = Derivatives("derivatives/demo")
+    >>> derivatives = Derivatives("derivatives/demo", version="1.0", SkullStripped=False)
     >>> derivatives.path("ds/sub-01/func/sub-01_task-rest_bold.nii.gz", desc="smooth")
     'derivatives/demo/sub-01/func/sub-01_task-rest_desc-smooth_bold.nii.gz'
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        link: bool = False,
+        **fields: object,
+    ) -> None:
         self.root = os.fspath(root)
         self.name = name or os.path.basename(os.path.abspath(self.root))
+        self.version = None if version is None else str(version)
+        self.link = link
+        entities, self.fields = split_names(fields)
+        if entities:
+            raise TypeError(
+                f"Derivatives() got {next(iter(entities))!r}; expected name=, version=, link= or "
+                "fields of sidecars, which begin with a capital letter"
+            )
+        self._told: set[str] = set()
         refuse_raw(self.root, self.root)
 
     def __repr__(self) -> str:
@@ -80,7 +118,7 @@ class Derivatives:
         suffix: str | None = None,
         extension: str | None = None,
         datatype: str | None = None,
-        **entities: str | SupportsIndex | None,
+        **names: Any,
     ) -> str:
         """Return the path of a derivative of `source`; nothing is written.
 
@@ -90,9 +128,9 @@ class Derivatives:
             The BIDS file that the derivative was made from.
         suffix, extension, datatype : str, optional
             Those of `source` unless given.
-        **entities : str | int | None
+        **names : str | int | None
             Entities to add or replace, by long or short name (`desc="brain"`); None leaves out
-            one that `source` has.
+            one that `source` has. Fields of the sidecar (`SkullStripped=True`) do not matter here.
 
         Raises
         ------
@@ -102,40 +140,72 @@ class Derivatives:
         TypeError
             If BIDS has no such entity; the message gives the nearest one.
         """
-        file = BIDSFile(os.fspath(source))
-        labels = _labels(file, entities)
-        name = "_".join(f"{short}-{label}" for short, label in labels.items())
-        name += "_" + admit("suffix", file.suffix if suffix is None else suffix)
-        name += admit("extension", file.extension if extension is None else extension)
-        if name == os.path.basename(file):
-            raise ValueError(
-                f"a derivative of {str(file)!r} would have the same name as the file itself; "
-                "say what was done (desc=...) or give another suffix"
-            )
-        folders = [f"{short}-{labels[short]}" for short in ("sub", "ses") if short in labels]
-        if datatype is not None or file.datatype:
-            folders.append(_datatype(file, datatype))
-        return os.path.join(self.root, *folders, name)
+        entities, _ = split_names(names)
+        target = target_of(os.fspath(source), suffix, extension, datatype, entities)
+        return path_of(self.root, target)
+
+    def check(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        suffix: str | None = None,
+        extension: str | None = None,
+        datatype: str | None = None,
+        **names: Any,
+    ) -> str:
+        """Return the path of a derivative that can be saved; else raise, before anything runs.
+
+        Parameters
+        ----------
+        source, suffix, extension, datatype, **names
+            As for `save`. Without `extension` that of `source` is taken.
+
+        Raises
+        ------
+        MissingFieldError
+            If BIDS requires a field that nobody gives.
+        ValueError, TypeError, RawDatasetError
+            As of `save`.
+        """
+        entities, fields = split_names(names)
+        target = target_of(os.fspath(source), suffix, extension, datatype, entities)
+        path = path_of(self.root, target)
+        refuse_raw(os.path.dirname(path), self.root)
+        self._fields(target, fields, os.fspath(source), path)
+        return path
 
     def save(
         self,
         value: object,
         *,
-        source: str | os.PathLike[str],
+        source: str | os.PathLike[str] | None = None,
+        sources: Sequence[str | os.PathLike[str]] = (),
         suffix: str | None = None,
         extension: str | None = None,
         datatype: str | None = None,
-        **entities: str | SupportsIndex | None,
+        overwrite: Overwrite = False,
+        **names: Any,
     ) -> str:
-        """Save a result as a derivative of `source` and return its path.
+        """Save a result as a derivative and return its path.
 
         Parameters
         ----------
         value : str | os.PathLike[str] | JSON
-            The path of a file, which is copied as it is and gives the extension; any other
-            value is written as .json.
-        source, suffix, extension, datatype, **entities
+            The path of a file, which is copied as it is and gives the extension, with what belongs
+            to it (`.bval`, `.bvec`, the `.tsv` of a segmentation); of a folder that is one file
+            (`.ome.zarr`); any other value is written as .json.
+        source : str | os.PathLike[str], optional
+            What it was made from, which gives the name; the first of `sources` by default.
+        sources : sequence of str or os.PathLike, optional
+            All that it was made from.
+        overwrite : bool or "edited", optional
+            Whether whatever has that name goes; "edited": whether one that was changed since
+            memori wrote it goes, to `.memori/edited`.
+        suffix, extension, datatype
             As for `path`.
+        **names : object
+            Entities as for `path`; fields of the sidecar by the names that BIDS gives them, which
+            begin with a capital letter (`SkullStripped=True`). A path in one is a BIDS URI there.
 
         Raises
         ------
@@ -146,132 +216,185 @@ class Derivatives:
             that JSON has not (NaN), or `path` raises.
         TypeError
             If `value` is neither a path nor JSON.
+        MissingFieldError
+            If BIDS requires a field that nobody gives, and the derivatives have a version.
         DerivativeError
             If a file is there that memori may not overwrite.
         RawDatasetError
             If the derivative would lie in a raw dataset.
         """
-        file = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
-        if file is not None:
-            _refuse_parts(file)
-        if extension is None:
-            extension = ".json" if file is None else _extension_of(file)
-        target = self.path(
-            source, suffix=suffix, extension=extension, datatype=datatype, **entities
-        )
-        refuse_raw(os.path.dirname(target), self.root)
-        if file is None:
-            content = _json(value, target)
-            digest = hashlib.sha256(content).hexdigest()
-        else:
-            digest = digest_of(file)
-        describe(self.root, self.name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with claimed(self.root, target, os.fspath(source), digest) as wanting:
-            if file is None and wanting:
-                _put(target, lambda stream: stream.write(content))
-            elif file is not None and (wanting or _is_link_to(target, file)):
-                _put(target, lambda stream: shutil.copyfile(file, stream.name))
-        return target
+        listed = _sources(source, sources)
+        entities, fields = split_names(names)
+        content = Value(value, extension)
+        target = target_of(listed[0], suffix, content.extension, datatype, entities)
+        target = target._replace(is_folder=content.is_folder)
+        path = path_of(self.root, target)
+        refuse_raw(os.path.dirname(path), self.root)
+        own = content.own_sidecar()
+        fields = self._fields(target, (read_json(own) if own else {}) | fields, listed[0], path)
+        made = maker(content.path)
+        along = content.beside(target.suffix)
+        patterns = ignore_patterns(target, os.path.relpath(path, self.root), along)
+        with claimed(self.root, path, listed[0], content.digest, overwrite=overwrite) as wanting:
+            links = self._describe(listed, fields, [made], patterns)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            content.put(path, wanting=bool(wanting), link=self.link)
+        stem = path.removesuffix(target.extension)
+        for end, beside in along.items():
+            other = Value(beside, end)
+            with claimed(
+                self.root, stem + end, listed[0], other.digest, overwrite=overwrite
+            ) as wanting:
+                other.put(stem + end, wanting=bool(wanting), link=self.link)
+        if target.extension != ".json" and not _goes_along(target, stem):
+            said = {
+                "Description": description_for(target, listed[0], made.stage),
+                "Sources": [links.uri(each) for each in listed],
+                "SpatialReference": _space(target, links.uri(listed[0])),
+                "RawSources": _distinct(u for each in listed for u in raw_sources(each, links)),
+                **spelled(fields, links),
+                **made.said(),
+            }
+            sidecar = Value({name: v for name, v in said.items() if v not in (None, [])}, None)
+            with claimed(
+                self.root, f"{stem}.json", listed[0], sidecar.digest, is_sidecar=True
+            ) as wanting:
+                sidecar.put(f"{stem}.json", wanting=bool(wanting), link=False)
+        return path
+
+    def map(
+        self,
+        pipeline: Any,
+        cases: Iterable[Mapping[str, object]],
+        outputs: Outputs | Callable[[Mapping[str, object]], Outputs],
+        *,
+        source: str,
+        **options: Any,
+    ) -> Saved:
+        """Run a pipeline over cases and save what it makes of each.
+
+        Names and required fields are checked for all cases before anything runs. What a case made
+        is saved when all have run: what was deleted is there again, and what was changed is made
+        again (the changed one is kept in `.memori/edited`). Of a case that failed, the derivatives
+        that earlier runs made are retracted: moved to `.memori/outdated`, since they are not what
+        the pipeline makes today.
+
+        Parameters
+        ----------
+        pipeline : Pipeline
+            What runs.
+        cases : iterable of mappings
+            As for `Pipeline.map`; `Dataset.cases` makes them.
+        outputs : mapping of str to mapping, or callable
+            What is saved: name of an output to the keywords of `save`. A callable is given the
+            case and returns such a mapping, for fields that depend on the case.
+        source : str
+            The input of a case that gives the names. All inputs that are files of a dataset
+            count as sources.
+        **options
+            As for `Pipeline.map`: `n_jobs`, `executor`, `on_error`.
+
+        Returns
+        -------
+        Saved
+            `cases`, what `Pipeline.map` returned, and `paths`: for each case output name to path.
+        """
+        return run_and_save(self, pipeline, cases, outputs, source, options)
+
+    def retract(self, source: str | os.PathLike[str], **names: Any) -> list[str]:
+        """Move a derivative out of the way because its rerun failed; return what was there.
+
+        Parameters
+        ----------
+        source, **names
+            As for `save`. Without `extension` whatever it ends in.
+        """
+        path = self.path(source, **{"extension": ".json", **names})
+        stem = path.removesuffix(BIDSFile(path).extension)
+        folder = os.path.dirname(path)
+        there = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        paths = [os.path.join(folder, name) for name in there]
+        return [p for p in paths if p.startswith(f"{stem}.") and retract(self.root, p)]
+
+    def outdated(self) -> list[str]:
+        """List the derivatives that were retracted, by their names below the root."""
+        return outdated(self.root)
+
+    # What a derivative says of itself
+
+    def _fields(
+        self, target: Target, given: Mapping[str, Any], source: str, path: str
+    ) -> dict[str, Any]:
+        """Return the fields of a sidecar, and raise or warn where a required one is missing."""
+        dataset = root_of(source)
+        try:
+            known = inheritance.metadata(dataset, BIDSFile(source)) if dataset else {}
+        except BIDSError:
+            known = {}
+        fields, missing = fields_of(target, {**self.fields, **given}, known)
+        if missing:
+            error = MissingFieldError(path, missing)
+            if self.version is not None:
+                raise error
+            if not self._told.issuperset(missing):
+                warn(str(error))
+                self._told.update(missing)
+        return fields
+
+    def _describe(
+        self,
+        sources: Sequence[str],
+        fields: Mapping[str, Any],
+        makers: Sequence[Maker],
+        patterns: Iterable[str],
+    ) -> Links:
+        """Write what the folder says of itself; return the links to the datasets of sources."""
+        os.makedirs(self.root, exist_ok=True)
+        with locked(self.root, os.path.join(self.root, NAME)):
+            links = Links(self.root, dict(description_of(self.root).get("DatasetLinks", {})))
+            for each in sources:
+                links.uri(each)
+                raw_sources(each, links)
+            spelled(fields, links)
+            pipeline = [{"Name": self.name, "Version": self.version}] if self.version else []
+            more = {
+                "GeneratedBy": pipeline + [dict(each.tool) for each in makers if each.tool],
+                "SourceDatasets": sources_of(self.root, links.links),
+                "DatasetLinks": links.links,
+            }
+            describe(self.root, self.name, more)
+            ignored.add(self.root, patterns)
+        return links
+
+    def note_tools(self, values: Iterable[object]) -> None:
+        """Name the tools that made some results in dataset_description.json."""
+        self._describe([], {}, [maker(value) for value in values if isinstance(value, str)], [])
 
 
-def _labels(file: BIDSFile, changes: dict[str, str | SupportsIndex | None]) -> dict[str, str]:
-    """Return the entities of `file` with the changes made, in the order that BIDS asks for."""
-    parts, suffix, _ = file.parts()
-    labels = file.entities
-    if "sub" not in labels or not suffix:
-        raise ValueError(
-            f"{str(file)!r} has no BIDS name; expected one like sub-01_task-rest_bold.nii.gz"
-        )
-    if len(labels) < len(parts):
-        keys = [part.partition("-")[0] for part in parts]
-        odd = next(
-            p
-            for p, key in zip(parts, keys, strict=True)
-            if keys.count(key) > 1 or key not in labels
-        )
-        raise ValueError(
-            f"{odd!r} in the name of {str(file)!r} is no entity of its own (key-label, each key "
-            "once), and nothing is left out of a name; rename the file, or give the BIDS file that "
-            "it was made from as `source`"
-        )
-    changed = {entity_name(name): (name, value) for name, value in changes.items()}
-    for short, (name, value) in changed.items():
-        if value is None:
-            labels.pop(short, None)
-        else:
-            labels[short] = label_of(name, value)
-    for short in labels.keys() - changed.keys():
-        _check_own(file, short, labels[short])
-    return ordered(labels)
+def _sources(source: str | os.PathLike[str] | None, others: Sequence[Any]) -> list[str]:
+    if isinstance(others, (str, os.PathLike)):
+        others = [others]
+    listed = [os.fspath(each) for each in ([source] if source is not None else []) + list(others)]
+    if not listed:
+        raise TypeError("save() got no source: give the BIDS file that the value was made from")
+    return _distinct(listed)
 
 
-def _check_own(file: BIDSFile, short: str, label: str) -> None:
-    """Raise if BIDS does not admit a label of the source's own name."""
-    try:
-        label_of(short, label)
-    except ValueError as error:
-        raise ValueError(
-            f"{error}. It stands in the name of {str(file)!r}: rename that, or give "
-            f"{short}=... for the derivative"
-        ) from None
-
-
-def _datatype(file: BIDSFile, datatype: str | None) -> str:
-    if datatype is not None:
-        return admit("datatype", datatype)
-    said = (
-        f"the folder {file.datatype!r} of {str(file)!r}, taken as datatype for want of datatype=,"
+def _goes_along(target: Target, stem: str) -> bool:
+    """Tell whether a table lies beside an image of its name, whose sidecar is of both."""
+    return target.extension == ".tsv" and any(
+        map(os.path.exists, (f"{stem}.nii.gz", f"{stem}.nii"))
     )
-    return admit("datatype", file.datatype, said)
 
 
-def _extension_of(file: str) -> str:
-    """Return the extension of a result's own name, in which other dots may stand."""
-    extension = extension_of(file)
-    if not extension:
-        raise ValueError(
-            f"{file!r} has no extension that its derivative could have; give extension=, such as "
-            "'.txt'"
-        )
-    return extension
+def _space(target: Target, source: str) -> str | None:
+    """Return what a file lies on, where its name says so: a standard space, or its source."""
+    space = target.entities.get("space")
+    if space in schema().spaces:
+        return space
+    is_own = target.suffix in SEGMENTATIONS and space is None
+    return source if is_own and not target.extension.endswith((".tsv", ".gii")) else None
 
 
-def _refuse_parts(file: str) -> None:
-    """Raise if a file cannot be saved, or not under another name."""
-    if not os.path.isfile(file):
-        what = f"{file!r} is a folder" if os.path.isdir(file) else f"there is no file {file!r}"
-        raise FileNotFoundError(f"nothing to save as a derivative: {what}")
-    others = companions_of(file)
-    if others or file.removesuffix(".gz").endswith(_PARTS):
-        raise ValueError(
-            f"{file!r} is one of several files that belong together "
-            f"({', '.join([os.path.basename(file), *others])}), and alone, under another name, "
-            "nobody could read it; save it as one file first: an image as .nii.gz by "
-            "memori.neuro.save_image"
-        )
-
-
-def _is_link_to(target: str, file: str) -> bool:
-    """Tell whether a derivative is the very file that it should be a copy of."""
-    return os.path.samefile(target, file) and os.path.abspath(target) != os.path.abspath(file)
-
-
-def _put(target: str, write: Callable[[BinaryIO], object]) -> None:
-    save_whole(write, target, default="", caller="Derivatives.save")
-
-
-def _json(value: object, target: str) -> bytes:
-    try:
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        return f"{text}\n".encode()
-    except TypeError as error:
-        raise TypeError(
-            f"cannot save a {type(value).__name__} as {target!r}: expected the path of a file or a "
-            "JSON value; memori.neuro.save_array, save_image and save_table make files"
-        ) from error
-    except ValueError as error:
-        raise ValueError(
-            f"cannot save {target!r} as JSON: {error}; BIDS asks for valid JSON, which has no NaN "
-            "and no infinity: give None, or 'n/a', in their place"
-        ) from error
+def _distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

@@ -13,13 +13,26 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from memori.errors import MemoriError
 from memori.files import atomic_write
+from memori.neuro.bids.content import read_json
+from memori.neuro.bids.schema import schema
 from memori.version import __version__
 
 NAME = "dataset_description.json"
-_BIDS_VERSION = "1.10.0"
+_WHOLE = ("sub-", "tpl-")
+_NESTING = ("derivatives", "sourcedata", "rawbids")
+_DEEPEST = 6
+_README = """{name}
+
+These are BIDS derivatives. dataset_description.json says which programs made them, and from which
+datasets (SourceDatasets, DatasetLinks). The .json beside each file names its sources as BIDS URIs,
+with the stage, the parameters and the command that made it. Files that BIDS has no names for yet
+are listed in .bidsignore. What memori wrote it knows by .memori, and makes again only if it has to.
+"""
 
 
 class RawDatasetError(MemoriError):
@@ -54,6 +67,8 @@ def refuse_raw(folder: str, root: str) -> None:
     real = os.path.realpath(folder)
     dataset, said = _dataset_of(real)
     if said is None and _has_subjects(os.path.realpath(root)):
+        dataset, said = _dataset_of(real)  # another process may just have described it
+    if said is None and _has_subjects(os.path.realpath(root)):
         dataset, said = os.path.realpath(root), "it has subjects but no dataset_description.json"
     inside = os.path.relpath(real, dataset).split(os.sep)[0]
     if said and inside != "derivatives":
@@ -63,6 +78,41 @@ def refuse_raw(folder: str, root: str) -> None:
             f"{os.path.join(dataset, 'derivatives', 'NAME')!r}",
             root,
         )
+
+
+def datasets_below(folder: str) -> list[str]:
+    """List the datasets in a folder such as `derivatives`, and in those, by their paths in it."""
+    found = []
+    waiting = [os.curdir]
+    while waiting:
+        name = waiting.pop()
+        path = os.path.normpath(os.path.join(folder, name))
+        names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+        is_dataset = NAME in names or any(each.startswith(_WHOLE) for each in names)
+        found += [name] if is_dataset else []
+        inner = [each for each in names if each in _NESTING] if is_dataset else names
+        if name.count(os.sep) < _DEEPEST:
+            waiting += [os.path.normpath(os.path.join(name, each)) for each in inner
+                        if each[0] != "." and os.path.isdir(os.path.join(path, each))]  # fmt: skip
+    return sorted(found)
+
+
+def root_of(path: str) -> str | None:
+    """Return the dataset that a path lies in, if one does: by its description, else its subject.
+
+    The path need not exist. Where nothing describes a dataset, it is the folder of `sub-*`.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    by_subject = None
+    while True:
+        above, name = os.path.split(folder)
+        if os.path.exists(os.path.join(folder, NAME)):
+            return folder
+        if name.startswith(_WHOLE):
+            by_subject = above
+        if above == folder:
+            return by_subject
+        folder = above
 
 
 def _dataset_of(real: str) -> tuple[str, str | None]:
@@ -98,16 +148,52 @@ def _has_subjects(root: str) -> bool:
     return any(name.startswith("sub-") for name in names)
 
 
-def describe(root: str, name: str) -> None:
-    """Write the description of a folder of derivatives where there is none."""
-    target = os.path.join(root, NAME)
-    if not os.path.exists(target):
-        os.makedirs(root, exist_ok=True)
-        description = {
-            "Name": name,
-            "BIDSVersion": _BIDS_VERSION,
-            "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "memori", "Version": __version__}],
-        }
-        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-        atomic_write(target, text.encode())
+def description_of(root: str) -> dict[str, Any]:
+    """Return the description of a folder of derivatives; empty where there is none."""
+    path = os.path.join(root, NAME)
+    return read_json(path) if os.path.exists(path) else {}
+
+
+def describe(root: str, name: str, more: Mapping[str, Any] | None = None) -> None:
+    """Write the description of a folder of derivatives, or add to it what it does not say yet.
+
+    Parameters
+    ----------
+    root : str
+        The folder.
+    name : str
+        What a new description calls it.
+    more : Mapping, optional
+        Fields to add. Of a list, those members that are not there (of `GeneratedBy` those whose
+        name and version are not); of an object, those names; nothing is removed or replaced.
+    """
+    os.makedirs(root, exist_ok=True)
+    said = description_of(root)
+    new = dict(said) or {
+        "Name": name,
+        "BIDSVersion": schema().bids_version,
+        "DatasetType": "derivative",
+    }
+    own = {} if said else {"GeneratedBy": [{"Name": "memori", "Version": __version__}]}
+    for field, value in [*own.items(), *(more or {}).items()]:
+        if value:
+            new[field] = _joined(new.get(field), value)
+    if not said and not any(each.startswith("README") for each in os.listdir(root)):
+        atomic_write(os.path.join(root, "README"), _README.format(name=name).encode())
+    if new != said:
+        text = json.dumps(new, indent=2, ensure_ascii=False) + "\n"
+        atomic_write(os.path.join(root, NAME), text.encode())
+
+
+def _joined(old: Any, new: Any) -> Any:
+    if isinstance(old, list) and isinstance(new, list):
+        return old + [each for each in new if not any(_says(there, each) for there in old)]
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**new, **old}
+    return new if old is None else old
+
+
+def _says(there: object, each: object) -> bool:
+    if isinstance(there, dict) and isinstance(each, dict):
+        return all(there.get(field) == value for field, value in each.items())
+    return there == each

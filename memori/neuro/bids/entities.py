@@ -18,59 +18,13 @@ import operator
 import os
 import re
 from difflib import get_close_matches
-from typing import SupportsIndex
+from functools import cache
+from typing import Any, SupportsIndex
 
 from memori.digest.folder import Folder
-
-ENTITIES = {
-    "sub": "subject",
-    "tpl": "template",
-    "ses": "session",
-    "cohort": "cohort",
-    "sample": "sample",
-    "task": "task",
-    "tracksys": "tracksys",
-    "acq": "acquisition",
-    "nuc": "nucleus",
-    "voi": "volume",
-    "ce": "ceagent",
-    "trc": "tracer",
-    "stain": "stain",
-    "rec": "reconstruction",
-    "dir": "direction",
-    "run": "run",
-    "mod": "modality",
-    "echo": "echo",
-    "flip": "flip",
-    "inv": "inversion",
-    "mt": "mtransfer",
-    "part": "part",
-    "proc": "processing",
-    "hemi": "hemisphere",
-    "space": "space",
-    "split": "split",
-    "recording": "recording",
-    "chunk": "chunk",
-    "atlas": "atlas",
-    "seg": "segmentation",
-    "scale": "scale",
-    "res": "resolution",
-    "den": "density",
-    "label": "label",
-    "from": "from",
-    "to": "to",
-    "mode": "mode",
-    "desc": "description",
-}
-"""The entities of BIDS in the order in which they stand in a name: short name -> long name.
-
-`from`, `to` and `mode` are of a proposal, and in the names of every transform of fMRIPrep.
-"""
+from memori.neuro.bids.schema import schema
 
 OTHERS = ("suffix", "extension", "datatype")
-_INDICES = frozenset({"run", "echo", "flip", "inv", "split", "chunk"})
-_SHORT = {long: short for short, long in ENTITIES.items()} | {short: short for short in ENTITIES}
-_ORDER = {short: place for place, short in enumerate(ENTITIES)}
 _RULES = {
     "label": ("[0-9a-zA-Z+]+", "letters, digits and + only"),
     "index": ("[0-9]+", "digits only"),
@@ -97,20 +51,25 @@ class BIDSFile(str):
     {'sub': '01', 'task': 'rest', 'run': '2'}
     """
 
-    __slots__ = ()
+    __slots__ = ("_dataset",)
+    _dataset: Any
+
+    @property
+    def dataset(self) -> Any:
+        """The `Dataset` that listed the file; None for one made from a mere path."""
+        try:
+            return self._dataset
+        except AttributeError:
+            return None
 
     def parts(self) -> tuple[list[str], str, str]:
         """Split the name into what stands between its underscores, suffix and extension."""
-        *pairs, last = os.path.basename(self.rstrip("/")).split("_")
-        last, dot, extension = last.partition(".")
-        if _pair(last):
-            pairs, last = [*pairs, last], ""
-        return pairs, last, dot + extension
+        return _parts(os.path.basename(self.rstrip("/")))
 
     @property
     def entities(self) -> dict[str, str]:
         """The entities by their short names, in the order of the name."""
-        return dict(found for part in self.parts()[0] if (found := _pair(part)))
+        return split_name(os.path.basename(self.rstrip("/")))[0]
 
     @property
     def suffix(self) -> str:
@@ -129,10 +88,13 @@ class BIDSFile(str):
         return "" if folder.startswith(("sub-", "ses-", "tpl-")) else folder
 
     def __getattr__(self, name: str) -> str | None:
-        try:
-            return self.entities.get(_SHORT[name])
-        except KeyError:
-            raise AttributeError(f"a BIDS file has no {name!r}{nearest(name)}") from None
+        if name.startswith("_"):
+            raise AttributeError(name)
+        short = _short().get(name, name)
+        found = self.entities.get(short)
+        if found is None and short not in schema().entities:
+            raise AttributeError(f"a BIDS file has no {name!r}{nearest(name)}")
+        return found
 
 
 class BIDSFolder(BIDSFile, Folder):
@@ -144,10 +106,30 @@ class BIDSFolder(BIDSFile, Folder):
     __slots__ = ()
 
 
+def split_name(name: str) -> tuple[dict[str, str], str, str]:
+    """Return the entities, the suffix and the extension of a file's name.
+
+    Examples
+    --------
+    >>> split_name("sub-01_run-2_bold.nii.gz")
+    ({'sub': '01', 'run': '2'}, 'bold', '.nii.gz')
+    """
+    pairs, suffix, extension = _parts(name)
+    return dict(found for part in pairs if (found := _pair(part))), suffix, extension
+
+
+def _parts(name: str) -> tuple[list[str], str, str]:
+    *pairs, last = name.split("_")
+    last, dot, extension = last.partition(".")
+    if _pair(last):
+        pairs, last = [*pairs, last], ""
+    return pairs, last, dot + extension
+
+
 def _pair(part: str) -> tuple[str, str] | None:
     """Return key and label of what stands between two underscores, if it is an entity."""
     key, _, label = part.partition("-")
-    return (key, label) if label and re.fullmatch("[a-zA-Z]+", key) else None
+    return (key, label) if label and key.isascii() and key.isalpha() else None
 
 
 def entity_name(name: str) -> str:
@@ -158,15 +140,23 @@ def entity_name(name: str) -> str:
     TypeError
         If BIDS has no such entity; the message gives the nearest one.
     """
-    if name not in _SHORT:
+    short = _short().get(name)
+    if short is None:
         raise TypeError(f"BIDS has no entity {name!r}{nearest(name)}")
-    return _SHORT[name]
+    return short
+
+
+@cache
+def _short() -> dict[str, str]:
+    """Return the short name of each entity, by its short and its long one."""
+    entities = schema().entities
+    return {long: short for short, long in entities.items()} | {short: short for short in entities}
 
 
 def nearest(name: str) -> str:
     """Say which name may have been meant, as the end of a message."""
-    near = get_close_matches(name, [*_SHORT, *OTHERS], n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(ENTITIES)}"
+    near = get_close_matches(name, [*_short(), *OTHERS], n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(schema().entities)}"
 
 
 def ordered(labels: dict[str, str]) -> dict[str, str]:
@@ -179,10 +169,11 @@ def ordered(labels: dict[str, str]) -> dict[str, str]:
     >>> list(ordered({"sub": "01", "cut": "2", "acq": "x", "task": "rest"}))
     ['sub', 'cut', 'task', 'acq']
     """
+    order = {short: place for place, short in enumerate(schema().entities)}
     places = {}
     place = (-1, 0)
     for short in labels:
-        place = (_ORDER[short], 0) if short in _ORDER else (place[0], place[1] + 1)
+        place = (order[short], 0) if short in order else (place[0], place[1] + 1)
         places[short] = place
     return {short: labels[short] for short in sorted(labels, key=places.__getitem__)}
 
@@ -213,7 +204,7 @@ def label_of(name: str, value: str | SupportsIndex) -> str:
             text = str(operator.index(value))
         except TypeError:
             pass
-    admit("index" if _SHORT.get(name) in _INDICES else "label", text, f"{name}={value!r}")
+    admit("index" if _short().get(name) in schema().indices else "label", text, f"{name}={value!r}")
     return text
 
 

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from memori import Cases, Pipeline, Results, Stage
 from memori.errors import MemoriError
@@ -21,14 +22,21 @@ SUBJECTS = ("01", "02", "03")
 PARAMETERS: dict[str, float] = {"fwhm": 6.0, "threshold": 30.0, "detrend": 2}
 """What can be changed: smoothing in mm, brain threshold in %, order of the trend."""
 
-_CHANGED: dict[str, float] = {"fwhm": 8.0, "threshold": 40.0, "detrend": 1}
-_SAVED: dict[str, dict[str, str]] = {
-    "smooth": {"desc": "smooth"},
-    "mask": {"desc": "brain", "suffix": "mask"},
-    "confounds": {"desc": "confounds", "suffix": "timeseries"},
-    "tsnr_t1w": {"space": "T1w", "desc": "tsnr", "suffix": "boldref"},
-    "picture": {"desc": "tsnr", "datatype": "figures"},
+_DESCRIPTION = {
+    "Name": "memori demo",
+    "BIDSVersion": "1.10.0",
+    "DatasetType": "raw",
+    "License": "MIT",
+    "Authors": ["The nibabel developers", "The nilearn developers", "The memori developers"],
+    "GeneratedBy": [{"Name": "memori demo", "Version": __version__}],
+    "SourceDatasets": [{"URL": "https://github.com/nipy/nibabel"}],
 }
+_README = """The dataset of memori's demo: three made subjects with a T1w and a resting run each.
+
+The images are computed from real ones that nibabel (its tests' echo-planar images) and nilearn (the
+MNI152 template) carry; movement, noise and head size are made up. Nothing here is a person.
+"""
+_CHANGED: dict[str, float] = {"fwhm": 8.0, "threshold": 40.0, "detrend": 1}
 
 
 def changed(wish: str) -> tuple[str, float]:
@@ -70,8 +78,15 @@ def run_session(out: str, changes: Mapping[str, float], n_jobs: int) -> bool:
 
     pipeline = preprocessing(work, **{**PARAMETERS, **changes})  # type: ignore[arg-type]
     bids = Dataset(os.path.join(out, "bids"))
-    outcome = pipeline.map(_cases(bids), n_jobs=n_jobs)
-    pictures = _save(outcome, Derivatives(os.path.join(out, "derivatives", "demo")))
+    cases = bids.cases(bold={"suffix": "bold"}, t1w={"suffix": "T1w"}, by=("subject",))
+    derivatives = Derivatives(
+        os.path.join(out, "derivatives", "demo"),
+        name="memori demo",
+        version=__version__,
+        SkullStripped=True,
+    )
+    outcome, saved = derivatives.map(pipeline, cases, _outputs, source="bold", n_jobs=n_jobs)
+    pictures = [paths["picture"] for paths in saved if paths]
     ran, hit = _report([(raw, made), (pipeline, outcome)])
     print(f"{ran + hit} stages: {ran} ran, {hit} hit, in {time.time() - began:.1f} s")
     if outcome.failures:
@@ -95,32 +110,28 @@ def _dataset(out: str, work: str) -> Pipeline:
 
     bids = os.path.join(out, "bids")
     os.makedirs(bids, exist_ok=True)
-    description = {"Name": "memori demo", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
-    path = os.path.join(bids, "dataset_description.json")
-    if not os.path.exists(path):
-        with open(path, "w", encoding="utf-8") as stream:
-            json.dump(description, stream, indent=2)
+    for name, text in {
+        "README": _README,
+        "dataset_description.json": json.dumps(_DESCRIPTION, indent=2),
+    }.items():
+        path = os.path.join(bids, name)
+        if not os.path.exists(path):
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(text)
     make = Stage(make_subject, ["t1w", "bold"], hash_output=work, stage_name="make", bids=bids)
     return Pipeline([("start", make)])
 
 
-def _cases(bids: Dataset) -> list[dict[str, object]]:
-    return [
-        {"subject": bold.subject, "bold": bold, "t1w": t1w}
-        for bold in bids.files(suffix="bold")
-        for t1w in bids.files(subject=bold.subject, suffix="T1w")
-    ]
-
-
-def _save(outcome: Cases, derivatives: Derivatives) -> list[str]:
-    """Save what was made of each case; return the paths of the pictures."""
-    pictures = []
-    for case, result in outcome:
-        if result:
-            for output, entities in _SAVED.items():
-                saved = derivatives.save(result[output], source=str(case["bold"]), **entities)
-            pictures.append(saved)
-    return pictures
+def _outputs(case: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """Say under which names the results of a case are saved."""
+    in_t1w = {"space": "T1w", "SpatialReference": case["t1w"]}
+    return {
+        "smooth": {"desc": "smooth"},
+        "mask": {"desc": "brain", "suffix": "mask"},
+        "confounds": {"desc": "confounds", "suffix": "timeseries"},
+        "tsnr_t1w": {"desc": "tsnr", "suffix": "boldref", **in_t1w},
+        "picture": {"desc": "tsnr", "datatype": "figures"},
+    }
 
 
 def _stages(pipeline: Pipeline) -> list[Stage]:

@@ -194,7 +194,8 @@ def test_a_copy_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         Derivatives(tmp_path / "out").save(source, source=BOLD, desc="x")
 
     assert b"one" == Path(saved).read_bytes()
-    assert [os.path.basename(saved)] == os.listdir(os.path.dirname(saved))
+    name = os.path.basename(saved)
+    assert [name.replace(".nii", ".json"), name] == sorted(os.listdir(os.path.dirname(saved)))
 
 
 @pytest.mark.parametrize(
@@ -456,12 +457,13 @@ def test_of_two_sources_at_once_one_is_refused(tmp_path):
 
 
 def test_records_leave_nothing_else_behind(tmp_path):
-    """Beside the description and the file there is one record, as text; locks hold nothing."""
+    """Beside the file and what describes the folder there is one record, as text."""
     Derivatives(tmp_path).save([1], source=tmp_path / BOLD, suffix="qc")
     name = "sub-01/ses-a/func/sub-01_ses-a_task-rest_run-1_qc.json"
     record = f".memori/derivatives/{name}.json"
 
-    assert {"dataset_description.json", name, record, ".memori/locks"} == contents(tmp_path).keys()
+    beside = {"dataset_description.json", "README", ".bidsignore", ".memori/locks"}
+    assert {name, record, *beside} == contents(tmp_path).keys()
     assert BOLD == json.loads((tmp_path / record).read_text())["source"]
 
 

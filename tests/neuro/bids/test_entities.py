@@ -6,7 +6,8 @@ import pickle
 import pytest
 
 from memori.neuro import BIDSFile
-from memori.neuro.bids.entities import ENTITIES, admit, label_of, ordered
+from memori.neuro.bids.entities import admit, label_of, ordered
+from memori.neuro.bids.schema import schema
 
 
 def test_a_file_is_its_path_and_knows_its_entities():
@@ -72,15 +73,25 @@ def test_names_of_all_kinds(name, expected):
 
 
 def test_entities_are_those_of_bids_in_its_order():
-    """The table agrees with the schema of the BIDS specification."""
-    schema = pytest.importorskip(
-        "bidsschematools.schema", reason="no BIDS schema: pip install bids2table"
-    ).load_schema()
+    """What is read of the standard's package is what its own loader gives."""
+    from bidsschematools.schema import load_schema
 
-    expected = {schema.objects.entities[key].name: key for key in schema.rules.entities}
+    loaded = load_schema()
+    expected = {loaded.objects.entities[key].name: key for key in loaded.rules.entities}
+    found = schema().entities
 
-    assert list(expected.items()) == [pair for pair in ENTITIES.items() if pair[0] in expected]
-    assert set() == expected.keys() - ENTITIES.keys()
+    assert list(expected.items()) == [pair for pair in found.items() if pair[0] in expected]
+    assert {"from", "to", "mode"} == found.keys() - expected.keys()
+    assert loaded.bids_version.rpartition(".")[0] + ".0" == schema().bids_version
+
+
+def test_an_entity_that_bids_does_not_know_is_read_too():
+    """Labs have entities of their own, and a name that holds one can be asked for it."""
+    file = BIDSFile("sub-01_cut-2_T1w.nii")
+
+    assert "2" == file.cut
+    with pytest.raises(AttributeError, match="has no 'knife'"):
+        _ = file.knife
 
 
 @pytest.mark.parametrize(

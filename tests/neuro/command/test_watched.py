@@ -24,6 +24,7 @@ from memori.neuro import ShellStage
 from memori.neuro.command.errors import CommandError
 from memori.store import Memory
 from memori.watch.commands import strace
+from memori.watch.unseen import READERS
 
 pytestmark = pytest.mark.skipif(
     bool(strace._why_unusable(shutil.which("strace") or "")),
@@ -630,6 +631,8 @@ def test_without_strace_commands_run_and_it_is_said_once(
     """In the log once for a process, in each entry by name."""
     without_strace(monkeypatch)
     monkeypatch.setattr(strace, "_said", set())
+    for name in READERS:  # loaded by another test
+        monkeypatch.delitem(sys.modules, name, raising=False)
     caplog.set_level(logging.INFO)
     write("a.txt")
     for number in range(2):

@@ -1,0 +1,280 @@
+"""Files joined into cases: what belongs together by the entities of its names.
+
+The first input leads: each of its files makes a case. A file of another input belongs to it where
+
+- the entities of `by` agree: the same label, or none in its name (a T1w of the subject serves all
+  sessions, and of one of the session and one of the subject the session's is taken);
+- within one datatype, all entities that both names have agree (an sbref of run 2 is for run 2),
+  and the name that has more of them is taken;
+- it is a field map that says what it is for (`IntendedFor`, `B0FieldIdentifier`), and this is it.
+
+What is missing or ambiguous after that is told of every subject at once, before anything runs.
+Nothing is guessed: neither the first of two T1w nor a session's image for another session.
+
+Not promised: cases for files that no entity tells apart, and joins through tables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
+
+from memori.errors import warn
+from memori.neuro.bids.companions import field_maps, says_for_what
+from memori.neuro.bids.content import BIDSError, require
+from memori.neuro.bids.entities import BIDSFile, entity_name
+
+Query: TypeAlias = Mapping[str, Any] | Iterable[str | os.PathLike[str]]
+"""What to find for an input: keywords for `Dataset.files`, or files that were found."""
+
+
+class CasesError(BIDSError):
+    """Files could not be joined into cases.
+
+    Attributes
+    ----------
+    problems : dict of str to list of str
+        What is wrong, by subject.
+    """
+
+    def __init__(self, root: str, problems: dict[str, list[str]]) -> None:
+        lines = [f"  {subject}: {each}" for subject, said in problems.items() for each in said]
+        super().__init__(
+            f"the files of {root!r} make no cases for {len(problems)} of its subjects:\n"
+            + "\n".join(lines)
+            + "\nSay which file is meant by one more entity, allow what may be missing by "
+            "optional=(...) or any number by several=(...), choose subjects by where=..., or leave "
+            "these out by missing='skip'"
+        )
+        self.problems = problems
+
+
+class Finder(NamedTuple):
+    """What a join asks of a dataset."""
+
+    files: Callable[..., list[BIDSFile]]
+    file: Callable[[str | os.PathLike[str]], BIDSFile]
+    metadata: Callable[[BIDSFile], Mapping[str, Any]]
+    root: str
+    subjects: list[str]
+
+
+class _Group(NamedTuple):
+    """Files that are alike but for a number in their names; mostly one."""
+
+    files: list[BIDSFile]
+    entities: dict[str, str]
+    value: BIDSFile | list[BIDSFile]
+
+    @property
+    def datatype(self) -> str:
+        return self.files[0].datatype
+
+
+class _Input(NamedTuple):
+    """An input: what was asked for it, and what was found, by its labels of what is joined by."""
+
+    name: str
+    asked: str
+    fixed: frozenset[str]
+    is_found: bool
+    groups: list[_Group]
+    joined: list[str]
+    by_labels: dict[tuple[str | None, ...], list[_Group]]
+
+
+def join(
+    finder: Finder,
+    queries: Mapping[str, Query],
+    keys: Mapping[str, str],
+    over: Sequence[str],
+    optional: Sequence[str],
+    several: Sequence[str],
+    missing: str,
+    is_wanted: Callable[[Mapping[str, str]], bool],
+) -> list[dict[str, object]]:
+    """Return the cases; `Dataset.cases` says what the parameters mean."""
+    _check(queries, keys, optional, several, missing)
+    lead, *others = [_input(finder, name, query, over, keys) for name, query in queries.items()]
+    problems: dict[str, list[str]] = {}
+    cases = []
+    subjects = set()
+    for group in lead.groups:
+        if not is_wanted(group.entities):
+            continue
+        subjects.add(group.entities.get("sub"))
+        case: dict[str, object] = {name: group.entities.get(key) for name, key in keys.items()}
+        case[lead.name] = [group.value] if lead.name in several else group.value
+        said = []
+        for each in others:
+            found = _belonging(finder, each, group)
+            case[each.name], wrong = _value(each, found, optional, several)
+            said += [wrong] if wrong else []
+        _note(problems, _subject(group.entities, keys), said)
+        cases += [] if said else [case]
+    if lead.is_found and "sub" in keys.values() and "sub" not in lead.fixed:
+        for label in finder.subjects:
+            if label not in subjects and is_wanted({"sub": label}):
+                _note(problems, f"sub-{label}", [f"no {lead.name} ({lead.asked})"])
+    _tell(finder.root, problems, missing)
+    require(path for case in cases for value in case.values() for path in _paths(value))
+    return cases
+
+
+def _check(
+    queries: Mapping[str, Query],
+    keys: Mapping[str, str],
+    optional: Sequence[str],
+    several: Sequence[str],
+    missing: str,
+) -> None:
+    if not queries:
+        raise TypeError("cases() got no input; expected one such as bold=dict(suffix='bold')")
+    for parameter, names in (("optional", optional), ("several", several)):
+        if isinstance(names, str):
+            raise TypeError(f"{parameter}={names!r} is one text; expected names: ({names!r},)")
+        for name in names:
+            if name not in queries:
+                near = get_close_matches(name, queries, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(queries)}"
+                raise TypeError(f"cases() has no input {name!r} of {parameter}=; {hint}")
+    both = queries.keys() & keys.keys()
+    if both:
+        raise TypeError(f"{min(both)!r} is in by=, so no input can have that name")
+    if missing not in ("error", "skip"):
+        raise ValueError(f"missing is 'error' or 'skip', got {missing!r}")
+    if next(iter(queries)) in optional:
+        raise TypeError(f"the first input, {next(iter(queries))!r}, makes the cases; it cannot be "
+                        "optional: name one first that every case has")  # fmt: skip
+
+
+def _input(
+    finder: Finder, name: str, query: Query, over: Sequence[str], keys: Mapping[str, str]
+) -> _Input:
+    if isinstance(query, Mapping):
+        files = finder.files(**query)
+        fixed = frozenset(_short(key) for key, value in query.items() if value is not None)
+        asked = ", ".join(f"{key}={value!r}" for key, value in query.items())
+    else:
+        paths = [query] if isinstance(query, (str, os.PathLike)) else query
+        files = [finder.file(path) for path in paths]
+        fixed = frozenset()
+        asked = f"of {len(files)} files given"
+    groups = list(_grouped(files, set(over) - fixed))
+    joined = [key for key in keys.values() if key not in fixed]
+    by_labels: dict[tuple[str | None, ...], list[_Group]] = {}
+    for group in groups:
+        by_labels.setdefault(tuple(map(group.entities.get, joined)), []).append(group)
+    return _Input(name, asked, fixed, isinstance(query, Mapping), groups, joined, by_labels)
+
+
+def _short(name: str) -> str:
+    try:
+        return entity_name(name)
+    except TypeError:
+        return name
+
+
+def _grouped(files: list[BIDSFile], over: set[str]) -> Iterator[_Group]:
+    """Yield files that differ in nothing but what is gathered, as one group with a list."""
+    alike: dict[object, list[BIDSFile]] = {}
+    for file in files:
+        rest = frozenset((e, v) for e, v in file.entities.items() if e not in over)
+        folder = os.path.dirname(file)
+        alike.setdefault((folder, rest, file.suffix, file.extension), []).append(file)
+    for group in alike.values():
+        entities = {e: v for e, v in group[0].entities.items() if e not in over}
+        if any(over.intersection(file.entities) for file in group):
+            group.sort(key=lambda file: [_place(file.entities.get(e, "")) for e in sorted(over)])
+            yield _Group(group, entities, group)
+        else:
+            yield _Group(group, entities, group[0])
+
+
+def _place(label: str) -> tuple[int, str]:
+    return (int(label), label) if label.isascii() and label.isdigit() else (-1, label)
+
+
+def _belonging(finder: Finder, asked: _Input, lead: _Group) -> list[_Group]:
+    """Return what of an input belongs to a leading file: the nearest, if some are nearer."""
+    labels = [{lead.entities.get(key), None} for key in asked.joined]
+    found = [
+        group
+        for each in product(*labels)
+        for group in asked.by_labels.get(each, [])
+        if group.datatype not in ("", lead.datatype) or _agree(group.entities, lead.entities)
+    ]
+    found.sort(key=lambda group: group.files[0])
+    found = _for_this(finder, found, lead)
+    near = [
+        (
+            sum(key in group.entities for key in asked.joined),
+            len(group.entities.keys() & lead.entities.keys())
+            if group.datatype in ("", lead.datatype)
+            else 0,
+        )
+        for group in found
+    ]
+    return [group for group, place in zip(found, near, strict=True) if place == max(near)]
+
+
+def _agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return all(other.get(entity, label) == label for entity, label in one.items())
+
+
+def _for_this(finder: Finder, groups: list[_Group], lead: _Group) -> list[_Group]:
+    """Leave out the field maps that say they are for others."""
+    maps = [file for group in groups if group.datatype == "fmap" for file in group.files]
+    speaking = {str(file) for file in maps if says_for_what(finder.metadata(file))}
+    if not speaking:
+        return groups
+    fit = field_maps(finder.root, lead.files[0], maps, finder.metadata)
+    return [
+        group
+        for group in groups
+        if not speaking.intersection(group.files) or set(group.files).intersection(fit)
+    ]
+
+
+def _value(
+    asked: _Input, found: list[_Group], optional: Sequence[str], several: Sequence[str]
+) -> tuple[object, str]:
+    """Return what a case has for an input, and what is wrong with that."""
+    if asked.name in several and (found or asked.name in optional):
+        return [group.value for group in found], ""
+    if not found:
+        return None, "" if asked.name in optional else f"no {asked.name} ({asked.asked})"
+    if len(found) == 1:
+        return found[0].value, ""
+    names = ", ".join(repr(os.path.basename(group.files[0].rstrip("/"))) for group in found)
+    return None, f"{len(found)} files could be {asked.name}: {names}"
+
+
+def _subject(entities: Mapping[str, str], keys: Mapping[str, str]) -> str:
+    said = [f"{key}-{entities[key]}" for key in keys.values() if key in entities]
+    return " ".join(said) or "the dataset"
+
+
+def _note(problems: dict[str, list[str]], subject: str, said: list[str]) -> None:
+    for each in said:
+        listed = problems.setdefault(subject, [])
+        if each not in listed:
+            listed.append(each)
+
+
+def _tell(root: str, problems: dict[str, list[str]], missing: str) -> None:
+    if problems and missing == "error":
+        raise CasesError(root, dict(sorted(problems.items())))
+    for subject, said in sorted(problems.items()):
+        warn(f"{subject} is left out of the cases of {root!r}: {'; '.join(said)}")
+
+
+def _paths(value: object) -> Iterator[str]:
+    if isinstance(value, BIDSFile):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _paths(each)
