@@ -109,8 +109,8 @@ class Store:
         made.mark_written(self.root, paths)
 
     def was_written(self, path: str) -> bool:
-        """Tell whether a remembered run of any stage here wrote what lies at an absolute path."""
-        return made.is_written(self.root, path)
+        """Tell whether a remembered run wrote what lies at an absolute path, or remembering did."""
+        return made.is_written(self.root, path) or self.layout.is_own(path)
 
     def was_made(self, file: Artifact) -> bool:
         """Tell whether a run of the stage itself wrote this content under this name."""

@@ -211,6 +211,9 @@ class Sieve:
                 facts.read.append(file_fact(path, self._memo))
         elif now is not None and then and stat_of(now) == stat_of(then):
             facts.read.append(file_fact(path, self._memo))
+        elif now is not None and touch.before:  # a database, which the run wrote by C code
+            facts.edited.append(file_fact(path, self._memo))
+            facts.before.append(touch.before.identity)
         elif now is not None or not then or then.st_ctime_ns < self._seen.began:
             facts.unvouched.append(path)  # else it was made and removed meanwhile
 

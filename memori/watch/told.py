@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 import time
 
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
@@ -48,6 +47,8 @@ class Marks:
     """
 
     def __init__(self, folders: Iterable[str]) -> None:
+        import tempfile
+
         before = _file_clock()
         self._began = before - _COARSE
         self._by_device: dict[int, int] = {}

@@ -166,3 +166,11 @@ def plain_path(path: str) -> str:
         folder, name = os.path.split(path)
         return os.path.normpath(os.path.join(os.path.realpath(folder), name))
     return os.path.normpath(path)
+
+
+def plain_touches(glanced: dict[str, Touch]) -> dict[str, Touch]:
+    """Return touches of files that were glanced at, by plain path."""
+    everything = "\n".join(glanced)
+    if "/." in everything or "//" in everything:
+        return dict.fromkeys(map(plain_path, glanced), GLANCED)
+    return glanced

@@ -17,7 +17,7 @@ from memori.fingerprint.imports.tables import target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
 
     from memori.fingerprint.imports.slices import Imported, Slices
@@ -175,11 +175,21 @@ def _ask(name: str, path: list[str] | None) -> ModuleSpec | None:
     for finder in list(sys.meta_path):
         try:
             spec = finder.find_spec(name, path)
+        except KeyError:  # a plain folder in a plain folder: the finder wants the outer one loaded
+            spec = _plain_package(name, path or ())
         except Exception:  # whatever a finder raises, the import would fail by it
             continue
         if spec is not None:
             return spec
     return None
+
+
+def _plain_package(name: str, above: Iterable[str]) -> ModuleSpec:
+    """Return a package without a file of its own, which is made of the folders of its name."""
+    made: ModuleSpec = sys.modules["_frozen_importlib"].ModuleSpec(name, None, is_package=True)
+    folders = (os.path.join(folder, name.rpartition(".")[2]) for folder in above)
+    made.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
+    return made
 
 
 def modules_in(spec: ModuleSpec) -> Iterator[tuple[str, bool]]:
