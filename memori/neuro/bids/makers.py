@@ -32,14 +32,14 @@ class Maker(NamedTuple):
         Its inputs but for files.
     command : list of str
         The command line; paths of this machine are left out, the names of the files stay.
-    tool : Mapping of str to str
-        Name and Version of the program, as `GeneratedBy` has them.
+    tool : Mapping
+        Name, Version and Container of the program, as `GeneratedBy` has them.
     """
 
     stage: str = ""
     parameters: Mapping[str, Any] = {}
     command: list[str] = []
-    tool: Mapping[str, str] = {}
+    tool: Mapping[str, Any] = {}
 
     def said(self) -> dict[str, Any]:
         """Return it as fields of a sidecar."""
@@ -62,7 +62,9 @@ def maker(path: str | None) -> Maker:
     argv = [_plain(str(word)) for word in command.get("argv", ())]
     name = os.path.basename(str(command.get("tool", "")))
     version = command.get("version")
-    tool = {"Name": name} | ({"Version": str(version)} if version else {})
+    tool: dict[str, Any] = {"Name": name} | ({"Version": str(version)} if version else {})
+    engine, _, image = str(command.get("container", "")).partition("://")
+    tool |= {"Container": {"Type": engine, "Tag": os.path.basename(image)}} if image else {}
     return Maker(str(entry.record["stage"]), parameters, argv, tool if name else {})
 
 
