@@ -14,6 +14,7 @@ code is the number of sets that failed.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -59,7 +60,8 @@ def environment(which: str, folder: Path) -> Path:
 def packages(python: Path, *options: str) -> dict[str, dict[str, str]]:
     """Return what pip lists of an environment, by name as the index spells it."""
     command = [python, "-m", "pip", "--disable-pip-version-check", "list", "--format", "json"]
-    told = json.loads(subprocess.check_output([*command, *options], text=True))
+    spoken = {**os.environ, "PIP_QUIET": "0"}  # asked to be quiet, pip does not even list
+    told = json.loads(subprocess.check_output([*command, *options], text=True, env=spoken))
     return {re.sub(r"[-_.]+", "-", each["name"]).lower(): each for each in told}
 
 
@@ -73,10 +75,10 @@ def installed(which: str, python: Path) -> bool:
     if subprocess.run([*pip, "-c", constraints, "-e", f"{ROOT}[test]"]).returncode:
         print(f"{which}: pip could not install {' '.join(pins) or 'memori'}")
         return False
-    found, newer = packages(python), packages(python, "--outdated")
+    found = packages(python)
+    newer = packages(python, "--outdated") if which == "newest" else {}
     for name, version in wanted.items():
-        held = f", held back from {newer[name]['latest_version']}" if name in newer else ""
-        note = held if which == "newest" else ""
+        note = f", held back from {newer[name]['latest_version']}" if name in newer else ""
         print(f"{which}: {name} {found[name]['version']} (admitted from {version}{note})")
     return True
 

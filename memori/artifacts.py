@@ -35,7 +35,7 @@ from memori.layout import is_run_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Literal
 
     from memori.digest.values import JSON, Pointer
@@ -67,9 +67,12 @@ class Artifact:
         Digest of a folder's names and contents.
     absolute : str
         Where it was found in this process; empty for one that was read from a record.
+    anchor : str
+        A folder, absolute, that it lies in and that may be another one for the next run, such as
+        that of a Nipype node; empty for none.
     """
 
-    __slots__ = ("absolute", "file", "folder", "kind", "path", "pointer", "relative")
+    __slots__ = ("absolute", "anchor", "file", "folder", "kind", "path", "pointer", "relative")
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class Artifact:
         self.file = file
         self.folder = folder
         self.absolute = ""
+        self.anchor = ""
 
     @property
     def identity(self) -> str | None:
@@ -117,6 +121,17 @@ class Artifact:
             return "missing", "nothing"
         now = found.identity if isinstance(found, FileDigest) else found
         return None if now == self.identity else ("edited", now)
+
+    def present(self, root: str, memo: str | None) -> Artifact | None:
+        """Return it as it is now; None if nothing of its kind is there."""
+        path = self.locate(root)
+        found = self.folder if self.kind == "path" else _identify(self.kind, path, memo)
+        if found is None or (self.kind == "path" and not os.path.isdir(path)):
+            return self if self.kind == "path" and not self.folder else None
+        known = (self.pointer, self.kind, self.path, self.relative)
+        if isinstance(found, FileDigest):
+            return Artifact(*known, file=found)
+        return Artifact(*known, folder=found)
 
     def to_record(self) -> JSON:
         """Return the artifact as JSON."""
@@ -157,6 +172,7 @@ def find_inputs(
     by_name: bool,
     texts: frozenset[str] = frozenset(),
     here: str | None = None,
+    anchor: Callable[[str], tuple[str, str] | None] | None = None,
 ) -> tuple[dict[str, JSON], list[Artifact]]:
     """Find the files and folders that the inputs of a stage name.
 
@@ -174,6 +190,8 @@ def find_inputs(
         Inputs whose strings name no files.
     here : str, optional
         The folder that relative paths start from, by default the current one.
+    anchor : callable, optional
+        Returns for an absolute path its anchor (see `Artifact`) and how it counts from there.
 
     Returns
     -------
@@ -192,13 +210,23 @@ def find_inputs(
     for pointer, text in _path_candidates(values):
         artifact = None if pointer[0] in texts else _find(pointer, text, root, memo, here)
         if artifact is not None:
+            path = artifact.locate(root)
+            anchored = None if anchor is None else anchor(path)
+            if anchored is not None:
+                artifact.anchor, artifact.path = anchored
             if artifact.kind != "path":
-                artifact.absolute = path = artifact.locate(root)
-                artifact.path = (
-                    os.path.basename(path) if by_name else _without_key(artifact.path, root)
-                )
+                artifact.absolute = path
+                if by_name:
+                    artifact.path = os.path.basename(path)
+                elif anchored is None:
+                    artifact.path = _without_key(artifact.path, root)
             artifacts.append(artifact)
     return relative_values(values, artifacts), artifacts
+
+
+def anchors_of(artifacts: Iterable[Artifact]) -> dict[str, str]:
+    """Return the anchors of inputs, by names that hold for the next run, too."""
+    return {"/".join(map(str, each.pointer)): each.anchor for each in artifacts if each.anchor}
 
 
 def _path_candidates(values: dict[str, JSON]) -> Iterator[tuple[Pointer, str]]:
@@ -231,14 +259,15 @@ def find_outputs(
 ) -> list[Artifact]:
     """Find the files and folders that the outputs of a stage name.
 
-    A folder inside the run's own `folder` counts with all it holds. Relative paths start from where
+    A folder inside the run's own `folder` counts with all it holds; a link to one elsewhere by its
+    path alone. Relative paths start from where
     the run has left the current folder, as they do for whoever is given them.
     """
     here = current_folder()
     _wait_until_trusted([text for _, text in _path_candidates(values) if is_file(text)])
     artifacts = []
     for pointer, text in _path_candidates(values):
-        if folder is not None and os.path.isdir(text) and _is_within(text, folder):
+        if folder is not None and os.path.isdir(text) and _holds(folder, text):
             text = Folder(text)
         artifact = _find(pointer, text, root, memo, here)
         if artifact is not None:
@@ -263,9 +292,10 @@ def _wait_until_trusted(paths: list[str]) -> None:
         time.sleep(wait)
 
 
-def _is_within(path: str, folder: str) -> bool:
-    path = os.path.abspath(path)
-    return path == folder or path.startswith(folder + os.sep)
+def _holds(folder: str, path: str) -> bool:
+    """Tell whether a path lies in a folder, and is no link to elsewhere."""
+    pairs = ((os.path.abspath(path), folder), (os.path.realpath(path), os.path.realpath(folder)))
+    return all(f"{inner}/".startswith(f"{outer}/") for inner, outer in pairs)
 
 
 def _find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -> Artifact | None:

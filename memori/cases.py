@@ -11,6 +11,7 @@ from memori.errors import MemoriError
 from memori.results import Results
 from memori.scheduling.orders import answer_of, portable
 from memori.scheduling.schedule import run_graph
+from memori.store.latest import catch_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +114,17 @@ def run_cases(
                 raise answer.error
     else:
         run_graph(dict.fromkeys(range(len(cases)), ()), workers, plan)
-    return plan.collected()
+    found = plan.collected()
+    _show_last(pipeline, found)
+    return found
+
+
+def _show_last(pipeline: Node, cases: Cases) -> None:
+    """Have the files that people read show the last case, whichever ended last, and where."""
+    done = [case for case, result in cases if not isinstance(result, Failure)]
+    if done:
+        pipeline.recall((), done[-1])
+    catch_up()
 
 
 class _CasePlan:

@@ -2,10 +2,13 @@
 
 A file is written under a unique name in the folder it belongs to and renamed over its target, so
 that a reader (or the next run after a kill) finds the old content or the new one, never half.
-The rename is the only promise; it holds on local and on network file systems. What is not
-promised: that the newest content survives a power failure. Nothing here calls fsync, because a
-record damaged by a power failure is recognised by its own digest and costs one rerun, while an
-fsync would cost milliseconds at every one.
+The rename is the only promise; it holds on local and on network file systems. Nothing here calls
+fsync, because a record damaged by a power failure is recognised by its own digest and costs one
+rerun, while an fsync would cost milliseconds at every one.
+
+Not promised: that the newest content survives a power failure; and that the old content can be
+found at each moment on a file system in user space (sshfs, bindfs), which moves a file that
+somebody reads out of the way before it renames another one over it.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ def replacing(path: str) -> Iterator[str]:
     partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.partial")
     try:
         yield partial
-        os.replace(partial, path)
+        move(partial, path)
     except BaseException:
         remove_if_there(partial)
         raise
@@ -63,6 +66,25 @@ def atomic_write(path: str, content: bytes) -> None:
                 view = view[os.write(descriptor, view) :]
         finally:
             os.close(descriptor)
+
+
+_MOST_MOVES = 100
+
+
+def move(source: str, target: str) -> None:
+    """Rename a file over another one.
+
+    A file system in user space (sshfs, bindfs) moves a target that somebody reads out of the way
+    first; if it was removed elsewhere at that moment, the rename says that a file is not there.
+    """
+    for _ in range(_MOST_MOVES):
+        try:
+            os.replace(source, target)
+            return
+        except FileNotFoundError:
+            if not (os.path.lexists(source) and os.path.isdir(os.path.dirname(target) or ".")):
+                raise
+    os.replace(source, target)
 
 
 _HEAD = b'{"sha256": "'

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
             """Whether a call runs though it is remembered."""
 
         @property
+        def remembered(self) -> bool:
+            """Whether runs are recorded, to be hits."""
+
+        @property
         def watched(self) -> bool:
             """Whether runs are watched (`memori.calls.observations`)."""
 

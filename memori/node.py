@@ -8,11 +8,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Protocol, TypeAlias
 
+    from memori.calls.acceptance import Acceptance
+    from memori.calls.decision import Decision
     from memori.digest.values import JSON
-    from memori.results import Outcome
+    from memori.results import Outcome, Results
 
     Inputs: TypeAlias = tuple[tuple[object, ...], Mapping[str, object]]
 else:
@@ -63,6 +65,26 @@ class Node(Protocol):
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the run if it is remembered, else None; nothing is run."""
+
+    def foresee(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[list[Decision], Results | None]:
+        """Return what a run would decide, and what it would return if all is remembered."""
+
+    def foresee_after(self, makers: list[str]) -> list[Decision]:
+        """Return what is known of a run whose inputs these stages are still to make."""
+
+    def plan_acceptance(
+        self,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        waived: Collection[str],
+        sources: Mapping[str, str],
+    ) -> tuple[Outcome, list[Acceptance]]:
+        """Return what a run will be once present outputs are taken as its own.
+
+        Inputs among `waived` may differ, and `sources` tells earlier names of stages.
+        """
 
     def show(self, run: Outcome | None) -> None:
         """Show this run as the last; None for none."""

@@ -15,6 +15,8 @@ from __future__ import annotations
 from memori.cases import Cases, run_cases
 from memori.digest.values import to_json
 from memori.errors import warn
+from memori.pipeline_run import PipelineRun
+from memori.plan import Decisions, Plan
 from memori.results import Outcome, Results
 from memori.scheduling.schedule import run_graph
 from memori.scheduling.workers import workers_for
@@ -22,13 +24,14 @@ from memori.wiring import Wiring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from concurrent.futures import Executor
     from typing import Literal, TypeAlias
 
+    from memori.calls.acceptance import Acceptance
+    from memori.calls.decision import Decision
     from memori.digest.values import JSON
-    from memori.node import Inputs, Node
-    from memori.scheduling.orders import Answer
+    from memori.node import Node
 
     Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
 
@@ -177,7 +180,7 @@ class Pipeline:
                     f"value, or run the one case by map([{{...}}], {name}=...)"
                 )
         workers = workers_for(n_jobs, executor)
-        plan = _Plan(self._wiring, *self._wiring.check(args, kwargs))
+        plan = PipelineRun(self._wiring, *self._wiring.check(args, kwargs))
         for each in self.overruled(args, kwargs):
             warn(each)
         if workers is None:
@@ -242,67 +245,94 @@ class Pipeline:
 
     def call(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome:
         """Run every stage that is not remembered, and return all that is known of that."""
-        plan = _Plan(self._wiring, *self._wiring.check(args, kwargs))
+        plan = PipelineRun(self._wiring, *self._wiring.check(args, kwargs))
         plan.run_all()
         return plan.merged()
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the run if every stage is remembered, else None; nothing is run."""
-        plan = _Plan(self._wiring, *self._wiring.check(args, kwargs))
+        plan = PipelineRun(self._wiring, *self._wiring.check(args, kwargs))
         return plan.merged() if plan.recall_all() else None
 
+    def explain(self, /, *args: object, **kwargs: object) -> Decisions:
+        """Return what `run` would decide for each stage, with its reasons, without running.
 
-class _Plan:
-    """One run of a pipeline: what is to be run in each stage, and what was."""
+        A stage below one that would run says who is to make its inputs.
+        """
+        return Decisions(self.foresee(args, kwargs)[0])
 
-    def __init__(self, wiring: Wiring, values: tuple[JSON, ...], given: dict[str, JSON]) -> None:
-        self._wiring = wiring
-        self._values = values
-        self._given = given
-        self._runs: dict[Node, Outcome] = {}
+    def plan(self, cases: Iterable[Mapping[str, object]]) -> Plan:
+        """Return what `map` would do with these cases, without running anything.
 
-    def run_all(self) -> None:
-        """Run the stages here, one after the other."""
-        for stage in self._wiring.order:
-            self.finish(stage, stage.call(*self._inputs_of(stage)))
+        Parameters
+        ----------
+        cases : iterable of mappings
+            Keyword arguments of `run`, one mapping for each case.
+        """
+        return Plan((case, self.explain(**case)) for case in map(dict, cases))
 
-    def recall_all(self) -> bool:
-        """Tell whether every stage is remembered."""
-        for stage in self._wiring.order:
-            run = stage.recall(*self._inputs_of(stage))
-            if run is None:
-                return False
-            self._runs[stage] = run
-        return True
+    def foresee(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[list[Decision], Results | None]:
+        """Return what a run would decide, and what it would return if all is remembered."""
+        plan = PipelineRun(self._wiring, *self._wiring.check(args, kwargs))
+        decisions = plan.foresee_all()
+        return decisions, plan.merged().results if all(each.hit for each in decisions) else None
 
-    def merged(self) -> Outcome:
-        """Return the runs of the stages as one."""
-        merged = Results()
-        ran: list[str] = []
-        reasons: dict[str, str] = {}
-        for stage in self._wiring.order:
-            results = self._runs[stage].results
-            merged.update(results)
-            ran += results.ran
-            reasons.update(results.reasons)
-        return Outcome(self._given, merged, tuple(ran), reasons)
+    def foresee_after(self, makers: list[str]) -> list[Decision]:
+        """Return what is known of a run whose inputs these stages are still to make."""
+        return [each for stage in self._wiring.order for each in stage.foresee_after(makers)]
 
-    def order(self, key: Node) -> tuple[Node, Inputs]:
-        return key, self._inputs_of(key)
+    def accept(
+        self,
+        /,
+        *args: object,
+        accept_inputs: Iterable[str] = (),
+        accept_from: Mapping[str, str] | None = None,
+        **kwargs: object,
+    ) -> list[Decision]:
+        """Take the present outputs of all stages as those of the present code and inputs.
 
-    def finish(self, key: Node, run: Outcome) -> None:
-        self._runs[key] = run
-        key.show(run)
+        As `Stage.accept`, for each stage after those that it takes inputs from, so that what is
+        below an accepted stage hits. All of it is accepted, or nothing. A stage that runs at every
+        call runs here too.
 
-    def fail(self, key: Node, answer: Answer) -> bool:
-        return False
+        Parameters
+        ----------
+        *args, **kwargs
+            A case, as for `map`, or the arguments of `run`.
+        accept_inputs : iterable of str, optional
+            Inputs that may have other values than in the runs that are accepted.
+        accept_from : mapping of str to str, optional
+            Of stages that were renamed: ``{"new name": "old name"}``.
 
-    def threads(self, key: Node) -> int:
-        return key.threads
+        Returns
+        -------
+        list of Decision
+            What each stage's run finds from now on; `accepted` tells what was waved through.
 
-    def describe(self, key: Node, stage: str | None) -> str:
-        inner = None if stage is None else f"stage {stage!r}"
-        return key.title if inner in (None, key.title) else f"{inner} of {key.title}"
+        Raises
+        ------
+        StageError
+            If no run of a stage can be accepted; nothing is accepted then.
+        """
+        case = args[0] if len(args) == 1 else None
+        if isinstance(case, dict) and not isinstance(case, Results):
+            args, kwargs = (), {**case, **kwargs}
+        names = (accept_inputs,) if isinstance(accept_inputs, str) else accept_inputs
+        _, plans = self.plan_acceptance(args, kwargs, frozenset(names), accept_from or {})
+        for plan in plans:
+            plan.file()
+        return [plan.decision for plan in plans]
 
-    def _inputs_of(self, stage: Node) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
-        return self._wiring.inputs_of(stage, self._runs, self._values, self._given)
+    def plan_acceptance(
+        self,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        waived: Collection[str],
+        sources: Mapping[str, str],
+    ) -> tuple[Outcome, list[Acceptance]]:
+        """Return what a run will be once the outputs of all stages are accepted."""
+        plan = PipelineRun(self._wiring, *self._wiring.check(args, kwargs))
+        found = plan.accept_all(waived, sources)
+        return plan.merged(), found

@@ -14,14 +14,15 @@ annotated as a path (`memori.signature.paths`).
 
 from __future__ import annotations
 
-from memori.age import seconds_of
-from memori.calls.call import Call, latest_results
+from memori.accepting import Accepting, several
+from memori.calls.age import seconds_of
+from memori.calls.call import Call, latest_results, restored
 from memori.calls.current_run import CurrentRun, entered
 from memori.calls.decision import Change, Decision
 from memori.digest.values import copy_json
 from memori.errors import warn
-from memori.face import Face
 from memori.fingerprint import fingerprint
+from memori.plan import awaiting
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
 from memori.signature.options import parameters_first
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Any, Literal
 
-    from memori.age import Age
+    from memori.calls.age import Age
     from memori.digest.values import JSON
     from memori.fingerprint import Code
 
 _ALWAYS = Change("no store", "the stage has no hash_output, so it always runs")
 
 
-class Stage(Face):
+class Stage(Accepting):
     """A callable given a memory.
 
     Parameters
@@ -74,6 +75,10 @@ class Stage(Face):
     ignore : iterable of str, optional
         Parameters that do not count, such as ``n_jobs`` and ``verbose``: whatever their values,
         a run is remembered as one.
+    remember : bool, optional
+        Whether runs are remembered and so shared; not those of an unseeded random tool, of which
+        there are to be several. Without, each run runs, and what it left in its own folder stays
+        for a day at least.
     expires_after : float, str or datetime.timedelta, optional
         The age (seconds, or a text such as ``"7 days"``) from which on what is recorded runs again.
         Never counts.
@@ -100,6 +105,7 @@ class Stage(Face):
     texts: frozenset[str] = frozenset()
     always_runs: bool = False
     watched: bool = True
+    remembered: bool = True
     ignored_reads: tuple[str, ...] = ()
     ignored: frozenset[str] = frozenset()
     max_age: float | None = None
@@ -121,6 +127,7 @@ class Stage(Face):
         watch: bool = True,
         ignore_reads: Iterable[str | os.PathLike[str]] = (),
         ignore: Iterable[str] = (),
+        remember: bool = True,
         expires_after: Age | None = None,
         **static: object,
     ) -> None:
@@ -134,9 +141,10 @@ class Stage(Face):
         self._depends_on = tuple(depends_on) if is_several else (depends_on,)
         self._code_version = code_version
         self.watched = watch
+        self.remembered = remember
         self.ignored_reads = tuple(map(str, ignore_reads))
         self.hash_output = hash_output
-        self.ignored = frozenset((ignore,) if isinstance(ignore, str) else ignore)
+        self.ignored = several(ignore)
         self._parameters.reject_unknown(self.ignored, f"{self.subject}, ignore:", self._places)
         self.max_age = seconds_of(expires_after, self.subject)
         self._static = {}
@@ -231,21 +239,35 @@ class Stage(Face):
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the outcome if it is remembered, else None; nothing is run."""
-        call = self._call(args, kwargs)
+        call = self.remembered_call(args, kwargs)
         return None if call is None else call.recall()
 
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
         """Return the decision that `run` would take, with its reasons, without running."""
-        call = self._call(args, kwargs)
+        call = self.remembered_call(args, kwargs)
         decision = Decision(self.stage_name, (_ALWAYS,), None, None)
         if call is not None:
             decision = call.decide()
         decision.overruled = tuple(self.overruled(args, kwargs))
         return decision
 
+    def foresee(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[list[Decision], Results | None]:
+        """Return the decision that `run` would take, and what it would return for a hit."""
+        decision = self.explain(*args, **kwargs)
+        entry, store = decision.hit_entry, self._store(self._inputs(args, kwargs))
+        if entry is None or store is None:
+            return [decision], None
+        return [decision], restored(self, entry, store.root)
+
+    def foresee_after(self, makers: list[str]) -> list[Decision]:
+        """Return what is known of a run whose inputs these stages are still to make."""
+        return [awaiting(self.stage_name, makers)]
+
     def is_remembered(self, /, *args: object, **kwargs: object) -> bool:
         """Tell whether `run` would return what is recorded, without running."""
-        call = self._call(args, kwargs)
+        call = self.remembered_call(args, kwargs)
         return call is not None and call.is_remembered()
 
     def forget(self, /, *args: object, **kwargs: object) -> bool:
@@ -254,10 +276,12 @@ class Stage(Face):
         Files that the run wrote elsewhere stay, as do the entries of other inputs, other contents
         of files and other code.
         """
-        call = self._call(args, kwargs)
+        call = self.remembered_call(args, kwargs)
         return call is not None and call.forget()
 
-    def _call(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Call | None:
+    def remembered_call(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> Call | None:
         """Return a call that can be remembered; None for a stage without a place."""
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)

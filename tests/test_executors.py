@@ -469,18 +469,54 @@ def test_an_executor_that_was_shut_down_is_an_error() -> None:
         Pipeline([("start", Stage(square, "y"))]).map([{"x": 1}], executor=pool)
 
 
+class Told(ThreadPoolExecutor):
+    """A pool that tells when a call was placed with it, or waits before it takes the second."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.has_both = threading.Event()
+        self.is_over = threading.Event()
+        self.waits = False
+        self._placed = 0
+
+    def submit(self, *args: Any, **keywords: Any) -> Future[Any]:
+        if self.waits and self._placed:
+            self.is_over.wait(60)
+        future = super().submit(*args, **keywords)
+        self._placed += 1
+        if self._placed == 2:
+            self.has_both.set()
+        return future
+
+
 def test_a_case_that_somebody_cancels_is_a_failed_case() -> None:
     """Who holds the pool may cancel what waits in it; the other cases have their results."""
-    pool = ThreadPoolExecutor(1)
+    pool = Told()
 
     def first(x: int) -> int:
         if x == 0:
+            pool.has_both.wait(60)
             pool.shutdown(wait=False, cancel_futures=True)
         return x
 
     found = Pipeline([("start", Stage(first, "y"))]).map([{"x": 0}, {"x": 1}], executor=pool)
     assert {"y": 0} == found[0][1]
     assert "cancelled by its executor" in str(found.failures[0].error)
+
+
+def test_a_case_that_comes_after_the_end_of_a_pool_was_not_tried() -> None:
+    """Who ends the pool meanwhile has the results of what was in it, and is told of the others."""
+    pool = Told()
+    pool.waits = True
+
+    def first(x: int) -> int:
+        pool.shutdown(wait=False)
+        pool.is_over.set()
+        return x
+
+    found = Pipeline([("start", Stage(first, "y"))]).map([{"x": 0}, {"x": 1}], executor=pool)
+    assert {"y": 0} == found[0][1]
+    assert "was not tried: cannot schedule new futures" in str(found.failures[0].error)
 
 
 class Plain:

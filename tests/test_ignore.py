@@ -114,3 +114,21 @@ def test_a_trait_of_an_interface_can_be_ignored(tmp_path: Path) -> None:
     assert not stage.is_remembered(in1=2, in2=2)
     with pytest.raises(TypeError, match="takes no 'in3'"):
         NipypeStage(Merge(2), ignore=["in3"])
+
+
+def test_reads_are_ignored_in_all_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One setting for files that no result depends on, such as locks of a shared place."""
+    lock, settings = tmp_path / "a.lock", tmp_path / "settings"
+
+    def read(x: int) -> str:
+        return lock.read_text() + settings.read_text()
+
+    stage = Stage(read, "o", tmp_path / "work")
+    monkeypatch.setenv("MEMORI_IGNORE_READS", f"*.lock:{tmp_path / 'none'}")
+    for path in (lock, settings):
+        path.write_text("1")
+    stage.run(1)
+    lock.write_text("2")
+    assert stage.is_remembered(1)
+    settings.write_text("2")
+    assert not stage.is_remembered(1)

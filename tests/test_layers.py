@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "memori"
 
 LAYERS = [
-    {"version", "errors", "original", "helpers"},
-    {"age", "files"},
+    {"version", "aside", "errors", "original", "helpers"},
+    {"files"},
     {"processes"},
     {"digest"},
     {"fingerprint"},
@@ -29,11 +29,11 @@ LAYERS = [
     {"store"},
     {"results", "kind"},
     {"calls"},
-    {"signature"},
-    {"face", "stage"},
+    {"plan", "signature"},
+    {"face", "accepting", "stage"},
     {"node"},
     {"scheduling"},
-    {"wiring"},
+    {"pipeline_run", "wiring"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -431,3 +432,23 @@ def test_after_a_failure_no_stage_shows_an_earlier_run(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         pipeline.run(1, "x")
     assert [{}, {}] == [stages[3].results, pipeline.results]
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_after_a_map_the_files_that_people_read_show_the_last_case(
+    n_jobs: int | None, tmp_path: Path
+) -> None:
+    """Whichever case ended last, and in which process; whether cases ran or were remembered."""
+    pipeline = Pipeline([("start", Stage(double, ["y"], tmp_path))])
+
+    def shown() -> list[object]:
+        files = (tmp_path / f"double.{name}" for name in ("inputs", "outputs"))
+        return [json.loads(file.read_text()) for file in files]
+
+    for last in (5, 5, 3, 4):
+        pipeline.map([{"x": x} for x in (0, 1, 2, last)], n_jobs=n_jobs)
+        assert [{"x": last}, {"y": 2 * last}] == shown()

@@ -15,9 +15,10 @@ import sys
 import time
 
 from memori.artifacts import current_folder, find_inputs, spelled_values
+from memori.aside import aside
 from memori.calls.current_run import CurrentRun, entered, reject_recursion
 from memori.calls.decision import Change, Decision, decide, exact_hit
-from memori.calls.observations import Watch, aside, environment_of, pass_on, watching_is_off
+from memori.calls.observations import Unwatched, Watch, environment_of, pass_on, watching_is_off
 from memori.digest.values import strings
 from memori.errors import StageError, warn
 from memori.key import Key
@@ -26,11 +27,11 @@ from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from logging import Logger
 
+    from memori.calls.acceptance import Acceptance
     from memori.digest.values import JSON
-    from memori.fingerprint import Code
     from memori.kind import Kind
     from memori.store import Entry, Store
 
@@ -59,8 +60,8 @@ class Call:
     def decide(self, *, explained: bool = True) -> Decision:
         """Return the decision; a miss is explained against the run that is most alike."""
         key = self._key()
-        if self._stage.always_runs:
-            return Decision(self._stage.stage_name, (Change("forced", "forced"),), None, key)
+        if self._stage.always_runs or not self._stage.remembered:
+            return self._forced(key)
         return decide(self._stage.stage_name, key, self._store, explained=explained)
 
     def recall(self) -> Outcome | None:
@@ -87,16 +88,60 @@ class Call:
                     found += 1
         return found > 0
 
+    def plan_acceptance(
+        self, defaults: Mapping[str, JSON], waived: Collection[str], source: str | None
+    ) -> tuple[Outcome, Acceptance]:
+        """Return what this call will be once the present outputs are taken as its own."""
+        from memori.calls.acceptance import plan_acceptance
+
+        with aside():
+            plan = plan_acceptance(
+                self._stage,
+                self.decide(explained=False),
+                self._store,
+                defaults=defaults,
+                waived=waived,
+                source=source,
+            )
+        assert plan.decision.entry is not None
+        return Outcome(self._inputs, self._restored(plan.decision.entry)), plan
+
+    def adopt(self, make: Callable[[], dict[str, JSON]]) -> Decision:
+        """File outputs that were made without memori; `make` returns those that are fit for it."""
+        from memori.calls.acceptance import acceptance, made_by_itself
+        from memori.calls.recorder import Recorder
+
+        stage, store = self._stage, self._store
+        with aside():
+            decision = self.decide()
+        if decision.hit:
+            raise StageError(
+                f"{stage.subject} remembers this very call: there is nothing to adopt; forget() "
+                "it first if other outputs are meant"
+            )
+        key = decision.key
+        assert key is not None
+        about = (stage.subject, stage.stage_name, stage.function_name)
+        recorder = Recorder(*about, key, store, reasons=["adopted"], inputs=self._inputs)
+        recorder.accepted = acceptance()
+        run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
+        with terminable(), store.lock(key), recorder:
+            with entered(run):
+                values = make()
+            with aside():
+                entry = recorder.finish(values, stage.results_of(values), None, lambda: key)
+                assert entry is not None
+                files = [each for each in entry.artifacts if each.kind == "file"]
+                store.mark_written([each.locate(store.root) for each in files])
+                store.mark_made(made_by_itself(entry))
+        return Decision(stage.stage_name, (), entry, key)
+
     def run(self, *, forced: bool = False) -> Outcome:
         """Return the outcome, running the callable unless this call is remembered."""
         logger = _heard_logger()
         forced = forced or self._stage.always_runs
         with aside():
-            if forced:
-                why = (Change("forced", "forced"),)
-                decision = Decision(self._stage.stage_name, why, None, self._key())
-            else:
-                decision = self.decide()
+            decision = self._forced(self._key()) if forced else self.decide()
         if logger is not None:
             logger.info("%s", decision)
         assert decision.key is not None
@@ -104,6 +149,9 @@ class Call:
             return self._hit(decision.hit_entry, decision.key)
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         self._load(decision.key)
+        if not self._stage.remembered:
+            with terminable():
+                return self._execute(decision.key, [*map(str, decision.changes)], forced=True)
         with terminable(), self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
@@ -112,6 +160,10 @@ class Call:
             if entry is not None:
                 return self._hit(entry, key)
             return self._execute(key, [*map(str, decision.changes)], forced=forced)
+
+    def _forced(self, key: Key) -> Decision:
+        why = "forced" if self._stage.remembered else "remember=False"
+        return Decision(self._stage.stage_name, (Change("forced", why),), None, key)
 
     def _load(self, key: Key) -> None:
         """Import what a run and its record need: nothing is imported while a lock is held."""
@@ -175,15 +227,19 @@ class Call:
         )
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         watch = None
-        if stage.watched and not watching_is_off():
+        if stage.remembered and stage.watched and not watching_is_off():
             watch = Watch(key.code, self._store, [*stage.ignored_reads, *self._uncounted_paths()])
         with recorder:
-            with entered(run), watch or _Unwatched(key.code):
+            with entered(run), watch or Unwatched(key.code):
                 values = stage.execute(self._inputs)
             recorder.command = run.command
             with aside():
                 results = stage.results_of(values)
-                entry = recorder.finish(values, results, watch, lambda: self._key(key))
+                entry = None
+                if stage.remembered:
+                    entry = recorder.finish(values, results, watch, lambda: self._key(key))
+                else:
+                    recorder.returns()
         if current_folder() != self._here:
             warn(
                 f"{stage.subject} was called in {self._here} and left the current folder at "
@@ -207,19 +263,6 @@ class Call:
 
     def _restored(self, entry: Entry) -> Results:
         return restored(self._stage, entry, self._store.root)
-
-
-class _Unwatched:
-    """Takes note of what a run changed in this process, and of nothing else."""
-
-    def __init__(self, code: Code) -> None:
-        self._code = code
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        self._code.settle()
 
 
 def restored(stage: Kind, entry: Entry, root: str) -> Results:

@@ -14,6 +14,7 @@ import os
 from contextvars import ContextVar
 
 from memori.errors import StageError
+from memori.processes import temporary
 from memori.processes.interrupts import Going
 
 TYPE_CHECKING = False
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memori.digest.values import JSON
-
-_temporary: list[str] = []
 
 
 class CurrentRun:
@@ -75,7 +74,7 @@ class CurrentRun:
                 "that the stage started: call it once before, or pass the path along"
             )
         if self.folder is None:
-            self.folder = _temporary_folder() if self._make is None else self._make()
+            self.folder = temporary.new_folder() if self._make is None else self._make()
         return self.folder
 
 
@@ -162,22 +161,3 @@ def workdir() -> Path:
             "give a path of your own"
         )
     return Path(run.own_folder())
-
-
-def _temporary_folder() -> str:
-    import atexit
-    import tempfile
-
-    folder = tempfile.mkdtemp(prefix="memori-")
-    if not _temporary:
-        atexit.register(_remove_temporary, os.getpid())
-    _temporary.append(folder)
-    return folder
-
-
-def _remove_temporary(owner: int) -> None:
-    import shutil
-
-    if os.getpid() == owner:
-        for folder in _temporary:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -15,14 +15,15 @@ from __future__ import annotations
 import os
 import re
 
-from memori.age import seconds_since_1970
+from memori.calls.age import seconds_since_1970
+from memori.calls.excerpts import in_common, short, shortened
+from memori.calls.levels import comparable
 from memori.calls.observations import differences
 from memori.digest.values import encode
-from memori.fingerprint import comparable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Literal
 
     from memori.artifacts import Artifact
@@ -39,15 +40,18 @@ if TYPE_CHECKING:
         "code",
         "surrounding",
         "outputs",
+        "name",
         "missing",
         "edited",
         "observed",
         "expired",
+        "upstream",
     ]
 
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 _ABSENT = "(none)"
-_MOST = 160  # characters of a value
+PARTS = ("kind", "subject", "old", "new")
+"""What a change is made of, in a record as well."""
 
 
 class Change:
@@ -57,8 +61,9 @@ class Change:
     ----------
     kind : str
         "input" (a value), "file" (an input's content), "code", "surrounding", "outputs" (their
-        names), "missing" or "edited" (an output), "observed" (what the run was seen to read, find
-        or leave), "expired", "first run", "no store" or "forced".
+        names), "name" (the stage's), "missing" or "edited" (an output), "observed" (what the run
+        was seen to read, find or leave), "upstream" (inputs that another stage is still to make),
+        "expired", "first run", "no store" or "forced".
     subject : str
         What differs, such as ``"global pipeline.THRESHOLD"``.
     old, new : str
@@ -77,7 +82,7 @@ class Change:
         return f"Change({self.kind!r}, {self.subject!r}, {self.old!r}, {self.new!r})"
 
     def __str__(self) -> str:
-        if self.kind in ("first run", "no store", "forced", "observed", "expired"):
+        if self.kind in ("first run", "no store", "forced", "observed", "expired", "upstream"):
             return self.subject
         if self.kind == "missing":
             return f"output {self.subject} is missing"
@@ -134,18 +139,37 @@ class Decision:
         return self.entry if self.hit else None
 
     @property
+    def accepted(self) -> tuple[str, ...]:
+        """Of a hit: when, by whom and despite what its outputs were accepted, each time."""
+        told = self.entry.record.get("accepted") if self.hit and self.entry else None
+        return tuple(map(told_acceptance, told or ()))
+
+    @property
     def unresolved(self) -> tuple[str, ...]:
         """What the code reaches that could not be followed."""
         return () if self.key is None else self.key.code.unresolved
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Who may have read files in the entry's run of which nobody told."""
+        seen = None if self.entry is None else self.entry.record.get("observed")
+        return tuple((seen or {}).get("unseen", ()))
+
     def __repr__(self) -> str:
-        return f"<Decision {self}>"
+        return f"<Decision {self._verdict()}>"
+
+    def _verdict(self) -> str:
+        verdict = "hit" if self.hit else "miss: " + "; ".join(map(str, self.changes))
+        return f"stage {self.stage_name!r}: {verdict}"
 
     def __str__(self) -> str:
-        verdict = "hit" if self.hit else "miss: " + "; ".join(map(str, self.changes))
-        lines = [f"stage {self.stage_name!r}: {verdict}"]
+        lines = [self._verdict()]
+        lines += [f"  accepted {each}" for each in self.accepted]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
+        lines += [f"  not seen: what is read by {each}" for each in self.unseen]
+        if self.entry is not None and "observed" not in self.entry.record:
+            lines.append("  recorded unwatched")
         return "\n".join(lines)
 
 
@@ -188,6 +212,13 @@ def decide(stage_name: str, key: Key, store: Store, *, explained: bool = True) -
     return Decision(stage_name, tuple(changes), near, key)
 
 
+def told_acceptance(acceptance: Mapping[str, JSON]) -> str:
+    """Say when, by whom and despite what outputs were accepted (an item of `accepted`)."""
+    changes = [Change(*(each[part] for part in PARTS)) for each in acceptance["changes"]]
+    despite = "; ".join(map(str, changes)) or "made before it was remembered"
+    return f"{acceptance['at']} by {acceptance['by']}@{acceptance['host']}: {despite}"
+
+
 def exact_hit(key: Key, store: Store) -> Entry | None:
     """Return an entry of exactly this key of which all else stands as its run found or left it."""
     return next((entry for entry in store.under(key) if not faults(entry, key, store)), None)
@@ -197,7 +228,8 @@ def faults(entry: Entry, key: Key, store: Store) -> list[Change]:
     """List what is not any more as an entry's run left it (its outputs), or found it."""
     changes = output_changes(entry, store)
     if key.not_before is not None:
-        began = entry.record["ran"]["at"]
+        accepted = entry.record.get("accepted")
+        began = accepted[-1]["at"] if accepted else entry.record["ran"]["at"]
         if seconds_since_1970(began) < key.not_before:
             changes.insert(0, Change("expired", f"it ran at {began} and has expired"))
     changes += [_observed_change(each, store.root) for each in differences(entry, store, key.files)]
@@ -289,6 +321,8 @@ def _observed_change(difference: tuple[str, str, str, str], root: str) -> Change
     elif kind == "listed":
         names = [f"{what}: {which}" for what, which in (("gone", old), ("new", new)) if which]
         text = f"folder {shown}, which the run listed ({'; '.join(names)})"
+    elif kind == "tool":
+        text = f"{path}, of a program that the run started, was {old} and is {new}"
     elif kind == "dataset":
         text = f"dataset {shown}: {old} -> {new}"
     else:
@@ -311,12 +345,12 @@ def _differences(
     changes = []
     for name in dict.fromkeys((*old, *new)):
         if name not in old:
-            changes.append(Change(kind, f"{prefix}{name}", _ABSENT, _short(new[name], quote)))
+            changes.append(Change(kind, f"{prefix}{name}", _ABSENT, short(new[name], quote)))
         elif name not in new:
-            changes.append(Change(kind, f"{prefix}{name}", _short(old[name], quote), _ABSENT))
+            changes.append(Change(kind, f"{prefix}{name}", short(old[name], quote), _ABSENT))
         elif encode(old[name]) != encode(new[name]):
             place, before, now = _apart(old[name], new[name])
-            texts = _shortened(*((repr(v) if quote else str(v)) for v in (before, now)))
+            texts = shortened(*((repr(v) if quote else str(v)) for v in (before, now)))
             changes.append(Change(kind, f"{prefix}{name}{place}", *texts))
     if not changes and kind == "input" and list(old) != list(new):
         changes.append(Change(kind, f"{prefix}order", ", ".join(old), ", ".join(new)))
@@ -332,7 +366,7 @@ def _apart(old: JSON, new: JSON) -> tuple[str, JSON, JSON]:
         elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
             pairs = [(str(n), *pair) for n, pair in enumerate(zip(old, new, strict=True))]
         elif isinstance(old, list) and isinstance(new, list):
-            same = _common(list(map(encode, old)), list(map(encode, new)))
+            same = in_common(list(map(encode, old)), list(map(encode, new)))
             end = len(old) - same[1], len(new) - same[1]
             where = f"{place} from [{same[0]}]" if sum(same) else place
             return where, old[same[0] : end[0]], new[same[0] : end[1]]
@@ -343,28 +377,3 @@ def _apart(old: JSON, new: JSON) -> tuple[str, JSON, JSON]:
             return place, old, new
         key, old, new = unlike[0]
         place += f"[{key}]"
-
-
-def _common(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
-    """Return how many elements two sequences have in common at their beginnings and ends."""
-    most = min(len(old), len(new))
-    first = next((n for n in range(most) if old[n] != new[n]), most)
-    most -= first
-    return first, next((n for n in range(most) if old[-1 - n] != new[-1 - n]), most)
-
-
-def _shortened(old: str, new: str) -> tuple[str, str]:
-    """Return two texts, cut to a readable length that shows where they differ."""
-    if len(old) <= _MOST and len(new) <= _MOST:
-        return old, new
-    first = max(0, _common(old, new)[0] - _MOST // 4)
-    cut = [f"...{text[first:]}" if first else text for text in (old, new)]
-    return _cut(cut[0]), _cut(cut[1])
-
-
-def _short(value: JSON, quote: bool) -> str:
-    return _cut(repr(value) if quote else str(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."

@@ -8,6 +8,7 @@ outer one does too, also where the inner one was a hit (`pass_on`).
 
 ``MEMORI_WATCH=off`` in the environment watches nothing, and compares what was seen earlier all the
 same. ``MEMORI_WATCH=required`` takes an entry that was recorded unwatched for a miss.
+``MEMORI_IGNORE_READS`` leaves out further paths and patterns, with colons between, in all stages.
 
 Not promised: what `memori.watch` does not see (C libraries that open files themselves, what an
 unwatched program reads); an entry names whom of these the run had loaded or started.
@@ -17,6 +18,8 @@ from __future__ import annotations
 
 import os
 import sys
+
+from memori.artifacts import anchors_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +67,8 @@ class Watch:
 
         self._code = code
         self._store = store
-        self._left_out = LeftOut(ignored)  # the run may leave for another folder
+        everywhere = filter(None, os.environ.get("MEMORI_IGNORE_READS", "").split(os.pathsep))
+        self._left_out = LeftOut([*ignored, *everywhere])  # the run may leave for another folder
         self._reach = Reach.of(code)
         self._variables = values_of(variables_of(code))
         self._watching = watching(store.memo)
@@ -118,6 +122,19 @@ class Watch:
         return facts
 
 
+class Unwatched:
+    """Takes note of what a run changed in this process, and of nothing else."""
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self._code.settle()
+
+
 def _modules_in(files: Collection[str]) -> set[str]:
     """Return the names of the loaded modules that come from some files."""
     return {
@@ -169,11 +186,13 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
     from memori.watch import datasets_of
     from memori.watch import differences as compared
 
+    files = list(files)
     yield from compared(
         record,
         store.root,
         store.memo,
         datasets=datasets_of(file.absolute for file in files if file.absolute),
+        anchors=anchors_of(files),
         made=store.was_written,
     )
 
@@ -181,35 +200,18 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
 # A stage inside a stage
 
 
-class aside:  # noqa: N801  a context manager, read as a word
-    """Keep memori's own work in a with block out of what a run around here is seen to do."""
-
-    __slots__ = ("_aside",)
-
-    def __enter__(self) -> None:
-        self._aside = None
-        if "memori.watch.hook" in sys.modules:  # else no run was watched in this process
-            from memori.watch import aside as leave_out
-
-            self._aside = leave_out()
-            self._aside.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        if self._aside is not None:
-            self._aside.__exit__(*error)
-
-
 def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
     """Let the runs around here depend on what the run of an entry depended on."""
     outer = list(_outer_runs())
     if not outer:
         return
+    files = list(files)
     paths = [file.absolute for file in files if file.kind == "file" and file.absolute]
     record = entry.record.get("observed")
     if record is not None:
         from memori.watch.check import read_paths
 
-        paths += read_paths(record, store.root)
+        paths += read_paths(record, store.root, anchors_of(files))
     for run in outer:
         for path in paths:
             run.reads(path)

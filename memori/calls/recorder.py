@@ -21,9 +21,10 @@ import sys
 import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from memori.artifacts import find_outputs, relative_values
+from memori.artifacts import anchors_of, find_outputs, relative_values
+from memori.aside import aside
 from memori.calls.decision import exact_hit, faults
-from memori.calls.observations import aside, tell_own_folder
+from memori.calls.observations import tell_own_folder
 from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.store import SCHEMA, Entry
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from memori.artifacts import Artifact
     from memori.calls.observations import Watch
     from memori.digest.values import JSON
+    from memori.fingerprint import Code
     from memori.results import Results
     from memori.store import Store
     from memori.watch import Facts, Observed
@@ -70,6 +72,10 @@ class Recorder:
     ----------
     command : dict of str to JSON, or None
         The command line that it executed, to be set before it is finished.
+    accepted : JSON
+        Who adopts the outputs, without a run (`memori.calls.acceptance`), set likewise.
+    own_folders : list of str
+        Further folders, absolute, that are the run's own: nothing in them is an observation.
     """
 
     def __init__(
@@ -93,18 +99,15 @@ class Recorder:
         self._is_over = False
         self._has_returned = False
         self.command: dict[str, JSON] | None = None
+        self.accepted: JSON = None
+        self.own_folders: list[str] = []
         self._process = os.getpid()
         self._record: dict[str, JSON] = {
             "memori": __version__,
             "schema": SCHEMA,
             "stage": stage_name,
             "function": function,
-            "code": {
-                "fast": key.code.fast,
-                "canonical": key.code.canonical(),
-                "components": key.code.components(),
-                "unresolved": list(key.code.unresolved),
-            },
+            "code": code_record(key.code),
             "reasons": _first(reasons),
             "case": None,
         }
@@ -147,6 +150,10 @@ class Recorder:
         tell_own_folder(folder)
         return folder
 
+    def returns(self) -> None:
+        """Note that the run returned, so that what lies in its folder is left there for a day."""
+        self._has_returned = True
+
     def finish(
         self,
         values: dict[str, JSON],
@@ -179,7 +186,7 @@ class Recorder:
             If something cannot be read or written.
         """
         seconds = time.time() - self._began
-        self._has_returned = True
+        self.returns()
         try:
             artifacts = self._outputs(values)
             after = look_again() if self._before.may_name_files else self._before
@@ -212,12 +219,16 @@ class Recorder:
         counted = {file.absolute for file in self._before.files if file.kind == "file"}
         counted.update(artifact.locate(self._store.root) for artifact in artifacts)
         folder = self._folder
-        own = () if folder is None else (os.path.join(self._store.root, folder),)
+        own = list(self.own_folders)
+        if folder is not None:
+            own.append(os.path.join(self._store.root, folder))
         return watch.facts(own, counted)
 
     def _filed(self, entry: Entry, key: Key, written: list[str]) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
+        # Looked at first: what appears after it, somebody else was just given.
+        before = {each.path: each for each in store.under(key)}
         there = None if self._forced else exact_hit(key, store)
         if there is not None:
             if self._folder is not None and there.folder != self._folder:
@@ -225,7 +236,6 @@ class Recorder:
             self._is_over = True
             store.follow(there)
             return there
-        before = {each.path: each for each in store.under(key)}
         stood = [each for each in before.values() if self._forced and not faults(each, key, store)]
         store.write(entry, key)
         store.mark_written(written)
@@ -316,10 +326,22 @@ class Recorder:
         if self.command is not None:
             tool, asked = f"tool {self.command['tool']}", key.surroundings
             record["command"] = {**self.command, "version": asked.get(tool, asked.get("container"))}
+        if self.accepted is not None:
+            record["accepted"] = [self.accepted]
         if facts is not None:
-            observed = facts.to_record(self._store.root)
+            observed = facts.to_record(self._store.root, anchors_of(self._before.files))
             record["observed"] = observed if len(observed) > 1 else {}
         return Entry(record)
+
+
+def code_record(code: Code) -> dict[str, JSON]:
+    """Return what an entry keeps of the code."""
+    return {
+        "fast": code.fast,
+        "canonical": code.canonical(),
+        "components": code.components(),
+        "unresolved": list(code.unresolved),
+    }
 
 
 def _written(before: Key, after: Key) -> list[Artifact]:

@@ -13,12 +13,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from memori.cli import demo, run, show
+from memori.cli import accept, adopt, demo, run, show
 from memori.cli import map as run_map
 from memori.errors import MemoriError
 from memori.version import __version__
 
-_COMMANDS = (run, run_map, show, demo)
+_COMMANDS = (run, run_map, accept, adopt, show, demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

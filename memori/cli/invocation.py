@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memori.calls.acceptance import reject_unfit
 from memori.calls.current_run import workdir
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
@@ -25,6 +26,7 @@ from memori.stage import Stage
 if TYPE_CHECKING:
     import argparse
 
+    from memori.calls.decision import Decision
     from memori.digest.values import JSON
     from memori.neuro.process.run import Listener
 
@@ -92,8 +94,18 @@ class Invocation:
             raise MemoriError(
                 f"{self.words[0]} exited with code 0 and did not write {', '.join(missing)} (-o)"
             )
+        return self._left_in(folder)
+
+    def _left_in(self, folder: str) -> tuple[str, str, list[str]]:
         stdout, stderr = (os.path.join(folder, name) for name in STREAMS)
         return stdout, stderr, [_as_artifact(path) for path in self.outputs]
+
+    def adopted(self) -> tuple[str, str, list[str]]:
+        """Return what a call would, of outputs that are there, having printed nothing."""
+        folder = str(workdir())
+        for name in STREAMS:
+            Path(folder, name).touch()
+        return self._left_in(folder)
 
 
 class CommandStage(Stage):
@@ -133,6 +145,17 @@ class CommandStage(Stage):
             place=os.path.relpath(os.getcwd(), hash_output),
         )
 
+    def adopt_present(self) -> Decision:
+        """File the outputs that are there as those of the command."""
+        invocation, call = self.function, self.remembered_call((), {})
+        assert isinstance(invocation, Invocation)
+        assert call is not None
+        missing = [path for path in invocation.outputs if not os.path.exists(path)]
+        if missing:
+            raise MemoriError(f"cannot adopt {', '.join(missing)} (-o): it is not there")
+        reject_unfit(self.subject, {"outputs": invocation.outputs})
+        return call.adopt(lambda: self.named(invocation.adopted()))
+
     def surroundings(self, inputs: Mapping[str, JSON], memo: str) -> dict[str, JSON]:
         """Return what the programs are that the command runs."""
         found: dict[str, JSON] = {}
@@ -164,6 +187,17 @@ def _folders(words: Sequence[str], outputs: Iterable[str]) -> list[Folder]:
     return found
 
 
+def stage_of(
+    words: Sequence[str],
+    options: argparse.Namespace,
+    outputs: Sequence[str],
+    listen: Listener | None = None,
+) -> CommandStage:
+    """Return the stage of a command, with the options that `add_call_options` declares."""
+    name = options.name or os.path.basename(words[0])
+    return CommandStage(Invocation(words, outputs, listen), options.folder, name, options.depends)
+
+
 def remember(
     words: Sequence[str],
     options: argparse.Namespace,
@@ -181,8 +215,7 @@ def remember(
     listen : callable
         Gets what it prints, by ``"stdout"`` or ``"stderr"`` and bytes; on a hit, too.
     """
-    name = options.name or os.path.basename(words[0])
-    stage = CommandStage(Invocation(words, outputs, listen), options.folder, name, options.depends)
+    stage = stage_of(words, options, outputs, listen)
     try:
         if options.verbose:
             listen("stderr", f"memori: {stage.explain()}\n".encode())

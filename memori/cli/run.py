@@ -21,6 +21,13 @@ from memori.errors import MemoriError
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what `memori run` and `memori map` share."""
+    add_call_options(parser)
+    parser.add_argument("--force", action="store_true", help="run in any case")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say why it runs, or not")
+
+
+def add_call_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what tells one call of a command from another."""
     parser.add_argument(
         "-d", metavar="DIR", dest="folder", default=".memori", help="where runs are remembered "
         "(default: %(default)s)",
@@ -36,8 +43,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", metavar="NAME", dest="name", help="name of the records (default: the program's)"
     )
-    parser.add_argument("--force", action="store_true", help="run in any case")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say why it runs, or not")
 
 
 def add_to(commands: Any) -> None:

@@ -1,5 +1,7 @@
 """`memori show`: where the evidence of failed runs lies, and what was told of each failure.
 
+With ``--accepted``: which outputs a person accepted or adopted, who, when and despite what.
+
 A run that has begun and is not in the store is one that goes on, or one that failed: its folder
 is kept until the next try, and what was mended since is not listed. The command reads and changes
 nothing.
@@ -12,6 +14,8 @@ import os
 import time
 from typing import Any
 
+from memori.calls.decision import told_acceptance
+from memori.signature.parameters import shown
 from memori.store import Unfinished, memories_below
 
 
@@ -24,12 +28,17 @@ def add_to(commands: Any) -> None:
         "or still go on), with their folders and what failed commands said.",
     )
     parser.add_argument("folder", nargs="?", default=".", help="where to look (default: here)")
+    parser.add_argument(
+        "--accepted", action="store_true", help="list what was accepted or adopted instead"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print each unfinished run, the oldest first; return 0."""
+    """Print each unfinished run, the oldest first, or what was accepted; return 0."""
     above = os.path.abspath(arguments.folder)
+    if arguments.accepted:
+        return _show_accepted(above)
     found = [run for each in memories_below(above) for run in each.unfinished()]
     for each in sorted(found, key=lambda run: (run.failed or run.began, run.folder)):
         print(f"{each.stage}: {each.folder} ({_state(each)})")
@@ -37,6 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"    {line}".rstrip())
     if not found:
         print(f"no failed run below {arguments.folder}")
+    return 0
+
+
+def _show_accepted(above: str) -> int:
+    """Print each acceptance, stage by stage, the newest first."""
+    for memory in memories_below(above):
+        for stage in memory.stages():
+            for entry in memory.entries(stage):
+                for each in entry.record.get("accepted") or ():
+                    print(f"{memory.root} {stage}({shown(entry.inputs)}) {told_acceptance(each)}")
     return 0
 
 

@@ -9,7 +9,8 @@ not read again. Programs can set mtime, but not ctime: an edit that keeps size a
 seen.
 
 A file that changed so recently that another change could carry the same ctime is never
-remembered. Losing what was remembered costs time only. ``MEMORI_VERIFY=content`` in the
+remembered. Losing what was remembered costs time only, so that of a folder which holds more than
+`MOST_KEPT` the older half is forgotten. ``MEMORI_VERIFY=content`` in the
 environment reads every file every time.
 
 Not promised: to see a change on a file system that does not keep ctime, one whose server's clock
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 _TICK = 20_000_000  # ns; kernels stamp files by a clock that ticks every 1 to 10 ms
 _COARSE_TICK = 2_000_000_000  # ns; file systems that keep whole seconds
 _MOST_REMEMBERED = 100_000
+MOST_KEPT = 100_000  # in a folder of the store
+_LOOKS = 1024  # in one of so many digests that are kept, the folder is looked at
 _remembered: dict[tuple[int, int, str], FileDigest] = {}
 
 
@@ -139,6 +142,8 @@ def file_digest(path: str, memo: str | None = None) -> FileDigest:
         remember(fresh, path)
         if memo is not None:
             _keep(_memo_path(memo, path, status), fresh)
+            if status[3] % _LOOKS == 0:
+                _trim(memo)
     return fresh
 
 
@@ -297,6 +302,19 @@ def _keep(path: str, known: FileDigest) -> None:
         atomic_write(path, sealed(record))
     except OSError:
         pass  # a memo that cannot be kept costs time only
+
+
+def _trim(memo: str) -> None:
+    """Forget the older half of a folder that holds more than it should."""
+    try:
+        with os.scandir(memo) as found:
+            kept = [each.path for each in found]
+        if len(kept) > MOST_KEPT:
+            kept.sort(key=lambda path: os.stat(path).st_mtime_ns)
+            for path in kept[: len(kept) // 2]:
+                os.unlink(path)
+    except OSError:
+        pass  # another process trims; what is left costs room only
 
 
 def to_record(known: FileDigest) -> dict[str, object]:

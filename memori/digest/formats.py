@@ -214,6 +214,11 @@ class FieldDigest:
             self._hasher.update(part)
 
 
+_UNMISTAKABLE = frozenset(
+    {".nii", ".nii.gz", ".gii", ".gii.gz", ".mif", ".mif.gz", ".tck", ".trx", ".mgh", ".mgz"}
+    | {".mnc", ".h5", ".hdf5", ".nwb", ".fif", ".fif.gz", ".json", ".annot"}
+)
+"""Suffixes that nobody gives to files of another format."""
 _FAULTS_OF_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)  # what it says led to no place in it
 
 
@@ -241,6 +246,16 @@ def content_of(path: str) -> Content | None:
                 raise
     companions = companions_of(path)
     return Content(_bytes_of(path, companions), companions) if companions else None
+
+
+def is_damaged(path: str) -> bool:
+    """Tell whether a file is not what its name says: empty, cut off or broken.
+
+    False where that cannot be known, as of a text.
+    """
+    name = os.path.basename(path).lower()
+    suffixes = [name[at:] for at, letter in enumerate(name) if letter == "."]
+    return bool(_UNMISTAKABLE.intersection(suffixes)) and content_of(path) is None
 
 
 def _put_misnamed(path: str, companions: tuple[str, ...], fields: FieldDigest) -> None:

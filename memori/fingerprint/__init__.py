@@ -19,6 +19,5 @@ arguments that the code reads when it runs.
 """
 
 from memori.fingerprint.code import Code, fingerprint
-from memori.fingerprint.levels import comparable
 
-__all__ = ["Code", "comparable", "fingerprint"]
+__all__ = ["Code", "fingerprint"]

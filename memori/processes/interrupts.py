@@ -22,6 +22,8 @@ import os
 import sys
 from _thread import allocate_lock, get_ident, get_native_id
 
+from memori.aside import aside
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,7 +233,7 @@ def tell(mark: str, kind: str, *fact: object) -> None:
 
     global _pipe
     line = json.dumps([kind, mark, *fact]).encode("ascii") + b"\n"
-    with _lock:
+    with aside(), _lock:
         if kind == "end":
             _told.pop(mark, None)
         else:

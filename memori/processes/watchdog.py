@@ -11,6 +11,7 @@ list per line:
     ["workers", MARK, FOLDER]  each file in the folder names a worker process, see `workers_in`
     ["called", MARK, true]     it was started by what the owner calls; it also ends when the owner
                                is told to, by SIGTERM or SIGHUP
+    ["temporary", MARK, PATH]  a folder that is removed when the owner is gone
     ["end", MARK]              it is over
 
 Between lines stands each signal that the owner gets, as one byte (`signal.set_wakeup_fd`).
@@ -237,15 +238,25 @@ def main() -> None:
             end(marks=[mark for mark, known in running.items() if "called" in known])
     if running:
         _end_all(running)
-    _remove_spools(owner)
+    _remove_temporary(owner)
 
 
-def _remove_spools(owner: int) -> None:
-    """Remove what the children of a process that was killed told `memori.watch`."""
+def _remove_temporary(owner: int) -> None:
+    """Remove what is named as a process names something temporary (`processes.temporary`)."""
     above = os.environ.get("TMPDIR") or "/tmp"
-    for name in os.listdir(above):
-        if name.startswith(f"memori-watch-{owner}-"):
-            remove_folder(os.path.join(above, name))
+    for name in _listed(above):
+        if name.startswith("memori-") and name.split("-")[2:3] == [str(owner)]:
+            _remove(os.path.join(above, name))
+
+
+def _remove(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it was a folder
 
 
 def _note(running: dict[str, dict[str, object]], kind: str, mark: str, *fact: object) -> None:
@@ -262,10 +273,11 @@ def _end_all(running: dict[str, dict[str, object]]) -> None:
     workers = [(folder, *each) for folder in folders for each in workers_in(folder).items()]
     marks = [mark_of_worker(folder, process) for folder, process, _ in workers]
     end([process for _, process, lives in workers if lives], [*running, *marks], groups)
-    for folder in folders:
-        remove_folder(folder)
+    for told in running.values():
+        if "temporary" in told:
+            _remove(str(told["temporary"]))
     for _, process, _ in workers:
-        _remove_spools(process)
+        _remove_temporary(process)
 
 
 if __name__ == "__main__":

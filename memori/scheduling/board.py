@@ -1,9 +1,10 @@
 """The board: where the workers of a run say what they do, so that who sees one die knows.
 
-A temporary folder of the run. It holds a *mark* for each order that is being carried out: a file
-ORDER.TRY with the worker's process and the stages that it has come to. Who removes it withdraws the
-order. A file worker-NUMBER names each worker process that descends from that of the run, and will
-end with it (`memori.processes.watchdog`). A file `stop` says that nothing more is to begin.
+A temporary folder of the run, in that of its process. It holds a *mark* for each order that is
+being carried out: a file ORDER.TRY with the worker's process and the stages that it has come to.
+Who removes it withdraws the order. A file worker-NUMBER names each worker process that descends
+from that of the run, and will end with it (`memori.processes.watchdog`). A file `stop` says that
+nothing more is to begin.
 
 Not promised: marks where workers do not see the folder, on another machine.
 """
@@ -14,6 +15,7 @@ import os
 from itertools import count
 
 from memori.files import remove_if_there
+from memori.processes import temporary
 from memori.processes.watchdog import (
     WORKER,
     birth,
@@ -59,9 +61,7 @@ class Board:
     _known: tuple[str, int] | None = None  # the board on which this worker is registered
 
     def __init__(self) -> None:
-        import tempfile
-
-        self.folder = tempfile.mkdtemp(prefix="memori-")
+        self.folder = temporary.new_folder()
 
     # In the process of the run
 
@@ -134,6 +134,7 @@ class Board:
         if Board._known != known:
             if not _descends_from(home):
                 return False
+            temporary.lie_below(os.path.dirname(self.folder))
             try:
                 with open(self._path(f"{WORKER}{os.getpid()}"), "w", encoding="ascii") as file:
                     file.write(birth(os.getpid()) or "")

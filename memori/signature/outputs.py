@@ -101,6 +101,30 @@ class Outputs:
             f"returned {got}; return a tuple with one value for each name"
         )
 
+    def given(self, values: object) -> dict[str, JSON]:
+        """Return what a person gives: a mapping by name, or the value of the only output.
+
+        Raises
+        ------
+        StageError
+            If it is not one value for each.
+        TypeError
+            For values that are not JSON.
+        """
+        names = set(values) if isinstance(values, dict) else None
+        if names != set(self.names) and len(self.names) == 1:
+            values = {self.names[0]: values}
+        elif names != set(self.names):
+            raise StageError(
+                f"{self._subject} has the outputs {', '.join(self.names)}: a value is needed for "
+                f"each, by name; got {values!r}"
+            )
+        given: dict[str, object] = values  # type: ignore[assignment]
+        return {
+            name: to_json_as(f"{self._subject}, output {name!r}", given[name])
+            for name in self.names
+        }
+
     def results(self, values: dict[str, JSON]) -> Results:
         """Return the values, and each alias with its own copy."""
         results = Results(values)

@@ -18,13 +18,14 @@ import re
 from memori.files import atomic_write
 from memori.processes.owner import is_gone
 from memori.store.entries import listed, names_in
-from memori.store.folders import claimed, drop_if_over
+from memori.store.folders import claimed, drop_if_over, folder_of_try
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memori.digest.values import JSON
+    from memori.key import Key
     from memori.layout import Layout
 
 NOTE = "failure.txt"
@@ -77,6 +78,13 @@ def unfinished(layout: Layout) -> Iterator[Unfinished]:
         is_over = failed is not None or "failed" in told[-1] or is_gone(told[0].get("owner"))
         if not (is_over and _is_mended(layout, told[0], failed or began)):
             yield Unfinished(layout.name, path, text, began, failed, is_over)
+
+
+def unfinished_of(layout: Layout, key: Key) -> Unfinished | None:
+    """Return the run with the inputs of a key that goes on, or failed and was not mended."""
+    folder = folder_of_try(layout, key)
+    each = None if folder is None else f"{layout.root}/{folder}"
+    return next((run for run in unfinished(layout) if run.folder == each), None)
 
 
 def _text_in(folder: str) -> tuple[str, float | None]:

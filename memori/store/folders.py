@@ -10,6 +10,7 @@ asked, since locks can be refused, or not shared between mounts.
 The folder of an entry that another run replaced may be in use by whoever was given its paths, and
 so may that of a run which returned and could not be remembered. It is released: used again after a
 day, by the next run of the same key. A replaced folder that this very process made goes at once.
+A folder that several entries hold (a person accepted one for another) goes with the last of them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import re
 import time
 
 from memori.files import atomic_write, make_folder, remove_if_there
-from memori.layout import Layout
+from memori.layout import Layout, stages_of
 from memori.processes.owner import is_gone, is_this_process, this_process
-from memori.store.entries import MOST_OF_A_KEY, content_of, listed
+from memori.store.entries import MOST_OF_A_KEY, content_of, everything, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,10 +49,12 @@ def new_folder(layout: Layout, key: Key) -> str:
     while True:
         name = f"{key.digest[:8]}-{attempt}" if attempt else key.digest[:8]
         folder = f"{layout.name}/{name}"
-        path = f"{layout.root}/{folder}"
-        is_new = not os.path.lexists(path) and _claim(layout.claim(name), first)
-        if is_new or _take_over(layout, folder, first):
-            _make_empty(path)
+        is_there = os.path.lexists(f"{layout.root}/{folder}")
+        if not is_there and _claim(layout.claim(name), first):
+            is_mine = _is_made(layout, folder)
+        else:
+            is_mine = _take_over(layout, folder, first) and _is_emptied(layout, folder)
+        if is_mine:
             _mark_unfinished(layout, key, folder)
             return folder
         attempt += 1
@@ -77,30 +80,53 @@ def released(layout: Layout, folder: str) -> None:
     _note(layout.claim(folder), {"released": time.time()})
 
 
+def shared(layout: Layout, folder: str) -> None:
+    """Note that more than one entry holds what is in the folder of a run."""
+    _note(layout.claim(folder), {"shared": True})
+
+
 def replaced(layout: Layout, folder: str) -> None:
     """Remove the folder of an entry that was replaced, at once if nobody else has it."""
     told = _told(layout.claim(folder))
+    if _is_held_elsewhere(layout, folder, told):
+        return
     released(layout, folder)
     if told and is_this_process(told[0].get("owner")):
         drop(layout, folder)
 
 
-def drop(layout: Layout, folder: str) -> None:
-    """Remove the folder of a run, with its claim."""
+def drop(layout: Layout, folder: str) -> bool:
+    """Remove the folder of a run, with its claim, unless another entry holds it.
+
+    Tells whether nothing of it is left that should be removed.
+    """
     import shutil
 
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
     if above == layout.name and _KEY8.fullmatch(name):
+        if _is_held_elsewhere(layout, folder, _told(layout.claim(folder))):
+            return True
         shutil.rmtree(path, ignore_errors=True)  # which follows no link
         if not os.path.lexists(path):
             remove_if_there(layout.claim(folder))
+            return True
+    return False
+
+
+def _is_held_elsewhere(layout: Layout, folder: str, told: list[dict[str, JSON]]) -> bool:
+    """Tell whether an entry of any stage holds a shared folder; the one that goes is gone."""
+    if not _ending(told, "shared"):
+        return False
+    named = json.dumps(folder)[:-1].encode("ascii")
+    stages = (Layout(layout.root, name) for name in listed(stages_of(layout.root)))
+    return any(named in content_of(path) for each in stages for path in everything(each))
 
 
 def drop_if_over(layout: Layout, folder: str) -> None:
     """Remove the folder of a run that is over, if nobody holds it or tries it again just now."""
-    if _take_over(layout, folder, {"owner": this_process()}):
-        drop(layout, folder)
+    if _take_over(layout, folder, {"owner": this_process()}) and not drop(layout, folder):
+        failed(layout, folder)  # and is as empty as it could be made now
 
 
 def claimed(layout: Layout) -> Iterator[tuple[str, str, list[dict[str, JSON]]]]:
@@ -118,13 +144,19 @@ def _first_line(layout: Layout, key: Key) -> dict[str, JSON]:
     return {**told, "owner": this_process()}
 
 
+def folder_of_try(layout: Layout, key: Key) -> str | None:
+    """Return the folder of a run with the same inputs that goes on, or failed; relative."""
+    try:
+        return str(json.loads(content_of(layout.unfinished(key)))["folder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _drop_earlier_try(layout: Layout, key: Key) -> None:
     """Remove what a run with the same inputs left behind, whatever its code, if it is over."""
-    try:
-        folder = str(json.loads(content_of(layout.unfinished(key)))["folder"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    drop_if_over(layout, folder)
+    folder = folder_of_try(layout, key)
+    if folder is not None:
+        drop_if_over(layout, folder)
 
 
 def _mark_unfinished(layout: Layout, key: Key, folder: str) -> None:
@@ -173,7 +205,8 @@ def _is_free(layout: Layout, folder: str) -> bool:
     told = _told(layout.claim(folder))
     released = _ending(told, "released")
     if isinstance(released, float):
-        return time.time() - released > _IN_USE
+        is_in_use = time.time() - released <= _IN_USE
+        return not (is_in_use or _is_named(layout, folder, told[0].get("entry")))
     if not told or "owner" not in told[0] or _ending(told, "finished"):
         return False
     if _ending(told, "failed"):
@@ -222,11 +255,32 @@ def _note(claim: str, line: dict[str, JSON]) -> None:
         os.close(descriptor)
 
 
-def _make_empty(path: str) -> None:
+def _is_made(layout: Layout, folder: str) -> bool:
+    """Make a folder that was claimed; one that has appeared meanwhile is somebody else's."""
+    try:
+        os.makedirs(f"{layout.root}/{folder}")
+    except FileExistsError:
+        os.unlink(layout.claim(folder))
+        return False
+    return True
+
+
+def _is_emptied(layout: Layout, folder: str) -> bool:
+    """Empty a folder that was taken over; one that cannot be emptied now is left to a later try.
+
+    On some file systems a file that somebody has open goes when it is closed, and what another
+    host has changed is seen after a while.
+    """
     import shutil
 
-    if os.path.islink(path) or os.path.isfile(path):
-        os.unlink(path)
-    elif os.path.isdir(path):
-        shutil.rmtree(path)
-    os.makedirs(path)
+    path = f"{layout.root}/{folder}"
+    try:
+        if os.path.islink(path) or os.path.isfile(path):
+            os.unlink(path)
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        os.makedirs(path)
+    except OSError:
+        failed(layout, folder)
+        return False
+    return True

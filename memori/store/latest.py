@@ -4,8 +4,8 @@ The pointer names the entry of the latest run, which `force_skip_stage` and expl
 the one that the files show. The three files (``NAME.inputs``, ``NAME.outputs``, ``NAME.stage``,
 JSON over many lines, files shown with their digests) are written when a run was executed, and where
 one is missing. A hit on an entry that they show writes nothing; one on another entry moves the
-pointer, and the three files follow: at once for the first hits of a process, for further ones when
-it ends.
+pointer, and the three files follow: at once for the first hits of a process, for further ones at
+the end of a map, or when the process ends.
 
 Not promised: the three files for runs whose process was killed before it ended, and a whole one
 to who opened it before it was rewritten and reads it after.
@@ -17,7 +17,7 @@ import json
 import os
 
 from memori.digest.values import copy_json, put
-from memori.files import remove_if_there
+from memori.files import move, remove_if_there
 from memori.layout import locks_of
 from memori.processes.lock import lock
 from memori.store.entries import everything, names_in, newest_first, put_names, read
@@ -161,7 +161,7 @@ class _rewriting:  # noqa: N801  a context manager, read as a word
     def __exit__(self, *error: object) -> None:
         try:
             self._write()
-            os.rename(self._partial, self._path)
+            move(self._partial, self._path)
         except BaseException:
             remove_if_there(self._partial)
             raise
@@ -186,7 +186,7 @@ def _link_latest(layout: Layout, folder: str) -> None:
     partial = f"{link}.{os.urandom(6).hex()}.partial"
     try:
         os.symlink(folder, partial)
-        os.replace(partial, link)
+        move(partial, link)
     except (NotImplementedError, OSError):
         remove_if_there(partial)  # a file system without links does without the convenience
 

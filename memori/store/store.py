@@ -15,7 +15,7 @@ from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of
 from memori.processes.lock import lock
 from memori.store import entries, folders, latest, made, nearest
-from memori.store.failures import keep_failure
+from memori.store.failures import keep_failure, unfinished_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from memori.artifacts import Artifact
     from memori.key import Key
     from memori.store.entry import Entry
+    from memori.store.failures import Unfinished
 
 
 class Store:
@@ -127,6 +128,10 @@ class Store:
         """Note that the run of a folder is over and left no entry."""
         folders.failed(self.layout, folder)
 
+    def unfinished(self, key: Key) -> Unfinished | None:
+        """Return the run with the inputs of a key that goes on, or failed and was not mended."""
+        return unfinished_of(self.layout, key)
+
     def keep_failure(self, folder: str, text: str, *, whole: bool = False) -> None:
         """Write down in a folder why its run failed, and make room unless it is kept whole."""
         keep_failure(self.layout, folder, text, whole=whole)
@@ -138,6 +143,10 @@ class Store:
     def replaced(self, folder: str) -> None:
         """Note that another entry took the place of the one of a folder."""
         folders.replaced(self.layout, folder)
+
+    def shared(self, folder: str) -> None:
+        """Note that more than one entry holds what is in the folder of a run."""
+        folders.shared(self.layout, folder)
 
     def drop_folder(self, folder: str) -> None:
         """Remove the folder of a run."""

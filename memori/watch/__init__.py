@@ -1,13 +1,13 @@
 """Watching a run: what it was seen to read, list, write, start and import.
 
 watching       watch what is done inside a with block
-aside          keep memori's own work out of what is seen
 Observed       what a run was seen to do, as it happened
 Sieve          takes what counts out of it
 LeftOut        what does not count
 Facts          what counts, to be kept in an entry
 differences    what is not any more as a run found or left it
 holds          whether everything is as a run found or left it
+Present        all of that as it stands now, for who accepts it
 datasets_of    where the BIDS datasets are that the inputs of a call lie in
 Reach          what a callable reaches, and so may inherit from earlier runs
 inherit, keep  what a process still knows of what earlier runs read
@@ -16,7 +16,7 @@ environment, environment_names, settle_environment, values_of
 """
 
 from memori.watch.hook import watching
-from memori.watch.observed import Observed, aside
+from memori.watch.observed import Observed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
     from memori.watch.inherited import Reach, inherit, keep
     from memori.watch.left_out import LeftOut
     from memori.watch.places import datasets_of
+    from memori.watch.present import Present
     from memori.watch.sieve import Sieve
 
 __all__ = [
     "Facts",
     "LeftOut",
     "Observed",
+    "Present",
     "Reach",
     "Sieve",
-    "aside",
     "datasets_of",
     "differences",
     "environment",
@@ -55,6 +56,7 @@ __all__ = [
 _LATER = {
     "Facts": "facts",
     "LeftOut": "left_out",
+    "Present": "present",
     "Reach": "inherited",
     "Sieve": "sieve",
     "datasets_of": "places",

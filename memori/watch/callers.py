@@ -24,6 +24,10 @@ _IMPORTS = (
     os.path.join(_LIBRARY, "pkgutil.py"),
 )
 _RUNS = ("<frozen runpy", os.path.join(_LIBRARY, "runpy.py"))
+_SPAWNS = (  # of multiprocessing, and of loky
+    os.path.join(_LIBRARY, "multiprocessing", "spawn.py"),
+    os.path.join("loky", "backend", "spawn.py"),
+)
 _SHOWS = os.path.join(_LIBRARY, "linecache.py")
 _PATTERNS = (os.path.join(_LIBRARY, "glob.py"), os.path.join(_LIBRARY, "pathlib"))
 _GLOBS = ("glob", "rglob", "_glob", "_iglob", "iglob", "select_", "_select", "_iterate_dir")
@@ -35,15 +39,15 @@ def is_of_imports(frame: FrameType | None) -> bool:
     return frame is not None and frame.f_code.co_filename.startswith(_IMPORTS)
 
 
-def is_running_script(frame: FrameType | None) -> bool:
-    """Tell whether a file is read to run it as a script, as a spawned child does with the main."""
+def is_running_main_again(frame: FrameType | None) -> bool:
+    """Tell whether a file is read because a spawned child runs the main script of its parent."""
     for _ in range(_NEAR):  # it looks first whether the file is an archive of modules
         if frame is None:
             return False
         file = frame.f_code.co_filename
-        if file.startswith(_RUNS):
+        if file.endswith(_SPAWNS):
             return True
-        if not file.startswith(_IMPORTS):
+        if not file.startswith((*_IMPORTS, *_RUNS)):
             return False
         frame = frame.f_back
     return False
@@ -53,7 +57,7 @@ def reader_of_source(frame: FrameType | None) -> Literal["import", "look", ""]:
     """Tell whether Python source is read to import it, or to look at it: to show its lines."""
     if frame is None:
         return ""
-    if is_running_script(frame):
+    if is_running_main_again(frame):
         return "import"
     if frame.f_code.co_filename.startswith(_ZIPS):
         return "look"  # whether it is an archive

@@ -39,6 +39,7 @@ def differences(
     memo: str | None,
     *,
     datasets: Mapping[str, str] | None = None,
+    anchors: Mapping[str, str] | None = None,
     made: Callable[[str], bool] | None = None,
 ) -> Iterator[Difference]:
     """Yield what is not any more as a run found or left it.
@@ -53,6 +54,8 @@ def differences(
         The folder in which digests of files are remembered.
     datasets : mapping of str to str, optional
         Where the BIDS datasets are that the inputs of the present call lie in, by name.
+    anchors : mapping of str to str, optional
+        The anchors of the inputs of the present call, by name.
     made : callable, optional
         Tells of an absolute path whether a remembered run made what is there: such names do not
         count in listings, and were not missed by a run that looked for them in vain.
@@ -62,16 +65,17 @@ def differences(
     tuple of (kind, path, old, new)
         The kind is "read", "module", "written", "edited" (digests, or "nothing"), "absent",
         "there" ("nothing" or "something"), "found" (what a program was told, and would be now),
-        "listed" (the names that went and those that came) or
+        "listed" (the names that went and those that came), "tool" (what it was and is) or
         "dataset" (two places that both exist).
     """
-    places = Places(root, record["root"], datasets)
+    places = Places(root, record["root"], datasets, anchors)
     made = made or _never
     yield from _file_differences("read", record.get("read"), places, memo)
     yield from _file_differences("module", record.get("modules"), places, memo)
     yield from _file_differences("written", record.get("written"), places, memo)
     yield from _file_differences("edited", record.get("edited"), places, memo)
     yield from _name_differences(record, places, made)
+    yield from _tool_differences(record.get("tools"))
     for name, (seen, now) in places.twice.items():
         yield "dataset", name, seen, now
 
@@ -90,7 +94,7 @@ def _file_differences(
 ) -> Iterator[Difference]:
     if packed is None:
         return
-    paths = _paths(packed["files"], places)
+    paths = places.paths(packed["files"])
     is_trusting = not reads_always()
     if is_trusting:
         try:
@@ -138,19 +142,19 @@ def _module_identity(path: str, memo: str | None) -> str:
 def _name_differences(
     record: Mapping[str, JSON], places: Places, made: Callable[[str], bool]
 ) -> Iterator[Difference]:
-    for path in _paths(record.get("absent", ()), places):
+    for path in places.paths(record.get("absent", ())):
         if os.path.lexists(path) and not made(path):
             yield "absent", path, NOTHING, "something"
     for then, groups in record.get("found", ()):
-        for path in _paths(groups, places):
+        for path in places.paths(groups):
             now = answer(path, then)
             if now != then and not made(path):
                 yield "found", path, then, now
     asked = []
-    for path in _paths(record.get("there", ()), places):
+    for path in places.paths(record.get("there", ())):
         if not os.path.lexists(path):
             asked.append(("there", path, "something", NOTHING))
-    for path in _paths(record.get("missed", ()), places):
+    for path in places.paths(record.get("missed", ())):
         if os.path.lexists(path) and not made(path):
             asked.append(("absent", path, NOTHING, "something"))
     for listing in record.get("listed", ()):
@@ -198,15 +202,18 @@ def _listing_differences(
         yield "listed", folder, ", ".join(gone), ", ".join(new)
 
 
-def read_paths(record: Mapping[str, JSON], root: str) -> list[str]:
+def _tool_differences(tools: Mapping[str, JSON] | None) -> Iterator[Difference]:
+    if tools:
+        from memori.watch.commands.tools import tool_differences
+
+        yield from tool_differences(tools)
+
+
+def read_paths(
+    record: Mapping[str, JSON], root: str, anchors: Mapping[str, str] | None = None
+) -> list[str]:
     """Return the files that a run read, absolute, as they lie now."""
     packed = record.get("read")
-    return [] if packed is None else _paths(packed["files"], Places(root, record["root"]))
-
-
-def _paths(groups: JSON, places: Places) -> list[str]:
-    found: list[str] = []
-    for words, names in groups:
-        above = f"{places.folder(words)}/"
-        found += [above + name for name in names]
-    return found
+    if packed is None:
+        return []
+    return Places(root, record["root"], anchors=anchors).paths(packed["files"])

@@ -21,8 +21,10 @@ import sys
 import time
 from itertools import count
 
+from memori.aside import aside
 from memori.digest.files import from_record, to_record
-from memori.watch.observed import Observed, aside
+from memori.processes import temporary
+from memori.watch.observed import Observed
 from memori.watch.told import misses, ran
 from memori.watch.touch import Listing, Touch
 
@@ -49,8 +51,7 @@ def new_name() -> str:
 
 def new_spool() -> str:
     """Return the path of a spool, which the first child that writes into it makes."""
-    above = os.environ.get("TMPDIR") or "/tmp"
-    return os.path.join(above, f"memori-watch-{os.getpid()}-{os.urandom(8).hex()}")
+    return temporary.new_name("watch")
 
 
 def offer_spool() -> None:
@@ -96,7 +97,7 @@ def learn(run: Observed, since: dict[str, int]) -> None:
     while len(_ended) > _MOST_ENDED:
         del _ended[next(iter(_ended))]
     if _own:
-        _remove_at_exit()
+        temporary.goes_with_process(_own[0])
 
 
 def learn_from(spool: str, runs: Iterable[Observed]) -> None:
@@ -158,11 +159,17 @@ def go_on_in_fork(live: Sequence[Observed]) -> None:
 
 def _spool_file() -> int:
     folder = os.environ[SPOOL]
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    above = _ancestors()
+    if temporary.owner_of(folder) not in above:
+        raise FileNotFoundError(f"nobody is left who reads {folder}")
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
     path = os.path.join(folder, f"{os.getpid()}.{time.time_ns()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     spool = os.open(path, flags, 0o600)
-    _write(spool, {"kind": "begins", "words": sys.orig_argv, "above": _ancestors()})
+    _write(spool, {"kind": "begins", "words": sys.orig_argv, "above": above})
     return spool
 
 
@@ -226,6 +233,8 @@ _TELLERS: dict[str, Any] = {
     "traced": lambda run, _: {"words": run.programs[-1]},
     "found": lambda run, path: {"said": run.found[path]},
     "unseen": lambda run, who: {},
+    "named": lambda run, path: {},
+    "executed": lambda run, path: {},
 }
 
 
@@ -272,28 +281,6 @@ _LEARNERS: dict[str, Any] = {
     "traced": lambda run, line: ran(run, tuple(line["words"])),
     "found": lambda run, line: run.found.setdefault(line["what"], line["said"]),
     "unseen": lambda run, line: misses(run, line["what"]),
+    "named": lambda run, line: run.named.add(line["what"]),
+    "executed": lambda run, line: run.executed.add(line["what"]),
 }
-
-
-def _remove_at_exit() -> None:
-    if _registered:
-        return
-    import atexit
-    from functools import partial
-
-    from memori.processes.interrupts import at_death
-
-    _registered.append(1)
-    remove = partial(_remove, os.getpid(), _own[0])
-    atexit.register(remove)
-    at_death(remove)
-
-
-def _remove(owner: int, folder: str) -> None:
-    import shutil
-
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-_registered: list[int] = []

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
-from memori.watch.callers import is_globbing, is_of_imports, is_running_script, reader_of_source
-from memori.watch.observed import Observed, aside
+from memori.aside import aside
+from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
+from memori.watch.observed import Observed
 from memori.watch.threads import thread_starts
 from memori.watch.touch import plain_path
 
@@ -51,7 +52,7 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
     elif flags == 0 and type(mode) is str and mode[:1] in "wax":  # C code that calls fopen
         run.writes(path, "append" if mode[:1] == "a" else "write", mode[:1] != "a", _stack())
     elif not run.knows(path):
-        if path.endswith(SOURCES) or is_running_script(_caller()):
+        if path.endswith(SOURCES) or is_running_main_again(_caller()):
             reader = reader_of_source(_caller())
             if reader == "import":
                 run.imports(path, _stack())
@@ -178,17 +179,31 @@ def _truncated(run: Observed, args: tuple[object, ...]) -> None:
 
 def _started(run: Observed, args: tuple[object, ...]) -> None:
     words = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
-    run.starts(tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+    _starts(run, tuple(os.fsdecode(each) for each in words))  # type: ignore[arg-type]
+
+
+def _starts(run: Observed, words: tuple[str, ...]) -> None:
+    """Note a program of which nobody will tell: what its words name counts."""
+    run.starts(words)
+    if words:
+        with aside():
+            from memori.watch.commands.named import Named
+
+            Named(words, os.getcwd(), os.environ).tell(run)
 
 
 def _spawned(run: Observed, args: tuple[object, ...]) -> None:
     caller = _caller()
-    if caller is None or not caller.f_code.co_filename.endswith("subprocess.py"):  # told already
+    if caller is None or not caller.f_code.co_filename.endswith(_TELL_OR_ARE_OURS):
         _started(run, args)
 
 
+_TELL_OR_ARE_OURS = ("subprocess.py", os.path.join("memori", "processes", "interrupts.py"))
+"""Whose spawning is no program of the run: it was told already, or is memori's watchdog."""
+
+
 def _shell(run: Observed, args: tuple[object, ...]) -> None:
-    run.starts(("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
+    _starts(run, ("/bin/sh", "-c", os.fsdecode(args[0])))  # type: ignore[arg-type]
 
 
 def _thread_started(run: Observed, args: tuple[object, ...]) -> None:

@@ -18,7 +18,7 @@ from memori.watch.places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from memori.digest.files import FileDigest, Stat
     from memori.digest.values import JSON
@@ -113,6 +113,8 @@ class Facts:
         Logs: files that were opened to append, and never compared.
     programs : list of list of str
         The words of programs that it started.
+    tools : dict of str to dict
+        By path: what counts of those of them that are tools (`memori.watch.commands.tools`).
     unseen : list of str
         Who may have read files of which nobody told.
     unvouched : list of str
@@ -133,12 +135,13 @@ class Facts:
         self.globs: list[tuple[str, str]] = []
         self.appended: list[str] = []
         self.programs: list[list[str]] = []
+        self.tools: dict[str, dict[str, str | None]] = {}
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
 
-    def to_record(self, root: str) -> JSON:
+    def to_record(self, root: str, anchors: Mapping[str, str] | None = None) -> JSON:
         """Return the facts as JSON, for the entry of a run in the `hash_output` given."""
-        places = Places(root)
+        places = Places(root, anchors=anchors)
         record: dict[str, JSON] = {"root": root}
         if self.before:
             both = sorted(
@@ -161,7 +164,7 @@ class Facts:
             record["listed"] = [_listing_record(each, places) for each in self.listed]
         if self.globs:
             record["globs"] = [[*_split(each[0], places), each[1]] for each in self.globs]
-        for kind in ("programs", "unseen"):
+        for kind in ("programs", "tools", "unseen"):
             if getattr(self, kind):
                 record[kind] = getattr(self, kind)
         return record
@@ -234,6 +237,12 @@ def packed_stat(stat: Stat) -> bytes:
 def digest_of(path: str, memo: str | None) -> FileDigest:
     """Return the digest of a file; that of a small one is not noted in the memo on disk."""
     return file_digest(path, None if os.path.getsize(path) < _SMALL else memo)
+
+
+def file_fact(path: str, memo: str | None) -> FileFact:
+    """Return a file as it counts now."""
+    digest = digest_of(path, memo)
+    return FileFact(path, digest.identity, digest.stats[0] if digest.trusted else NO_STAT)
 
 
 def _split(pattern: str, places: Places) -> tuple[JSON, str]:

@@ -20,6 +20,7 @@ import sys
 from contextvars import Token
 
 from memori.watch import children
+from memori.watch.commands.started import end_waiting, follow_programs
 from memori.watch.events import HANDLERS, SOURCES, forget_folder
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import follow_pools, follow_threads, runs_of_thread
@@ -76,6 +77,7 @@ class watching:  # noqa: N801  a context manager, read as a word
 
     def __exit__(self, *error: object) -> None:
         current.set(ASIDE)
+        end_waiting(self._seen)
         live.remove(self._seen)
         self._seen.ends()
         try:
@@ -105,6 +107,7 @@ def install() -> None:
     if not _installed:
         _installed.append(1)
         follow_threads(live)
+        follow_programs(live)
         sys.addaudithook(_hook)
         os.register_at_fork(after_in_child=lambda: children.go_on_in_fork(live))
 

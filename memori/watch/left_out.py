@@ -10,7 +10,8 @@ The list is short, and all of it is here:
   fontconfig's, numba's, pip's, and ``__pycache__``. Never a cache's root: models and templates that
   were downloaded once live in ``~/.cache``;
 - what memori keeps (``.memori``), and where Python finds its packages (``.pth``);
-- what the user names (`ignore_reads`): a file, a folder with all that is in it, or a pattern.
+- what the user names (`ignore_reads`, ``MEMORI_IGNORE_READS``): a file, a folder with all that is
+  in it, or a pattern.
 
 Settings of libraries and tools in the home folder count like any file.
 """

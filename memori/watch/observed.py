@@ -18,6 +18,7 @@ import stat
 import time
 from contextvars import ContextVar, Token
 
+from memori.aside import aside, leave_out_by
 from memori.digest.files import file_digest
 from memori.watch.touch import (
     GLANCED,
@@ -34,14 +35,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
-    from typing import Literal
+    from typing import Any, Literal
 
     from memori.digest.files import FileDigest
     from memori.watch.touch import How
 
 _ENOUGH = 32  # looks at files all older than the run, after which it is no longer looked at each
 OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
-_ACCESS = os.O_ACCMODE
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
 
 
@@ -68,6 +68,8 @@ class Observed:
         By path, in the order of the first touch.
     programs : list of tuple of str
         The words of each program that was started.
+    executed : set of str
+        Where such programs lie, as far as that is known.
     glances : bool
         Whether files that are opened for reading need no look any more.
     glanced : dict of str to None
@@ -95,7 +97,11 @@ class Observed:
     found : dict of str to str
         By path: what a program was told of a file that it asked for and did not open.
     unseen : list of str
-        Who may have read files of which nobody told.
+        Who may have read files without telling.
+    named : set of str
+        Files that programs of which nobody tells were told of; they may have written them.
+    waiting : list
+        What watches the programs that it has started and not waited for.
     tell : callable or None
         Told of each new observation (its kind, which is one of the names above, and its subject)
         in a process that watches for another.
@@ -118,12 +124,15 @@ class Observed:
         self.made: set[str] = set()
         self.temporary: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
+        self.executed: set[str] = set()
         self.network: set[str] = set()
         self.traced: set[tuple[str, ...]] = set()
         self.counted: set[str] = set()
         self.unwatched: list[tuple[str, ...]] = []
         self.found: dict[str, str] = {}
         self.unseen: list[str] = []
+        self.named: set[str] = set()
+        self.waiting: list[Any] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
@@ -140,9 +149,8 @@ class Observed:
         if found is not None:
             return found
         if self._real is None or self.live:
-            self._real = {}
-            for each, touch in self.touched.items():
-                self._real.setdefault(os.path.realpath(each), touch)
+            pairs = reversed(self.touched.items())  # the first of each stays
+            self._real = {os.path.realpath(each): touch for each, touch in pairs}
         return self._real.get(os.path.realpath(path))
 
     def how(self, path: str) -> How | None:
@@ -199,8 +207,13 @@ class Observed:
         """Note that a program is about to be started, which may write what is then read."""
         self.programs.append(words)
         self.glances = False
-        if self.tell is not None:
-            self.tell("programs", words[0])
+        self.tells("programs", words[0])
+
+    def names(self, path: str) -> None:
+        """Note that a program is about to be told of a file, which it may read or write."""
+        self.reads(path)
+        self.named.add(path)
+        self.tells("named", path)
 
     def opens_to_write(
         self, path: str, flags: int, stack: tuple[CodeType, ...] | None = None
@@ -208,7 +221,7 @@ class Observed:
         """Note that a path is about to be opened for writing, with the flags of `os.open`."""
         if _TEMPORARY and flags & _TEMPORARY:
             return  # a file without a name
-        only_appends = bool(flags & os.O_APPEND) and flags & _ACCESS == os.O_WRONLY
+        only_appends = bool(flags & os.O_APPEND) and flags & os.O_ACCMODE == os.O_WRONLY
         anew = bool(flags & (os.O_TRUNC | os.O_EXCL))
         self.writes(path, "append" if only_appends and not anew else "write", anew, stack)
 
@@ -259,8 +272,7 @@ class Observed:
             touch.written = True
         else:
             return
-        if self.tell is not None:
-            self.tell("touched", path)
+        self.tells("touched", path)
 
     def moves(self, source: str, target: str) -> None:
         """Note that a file or folder is about to be renamed; what is in a folder goes with it."""
@@ -289,14 +301,12 @@ class Observed:
             with aside():
                 known = self.folders[folder] = listed(folder, stack)
         known.whole = whole
-        if self.tell is not None:
-            self.tell("folders", folder)
+        self.tells("folders", folder)
 
     def asks_for(self, pattern: str) -> None:
         """Note that names are about to be looked for that fit an absolute pattern."""
         self.globs[pattern] = None
-        if self.tell is not None:
-            self.tell("globs", pattern)
+        self.tells("globs", pattern)
 
     def makes(self, folder: str) -> None:
         """Note that a folder is about to be made."""
@@ -308,14 +318,12 @@ class Observed:
     def passes(self, path: str) -> None:
         """Note that a temporary file or folder is about to be made."""
         self.temporary.add(path)
-        if self.tell is not None:
-            self.tell("temporary", path)
+        self.tells("temporary", path)
 
     def calls(self, host: str) -> None:
         """Note that another machine is about to be called."""
         self.network.add(host)
-        if self.tell is not None:
-            self.tell("network", host)
+        self.tells("network", host)
 
     def imports(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that the import system is about to read a module's file, source or compiled."""
@@ -331,19 +339,7 @@ class Observed:
         if mine is None:
             self.touched[path] = other
             return
-        both = mine, other
-        for each in both:
-            if each.how == "read" and (
-                each.look is UNLOOKED or (each.look and each.look.st_ctime_ns < self.began)
-            ):
-                mine.how, mine.look = "read", each.look  # it was there before the run
-                break
-        else:
-            if any(each.how == "write" for each in both):
-                mine.how = "write"
-        mine.written = mine.written or other.written
-        mine.appends = mine.appends and other.appends
-        mine.before = mine.before or other.before
+        mine.joins(other, self.began)
 
     def adopts(self, earlier: Observed) -> None:
         """Add what was done for this run before it began, when it was decided on."""
@@ -360,6 +356,11 @@ class Observed:
         self.unwatched += earlier.unwatched
         self.faults += earlier.faults
         self.glances = False
+
+    def tells(self, kind: str, what: str) -> None:
+        """Tell the process that this one watches for, if there is one."""
+        if self.tell is not None:
+            self.tell(kind, what)
 
     def _keep(self, path: str, touch: Touch, now: os.stat_result | None) -> None:
         """Digest a file that was read, before the run makes it another one."""
@@ -386,9 +387,7 @@ ASIDE.live = False
 current: ContextVar[Observed | None] = ContextVar("memori_watch", default=None)
 
 
-class aside:  # noqa: N801  a context manager, read as a word
-    """Keep what memori itself does inside a with block out of what its run is seen to do."""
-
+class _LeftOut:
     __slots__ = ("_token",)
 
     def __enter__(self) -> None:
@@ -396,3 +395,6 @@ class aside:  # noqa: N801  a context manager, read as a word
 
     def __exit__(self, *error: object) -> None:
         current.reset(self._token)
+
+
+leave_out_by(_LeftOut)

@@ -6,6 +6,9 @@ other file counts by its path from `hash_output`, so that a project that moves a
 it knows; where nothing lies there after a move, the place that was seen counts.
 
 Two datasets of one name that both exist stay two: what was seen in one says nothing of the other.
+
+A file in an anchor of an input (`memori.artifacts.Artifact`: a folder, such as that of a Nipype
+node, that may be another one for the next run) is found in the anchor of that input now.
 """
 
 from __future__ import annotations
@@ -52,6 +55,8 @@ class Places:
         What that was when the words were written.
     datasets : mapping of str to str, optional
         The datasets that the inputs of the present call lie in, by name.
+    anchors : mapping of str to str, optional
+        The anchors of the inputs of the present call, by name.
 
     Attributes
     ----------
@@ -60,16 +65,25 @@ class Places:
     """
 
     def __init__(
-        self, root: str, seen_from: str | None = None, datasets: Mapping[str, str] | None = None
+        self,
+        root: str,
+        seen_from: str | None = None,
+        datasets: Mapping[str, str] | None = None,
+        anchors: Mapping[str, str] | None = None,
     ) -> None:
         self._root = root
         self._seen_from = root if seen_from is None else seen_from
         self._datasets = datasets or {}
+        self._anchors = anchors or {}
+        self._anchored = {folder: name for name, folder in reversed([*self._anchors.items()])}
         self.twice: dict[str, tuple[str, str]] = {}
         self._words: dict[str, JSON] = {}
 
     def words(self, folder: str) -> JSON:
-        """Return an absolute folder as text from the root, or as [dataset, place, path below]."""
+        """Return an absolute folder as text from the root, or as [dataset, place, path below].
+
+        Below an anchor of an input it is [input, place, path below, "anchor"].
+        """
         known = self._words.get(folder)
         if known is None:
             known = self._words[folder] = self._describe(folder)
@@ -77,6 +91,12 @@ class Places:
 
     def _describe(self, folder: str) -> JSON:
         relative = os.path.relpath(folder, self._root)
+        anchor = folder if self._anchored else ""
+        while anchor not in self._anchored and anchor.strip("/"):
+            anchor = os.path.dirname(anchor)
+        if anchor in self._anchored:
+            place = os.path.relpath(anchor, self._root)
+            return [self._anchored[anchor], place, os.path.relpath(folder, anchor), "anchor"]
         dataset = "" if relative[:2] != ".." else dataset_of(folder)
         if not dataset:
             return relative
@@ -87,12 +107,22 @@ class Places:
         """Return the absolute folder that words stand for now."""
         if isinstance(words, str):
             return self._found(words)
-        name, place, below = words
+        name, place, below, *is_anchor = words
         seen = self._found(place)
+        if is_anchor:
+            return os.path.normpath(os.path.join(self._anchors.get(name, seen), below))
         now = self._datasets.get(name, seen)
         if now != seen and os.path.isdir(seen):
             self.twice[name] = seen, now
         return os.path.normpath(os.path.join(now, below))
+
+    def paths(self, groups: Iterable[tuple[JSON, list[str]]]) -> list[str]:
+        """Return the absolute paths of names that are grouped by folder, in their order."""
+        found: list[str] = []
+        for words, names in groups:
+            above = f"{self.folder(words)}/"
+            found += [above + name for name in names]
+        return found
 
     def _found(self, relative: str) -> str:
         here = self._below(self._root, relative)

@@ -19,7 +19,16 @@ import stat
 import time
 
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
-from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, digest_of, names_digest
+from memori.watch.commands.tools import tools_among
+from memori.watch.facts import (
+    NO_STAT,
+    Facts,
+    FileFact,
+    ListingFact,
+    digest_of,
+    file_fact,
+    names_digest,
+)
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import (
     asked_without_listing,
@@ -110,9 +119,15 @@ class Sieve:
         self._modules(facts)
         facts.found = self._found(facts)
         facts.absent = [path for path in facts.absent if not self._left_out.absent(path)]
-        facts.programs = [list(each) for each in self._seen.programs[:_MOST_PROGRAMS]]
+        facts.programs = [list(each) for each in dict.fromkeys(self._seen.programs)][
+            :_MOST_PROGRAMS
+        ]
+        facts.tools = tools_among(self._seen.executed - self._counted)
         network = (f"the network ({host})" for host in self._seen.network)
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
+        told = {each.partition(" (")[0] for each in facts.unseen}
+        names = {os.path.basename(words[0]) for words in self._seen.unwatched} - told
+        facts.unseen += [f"{name} (a program)" for name in sorted(names)[:_MOST_PROGRAMS]]
         return facts
 
     def _touched(self) -> dict[str, Touch]:
@@ -139,17 +154,13 @@ class Sieve:
                 facts.appended.append(path)
         elif touch.how != "read":
             if now is not None:
-                facts.written.append(self._fact(path))
+                facts.written.append(file_fact(path, self._memo))
         elif touch.written:
             self._edited(facts, path, touch, now)
         elif touch.look is None:
             self._missed(facts, path, now)
         else:
             self._read(facts, path, touch, now)
-
-    def _fact(self, path: str) -> FileFact:
-        digest = digest_of(path, self._memo)
-        return FileFact(path, digest.identity, digest.stats[0] if digest.trusted else NO_STAT)
 
     def _is_new(self, look: os.stat_result) -> bool:
         """Tell whether a file that was there when it was touched was made while the run went on."""
@@ -162,10 +173,10 @@ class Sieve:
             if not is_new:
                 facts.absent.append(path)  # so the run left it
         elif before is not None:
-            facts.edited.append(self._fact(path))
+            facts.edited.append(file_fact(path, self._memo))
             facts.before.append(before.identity if before else "")
         elif is_new:
-            facts.written.append(self._fact(path))
+            facts.written.append(file_fact(path, self._memo))
         else:
             facts.unvouched.append(path)
 
@@ -173,23 +184,33 @@ class Sieve:
         if now is None:
             facts.absent.append(path)
         elif self._had_helpers:
-            facts.written.append(self._fact(path))
+            facts.written.append(file_fact(path, self._memo))
         else:
             facts.unvouched.append(path)
 
     def _read(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
         then = touch.look
-        if then is UNLOOKED:
+        if path in self._seen.named and (now is None or not then or stat_of(now) != stat_of(then)):
+            self._named(facts, path, now)
+        elif then is UNLOOKED:
             if now is None:
                 facts.absent.append(path)
             elif now.st_ctime_ns >= self._seen.began - OLD:
                 facts.unvouched.append(path)
             else:
-                facts.read.append(self._fact(path))
+                facts.read.append(file_fact(path, self._memo))
         elif now is not None and then and stat_of(now) == stat_of(then):
-            facts.read.append(self._fact(path))
+            facts.read.append(file_fact(path, self._memo))
         elif now is not None or not then or then.st_ctime_ns < self._seen.began:
             facts.unvouched.append(path)  # else it was made and removed meanwhile
+
+    def _named(self, facts: Facts, path: str, now: os.stat_result | None) -> None:
+        """Take a file that changed for one that the program changed which was told of it."""
+        if now is None:
+            facts.absent.append(path)
+        else:
+            facts.edited.append(file_fact(path, self._memo))
+            facts.before.append("")
 
     def _listings(self, facts: Facts) -> None:
         seen = self._seen
@@ -204,7 +225,8 @@ class Sieve:
                     facts.absent.append(folder)
             elif os.path.lexists(folder) or not self._is_new(listing.look):
                 facts.listed.append(self._listing(folder, listing, written))
-        for pattern in seen.globs:
+        globs = [each for each in seen.globs if not each.startswith(self._own)]
+        for pattern in globs:
             there, missed = asked_without_listing(pattern, seen.folders)
             facts.there += there
             facts.missed += missed
@@ -213,7 +235,7 @@ class Sieve:
         facts.missed = [path for path in facts.missed if path not in written]
         has_patterns = any(fact.patterns is not None for fact in facts.listed)
         if self._is_quiet and (has_patterns or facts.there or facts.missed):
-            for pattern in seen.globs:
+            for pattern in globs:
                 found = results(pattern, written | self._helped, self._made)
                 facts.globs.append((pattern, names_digest(found)))
 

@@ -78,11 +78,12 @@ def runs_of_thread(live: Sequence[Observed]) -> Sequence[Observed]:
     run = _own_run(thread)
     if run is not None and run.live:
         current.set(run)
-        return tuple(_with_outer(run))
+        return tuple(with_outer(run))
     return tuple(live) if _module_of(thread) == "multiprocessing.pool" else ()
 
 
-def _with_outer(run: Observed | None) -> list[Observed]:
+def with_outer(run: Observed | None) -> list[Observed]:
+    """Return a run and those around it, the innermost first."""
     found = []
     while run is not None:
         found.append(run)

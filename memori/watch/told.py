@@ -89,16 +89,18 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         look = look_at(folder) or _GONE
         folders = frozenset(name for name, is_folder in names.items() if is_folder)
         run.folders.setdefault(folder, Listing(look, tuple(names), folders)).whole = True
-        _pass_on(run, "folders", folder)
+        run.tells("folders", folder)
     for path, words in trace.found.items():
         if path not in run.touched:
             run.found.setdefault(path, words)
-            _pass_on(run, "found", path)
+            run.tells("found", path)
     for folder in trace.files.made:
         run.made.add(folder)
-        _pass_on(run, "made", folder)
+        run.tells("made", folder)
     for path in trace.temporary:
         run.passes(path)
+    for path in {path for path, _ in trace.programs}:
+        executes(run, path)
     for _, program in trace.programs[:_MOST_PROGRAMS]:
         ran(run, program)
 
@@ -126,12 +128,7 @@ def _tell_touch(run: Observed, path: str, touch: Touch, marks: Marks) -> None:
             mine.before = mine.before or UNLOOKED
         mine.written = True
         mine.appends = mine.appends and touch.appends
-    _pass_on(run, "touched", path)
-
-
-def _pass_on(run: Observed, kind: str, what: str) -> None:
-    if run.tell is not None:
-        run.tell(kind, what)
+    run.tells("touched", path)
 
 
 def ran(run: Observed, words: tuple[str, ...]) -> None:
@@ -139,11 +136,17 @@ def ran(run: Observed, words: tuple[str, ...]) -> None:
     if words not in run.traced:
         run.traced.add(words)
         run.programs.append(words)
-        _pass_on(run, "traced", words[0])
+        run.tells("traced", words[0])
+
+
+def executes(run: Observed, path: str) -> None:
+    """Note where a program lies that was started."""
+    run.executed.add(path)
+    run.tells("executed", path)
 
 
 def misses(run: Observed, who: str) -> None:
     """Note who may have read files of which nobody told."""
     if who not in run.unseen:
         run.unseen.append(who)
-        _pass_on(run, "unseen", who)
+        run.tells("unseen", who)

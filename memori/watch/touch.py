@@ -52,6 +52,22 @@ class Touch:
         self.before: FileDigest | Literal[False] | None = None
         self.stack = stack
 
+    def joins(self, other: Touch, began: int) -> None:
+        """Take in how another process dealt with the same path, for a run that began at a time."""
+        both = self, other
+        for each in both:
+            if each.how == "read" and (
+                each.look is UNLOOKED or (each.look and each.look.st_ctime_ns < began)
+            ):
+                self.how, self.look = "read", each.look  # it was there before the run
+                break
+        else:
+            if any(each.how == "write" for each in both):
+                self.how = "write"
+        self.written = self.written or other.written
+        self.appends = self.appends and other.appends
+        self.before = self.before or other.before
+
     def __repr__(self) -> str:
         return f"<Touch {self.how}{' written' if self.written else ''}>"
 

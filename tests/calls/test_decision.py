@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from memori import Stage
 from memori.artifacts import find_inputs, find_outputs
 from memori.calls.decision import Change, Decision, compare, decide, exact_hit
 from memori.fingerprint import fingerprint
@@ -41,7 +44,7 @@ def test_without_a_difference_it_is_a_hit(store: Store) -> None:
     assert (True, ()) == (decision.hit, decision.changes)
     assert decision.hit_entry is not None
     assert entry.record == decision.hit_entry.record
-    assert "stage 'double': hit" == str(decision)
+    assert "stage 'double': hit\n  recorded unwatched" == str(decision)
     assert "<Decision stage 'double': hit>" == repr(decision)
 
 
@@ -205,3 +208,41 @@ def test_what_could_not_be_followed_is_told(store: Store) -> None:
     assert 1 == len(decision.unresolved)
     assert 2 == len(str(decision).splitlines())
     assert all(f"  not followed: {each}" in str(decision) for each in decision.unresolved)
+
+
+def test_a_decision_names_who_may_have_read_unseen(tmp_path: Path) -> None:
+    """Libraries and programs of which nobody tells what they read; a person knows where to look."""
+
+    def run(x: int) -> int:
+        sqlite3.connect(tmp_path / "data.db").close()
+        subprocess.run(["cat", __file__], check=True, stdout=subprocess.DEVNULL)
+        return x
+
+    stage = Stage(run, hash_output=tmp_path / "work")
+    stage.run(1)
+    decision = stage.explain(1)
+    assert {"sqlite3 (databases)", "cat (a program)"} <= set(decision.unseen)
+    assert decision.entry is not None
+    assert [["cat", __file__]] == decision.entry.record["observed"]["programs"]
+    assert "\n  not seen: what is read by cat (a program)" in str(decision)
+
+
+def test_what_was_recorded_unwatched_says_so_and_can_be_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage that is not watched, and one setting that takes its entries for misses."""
+
+    def run(x: int) -> int:
+        return x
+
+    stage = Stage(run, hash_output=tmp_path, watch=False)
+    stage.run(1)
+    assert str(stage.explain(1)).endswith("hit\n  recorded unwatched")
+    monkeypatch.setenv("MEMORI_WATCH", "required")
+    watched = Stage(run, hash_output=tmp_path)
+    assert "miss: recorded unwatched" in str(watched.explain(1))
+    watched.run(1)
+    assert watched.state
+    watched.run(1)
+    assert not watched.state
+    assert "unwatched" not in str(watched.explain(1))

@@ -72,6 +72,26 @@ def test_an_old_file_is_read_once(tmp_path: Path) -> None:
     assert 1 == len(os.listdir(memo))
 
 
+def test_the_memo_of_a_store_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has long been kept is forgotten where more is kept than should be, and read again."""
+    monkeypatch.setattr(files, "MOST_KEPT", 10)
+    monkeypatch.setattr(files, "_LOOKS", 1)
+    memo = str(tmp_path / "memo")
+    paths = [tmp_path / f"{number}.txt" for number in range(11)]
+    for path in paths:
+        path.write_text(path.name)
+    age(paths[-1])
+    for number, path in enumerate(paths):
+        file_digest(str(path), memo)
+        kept = files._memo_path(memo, str(path), files.stat_of(path.stat()))
+        if os.path.exists(kept):
+            os.utime(kept, (number, number))
+    assert 6 == len(os.listdir(memo))
+    files._remembered.clear()  # as in a new process
+    for path in paths:
+        assert hashlib.sha256(path.name.encode()).hexdigest() == file_digest(str(path), memo).hash
+
+
 def test_a_file_younger_than_the_clock_can_tell_is_not_remembered(tmp_path: Path) -> None:
     """Two edits within one tick of the clock give two digests."""
     file = tmp_path / "a.txt"

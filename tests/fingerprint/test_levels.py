@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from memori import Stage
-from memori.fingerprint import Code, comparable, fingerprint
+from memori.calls.levels import comparable
+from memori.fingerprint import Code, fingerprint
 from memori.fingerprint import code as code_module
 from tests.fingerprint.test_catalogue import write
 

@@ -180,6 +180,15 @@ class StoreContract:
         assert ["i", "b", "new c", *"defgh"] == outputs(store.under(key_of(2)))
         assert [] == outputs(store.under(key_of(3)))
 
+    def test_runs_that_read_the_same_at_other_times_share_an_entry(self, store: Store) -> None:
+        """That a file was copied or touched between two runs is nothing that they saw."""
+        for stat in (1, 2):
+            entry = entry_of(key_of(2), stat)
+            read = {"files": ["a.txt"], "digests": ["d"], "stats": [stat]}
+            entry.record["observed"] = {"root": store.root, "read": read}
+            store.write(entry, key_of(2))
+        assert [2] == outputs(store.under(key_of(2)))
+
     @pytest.mark.parametrize("damage", ["cut", "blank", "empty", "edited", "another's"])
     def test_what_is_not_whole_is_not_there(self, store: Store, damage: str) -> None:
         """A damaged entry is no entry, and is named; its neighbours stay."""
@@ -526,6 +535,14 @@ class StoreContract:
         assert "result" == (Path(store.root) / first / "out.txt").read_text()
         self.date_back(store, first, DAY + 60)
         assert first == store.new_folder(key_of(2))
+
+    def test_a_released_folder_that_an_entry_names_stays(self, store: Store) -> None:
+        """A run that could not write all it had to may have left its entry: others hit it."""
+        first = self.recorded(store, key_of(2))
+        store.released(first)
+        self.date_back(store, first, DAY + 60)
+        assert first != store.new_folder(key_of(2))
+        assert (Path(store.root) / first).is_dir()
 
     def test_a_dropped_folder_is_gone_and_free(self, store: Store) -> None:
         """Nothing of it is left, and the next run may use its name."""

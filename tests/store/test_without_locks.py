@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from memori.store import Store
+from tests.store.contract import key_of
+
 ROOT = Path(__file__).parents[2]
 PROCESSES, CASES = 8, 40
 SCRIPT = '''
@@ -65,6 +68,32 @@ for n, result in held:  # what was returned must stay, whatever others do meanwh
         bad.append([n, repr(error)])
 print(json.dumps([bad, ran]))
 '''
+THREADS = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from memori import Stage, workdir
+
+def write(n):
+    path = workdir() / "out.txt"
+    path.write_text(str(n))
+    return str(path)
+
+stage = Stage(write, "path", sys.argv[1], code_version="1", watch=False)
+meet = Barrier(4)
+
+def ask(thread):
+    paths = []
+    for n in range(int(sys.argv[2])):
+        meet.wait()
+        paths.append((n, stage.run(n)["path"]))
+    return paths
+
+with ThreadPoolExecutor(4) as pool:
+    found = [pair for paths in pool.map(ask, range(4)) for pair in paths]
+print([(n, p) for n, p in found if not Path(p).exists() or Path(p).read_text() != str(n)])
+"""
 REFUSING = """
 #include <errno.h>
 #include <stdarg.h>
@@ -128,8 +157,9 @@ def test_processes_that_share_locks_run_each_stage_once(script: Path) -> None:
     assert 2 * CASES == runs
 
 
-def test_where_locks_are_refused_nothing_is_lost(script: Path, tmp_path: Path) -> None:
-    """With ENOLCK from every lock, all results are right and all paths stay."""
+@pytest.fixture
+def shim(tmp_path: Path) -> Path:
+    """A library that, loaded first, has every lock refused with ENOLCK."""
     if shutil.which("cc") is None:
         pytest.skip("the shim needs a C compiler: apt-get install gcc")
     source, shim = tmp_path / "refusing.c", tmp_path / "refusing.so"
@@ -140,11 +170,28 @@ def test_where_locks_are_refused_nothing_is_lost(script: Path, tmp_path: Path) -
         [sys.executable, "-c", probe], env={**os.environ, "LD_PRELOAD": str(shim)}, stderr=-1
     )
     assert b"No locks available" in refused.stderr
+    return shim
 
+
+def test_where_locks_are_refused_nothing_is_lost(script: Path, tmp_path: Path, shim: Path) -> None:
+    """With ENOLCK from every lock, all results are right and all paths stay."""
     wrong, runs = race(script, [tmp_path / "w"], LD_PRELOAD=str(shim))
 
     assert [] == wrong
     assert 2 * CASES <= runs
+
+
+def test_threads_lose_nothing_where_locks_are_refused(tmp_path: Path, shim: Path) -> None:
+    """Of threads that run the same at once none removes what another one was given."""
+    script = tmp_path / "threads.py"
+    script.write_text(THREADS)
+    told = subprocess.run(
+        [sys.executable, script, tmp_path / "w", "100"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(shim)},
+    )
+    assert "[]\n" == told.stdout, told.stderr
 
 
 @pytest.fixture
@@ -180,3 +227,59 @@ def test_two_mounts_that_share_no_locks_lose_nothing(
 
     assert [] == wrong
     assert 2 * CASES <= runs
+
+
+MOVES = """
+import os, sys
+from memori.files import atomic_write, remove_if_there
+
+path = os.path.join(sys.argv[1], "file")
+for n in range(400):
+    atomic_write(path, b"new")
+    try:
+        open(path).close()
+    except FileNotFoundError:
+        pass
+    if n % 3 == 0:
+        remove_if_there(path)
+"""
+
+
+def test_a_file_is_replaced_while_another_host_removes_it(
+    tmp_path: Path, mount_again: Callable[[Path], Path]
+) -> None:
+    """A rename fails there if its target goes at that moment; what was written is kept."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    mounts = [mount_again(folder), mount_again(folder)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", MOVES, mounts[n % 2]],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        for n in range(PROCESSES)
+    ]
+    assert [""] * PROCESSES == [process.communicate()[1] for process in processes]
+
+
+def test_a_folder_that_cannot_be_emptied_is_left_for_another_one(
+    tmp_path: Path, mount_again: Callable[[Path], Path]
+) -> None:
+    """While somebody reads what a failed run left, the next try has a folder of its own."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    store = Store(str(mount_again(folder) / "w"), "double")
+    first = store.new_folder(key_of(2))
+    (Path(store.root) / first / "log.txt").write_text("what was tried")
+    store.failed(first)
+    with open(Path(store.root) / first / "log.txt") as log:
+        second = store.new_folder(key_of(2))
+        assert first != second
+        assert [] == os.listdir(Path(store.root) / second)
+        assert "what was tried" == log.read()
+    store.failed(second)
+    third = store.new_folder(key_of(2))
+    assert first == third  # now that it can be emptied
+    assert [] == os.listdir(Path(store.root) / third)

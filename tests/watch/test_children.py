@@ -11,6 +11,7 @@ import loky
 import pytest
 
 from memori.watch import Sieve, watching
+from memori.watch.commands import strace
 
 
 @pytest.fixture
@@ -152,8 +153,9 @@ def test_a_worker_that_outlives_its_run_works_for_the_next(file, tmp_path):
     assert (None, "read") == (second.how(file), second.how(str(other)))
 
 
-def test_programs_that_cannot_be_watched_are_named(file):
+def test_programs_that_cannot_be_watched_are_named(file, monkeypatch):
     """What is no Python, and a Python that is not told, is said to be unwatched."""
+    monkeypatch.setattr(strace, "_why_unusable", lambda path: "strace is not installed")
     with watching() as seen:
         as_a_script(read, file)
         subprocess.run(["cat", file], check=True, stdout=subprocess.DEVNULL)

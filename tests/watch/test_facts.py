@@ -272,7 +272,7 @@ def test_temporary_files_are_forgotten(project):
             open(f"{path}.copy").read()
         with tempfile.NamedTemporaryFile() as file:
             open(file.name).close()
-        subprocess.run(["cp", __file__, "made-by-cp"], check=True)
+        subprocess.run(["cp", "/etc/passwd", "made-by-cp"], check=True)
         open("made-by-cp").close()
         os.remove("made-by-cp")
 

@@ -12,8 +12,9 @@ from multiprocessing.pool import ThreadPool
 
 import pytest
 
+from memori.aside import aside
 from memori.digest.files import file_digest
-from memori.watch import aside, watching
+from memori.watch import watching
 
 
 @pytest.fixture
@@ -341,3 +342,17 @@ def test_the_hook_is_installed_by_the_first_run():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
 
     assert ["False", "[]"] == done.stdout.split()
+
+
+def test_the_process_that_watches_over_a_run_is_not_the_runs_own():
+    """What memori starts for itself is nothing that the stage did, nor what it unwatched."""
+    script = (
+        "from memori.processes import interrupts, temporary; from memori.watch import watching\n"
+        "with watching() as seen:\n"
+        "    interrupts.tell(interrupts.new_mark(), 'begin', None)\n"
+        "    folder = temporary.own_folder()\n"
+        "print(interrupts._watchdog is not None, seen.programs, seen.unwatched, [*seen.touched])\n"
+        "print(seen.temporary == {folder})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "True [] [] []\nTrue\n" == done.stdout, done.stderr

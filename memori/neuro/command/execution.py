@@ -117,6 +117,8 @@ class Execution:
             )
         if done.timed_out or (exit_codes is not None and done.code not in exit_codes):
             raise self.failure(ended(done.code, done.seconds, timed_out=done.timed_out), done)
+        if done.interrupted:  # a program, or its container's, may end well when it is asked to end
+            raise self.failure(f"was interrupted after {done.seconds:.1f} s", done)
         note_command(self.argv, self.argv[0], launch.image)
         return done
 

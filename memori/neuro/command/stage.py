@@ -54,7 +54,7 @@ from memori.signature.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:
-    from memori.age import Age
+    from memori.calls.age import Age
     from memori.digest.values import JSON
 
 __all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]
@@ -70,7 +70,7 @@ class ShellStage(Stage):
     outputs : str, or mapping of str to str and the like, optional
         What the command writes, by name (`memori.neuro.command.outputs`); a single one is called
         ``output``. Without it, what the command prints.
-    hash_output, stage_name, aliases, depends_on, code_version, ignore, expires_after
+    hash_output, stage_name, aliases, depends_on, code_version, ignore, remember, expires_after
         As for `memori.Stage`.
     timeout : float, optional
         Seconds after which the command is ended and has failed. Never counts.
@@ -130,6 +130,7 @@ class ShellStage(Stage):
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
         ignore: Iterable[str] = (),
+        remember: bool = True,
         expires_after: Age | None = None,
         **static: Any,
     ) -> None:
@@ -160,6 +161,7 @@ class ShellStage(Stage):
             depends_on=depends_on,
             code_version=code_version,
             ignore=ignore,
+            remember=remember,
             expires_after=expires_after,
             **static,
         )

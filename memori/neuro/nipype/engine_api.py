@@ -12,13 +12,15 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
+from functools import partial, wraps
 from typing import Any
 
 import nipype.pipeline.plugins
 from nipype import config as nipype_config
 from nipype.interfaces.base import Bunch, CommandLine, Interface, InterfaceResult
+from nipype.interfaces.base import core as interfaces_core
 from nipype.interfaces.base.specs import get_filecopy_info
 from nipype.interfaces.base.traits_extension import BasePath, Directory
 from nipype.pipeline.engine import JoinNode, MapNode, Workflow
@@ -48,9 +50,11 @@ __all__ = [
     "ElementHook",
     "GraphHook",
     "LazyResult",
+    "NodeHook",
     "PluginBase",
     "add_plugin",
     "all_outputs_kept",
+    "around_commands",
     "check_inputs",
     "clean_working_directory",
     "complete_config",
@@ -66,6 +70,7 @@ __all__ = [
     "get_system_total_memory_gb",
     "gpus_of",
     "hash_inputs",
+    "is_node_folder",
     "joins_unique",
     "load_results",
     "memory_of",
@@ -130,6 +135,13 @@ def found_by(interface: Interface) -> dict[str, Any]:
     return found
 
 
+def around_commands(wrapper: Callable[..., Any]) -> None:
+    """Have a function called with Nipype's `run_command` and its arguments, in its place."""
+    own = interfaces_core.run_command
+    if not hasattr(own, "__wrapped__"):
+        interfaces_core.run_command = wraps(own)(partial(wrapper, own))
+
+
 def without_dependencies(interface: CommandLine) -> None:
     """Ask no `ldd` at each run, for a record that is not kept."""
     interface._ldd = False
@@ -147,6 +159,11 @@ FILES_OF_NIPYPE = (
 )
 FOLDERS_OF_NIPYPE = ("_report", "_nipype", "mapflow")
 """What Nipype writes into a node's folder beside what the interface writes."""
+
+
+def is_node_folder(path: str) -> bool:
+    """Tell whether a folder is that of a node that ran, or of an element of a map."""
+    return os.path.isfile(os.path.join(path, "_node.pklz"))
 
 
 def result_file(node: Any) -> str:
@@ -279,6 +296,18 @@ class GraphHook(_BELOW):  # type: ignore[misc]
     def _create_flat_graph(self) -> Any:
         self.before_graph()
         return super()._create_flat_graph()
+
+
+class NodeHook(_BELOW):  # type: ignore[misc]
+    """Between `Node` and a class that is around the run of its interface."""
+
+    def around_interface(self) -> AbstractContextManager[object]:
+        """Return what is around the run of the interface, with all that belongs to it."""
+        return nullcontext()
+
+    def _run_interface(self, *args: Any, **options: Any) -> Any:
+        with self.around_interface():
+            return super()._run_interface(*args, **options)
 
 
 class ElementHook(_BELOW):  # type: ignore[misc]

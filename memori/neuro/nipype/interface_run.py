@@ -38,9 +38,11 @@ from memori.neuro.nipype.engine_api import (
     without_dependencies,
 )
 from memori.neuro.nipype.traits import assign, outputs_of, with_texts
+from memori.neuro.nipype.watched_command import watch_commands
 from memori.neuro.tools.identity import require
 
 _kinds: dict[type, type] = {}
+watch_commands()
 
 
 class InterfaceError(MemoriError):

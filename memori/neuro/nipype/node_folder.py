@@ -6,10 +6,8 @@ base folder, the files are put back where the node would have made them, with th
 Nipype's other parts read. A note per node folder says what was put there, so that a folder that is
 as it was left is not touched.
 
-Files are hard-linked where the file system can and copied where it cannot; an edit of a linked
-file changes memori's copy, and its digest tells. What a link in the node's folder leads to, outside
-of it, is copied: an edit of what memori made must not reach a raw file. An output that is one of
-the inputs is kept as just that, so that it follows the input to another folder.
+An edit of a file that is shared with memori's copy changes that, and its digest tells. An output
+that is one of the inputs is kept as just that, so that it follows the input to another folder.
 
 Not promised: paths of a base folder inside the content of files.
 """
@@ -18,21 +16,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from nipype.interfaces.base import Bunch, Interface, isdefined, traits
+from nipype.interfaces.base import Interface, isdefined, traits
 
 from memori.artifacts import spelled_values
 from memori.digest.files import file_digest, is_file, stat_of
 from memori.digest.values import copy_json, part_at, strings
 from memori.files import atomic_write
 from memori.layout import locks_of, node_note
-from memori.neuro.command.copies import private_copy
-from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE, outputs_of_kind
+from memori.neuro.nipype.engine_api import outputs_of_kind
 from memori.neuro.nipype.trait_json import from_plain, to_plain
 from memori.processes.lock import lock
 from memori.store import Store
@@ -40,19 +34,6 @@ from memori.store import Store
 if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.store import Entry
-
-_RUNTIME = ".runtime.json"
-_OF_EVERY_RUN = (
-    "duration",
-    "endTime",
-    "hostname",
-    "interface",
-    "platform",
-    "returncode",
-    "startTime",
-    "version",
-)
-_KEPT_OF_RUNTIME = (*_OF_EVERY_RUN, "cmdline", "command_path", "merged", "stderr", "stdout")
 
 
 class NodeStore(Store):
@@ -107,7 +88,7 @@ class NodeFolder:
         Parameters
         ----------
         key : str
-            Of the entry.
+            The mark of the entry.
         needed : list of str
             The outputs that the workflow needs; empty for all.
         paths : list of str
@@ -139,6 +120,11 @@ class NodeFolder:
             return list(stat_of(os.stat(f"{self.path}/{name}"))) == stat
         except OSError:
             return False
+
+
+def mark_of(entry: Entry) -> str:
+    """Return what tells an entry from others, of the same key and other observations, too."""
+    return f"{entry.key} {entry.folder}"
 
 
 def was_edited(node_folder: NodeFolder, names: list[str], kept: str, memo: str) -> bool:
@@ -216,10 +202,11 @@ def references(value: JSON) -> Iterator[list[str | int]]:
 
 def passed_on(outputs: Mapping[str, JSON], inputs: Any) -> list[str]:
     """Return the inputs that are outputs, too, as they are now."""
-    return [str(_input_at(inputs, pointer)) for pointer in references(outputs)]
+    return [str(input_at(inputs, pointer)) for pointer in references(outputs)]
 
 
-def _input_at(inputs: Any, pointer: list[str | int]) -> Any:
+def input_at(inputs: Any, pointer: list[str | int]) -> Any:
+    """Return the value among a node's inputs that a pointer names."""
     return part_at(getattr(inputs, str(pointer[0])), tuple(pointer[1:]))
 
 
@@ -245,7 +232,7 @@ def outputs_from_plain(
     def marked(value: JSON) -> Any:
         if value["memori"] == "text":
             return folder.join(value["parts"])
-        return _input_at(interface.inputs, value["at"])
+        return input_at(interface.inputs, value["at"])
 
     outputs = outputs_of_kind(interface)
     if outputs is None:
@@ -255,76 +242,6 @@ def outputs_from_plain(
             outputs.add_trait(name, traits.Any)
         setattr(outputs, name, from_plain(copy_json(value), text, marked))
     return outputs
-
-
-def keep_runtime(runtime: Any, kept: str, folder: str) -> None:
-    """Write what is known of a run beside its files; no environment, which may hold secrets."""
-    told = {name: getattr(runtime, name, None) for name in _KEPT_OF_RUNTIME}
-    facts = {
-        name: value.replace(folder, "\0") if isinstance(value, str) else value
-        for name, value in told.items()
-        if isinstance(value, (str, int, float))
-    }
-    with open(os.path.join(kept, _RUNTIME), "w", encoding="ascii") as file:
-        json.dump(facts, file)
-
-
-def recall_runtime(kept: str, folder: str) -> Bunch:
-    """Return what `keep_runtime` wrote, for a node in `folder`."""
-    try:
-        with open(os.path.join(kept, _RUNTIME), encoding="ascii") as file:
-            told = json.load(file)
-    except (OSError, ValueError):
-        told = {}
-    facts = {k: v.replace("\0", folder) if isinstance(v, str) else v for k, v in told.items()}
-    here = {"cwd": folder, "prevcwd": folder, "hostname": socket.gethostname()}
-    known = {**dict.fromkeys(_OF_EVERY_RUN), **here, "environ": dict(os.environ), **facts}
-    return Bunch(**known)
-
-
-# Files
-
-
-def files_of(folder: str) -> Iterator[str]:
-    """Yield the files of a node's folder, relative to it, without those of Nipype's own."""
-    for above, folders, names in os.walk(folder):
-        inside = os.path.relpath(above, folder)
-        if inside == ".":
-            folders[:] = [name for name in folders if name not in FOLDERS_OF_NIPYPE]
-            names = [n for n in names if not any(fnmatchcase(n, each) for each in FILES_OF_NIPYPE)]
-        for name in names + [n for n in folders if os.path.islink(os.path.join(above, n))]:
-            if name != _RUNTIME:
-                yield os.path.normpath(os.path.join(inside, name))
-
-
-def bring(source: str, target: str, names: Iterator[str] | list[str]) -> None:
-    """Link or copy files from one folder to another, with the folders they lie in."""
-    for name in names:
-        old, new = os.path.join(source, name), os.path.join(target, name)
-        os.makedirs(os.path.dirname(new), exist_ok=True)
-        if os.path.isdir(old):  # a link to a folder
-            shutil.copytree(old, new, symlinks=True, dirs_exist_ok=True)
-            continue
-        real = os.path.realpath(old)
-        try:
-            if not real.startswith(os.path.realpath(source) + os.sep):
-                private_copy(real, new)
-            else:
-                os.link(real, new)
-        except FileExistsError:
-            os.unlink(new)
-            bring(source, target, [name])
-        except OSError:  # another file system, or one without links
-            shutil.copy2(real, new)
-
-
-def bring_folders(source: str, target: str) -> None:
-    """Make the empty folders of one folder in another."""
-    for above, folders, _ in os.walk(source):
-        for name in folders:
-            inside = os.path.relpath(os.path.join(above, name), source)
-            if inside.split(os.sep)[0] not in FOLDERS_OF_NIPYPE:
-                os.makedirs(os.path.join(target, inside), exist_ok=True)
 
 
 def restored_outputs(entry: Entry, root: str) -> dict[str, JSON]:

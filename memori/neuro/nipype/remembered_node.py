@@ -7,9 +7,10 @@ and only after that the outputs that nobody needs are removed as Nipype would ha
 result is put where Nipype looks for it. A node carries one plain dict, ``_memori``, so that it goes
 wherever nodes go: to worker processes, into crash files, through copies.
 
-A MapNode keeps no memory of its own: each of its elements does, and the results are collected anew.
-Nodes that always run (sinks, grabbers) run, unless they are asked to verify instead. What a sink
-wrote never shares its content with memori's copy (see
+Maps are in `memori.neuro.nipype.remembered_map`.
+Nodes that always run (sinks, grabbers) run, unless they are asked to verify instead; so do those
+that are not to be remembered: an attribute ``remember = False`` of the node or its interface. What
+a sink wrote never shares its content with memori's copy (see
 `memori.neuro.nipype.interface_run.part_links`).
 
 Not promised: the memory of a node whose outputs are objects that cannot be written down. It runs
@@ -19,20 +20,22 @@ each time, with a warning.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from nipype import logging as nipype_logging
 from nipype.interfaces.base import InterfaceResult
-from nipype.pipeline.engine import MapNode
 
+from memori.aside import aside
 from memori.calls.decision import Decision, decide
+from memori.calls.observations import Unwatched, Watch, pass_on, watching_is_off
 from memori.calls.recorder import Recorder
-from memori.digest.values import encode, text_digest
+from memori.digest.values import encode
 from memori.errors import RecordError, warn
 from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import (
-    ElementHook,
     LazyResult,
+    NodeHook,
     all_outputs_kept,
     clean_working_directory,
     complete_config,
@@ -47,41 +50,55 @@ from memori.neuro.nipype.engine_api import (
     take_inputs,
 )
 from memori.neuro.nipype.interface_run import argv_of, part_links
-from memori.neuro.nipype.kinds import before, reduced
-from memori.neuro.nipype.node_folder import (
-    NodeFolder,
-    NodeStore,
+from memori.neuro.nipype.kinds import reduced
+from memori.neuro.nipype.node_files import (
     bring,
     bring_folders,
     files_of,
-    keep_runtime,
+    keep_aside,
+    links_to_inputs,
+    recall_aside,
+)
+from memori.neuro.nipype.node_folder import (
+    NodeFolder,
+    NodeStore,
+    input_at,
+    mark_of,
     outputs_from_plain,
     outputs_to_plain,
     passed_on,
     paths_in,
-    recall_runtime,
     references,
     restored_outputs,
     was_edited,
 )
 from memori.neuro.nipype.node_key import Identity
-from memori.neuro.nipype.trait_json import NotPlainError, to_plain
+from memori.neuro.nipype.trait_json import NotPlainError
+from memori.neuro.nipype.watched_command import watch_commands
 from memori.results import Results
 from memori.store import Entry
 
 logger = nipype_logging.getLogger("nipype.workflow")
-_NODE: Any = object  # each class of nodes with a memory derives from a class of Nipype's too
+_STAYS_HERE = ("use_plugin", "_watch")
+watch_commands()
 
 
-class RememberedNode(_NODE):  # type: ignore[misc]
+class RememberedNode(NodeHook):
     """What a node with a memory does differently."""
 
     _memori: dict[str, Any]
+    _watch: Watch | Unwatched | None = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Nobody reads the arguments of the plugin here, and a callback cannot be pickled.
         whole: Any = self.__getstate__()
-        return reduced(self, {name: part for name, part in whole.items() if name != "use_plugin"})
+        return reduced(
+            self, {name: part for name, part in whole.items() if name not in _STAYS_HERE}
+        )
+
+    def around_interface(self) -> AbstractContextManager[object]:
+        """Return the watch over the run."""
+        return self._watch or nullcontext()
 
     # What Nipype asks of a node
 
@@ -128,7 +145,15 @@ class RememberedNode(_NODE):  # type: ignore[misc]
 
     # How memori answers
 
+    def _is_remembered(self) -> bool:
+        wishes = (self, self.interface)
+        return self._memori.get("remember", True) and all(
+            getattr(w, "remember", True) for w in wishes
+        )
+
     def _always_runs(self) -> bool:
+        if not self._is_remembered():
+            return True
         if self.overwrite is not None:
             return False
         return bool(self.interface.always_run) and not self._memori["verify"]
@@ -143,33 +168,43 @@ class RememberedNode(_NODE):  # type: ignore[misc]
 
     def _identity(self) -> Identity:
         take_inputs(self)
-        return Identity(self.interface, self._memori["root"])
+        return Identity(self, self._memori["root"])
 
     def _hit(self) -> Entry | None:
         """Return the entry of this node, once what it recorded lies in the node's folder."""
         if self.overwrite:
             return None
-        identity = self._identity()
-        key = identity.key()
-        store = NodeStore(self._memori["root"], identity.name)
-        return self._hit_on(decide(self.fullname, key, store))
+        with aside():
+            identity = self._identity()
+            store = NodeStore(self._memori["root"], identity.name)
+            return self._hit_on(self._decision(identity, store), store)
 
-    def _hit_on(self, decision: Decision) -> Entry | None:
-        entry = decision.entry
-        if not decision.hit or entry is None or self.overwrite:
+    def _decision(self, identity: Identity, store: NodeStore) -> Decision:
+        return decide(self.fullname, identity.key(), store)
+
+    def _hit_on(self, decision: Decision, store: NodeStore) -> Entry | None:
+        entry, key = decision.hit_entry, decision.key
+        if entry is None or key is None or self.overwrite:
             return None
-        return entry if self._put_back(entry) else None
+        with aside():
+            is_back = self._put_back(entry)
+        if is_back:
+            pass_on(entry, store, key.files)
+        return entry if is_back else None
 
     def _remembered_run(self, updatehash: bool) -> Any:
-        identity = self._identity()
-        store = NodeStore(self._memori["root"], identity.name)
-        key = identity.key()
-        entry = self._hit_on(decide(self.fullname, key, store))
+        with aside():
+            identity = self._identity()
+            store = NodeStore(self._memori["root"], identity.name)
+            decision = self._decision(identity, store)
+        entry = self._hit_on(decision, store)
+        assert decision.key is not None
         if entry is None:
-            with store.lock(key):
+            with store.lock(decision.key):
                 # Whoever held the lock may have run this very node.
-                decision = decide(self.fullname, identity.key(), store)
-                entry = self._hit_on(decision)
+                with aside():
+                    decision = self._decision(identity, store)
+                entry = self._hit_on(decision, store)
                 if entry is None:
                     with self._folder().lock():
                         return self._run_and_keep(identity, decision, store, updatehash)
@@ -194,17 +229,32 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         assert decision.key is not None
         about = (subject, identity.name, function, decision.key, store)
         with Recorder(*about, reasons=list(map(str, decision.changes))) as recorder:
+            recorder.own_folders.append(self.output_dir())
+            watch = None
+            if self._memori.get("watch", True) and not (adopts or watching_is_off()):
+                watch = Watch(identity.code, store, self._memori.get("ignore_reads", ()))
+            self._watch = watch or Unwatched(identity.code)
             try:
                 with all_outputs_kept(self):
                     result = load_results(self) if adopts else super().run()
             finally:
                 del self._memori["running"]
-            self._parted(result)
-            entry = self._keep(recorder, identity, result, passed)
-            return self._cleaned(result, entry, passed)
+                self._watch = None
+            with aside():
+                self._parted(result)
+                entry = self._keep(recorder, identity, result, passed, watch)
+                cleaned = self._cleaned(result, entry, passed)
+        if entry is not None:
+            pass_on(entry, store, decision.key.files)
+        return cleaned
 
     def _keep(
-        self, recorder: Recorder, identity: Identity, result: Any, passed: dict[str, Any]
+        self,
+        recorder: Recorder,
+        identity: Identity,
+        result: Any,
+        passed: dict[str, Any],
+        watch: Watch | None,
     ) -> Entry | None:
         """Record a run; return the entry, or None if it cannot be remembered."""
         folder = self.output_dir()
@@ -216,10 +266,11 @@ class RememberedNode(_NODE):  # type: ignore[misc]
                 recorder.command = told
             outputs = result.outputs
             values = {} if outputs is None else outputs_to_plain(outputs, passed, folder, kept)
+            names = list(files_of(folder))
             bring_folders(folder, kept)
-            bring(folder, kept, list(files_of(folder)))
-            keep_runtime(result.runtime, kept, folder)
-            return recorder.finish(values, Results(values), None, identity.key)
+            bring(folder, kept, names)
+            keep_aside(kept, folder, result.runtime, links_to_inputs(folder, names, passed))
+            return recorder.finish(values, Results(values), watch, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
             warn(f"node {self.fullname} ran and is not remembered: {error}")
             return None
@@ -236,7 +287,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             paths = [os.path.join(folder, name) for name in files_of(folder)]
             at = {encode(pointer): path for path, pointer in passed.items()}
             used = [at[encode(pointer)] for pointer in references(entry.outputs)]
-            self._folder().write(entry.key, wanted, [*paths, result_file(self)], used)
+            self._folder().write(mark_of(entry), wanted, [*paths, result_file(self)], used)
         return result
 
     def _parted(self, result: Any) -> Any:
@@ -258,7 +309,7 @@ class RememberedNode(_NODE):  # type: ignore[misc]
         node_folder = self._folder()
         kept = os.path.join(root, entry.folder or "")
         note = node_folder.read()
-        if note is not None and note["key"] == entry.key:
+        if note is not None and note["key"] == mark_of(entry):
             changed = node_folder.changed(note)
             passed = passed_on(entry.outputs, self.interface.inputs)
             if not changed and note["needed"] == wanted and note["passed"] == passed:
@@ -269,18 +320,23 @@ class RememberedNode(_NODE):  # type: ignore[misc]
             self._fill(entry, kept, wanted)
             paths = [os.path.join(node_folder.path, name) for name in files_of(node_folder.path)]
             passed = passed_on(entry.outputs, self.interface.inputs)
-            node_folder.write(entry.key, wanted, [*paths, result_file(self)], passed)
+            node_folder.write(mark_of(entry), wanted, [*paths, result_file(self)], passed)
         return True
 
     def _fill(self, entry: Entry, kept: str, wanted: list[str]) -> None:
         folder = self.output_dir()
         emptydirs(folder, noexist_ok=True)
         os.makedirs(folder, exist_ok=True)
+        runtime, links = recall_aside(kept, folder)
+        own = self.interface.inputs
+        targets = {
+            name: os.path.normpath(os.path.join(input_at(own, pointer), inside))
+            for name, (pointer, inside) in links.items()
+        }
         bring_folders(kept, folder)
-        bring(kept, folder, list(files_of(kept)))
+        bring(kept, folder, list(files_of(kept)), targets)
         values = restored_outputs(entry, self._memori["root"])
         outputs = outputs_from_plain(self.interface, values, kept, folder)
-        runtime = recall_runtime(kept, folder)
         inputs = self.interface.inputs.get_traitsfree()
         result = InterfaceResult(type(self.interface), runtime, inputs=inputs, outputs=outputs)
         if wanted and outputs is not None:
@@ -297,83 +353,3 @@ def _inode(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-class RememberedMapNode(RememberedNode, ElementHook):
-    """A MapNode, each of whose elements has a memory."""
-
-    def is_cached(self, rm_outdated: bool = False) -> tuple[bool, bool]:
-        """Tell whether all elements are remembered and were collected as they are."""
-        if "running" in self._memori:
-            return False, False
-        try:
-            collected = self._is_collected()
-        except Exception:  # the run will raise it, where it can be reported
-            collected = False
-        return collected, collected
-
-    def run(self, updatehash: bool = False) -> Any:
-        """Run what is not remembered of the elements, and collect the results."""
-        self._memori["updatehash"] = updatehash
-        self._memori.pop("failed", None)
-        try:
-            complete_config(self)
-            if not updatehash and self._is_collected():
-                return LazyResult(result_file(self))
-            with self._folder().lock():
-                self._memori["running"] = False
-                try:
-                    result = super(RememberedNode, self).run()
-                finally:
-                    del self._memori["running"]
-                key = self._collection_key()
-                if key is not None:
-                    self._folder().write(key, self._wanted(), [result_file(self)], [])
-                return result
-        except BaseException:
-            self._memori["failed"] = True
-            raise
-
-    def _is_collected(self) -> bool:
-        """Tell whether the result file was made of just these elements and inputs."""
-        note = self._folder().read()
-        if note is None or self._folder().changed(note) or note["needed"] != self._wanted():
-            return False
-        key = self._collection_key()
-        return key is not None and key == note["key"]
-
-    def _collection_key(self) -> str | None:
-        """Return a digest of the elements and the inputs; None if one is not remembered."""
-        take_inputs(self)
-        keys = []
-        for node in self.elements():
-            entry = None if node._always_runs() else node._hit()
-            if entry is None:
-                return None
-            keys.append(entry.key)
-        try:
-            values = to_plain([getattr(self.inputs, name) for name in self.iterfield], str)
-        except NotPlainError:
-            return None
-        return text_digest(encode([keys, values]))
-
-    def before_element(self, node: Any) -> None:
-        """Give each element the memory of the map."""
-        remember_node(node, self._memori)
-
-
-def remember_node(node: Any, options: dict[str, Any]) -> None:
-    """Give a node a memory.
-
-    Parameters
-    ----------
-    node : nipype Node
-        It becomes one of a subclass.
-    options : dict
-        ``root`` (the folder of the memory, absolute) and ``verify`` (whether nodes that always
-        run are verified instead).
-    """
-    if not isinstance(node, RememberedNode):
-        own = RememberedMapNode if isinstance(node, MapNode) else RememberedNode
-        node.__class__ = before(own, type(node))
-    node._memori = dict(options)

@@ -6,7 +6,8 @@ change to the caller's folder (`memori.neuro.nipype.interface_run`). A trait tha
 interface is a default.
 
 What counts is the class, with its attributes; the trait values, exactly; the content and the base
-name of each file, with the files that belong to it; the content of each folder that a Directory
+name of each file (Python code sees the path: then that counts, as for a `Stage`), with the files
+that belong to it; what the run was seen to read; the content of each folder that a Directory
 trait names; the program and the variables that are set for it (`memori.neuro.nipype.what_counts`).
 What cannot change a result (`nohash` traits, threads, how output is shown) does not count.
 
@@ -16,14 +17,15 @@ is a hit while all that it wrote is as it was.
 Traits that name outputs (`out_file`) are filled when they are given by name, but never from the
 results of another stage: `bet.run(flirt.run(...))` would write over flirt's own `out_file`.
 
-Not promised: files that an interface reads without a trait that names them.
+Not promised: files that no trait names and that a run was not seen to read
+(`memori.calls.observations`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from nipype.interfaces.base import Interface
 from nipype.interfaces.io import DataSink
@@ -36,7 +38,13 @@ from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.engine_api import check_inputs, outputs_of_kind
 from memori.neuro.nipype.interface_run import run_and_tell
 from memori.neuro.nipype.traits import as_folders, assign, names_output, parameters, uncounted
-from memori.neuro.nipype.what_counts import code_of, environment_of, facts_of, programs_of
+from memori.neuro.nipype.what_counts import (
+    code_of,
+    environment_of,
+    facts_of,
+    is_command,
+    programs_of,
+)
 from memori.neuro.process.own_cwd import run_in
 from memori.neuro.tools.identity import require
 from memori.results import Results
@@ -44,7 +52,7 @@ from memori.signature.options import parameters_first
 from memori.stage import Stage
 
 if TYPE_CHECKING:
-    from memori.age import Age
+    from memori.calls.age import Age
     from memori.digest.values import JSON
 
 
@@ -114,8 +122,8 @@ class NipypeStage(Stage):
         Further programs that the interface calls; they count like its own.
     always_run : bool, optional
         Whether to run at each call; by default what the interface says, and never for a DataSink.
-    depends_on, code_version, ignore, expires_after
-        As for `memori.Stage`.
+    depends_on, code_version, watch, ignore_reads, ignore, remember, expires_after
+        As for `memori.Stage`; an attribute ``remember = False`` of the interface means the same.
     **static
         Trait values that win over what a run is given.
 
@@ -134,8 +142,6 @@ class NipypeStage(Stage):
     Results({'out': [1, 2, 3]})
     """
 
-    files_count_by: Literal["path", "name"] = "name"
-
     @parameters_first
     def __init__(
         self,
@@ -148,7 +154,10 @@ class NipypeStage(Stage):
         always_run: bool | None = None,
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
+        watch: bool = True,
+        ignore_reads: Iterable[str | os.PathLike[str]] = (),
         ignore: Iterable[str] = (),
+        remember: bool = True,
         expires_after: Age | None = None,
         **static: object,
     ) -> None:
@@ -163,6 +172,7 @@ class NipypeStage(Stage):
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         wants_to_run = interface.always_run and not isinstance(interface, DataSink)
         self.always_runs = bool(wants_to_run if always_run is None else always_run)
+        self.files_count_by = "name" if is_command(interface) else "path"
         self.uncounted = uncounted(interface)
         self._naming = {
             name
@@ -178,7 +188,10 @@ class NipypeStage(Stage):
             aliases,
             depends_on=depends_on,
             code_version=code_version,
+            watch=watch,
+            ignore_reads=ignore_reads,
             ignore=ignore,
+            remember=remember and bool(getattr(interface, "remember", True)),
             expires_after=expires_after,
             **static,  # type: ignore[arg-type]
         )

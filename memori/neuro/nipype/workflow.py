@@ -11,6 +11,7 @@ Not promised: a memory for what connect functions compute; they run each time, a
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from nipype.pipeline.engine import Node, Workflow
@@ -18,7 +19,7 @@ from nipype.pipeline.engine import Node, Workflow
 from memori.neuro.nipype import plugin  # noqa: F401  so that run(plugin="Memori") finds it
 from memori.neuro.nipype.engine_api import GraphHook, elements_of
 from memori.neuro.nipype.kinds import before, reduced
-from memori.neuro.nipype.remembered_node import remember_node
+from memori.neuro.nipype.remembered_map import remember_node
 
 
 def remember_workflow(
@@ -26,6 +27,9 @@ def remember_workflow(
     hash_output: str | os.PathLike[str],
     *,
     verify_always_run: bool = False,
+    watch: bool = True,
+    ignore_reads: Iterable[str | os.PathLike[str]] = (),
+    not_remembered: Iterable[str] = (),
 ) -> Any:
     """Give each node of a workflow a memory.
 
@@ -38,11 +42,24 @@ def remember_workflow(
     verify_always_run : bool, optional
         Whether nodes that always run (DataSink, DataGrabber) are a hit, too, when their inputs and
         what they wrote are as they were. A grabber then misses files that are new.
+    watch : bool, optional
+        Whether what a node reads, lists and writes besides its inputs is seen and counts.
+    ignore_reads : iterable of str or os.PathLike, optional
+        Files, folders and patterns (``"*.log"``) that do not count though a node reads them.
+    not_remembered : iterable of str, optional
+        Names of nodes that run each time and share nothing, such as an unseeded random tool:
+        ``"noise"``, or below a nested workflow ``"inner.noise"``. An attribute
+        ``remember = False`` of a node or an interface means the same.
 
     Returns
     -------
     Workflow or Node
         The same object.
+
+    Raises
+    ------
+    ValueError
+        When the workflow runs, if it has no node of such a name.
 
     Examples
     --------
@@ -55,19 +72,29 @@ def remember_workflow(
             "interface there is NipypeStage, for an interface's class remember"
         )
     root = os.path.abspath(os.path.expanduser(os.fspath(hash_output)))
-    _remember(workflow, {"root": root, "verify": verify_always_run})
+    names = [not_remembered] if isinstance(not_remembered, str) else list(not_remembered)
+    options = {
+        "root": root,
+        "verify": verify_always_run,
+        "watch": watch,
+        "ignore_reads": list(map(str, ignore_reads)),
+        "not_remembered": names,
+    }
+    _remember(workflow, options, workflow.name)
     return workflow
 
 
-def _remember(element: Any, options: dict[str, Any]) -> None:
-    if isinstance(element, Workflow):
-        if not isinstance(element, RememberedWorkflow):
-            element.__class__ = before(RememberedWorkflow, type(element))
-        element._memori = options
-        for inner in elements_of(element):
-            _remember(inner, options)
-    else:
-        remember_node(element, options)
+def _remember(element: Any, options: dict[str, Any], name: str) -> list[str]:
+    """Give an element and what is in it a memory; return the names of the nodes, in full."""
+    if not isinstance(element, Workflow):
+        unwanted = any(f".{name}".endswith(f".{each}") for each in options["not_remembered"])
+        remember_node(element, {**options, "remember": not unwanted})
+        return [name]
+    if not isinstance(element, RememberedWorkflow):
+        element.__class__ = before(RememberedWorkflow, type(element))
+    element._memori = options
+    inner = elements_of(element)
+    return [each for e in inner for each in _remember(e, options, f"{name}.{e.name}")]
 
 
 class RememberedWorkflow(GraphHook):
@@ -80,4 +107,10 @@ class RememberedWorkflow(GraphHook):
 
     def before_graph(self) -> None:
         """Remember also the nodes that were added since."""
-        _remember(self, self._memori)
+        names = _remember(self, self._memori, self.name)
+        for each in self._memori["not_remembered"]:
+            if not any(f".{name}".endswith(f".{each}") for name in names):
+                raise ValueError(
+                    f"workflow {self.name!r}: not_remembered names {each!r}, which is no node of "
+                    f"it; the nodes are {', '.join(sorted(names))}"
+                )

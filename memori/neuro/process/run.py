@@ -145,13 +145,19 @@ def end_all() -> None:
     """End every command of this process; those who wait for one see it killed."""
     global _interrupts
     _interrupts += 1
-    running = list(_running.items())
+    running = [(mark, each) for mark, each in _running.items() if not _is_over(each[0])]
     for mark, (process, _) in running:  # all are asked before the first is waited for
         _interrupted.add(mark)
         watchdog.send(os.killpg, process.pid, signal.SIGTERM)
     _stop([stop for _, (_, stop) in running if stop is not None])
     for mark, (process, _) in running:
         _end(process, mark, None, reap=False)
+
+
+def _is_over(process: subprocess.Popen[bytes]) -> bool:
+    """Tell whether a command has ended by itself."""
+    with _Exit(process) as is_over:
+        return is_over(0)
 
 
 def note_interrupts(run: object) -> None:

@@ -167,6 +167,24 @@ def facts(
     return {f"tool {program}": asked, **_surroundings(program, path, environment, ignored)}
 
 
+def told_of(
+    path: str, environment: Mapping[str, str], *, always: bool = False
+) -> dict[str, str | None]:
+    """Return `facts` of a program, where its content alone does not tell what it is; else nothing.
+
+    Parameters
+    ----------
+    path : str
+        Where it lies, absolute.
+    environment : Mapping of str to str
+        What it would run in.
+    always : bool, optional
+        Whether its content is not looked at in any case.
+    """
+    is_tool = always or _suite_at(path, path) is not None or distribution_behind(path) is not None
+    return facts(path, environment) if is_tool else {}
+
+
 def surroundings(
     command: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
 ) -> dict[str, str]:

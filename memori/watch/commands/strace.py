@@ -19,32 +19,35 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from typing import NamedTuple
 
+from memori.aside import aside
+from memori.processes import temporary
 from memori.watch.children import SPOOL, learn_from, new_spool
+from memori.watch.commands.named import Named
 from memori.watch.commands.trace import CALLS, Trace
+from memori.watch.commands.tracer_log import read_log, reap
 from memori.watch.commands.untraceable import loses_rights, note, untraceable
-from memori.watch.observed import Observed, aside, current
-from memori.watch.told import Marks, misses, tell_of
+from memori.watch.observed import current
+from memori.watch.threads import with_outer
+from memori.watch.told import Marks, executes, misses, ran, tell_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from memori.watch.observed import Observed
 
 log = logging.getLogger(__name__)
 _OPTIONS = (
     *("-DD", "-f", "-q", "--seccomp-bpf", "-y", "-s", "4096", "-e", "signal=none"),
     *("-e", "abbrev=!getdents64", "-e", "trace=" + ",".join(f"?{each}" for each in CALLS)),
 )
-_PATIENCE = 10.0  # seconds that the tracer has to tell of the command's end
+_PATIENCE = 10.0  # seconds that a tracer has to show that it can be used
 _WORD = "MEMORI_WORD_"
 _ELF = b"\x7fELF"
+_LINE = 256  # of a script, that the system reads
 _MOST_WORDS = 2000  # that env can be given in one text
-_PAUSE = 0.0005  # seconds until the first look at what it told; then twice that, and so on
-_LATE = 0.05
-_CHUNK = 1 << 22
-_GRACE = 0.2  # seconds to tell of the end of what was ended with the command
 _LOOKS_ELSEWHERE = ("ssh", "srun", "sbatch", "qsub", "bsub", "systemd-run", "at", "batch")
 _usable: dict[str, str] = {}  # by path of strace: why it cannot be used; empty if it can
 _said: set[str] = set()
@@ -68,6 +71,109 @@ class Started(NamedTuple):
     environment: dict[str, str]
 
 
+class Watched:
+    """One command, watched from before it starts until it is over.
+
+    Parameters
+    ----------
+    runs : sequence of Observed
+        Those that are told of it: the innermost first.
+    plain : Started
+        The command.
+    cwd : str
+        Where it will run.
+    spool : str, optional
+        The folder into which Pythons below it write what they do.
+    counted : collection of str, optional
+        Paths of programs that count already.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why it is not watched, once it begins.
+    powerless : str or None
+        At the end: a program below the command that lost the rights of its owner by being
+        watched. It will not be watched again; what came out of this run is of no use.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Observed],
+        plain: Started,
+        cwd: str,
+        spool: str | None = None,
+        counted: Collection[str] = (),
+    ) -> None:
+        self._runs = runs
+        self._plain = plain
+        self._cwd = os.path.abspath(cwd)
+        self._spool = spool
+        self._counted = {*counted, *map(os.path.realpath, counted)}
+        self._log: str | None = None
+        self.reason: str | None = None
+        self.powerless: str | None = None
+
+    def begins(self, why_not: str | None = None) -> Started:
+        """Return what is to be started.
+
+        Parameters
+        ----------
+        why_not : str, optional
+            Why it shall not be watched.
+        """
+        for run in self._runs[:1]:
+            run.counted |= self._counted
+        strace = shutil.which("strace") or ""
+        self._marks = Marks([tempfile.gettempdir(), self._cwd])
+        self.reason = why_not or _why_unusable(strace) or _why_unstartable(self._plain)
+        self.reason = self.reason or untraceable(*self._plain, self._cwd)
+        if self.reason:
+            tell_unwatched(self._runs, self._plain, self._cwd, self.reason)
+            return self._plain
+        self._log = temporary.new_name("strace")
+        os.close(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self._marks.wait()
+        return _under(strace, self._log, self._plain)
+
+    def ends(self, *, patience: float | None = None) -> None:
+        """Tell the runs what it did.
+
+        Parameters
+        ----------
+        patience : float, optional
+            Seconds to wait for its end; by default, as long as a tracer may take to tell of it.
+
+        Raises
+        ------
+        OSError
+            If the system refused to start it.
+        """
+        if self._log is None:
+            return
+        folders = {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}
+        trace = Trace(self._cwd, self._spool, folders)  # begins with the command, after env
+        read_log(self._log, trace, **({} if patience is None else {"patience": patience}))
+        reap()
+        trace.ends()
+        if trace.refused is not None:
+            raise OSError(trace.refused, os.strerror(trace.refused), self._plain.executable)
+        trace.found.pop(self._plain.environment.get("PWD", ""), None)  # shells look whether it is
+        self.powerless = next((path for path, _ in trace.programs if loses_rights(path)), None)
+        if self.powerless is not None:
+            note(*self._plain, self._cwd, self.powerless)
+        for each in self._runs:
+            ran(each, tuple(self._plain.argv))
+            tell_of(each, trace, self._marks)
+            for who in _unseen(trace, os.path.basename(self._plain.argv[0])):
+                misses(each, who)
+
+    def goes(self) -> None:
+        """Remove what was kept for watching it."""
+        if self._log is not None:
+            os.unlink(self._log)
+            self._log = None
+
+
 class traced:  # noqa: N801  a context manager, read as a word
     """Have a command watched that is run to its end inside a with block.
 
@@ -87,8 +193,7 @@ class traced:  # noqa: N801  a context manager, read as a word
     Attributes
     ----------
     powerless : str or None
-        After the block: a program below the command that lost the rights of its owner by being
-        watched. It will not be watched again; what came out of this run is of no use.
+        After the block, as of `Watched`.
     """
 
     def __init__(
@@ -100,10 +205,9 @@ class traced:  # noqa: N801  a context manager, read as a word
         counted: Iterable[str] = (),
     ) -> None:
         self._plain = Started(list(argv), executable, dict(environment))
-        self._cwd = os.path.abspath(cwd)
+        self._cwd = cwd
         self._counted = {executable, *counted}
-        self._log: str | None = None
-        self._run: Observed | None = None
+        self._watched: Watched | None = None
         self.powerless: str | None = None
 
     def __enter__(self) -> Started:
@@ -112,68 +216,39 @@ class traced:  # noqa: N801  a context manager, read as a word
         self._aside.__enter__()
         if run is None or not run.live:
             return self._plain
-        self._run = run
-        self._marks = Marks([tempfile.gettempdir(), self._cwd])
-        strace = shutil.which("strace") or ""
-        reason: str | None = _why_unusable(strace) or _why_unstartable(self._plain)
-        reason = reason or untraceable(*self._plain, self._cwd)
         self._spool = new_spool()
-        started = self._plain._replace(environment={**self._plain.environment, SPOOL: self._spool})
-        if reason:
-            self._goes_unwatched(run, reason)
-            return started
-        file, self._log = tempfile.mkstemp(prefix="memori-strace-")
-        os.close(file)
-        self._marks.wait()
-        return _under(strace, self._log, started)
+        plain = self._plain._replace(environment={**self._plain.environment, SPOOL: self._spool})
+        self._runs = with_outer(run)
+        self._watched = Watched(self._runs, plain, self._cwd, self._spool, self._counted)
+        return self._watched.begins()
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
-            if self._run is not None and kind is None:
-                if self._log is not None:
-                    self._tell(self._run, self._log)
-                learn_from(self._spool, _with_outer(self._run))
+            if self._watched is not None and kind is None:
+                self._watched.ends()
+                self.powerless = self._watched.powerless
+                learn_from(self._spool, self._runs)
         finally:
-            if self._log is not None:
-                os.unlink(self._log)
-            if self._run is not None:
+            if self._watched is not None:
+                self._watched.goes()
                 shutil.rmtree(self._spool, ignore_errors=True)
             self._aside.__exit__()
 
-    def _goes_unwatched(self, run: Observed, reason: str) -> None:
-        words = tuple(self._plain.argv)
-        if reason not in _said:
-            _said.add(reason)
-            log.info("unwatched: commands (%s)", reason)
-        for each in _with_outer(run):
+
+def tell_unwatched(runs: Iterable[Observed], plain: Started, cwd: str, reason: str) -> None:
+    """Tell runs of a command that is about to start and of which no tracer tells."""
+    words = tuple(plain.argv)
+    if reason not in _said:
+        _said.add(reason)
+        log.info("unwatched: commands (%s)", reason)
+    named = Named(plain.argv, cwd, plain.environment)
+    for each in runs:
+        if words not in each.programs:
             each.starts(words)
-            misses(each, f"{os.path.basename(words[0])} ({reason})")
-
-    def _tell(self, run: Observed, log_path: str) -> None:
-        temporary = {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}
-        trace = Trace(self._cwd, self._spool, temporary)  # begins with the command, after env
-        _read(log_path, trace)
-        _reap()
-        trace.ends()
-        if trace.refused is not None:
-            raise OSError(trace.refused, os.strerror(trace.refused), self._plain.executable)
-        trace.found.pop(self._plain.environment.get("PWD", ""), None)  # shells look whether it is
-        self.powerless = next((path for path, _ in trace.programs if loses_rights(path)), None)
-        if self.powerless is not None:
-            note(*self._plain, self._cwd, self.powerless)
-        run.counted |= self._counted.union(map(os.path.realpath, self._counted))
-        for each in _with_outer(run):
-            tell_of(each, trace, self._marks)
-            for who in _unseen(trace, os.path.basename(self._plain.argv[0])):
-                misses(each, who)
-
-
-def _with_outer(run: Observed | None) -> list[Observed]:
-    found = []
-    while run is not None:
-        found.append(run)
-        run = run.outer
-    return found
+        executes(each, plain.executable)
+        each.reads(plain.executable)
+        named.tell(each)
+        misses(each, f"{os.path.basename(words[0])} ({reason})")
 
 
 def _under(strace: str, log_path: str, plain: Started) -> Started:
@@ -210,10 +285,12 @@ def _why_unstartable(plain: Started) -> str:
     """Say why a command cannot be started as `_under` says; nothing if it can."""
     try:
         with open(plain.executable, "rb") as file:
-            start = file.read(4)
+            start = file.read(_LINE)
     except OSError:
         start = _ELF  # it may be run and not read
-    if start != _ELF and start[:2] != b"#!":
+    words = start[2:].split(b"\n")[0].split()
+    is_script = start[:2] == b"#!" and words and os.access(words[0], os.X_OK)
+    if start[:4] != _ELF and not is_script:
         return "a program that the system may not run by itself"
     if len(plain.argv) > _MOST_WORDS or "=" in plain.executable or "=" in plain.argv[0]:
         return "a command that env cannot start"
@@ -224,7 +301,7 @@ def _tried(strace: str) -> str:
     true = shutil.which("true")
     if true is None:
         return "strace cannot be tried"
-    with tempfile.NamedTemporaryFile(prefix="memori-strace-") as file:
+    with tempfile.NamedTemporaryFile(prefix=f"memori-strace-{os.getpid()}-") as file:
         started = _under(strace, file.name, Started(["true"], true, dict(os.environ)))
         try:
             done = subprocess.run(
@@ -244,58 +321,6 @@ def _tried(strace: str) -> str:
     if done.returncode or said:
         return f"strace cannot be used: {said[0] if said else f'exit code {done.returncode}'}"
     return ""
-
-
-def _read(path: str, trace: Trace) -> None:
-    """Read what the tracer writes, until it has told of the end of all that was ended."""
-    until = time.monotonic() + _PATIENCE
-    pause = _PAUSE
-    rest = ""
-    with open(path, encoding="latin-1", newline="\n") as file:
-        while True:
-            is_last = pause > _LATE and not _is_open(path, file.fileno())
-            text = file.read(_CHUNK)
-            whole, newline, rest = (rest + text).rpartition("\n")
-            if newline:
-                trace.reads(whole.split("\n"))
-            if len(text) == _CHUNK:
-                continue
-            if is_last or (trace.is_over and not trace.alive):
-                return
-            if trace.is_over:
-                until = min(until, time.monotonic() + _GRACE)
-            if time.monotonic() >= until:
-                return
-            time.sleep(pause)
-            pause = 2 * pause
-
-
-def _is_open(path: str, own: int) -> bool:
-    """Tell whether another process has a file open, as far as this one may know."""
-    look = os.fstat(own)
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        folder = f"/proc/{process}/fd"
-        try:
-            if int(process) != os.getpid() and any(
-                os.path.samestat(look, os.stat(f"{folder}/{each}")) for each in os.listdir(folder)
-            ):
-                return True
-        except OSError:
-            pass  # gone meanwhile, or another user's
-    return False
-
-
-def _reap() -> None:
-    """Take an ended tracer off the list of processes where nobody else does: in a container."""
-    if os.getpid() != 1:
-        return
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{process}/stat") as file:
-                if " (strace) Z 1 " in file.read():
-                    os.waitpid(int(process), os.WNOHANG)
-        except OSError:
-            pass  # gone meanwhile
 
 
 def _unseen(trace: Trace, command: str) -> list[str]:

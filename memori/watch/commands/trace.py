@@ -17,6 +17,7 @@ import errno
 import os
 import re
 
+from memori.watch.commands.spelling import Spelling
 from memori.watch.commands.strace_lines import (
     OVER,
     Said,
@@ -30,7 +31,7 @@ from memori.watch.commands.strace_lines import (
 )
 from memori.watch.commands.traced_files import Files
 from memori.watch.found import FOLDER, THERE, file_of, link_to
-from memori.watch.touch import plain_path, source_of
+from memori.watch.touch import source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Trace:
         self._first: int | None = None
         self._spool = f"{spool}/" if spool else None
         self._temporary_folders = frozenset(map(os.path.realpath, temporary)) | {*temporary}
-        self._real, self._spelled = _difference(os.path.realpath(cwd), cwd)
+        self._spelling = Spelling(cwd)
         self._cwd = cwd
         self._begun: dict[int, str] = {}
         self._processes: dict[int, Process] = {}
@@ -195,14 +196,7 @@ class Trace:
     def _path(self, process: Process, call: Said, place: int = 0) -> str | None:
         paths = paths_in(call.words, process.cwd)
         path = paths[place] if place < len(paths) else None
-        return None if path is None else self._named(path)
-
-    def _named(self, path: str) -> str:
-        """Return a path without detours, spelled as the folder of the command is."""
-        path = plain_path(path)
-        if self._real and f"{path}/".startswith(self._real):
-            return (self._spelled + path[len(self._real) :]).rstrip("/")
-        return path
+        return None if path is None else self._spelling.plain(path)
 
     # Processes
 
@@ -225,7 +219,7 @@ class Trace:
             return
         path = folder_in(call.words) if call.name == "fchdir" else self._path(process, call)
         if path is not None:
-            process.cwd = self._named(path)
+            process.cwd = self._spelling.plain(path)
 
     def _leaves(self, process: Process, call: Said) -> None:
         is_other = call.name != "unshare" or any(each in call.words for each in _NAMESPACES)
@@ -284,7 +278,7 @@ class Trace:
     def _moved(self, process: Process, call: Said) -> None:
         paths = paths_in(call.words, process.cwd)
         if call.result == "0" and len(paths) == 2 and paths[0] and paths[1]:
-            self.files.moves(self._named(paths[0]), self._named(paths[1]))
+            self.files.moves(self._spelling.plain(paths[0]), self._spelling.plain(paths[1]))
 
     def _linked(self, process: Process, call: Said) -> None:
         source, target = self._path(process, call), self._path(process, call, 1)
@@ -327,7 +321,7 @@ class Trace:
     def _listed(self, process: Process, call: Said) -> None:
         folder = folder_in(call.words)
         if folder is not None and call.result.isdigit():
-            folder = self._named(folder)
+            folder = self._spelling.plain(folder)
             self.folders.setdefault(folder, {}).update(names_in(call.words))
             self._listers.setdefault(folder, set()).add(process.program)
 
@@ -363,18 +357,6 @@ def _described(call: Said) -> str:
         return THERE
     kind, size = told
     return file_of(size) if kind == "REG" else FOLDER if kind == "DIR" else THERE
-
-
-def _difference(real: str, spelled: str) -> tuple[str, str]:
-    """Return the folder at which a path leads through a link, real and as spelled."""
-    if real == spelled:
-        return "", ""
-    first, second = real.split("/"), spelled.split("/")
-    while first and second and first[-1] == second[-1]:
-        first.pop()
-        second.pop()
-    above = "/".join(first) + "/", "/".join(second) + "/"
-    return ("", "") if "/" in above else above
 
 
 _CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {

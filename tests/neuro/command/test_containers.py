@@ -294,12 +294,12 @@ def test_singularity_alone_will_do(apptainer: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+def podman() -> Iterator[Container]:
     """Import an image with busybox in it, in a store of its own."""
     busybox = shutil.which("busybox")
     if shutil.which("podman") is None or shutil.which("runc") is None or busybox is None:
         pytest.skip("no podman: apt-get install podman runc busybox-static")
-    place = tmp_path_factory.mktemp("podman")
+    place = Path(tempfile.mkdtemp(prefix="memori"))  # it refuses paths of over 50 characters
     archive = place / "root.tar"
     with tarfile.open(archive, "w") as tar:
         tar.add(busybox, "bin/busybox")
@@ -320,6 +320,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
         pytest.skip(f"podman does not run here: {said[-1] if said else 'it says nothing'}")
     yield container
     subprocess.run(["podman", *options, "rmi", "--force", "--all"], capture_output=True)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -757,6 +757,32 @@ def test_an_interrupt_is_not_tried_again() -> None:
     assert [True] == [error.interrupted for error in errors]
 
 
+def test_what_ends_well_when_it_is_interrupted_is_no_success() -> None:
+    """A tool that heeds the signal and exits with 0 has not done what it was run for."""
+    text = """#!/bin/sh
+trap 'exit 0' TERM
+touch "$1/began"; sleep 60 & wait
+"""
+    program("heeds", text)
+    stage = ShellStage(f"heeds {Path.cwd()}", hash_output="work")
+    errors: list[CommandError] = []
+
+    def run() -> None:
+        try:
+            stage.run()
+        except CommandError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not Path("began").exists():
+        time.sleep(0.02)
+    end_all()
+    thread.join(10)
+    assert [(True, 0)] == [(error.interrupted, error.code) for error in errors]
+    assert not stage.is_remembered()
+
+
 def test_an_interrupt_holds_for_what_is_about_to_run() -> None:
     """A thread that was still reading its inputs starts no command afterwards; a later run does."""
     asked = threading.Event()

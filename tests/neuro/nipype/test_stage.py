@@ -615,6 +615,22 @@ def test_folder_of_a_directory_trait_counts(tmp_path):
     assert not runs(stage, folder=folder)
     (folder / "new.txt").write_text("x")
     assert 1 == stage.run(folder=folder)["count"]
+
+
+def test_copied_folder_hits_for_a_command(tmp_path):
+    """A folder of a command's Directory trait counts by its name and what it holds."""
+
+    class List(CommandLine):
+        _cmd = "ls"
+
+        class input_spec(CommandLineInputSpec):
+            folder = Directory(exists=True, mandatory=True, argstr="%s")
+
+    folder = tmp_path / "subject"
+    folder.mkdir()
+    (folder / "new.txt").write_text("x")
+    stage = NipypeStage(List(), tmp_path / "work")
+    assert runs(stage, folder=folder)
     assert not runs(stage, folder=shutil.copytree(folder, tmp_path / "copy" / "subject"))
 
 

@@ -1,0 +1,175 @@
+"""The files of a node's folder, brought to memori's and back, and what is kept beside them.
+
+Files are hard-linked where the file system can and copied where it cannot. What a link to a file
+leads to, outside of the folder, is copied: an edit of what memori made must not reach a raw file.
+A link to a folder stays a link, to the same place; where that is, or lies in, a folder among the
+node's inputs, to where that input is now.
+
+Not promised: a link to a file elsewhere, as a link.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from nipype.interfaces.base import Bunch
+
+from memori.neuro.command.copies import private_copy
+from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE
+
+_ASIDE = ".runtime.json"
+_OF_EVERY_RUN = (
+    "duration",
+    "endTime",
+    "hostname",
+    "interface",
+    "platform",
+    "returncode",
+    "startTime",
+    "version",
+)
+_KEPT_OF_RUNTIME = (*_OF_EVERY_RUN, "cmdline", "command_path", "merged", "stderr", "stdout")
+
+Pointer = list[str | int]
+
+
+def files_of(folder: str) -> Iterator[str]:
+    """Yield the files of a node's folder, relative to it, without those of Nipype's own."""
+    for above, folders, names in os.walk(folder):
+        inside = os.path.relpath(above, folder)
+        if inside == ".":
+            folders[:] = [name for name in folders if name not in FOLDERS_OF_NIPYPE]
+            names = [n for n in names if not any(fnmatchcase(n, each) for each in FILES_OF_NIPYPE)]
+        for name in names + [n for n in folders if os.path.islink(os.path.join(above, n))]:
+            if name != _ASIDE:
+                yield os.path.normpath(os.path.join(inside, name))
+
+
+def bring(
+    source: str, target: str, names: Iterable[str], links: Mapping[str, str] | None = None
+) -> None:
+    """Link or copy files from one folder to another, with the folders they lie in.
+
+    Parameters
+    ----------
+    source, target : str
+        The folders.
+    names : iterable of str
+        The files, relative to the folders.
+    links : mapping of str to str, optional
+        By name: where a link to a folder is to lead.
+    """
+    for name in names:
+        old, new = os.path.join(source, name), os.path.join(target, name)
+        os.makedirs(os.path.dirname(new), exist_ok=True)
+        if os.path.isdir(old):  # a link to a folder
+            _replace_link(new, (links or {}).get(name) or _target_from(old, source, name))
+            continue
+        real = os.path.realpath(old)
+        try:
+            if not real.startswith(os.path.realpath(source) + os.sep):
+                private_copy(real, new)
+            else:
+                os.link(real, new)
+        except FileExistsError:
+            os.unlink(new)
+            bring(source, target, [name])
+        except OSError:  # another file system, or one without links
+            shutil.copy2(real, new)
+
+
+def _target_from(link: str, folder: str, name: str) -> str:
+    """Return where a link to a folder leads: out of the node's folder absolutely."""
+    spelled = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
+    for root, target in (
+        (os.path.normpath(folder), spelled),
+        (os.path.realpath(folder), os.path.realpath(link)),
+    ):
+        if f"{target}/".startswith(f"{root}/"):
+            inside = os.path.relpath(target, root)
+            return os.path.relpath(inside, os.path.dirname(name) or os.curdir)
+    return spelled
+
+
+def _replace_link(link: str, target: str) -> None:
+    if os.path.islink(link):
+        os.unlink(link)
+    os.symlink(target, link)
+
+
+def bring_folders(source: str, target: str) -> None:
+    """Make the empty folders of one folder in another."""
+    for above, folders, _ in os.walk(source):
+        for name in folders:
+            whole = os.path.join(above, name)
+            inside = os.path.relpath(whole, source)
+            if inside.split(os.sep)[0] not in FOLDERS_OF_NIPYPE and not os.path.islink(whole):
+                os.makedirs(os.path.join(target, inside), exist_ok=True)
+
+
+def links_to_inputs(
+    folder: str, names: Iterable[str], inputs: Mapping[str, Pointer]
+) -> dict[str, tuple[Pointer, str]]:
+    """Return the links that lead to, or into, a folder among a node's inputs.
+
+    Parameters
+    ----------
+    folder : str
+        The node's.
+    names : iterable of str
+        Of its files.
+    inputs : mapping of str to pointer
+        The paths among the inputs.
+
+    Returns
+    -------
+    dict
+        By name: the pointer to the input, and the path from there.
+    """
+    found = {}
+    for name in names:
+        link = os.path.join(folder, name)
+        if os.path.isdir(link):
+            target = above = _target_from(link, folder, name)
+            while above not in inputs and above.strip("/"):
+                above = os.path.dirname(above)
+            if above in inputs:
+                found[name] = inputs[above], os.path.relpath(target, above)
+    return found
+
+
+# What is kept beside the files
+
+
+def keep_aside(kept: str, folder: str, runtime: Any, links: Mapping[str, Any]) -> None:
+    """Write what is known of a run beside its files; no environment, which may hold secrets."""
+    told = {name: getattr(runtime, name, None) for name in _KEPT_OF_RUNTIME}
+    facts: dict[str, Any] = {
+        name: value.replace(folder, "\0") if isinstance(value, str) else value
+        for name, value in told.items()
+        if isinstance(value, (str, int, float))
+    }
+    if links:
+        facts["links"] = links
+    with open(os.path.join(kept, _ASIDE), "w", encoding="ascii") as file:
+        json.dump(facts, file)
+
+
+def recall_aside(kept: str, folder: str) -> tuple[Bunch, dict[str, tuple[Pointer, str]]]:
+    """Return what `keep_aside` wrote, for a node in `folder`: the runtime and the links."""
+    try:
+        with open(os.path.join(kept, _ASIDE), encoding="ascii") as file:
+            told = json.load(file)
+    except (OSError, ValueError):
+        told = {}
+    links = told.pop("links", {})
+    facts = {k: v.replace("\0", folder) if isinstance(v, str) else v for k, v in told.items()}
+    here = {"cwd": folder, "prevcwd": folder, "hostname": socket.gethostname()}
+    known = {**dict.fromkeys(_OF_EVERY_RUN), **here, "environ": dict(os.environ), **facts}
+    return Bunch(**known), links

@@ -1,0 +1,84 @@
+"""The file into which a tracer writes, read while and after it is written.
+
+The tracer is no child of this process, and nobody can wait for it. It has written all when it has
+told of the end of each process that it followed.
+
+Not promised: what a tracer that was ended did not write any more.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.watch.commands.trace import Trace
+
+_PATIENCE = 10.0  # seconds that the tracer has to tell of the command's end
+_PAUSE = 0.0005  # seconds until the first look at what it told; then twice that, and so on
+_LATE = 0.05
+_CHUNK = 1 << 22
+_GRACE = 0.2  # seconds to tell of the end of what was ended with the command
+
+
+def read_log(path: str, trace: Trace, *, patience: float = _PATIENCE) -> None:
+    """Read what the tracer writes, until it has told of the end of all that was ended.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    trace : Trace
+        Takes it in.
+    patience : float, optional
+        Seconds that the tracer has to tell of the command's end.
+    """
+    until = time.monotonic() + patience
+    pause = _PAUSE
+    rest = ""
+    with open(path, encoding="latin-1", newline="\n") as file:
+        while True:
+            is_last = pause > _LATE and not _is_open(path, file.fileno())
+            text = file.read(_CHUNK)
+            whole, newline, rest = (rest + text).rpartition("\n")
+            if newline:
+                trace.reads(whole.split("\n"))
+            if len(text) == _CHUNK:
+                continue
+            if is_last or (trace.is_over and not trace.alive):
+                return
+            if trace.is_over:
+                until = min(until, time.monotonic() + _GRACE)
+            if time.monotonic() >= until:
+                return
+            time.sleep(pause)
+            pause = 2 * pause
+
+
+def _is_open(path: str, own: int) -> bool:
+    """Tell whether another process has a file open, as far as this one may know."""
+    look = os.fstat(own)
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        folder = f"/proc/{process}/fd"
+        try:
+            if int(process) != os.getpid() and any(
+                os.path.samestat(look, os.stat(f"{folder}/{each}")) for each in os.listdir(folder)
+            ):
+                return True
+        except OSError:
+            pass  # gone meanwhile, or another user's
+    return False
+
+
+def reap() -> None:
+    """Take an ended tracer off the list of processes where nobody else does: in a container."""
+    if os.getpid() != 1:
+        return
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{process}/stat") as file:
+                if " (strace) Z 1 " in file.read():
+                    os.waitpid(int(process), os.WNOHANG)
+        except OSError:
+            pass  # gone meanwhile

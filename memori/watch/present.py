@@ -1,0 +1,142 @@
+"""What a run was seen to do, as all of it stands now.
+
+When a person takes a run for one of the present files (`memori.calls.acceptance`), what the run
+depended on is looked at again, so that later changes are compared with the state that was accepted.
+
+Not promised: what other code would read. The names are those of the run that was watched.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from memori.digest.files import stat_of
+from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, file_fact, names_digest
+from memori.watch.found import answer
+from memori.watch.listings import present_names, results
+from memori.watch.modules import module_digest
+from memori.watch.observed import OLD
+from memori.watch.places import Places
+from memori.watch.touch import look_at
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from memori.digest.values import JSON
+
+
+class Present:
+    """Looks again at what a run was seen to read, find and leave.
+
+    Parameters
+    ----------
+    record : mapping
+        What `Facts.to_record` returned.
+    root : str
+        The `hash_output` now, absolute.
+    memo : str or None
+        The folder in which digests of files are remembered.
+    datasets : mapping of str to str
+        Where the BIDS datasets are that the inputs of the present call lie in, by name.
+    made : callable
+        Tells of an absolute path whether a remembered run made what is there.
+
+    Attributes
+    ----------
+    facts : Facts
+        What there is now.
+    lost : list of str
+        Files that the run wrote and that are gone.
+    """
+
+    def __init__(
+        self,
+        record: Mapping[str, JSON],
+        root: str,
+        memo: str | None,
+        datasets: Mapping[str, str],
+        made: Callable[[str], bool],
+    ) -> None:
+        self._record = record
+        self._memo = memo
+        self._made = made
+        self._places = Places(root, record["root"], datasets)
+        self.facts = Facts()
+        self.lost: list[str] = []
+        self._files()
+        self._names()
+        self.facts.programs = record.get("programs", [])
+        self.facts.unseen = record.get("unseen", [])
+
+    def _files(self) -> None:
+        facts = self.facts
+        for path in self._paths("read"):
+            self._read(path)
+        for path in self._paths("modules"):
+            look = look_at(path)
+            if look is None:
+                facts.absent.append(path)
+            else:
+                facts.modules.append(FileFact(path, module_digest(path, self._memo), stat_of(look)))
+        for kind in ("written", "edited"):
+            for path in self._paths(kind):
+                if os.path.isfile(path):
+                    getattr(facts, kind).append(file_fact(path, self._memo))
+                else:
+                    self.lost.append(path)
+        if facts.edited and not self.lost:
+            facts.before = list(self._record["edited"]["before"])
+
+    def _names(self) -> None:
+        facts, record = self.facts, self._record
+        for path in self._paths("absent"):
+            if os.path.lexists(path) and not self._made(path):
+                self._read(path)
+            else:
+                facts.absent.append(path)
+        for then, groups in record.get("found", ()):
+            for path in self._places.paths(groups):
+                facts.found[path] = then if self._made(path) else answer(path, then)
+        for kind in ("there", "missed"):
+            for path in self._paths(kind):
+                is_there = os.path.lexists(path) and (kind == "there" or not self._made(path))
+                (facts.there if is_there else facts.missed).append(path)
+        for listing in record.get("listed", ()):
+            self._list(
+                self._places.folder(listing["folder"]),
+                listing.get("patterns"),
+                tuple(listing.get("own", ())),
+            )
+        own = {
+            os.path.join(listing.folder, name) for listing in facts.listed for name in listing.own
+        }
+        for words, rest, _ in record.get("globs", ()):
+            pattern = os.path.join(self._places.folder(words), rest)
+            facts.globs.append((pattern, names_digest(results(pattern, own, self._made))))
+        facts.appended = self._paths("appended")
+
+    def _read(self, path: str) -> None:
+        if os.path.isfile(path):
+            self.facts.read.append(file_fact(path, self._memo))
+        elif os.path.isdir(path):
+            self._list(path, None, ())
+        else:
+            self.facts.absent.append(path)
+
+    def _list(self, folder: str, patterns: list[str] | None, own: tuple[str, ...]) -> None:
+        look = look_at(folder)  # before the names, so that it never vouches for later ones
+        if look is None:
+            self.facts.absent.append(folder)
+            return
+        is_settled = time.time_ns() - look.st_ctime_ns > OLD
+        names = present_names(folder, patterns, own, self._made)
+        vouched = stat_of(look) if is_settled else NO_STAT
+        self.facts.listed.append(ListingFact(folder, names, patterns, own, vouched))
+
+    def _paths(self, kind: str) -> list[str]:
+        groups = self._record.get(kind, ())
+        if isinstance(groups, dict):
+            groups = groups["files"]
+        return self._places.paths(groups)
