@@ -19,6 +19,7 @@ from memori.calls.age import seconds_of
 from memori.calls.call import Call, latest_results, restored
 from memori.calls.current_run import CurrentRun, entered
 from memori.calls.decision import Change, Decision
+from memori.calls.fault import met
 from memori.digest.values import copy_json
 from memori.errors import warn
 from memori.fingerprint import fingerprint
@@ -233,6 +234,15 @@ class Stage(Accepting):
         self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool = False
     ) -> Outcome:
         """Run it unless it is remembered, and return all that is known of that."""
+        try:
+            return self._call(args, kwargs, forced=forced)
+        except BaseException as error:
+            met(error, stage=self.stage_name)
+            raise
+
+    def _call(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool
+    ) -> Outcome:
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:

@@ -25,6 +25,7 @@ from memori.artifacts import anchors_of, find_outputs, relative_values
 from memori.aside import aside
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
+from memori.calls.fault import met
 from memori.calls.observations import tell_own_folder
 from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
@@ -150,7 +151,8 @@ class Recorder:
         text = describe(error, self._subject, self._record["function"], inputs, seconds)
         if self._folder is None:
             self._folder = self._store.new_folder(self._before)
-        self._store.keep_failure(self._folder, text, whole=self._has_returned)
+        log = self._store.keep_failure(self._folder, text, whole=self._has_returned)
+        met(error, log=log)
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""

@@ -159,9 +159,12 @@ class Store:
         """Return the run with the inputs of a key that goes on, or failed and was not mended."""
         return unfinished_of(self.layout, key)
 
-    def keep_failure(self, folder: str, text: str, *, whole: bool = False) -> None:
-        """Write down in a folder why its run failed, and make room unless it is kept whole."""
-        keep_failure(self.layout, folder, text, whole=whole)
+    def keep_failure(self, folder: str, text: str, *, whole: bool = False) -> str | None:
+        """Write down in a folder why its run failed, and make room unless it is kept whole.
+
+        Returns the file, absolute; None if it cannot be written.
+        """
+        return keep_failure(self.layout, folder, text, whole=whole)
 
     def released(self, folder: str) -> None:
         """Note that the run of a folder returned and left no entry."""
