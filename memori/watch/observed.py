@@ -334,8 +334,7 @@ class Observed:
         path = source_of(path)
         if path not in self.imported:
             self.imported[path] = Touch("read", look_at(path), stack)
-            if self.tell is not None:
-                self.tell("imported", path)
+            self.tells("imported", path)
 
     def learns(self, path: str, other: Touch) -> None:
         """Add how a child of the run dealt with a path."""

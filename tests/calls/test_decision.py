@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -210,21 +211,26 @@ def test_what_could_not_be_followed_is_told(store: Store) -> None:
     assert all(f"  not followed: {each}" in str(decision) for each in decision.unresolved)
 
 
-def test_a_decision_names_who_may_have_read_unseen(tmp_path: Path) -> None:
+def test_a_decision_names_who_may_have_read_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Libraries and programs of which nobody tells what they read; a person knows where to look."""
+    cat = str(shutil.which("cat"))
 
     def run(x: int) -> int:
         sqlite3.connect(tmp_path / "data.db").close()
-        subprocess.run(["cat", __file__], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([cat, __file__], check=True, stdout=subprocess.DEVNULL)
         return x
 
+    monkeypatch.setenv("PATH", str(tmp_path))  # where no strace is
     stage = Stage(run, hash_output=tmp_path / "work")
     stage.run(1)
     decision = stage.explain(1)
-    assert {"sqlite3 (databases)", "cat (a program)"} <= set(decision.unseen)
+    assert "sqlite3 (databases)" in decision.unseen
+    assert ["cat"] == [each.split(" (")[0] for each in decision.unseen if "cat" in each]
     assert decision.entry is not None
-    assert [["cat", __file__]] == decision.entry.record["observed"]["programs"]
-    assert "\n  not seen: what is read by cat (a program)" in str(decision)
+    assert [[cat, __file__]] == decision.entry.record["observed"]["programs"]
+    assert "\n  not seen: what is read by cat (" in str(decision)
 
 
 def test_what_was_recorded_unwatched_says_so_and_can_be_run_again(
