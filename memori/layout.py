@@ -93,6 +93,11 @@ def written_of(root: str) -> str:
     return f"{root}/{HIDDEN}/written"
 
 
+def left_of(root: str) -> str:
+    """Return the file that tells what runs of all stages left outside their folders, in order."""
+    return f"{root}/{HIDDEN}/left"
+
+
 def locks_of(root: str) -> str:
     """Return the file that stands for a root's locks."""
     return f"{root}/{HIDDEN}/locks"

@@ -60,8 +60,7 @@ class Observed:
     Attributes
     ----------
     began : int
-        When it began, in ns. The clock that stamps files ticks more slowly: what is made in the
-        first milliseconds may be stamped earlier.
+        When it began, in ns; what is made in its first milliseconds may be stamped earlier.
     live : bool
         Whether it still goes on.
     touched : dict of str to Touch
@@ -100,11 +99,14 @@ class Observed:
         Who may have read files without telling.
     named : set of str
         Files that programs of which nobody tells were told of; they may have written them.
+    trees : set of str
+        Folders that such programs were told of, of which all counts that they hold.
+    powerless : set of str
+        Programs that lost their owner's rights by being watched: what came of it is of no use.
     waiting : list
         What watches the programs that it has started and not waited for.
     tell : callable or None
-        Told of each new observation (its kind, which is one of the names above, and its subject)
-        in a process that watches for another.
+        Told of each new observation (its kind and subject), if another process asks for them.
     faults : list of str
         What went wrong in watching: if there is any, the run was not wholly watched.
     """
@@ -132,6 +134,8 @@ class Observed:
         self.found: dict[str, str] = {}
         self.unseen: list[str] = []
         self.named: set[str] = set()
+        self.trees: set[str] = set()
+        self.powerless: set[str] = set()
         self.waiting: list[Any] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None
@@ -154,9 +158,11 @@ class Observed:
         return self._real.get(os.path.realpath(path))
 
     def how(self, path: str) -> How | None:
-        """Tell how the run first touched a file; None if it was not seen to."""
+        """Tell how the run first touched a file; None if nobody knows."""
         touch = self.touch(path)
-        return None if touch is None else touch.how
+        if touch is None or (path in self.named and touch.stack is None and not touch.written):
+            return None  # it was but named
+        return touch.how
 
     def wrote(self, path: str) -> bool:
         """Tell whether the run wrote a file at all, appending included."""
@@ -343,22 +349,6 @@ class Observed:
             self.touched[path] = other
             return
         mine.joins(other, self.began)
-
-    def adopts(self, earlier: Observed) -> None:
-        """Add what was done for this run before it began, when it was decided on."""
-        for path, touch in earlier.touched.items():
-            self.learns(path, touch)
-        for path, touch in earlier.imported.items():
-            self.imported.setdefault(path, touch)
-        for folder, listing in earlier.folders.items():
-            self.folders.setdefault(folder, listing)
-        self.globs.update(earlier.globs)
-        self.made |= earlier.made
-        self.network |= earlier.network
-        self.programs += earlier.programs
-        self.unwatched += earlier.unwatched
-        self.faults += earlier.faults
-        self.glances = False
 
     def tells(self, kind: str, what: str) -> None:
         """Tell the process that this one watches for, if there is one."""

@@ -6,6 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import CodeType
     from typing import Literal
 
@@ -132,6 +133,17 @@ def source_of(path: str) -> str:
     if own != "__pycache__":
         return path
     return os.path.join(above, f"{name.partition('.')[0]}.py")
+
+
+def folders_above(paths: Iterable[str]) -> set[str]:
+    """Return all folders that some absolute paths lie in."""
+    above: set[str] = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        while folder not in above:
+            above.add(folder)
+            folder = os.path.dirname(folder)
+    return above
 
 
 def look_at(path: str) -> os.stat_result | None:
