@@ -286,6 +286,12 @@ def _hear_of_starts() -> None:
         sys.addaudithook(_hear_of_event)
 
 
+def mark_of_start() -> str | None:
+    """Return the mark of what is about to be started, for who gives it an environment."""
+    _hear_of_event("subprocess.Popen", ())
+    return _mark or os.environ.get("MEMORI_RUN")
+
+
 def _hear_of_event(event: str, facts: object) -> None:
     global _mark
     if event not in _STARTS or not _going or _starting == get_ident():
