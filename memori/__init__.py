@@ -7,6 +7,7 @@ CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
 workdir         the own folder of the stage that is running
+TimeLimitError  a stage ran longer than its timeout
 WorkerError     a worker process died, and what it was at
 MemoriError     what every error of memori's own is
 MemoriWarning   what memori does not trust, or could not keep
@@ -24,6 +25,7 @@ from memori.errors import (
     MemoriWarning,
     RecordError,
     StageError,
+    TimeLimitError,
     WorkerError,
 )
 from memori.results import Results
@@ -48,6 +50,7 @@ __all__ = [
     "Results",
     "Stage",
     "StageError",
+    "TimeLimitError",
     "WorkerError",
     "__version__",
     "hashable",
