@@ -2,6 +2,7 @@
 
 Stage           a callable given a memory
 Pipeline        stages wired as a directed acyclic graph, over one case or many
+Each            a stage over each element of a list, in a pipeline
 Cases, Failure  what a pipeline returns for many cases
 CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
@@ -35,12 +36,14 @@ from memori.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.cases import Cases, Failure
+    from memori.each import Each
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
 
 __all__ = [
     "Cases",
     "CasesError",
+    "Each",
     "Failure",
     "Folder",
     "MemoriError",
@@ -60,6 +63,7 @@ __all__ = [
 
 _LATER = {
     "Cases": "memori.cases",
+    "Each": "memori.each",
     "Failure": "memori.cases",
     "Pipeline": "memori.pipeline",
     "hashable": "memori.original",

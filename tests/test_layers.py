@@ -33,7 +33,7 @@ LAYERS = [
     {"face", "accepting", "stage"},
     {"node"},
     {"scheduling"},
-    {"pipeline_run", "reduction", "wiring"},
+    {"each", "pipeline_run", "reduction", "wiring"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},
