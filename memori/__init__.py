@@ -3,6 +3,7 @@
 Stage           a callable given a memory
 Pipeline        stages wired as a directed acyclic graph, over one case or many
 Each            a stage over each element of a list, in a pipeline
+when            a line of a pipeline that holds for some cases only
 Cases, Failure  what a pipeline returns for many cases
 CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
@@ -36,7 +37,8 @@ from memori.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.cases import Cases, Failure
-    from memori.each import Each
+    from memori.graph.condition import when
+    from memori.graph.each import Each
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
 
@@ -58,16 +60,18 @@ __all__ = [
     "__version__",
     "hashable",
     "redefine_result_key",
+    "when",
     "workdir",
 ]
 
 _LATER = {
     "Cases": "memori.cases",
-    "Each": "memori.each",
+    "Each": "memori.graph.each",
     "Failure": "memori.cases",
     "Pipeline": "memori.pipeline",
     "hashable": "memori.original",
     "redefine_result_key": "memori.original",
+    "when": "memori.graph.condition",
 }
 
 

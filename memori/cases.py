@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from memori.digest.values import to_json
 from memori.errors import CasesError, MemoriError
-from memori.reduction import grouped
+from memori.graph.reduction import grouped
+from memori.graph.wiring import Wiring
 from memori.results import Results
 from memori.scheduling.orders import answer_of, portable
 from memori.scheduling.schedule import run_graph
+from memori.scheduling.workers import workers_for
 from memori.store.latest import catch_up
 
 TYPE_CHECKING = False
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any, Literal, NoReturn
 
     from memori.digest.values import JSON
+    from memori.graph.reduction import Group
     from memori.node import Inputs, Node
-    from memori.reduction import Group
     from memori.results import Outcome
     from memori.scheduling.orders import Answer
     from memori.scheduling.workers import Workers
@@ -113,17 +115,26 @@ class Cases(list["tuple[Case, Results | Failure]"]):
 
     def summary(self) -> str:
         """Return what ran and what was remembered; of each failure its stage, log and rerun."""
+        from collections import Counter
+
         failures = self.failures
         remembered = len(self) - self.executed - len(failures)
         lines = [
             f"{len(self)} cases: {self.executed} ran, {remembered} remembered, "
             f"{len(failures)} failed"
         ]
+        for name, count in sorted(Counter(self._skipped()).items()):
+            lines.append(f"  stage {name!r} was skipped in {count} of them")
         for failure in failures:
             lines.append(f"  {failure.case!r}: {failure.headline}")
             lines += [] if failure.log is None else [f"    log: {failure.log}"]
             lines.append(f"    alone: {failure.rerun}")
         return "\n".join(lines)
+
+    def _skipped(self) -> Iterator[str]:
+        for _, result in self:
+            if isinstance(result, Results):
+                yield from result.skipped
 
     def reduce(
         self,
@@ -169,18 +180,17 @@ class Cases(list["tuple[Case, Results | Failure]"]):
             raise ValueError(f"on_error is 'continue' or 'raise', got {on_error!r}")
         if on_error == "raise":
             self.raise_failures()
-        from memori.pipeline import Pipeline
-
         groups = grouped(self, by)
         for group in groups if by is None else ():
             group.reject_empty(stage)
-        full = [group for group in groups if group.members]
-        inputs = [group.inputs_of(stage, kwargs) for group in full]
-        whole = Pipeline([("start", stage)])
+        wiring = Wiring([("start", stage)])
+        inputs = [group.inputs_of(stage, kwargs) for group in groups if group.members]
+        for each in inputs:
+            wiring.check((), each)
+        workers = workers_for(n_jobs, executor)
+        found = run_cases(stage, inputs, workers, "raise" if by is None else on_error)
         if by is None:
-            run: Any = whole.run
-            return run(**inputs[0])
-        found = whole.map(inputs, n_jobs=n_jobs, executor=executor, on_error=on_error)
+            return found[0][1]
         results = iter(found)
         reduced = Cases()
         reduced.executed = found.executed

@@ -33,7 +33,7 @@ LAYERS = [
     {"face", "accepting", "stage"},
     {"node"},
     {"scheduling"},
-    {"each", "pipeline_run", "reduction", "wiring"},
+    {"graph", "pipeline_run"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},
