@@ -291,6 +291,9 @@ def output_changes(entry: Entry, store: Store) -> list[Change]:
     for artifact in entry.artifacts:
         fault = artifact.fault(store.root, store.memo)
         if fault is not None:
+            path, pair = artifact.locate(store.root), (artifact.identity or "", fault[1])
+            if store.came_of(entry, path, pair, returned=True):
+                continue
             kind: Kind = "missing" if fault[0] == "missing" else "edited"
             subject = f"{_place(artifact.pointer)} ({artifact.path})"
             changes.append(Change(kind, subject, artifact.identity or "", fault[1]))
@@ -302,6 +305,7 @@ _SEEN = {
     "module": "module {}, which the run imported,",
     "written": "file {}, which the run wrote,",
     "edited": "file {}, which the run changed,",
+    "tree": "folder {}, which a program of the run was told of,",
 }
 
 

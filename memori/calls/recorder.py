@@ -23,12 +23,16 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from memori.artifacts import anchors_of, find_outputs, relative_values
 from memori.aside import aside
+from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
 from memori.calls.fault import met
 from memori.calls.observations import tell_own_folder
+from memori.digest.files import file_digest
+from memori.digest.folder import folder_digest
 from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.store import SCHEMA, Entry
+from memori.store.left import ANEW
 from memori.version import __version__
 
 TYPE_CHECKING = False
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
     from memori.results import Results
     from memori.store import Store
     from memori.watch import Facts, Observed
+
+    Left = dict[str, tuple[str | None, str]]
 
 _MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrss
 _MOST_REASONS = 16
@@ -112,6 +118,10 @@ class Recorder:
             "reasons": _first(reasons),
             "case": None,
         }
+        outer, self._inside = current(), list[str]()
+        while outer is not None:
+            self._inside.append(outer.key[-1] if outer.key else "")
+            outer = outer.outer
         self._began = time.time()
         self._cpu = _usage()[0]
 
@@ -151,6 +161,16 @@ class Recorder:
         folder = os.path.join(self._store.root, self._folder)
         tell_own_folder(folder)
         return folder
+
+    def drop_folder(self) -> None:
+        """Remove the run's own folder, which nobody was given."""
+        if self._folder is not None:
+            self._store.drop_folder(self._folder)
+            try:
+                os.rmdir(os.path.join(self._store.root, os.path.dirname(self._folder)))
+            except OSError:
+                pass  # there are others
+            self._folder = None
 
     def returns(self) -> None:
         """Note that the run returned, so that what lies in its folder is left there for a day."""
@@ -195,6 +215,8 @@ class Recorder:
             seen = None if watch is None else watch.seen
             changed = self._changed_input(after, artifacts, seen)
             facts = None if watch is None else self._facts(watch, artifacts)
+            if facts is not None:
+                self._tell_of_races(facts)
             if changed is not None:
                 what = f"the input {changed.path}"
             elif facts is not None and facts.unvouched:
@@ -202,7 +224,8 @@ class Recorder:
             else:
                 entry = self._entry(values, artifacts, after, seconds, facts)
                 written = self._written(artifacts, facts, seen)
-                return self._filed(entry, after, written)
+                left = self._left(artifacts, facts, seen)
+                return self._filed(entry, after, written, left)
             warn(
                 f"{self._subject}: {what} changed while "
                 "the stage ran, so this run is not remembered; write to a new file instead"
@@ -226,9 +249,22 @@ class Recorder:
             own.append(os.path.join(self._store.root, folder))
         return watch.facts(own, counted)
 
-    def _filed(self, entry: Entry, key: Key, written: list[str]) -> Entry:
+    def _tell_of_races(self, facts: Facts) -> None:
+        """Warn of a file that the run read, and that another one wrote which went on beside it."""
+        paths = [*(fact.path for fact in facts.read), *facts.unvouched]
+        found = self._store.left_during(self._before, paths, self._began)
+        if found is not None:
+            path, stage = found
+            warn(
+                f"{self._subject} read {path}, which stage {stage!r} wrote at the same time: "
+                "nothing says which comes first. Hand the file on from one to the other, or run "
+                "them one after the other"
+            )
+
+    def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
+        store.note_left(key, left, self._began, self._inside)
         # Looked at first: what appears after it, somebody else was just given.
         before = {each.path: each for each in store.under(key)}
         there = None if self._forced else exact_hit(key, store)
@@ -264,6 +300,33 @@ class Recorder:
         paths = [path for path in named if self._has_written(path, seen)]
         paths += [] if facts is None else [fact.path for fact in facts.written]
         return [path for path in paths if not path.startswith(own)]
+
+    def _left(self, artifacts: list[Artifact], facts: Facts | None, seen: Observed | None) -> Left:
+        """Return what the run left outside its folder, and what was there before."""
+        found: Left = {}
+        if facts is not None:
+            found.update({fact.path: (ANEW, fact.identity) for fact in facts.written})
+            pairs = zip(facts.edited, facts.before, strict=True)
+            found.update({fact.path: (before or None, fact.identity) for fact, before in pairs})
+        for each in artifacts:
+            path = each.locate(self._store.root)
+            if each.kind == "folder" or (each.kind == "file" and self._has_written(path, seen)):
+                touch = None if seen is None else seen.touch(path)
+                is_read = touch is not None and touch.how == "read" and touch.look is not None
+                before = touch.before if touch is not None and touch.before else None
+                found[path] = (
+                    (before.identity if before else None) if is_read else ANEW,
+                    each.identity or "",
+                )
+        own = os.path.join(self._store.root, self._folder or "\0", "")
+        outside = [path for path in found if not path.startswith(own)]
+        for path in self._store.folders_around(outside) - found.keys():
+            if not own.startswith(f"{path}/"):
+                found[path] = None, folder_digest(path, self._identity)
+        return {path: pair for path, pair in found.items() if not path.startswith(own)}
+
+    def _identity(self, path: str) -> str:
+        return file_digest(path, self._store.memo).identity
 
     def _has_written(self, path: str, seen: Observed | None) -> bool:
         if seen is not None and seen.how(path) is not None:

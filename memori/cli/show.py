@@ -1,10 +1,10 @@
-"""`memori show`: where the evidence of failed runs lies, and what was told of each failure.
+"""`memori show`: where the evidence of failed runs lies, and what nobody could see.
 
 With ``--accepted``: which outputs a person accepted or adopted, who, when and despite what.
 
 A run that has begun and is not in the store is one that goes on, or one that failed: its folder
-is kept until the next try, and what was mended since is not listed. The command reads and changes
-nothing.
+is kept until the next try, and what was mended since is not listed. Of the latest entry of each
+stage it says who may have read files without being seen. The command reads and changes nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from memori.calls.decision import told_acceptance
 from memori.signature.parameters import shown
 from memori.store import Unfinished, memories_below
+from memori.watch.unseen import READERS
 
 
 def add_to(commands: Any) -> None:
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"    {line}".rstrip())
     if not found:
         print(f"no failed run below {arguments.folder}")
+    for who, stages in _unseen(above).items():
+        print(f"not seen what {who} read, in {', '.join(stages)}: see docs/commands.md")
     return 0
 
 
@@ -57,6 +60,18 @@ def _show_accepted(above: str) -> int:
                 for each in entry.record.get("accepted") or ():
                     print(f"{memory.root} {stage}({shown(entry.inputs)}) {told_acceptance(each)}")
     return 0
+
+
+def _unseen(above: str) -> dict[str, list[str]]:
+    """Return the programs that were not seen to read, each with the stages that it was of."""
+    found: dict[str, list[str]] = {}
+    for memory in memories_below(above):
+        for stage in memory.stages():
+            entry = next(memory.entries(stage), None)
+            for who in (entry.record.get("observed") or {}).get("unseen", ()) if entry else ():
+                if who.partition(" (")[0] not in READERS:
+                    found.setdefault(who, []).append(stage)
+    return found
 
 
 def _state(each: Unfinished) -> str:
