@@ -20,6 +20,7 @@ from memori.calls.excerpts import in_common, short, shortened
 from memori.calls.levels import comparable
 from memori.calls.observations import differences
 from memori.digest.values import encode
+from memori.watch.unseen import READERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ class Decision:
         lines += [f"  accepted {each}" for each in self.accepted]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
-        lines += [f"  not seen: what is read by {each}" for each in self.unseen]
+        programs = (each for each in self.unseen if each.partition(" (")[0] not in READERS)
+        lines += [f"  not seen: what is read by {each}" for each in programs]
         if self.entry is not None and "observed" not in self.entry.record:
             lines.append("  recorded unwatched")
         return "\n".join(lines)

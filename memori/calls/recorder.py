@@ -27,12 +27,10 @@ from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
 from memori.calls.fault import met
 from memori.calls.observations import tell_own_folder
-from memori.digest.files import file_digest
-from memori.digest.folder import folder_digest
+from memori.calls.shared import has_written, left_outside, tell_of_races
 from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.store import SCHEMA, Entry
-from memori.store.left import ANEW
 from memori.version import __version__
 
 TYPE_CHECKING = False
@@ -41,13 +39,12 @@ if TYPE_CHECKING:
 
     from memori.artifacts import Artifact
     from memori.calls.observations import Watch
+    from memori.calls.shared import Left
     from memori.digest.values import JSON
     from memori.fingerprint import Code
     from memori.results import Results
     from memori.store import Store
     from memori.watch import Facts, Observed
-
-    Left = dict[str, tuple[str | None, str]]
 
 _MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrss
 _MOST_REASONS = 16
@@ -216,7 +213,7 @@ class Recorder:
             changed = self._changed_input(after, artifacts, seen)
             facts = None if watch is None else self._facts(watch, artifacts)
             if facts is not None:
-                self._tell_of_races(facts)
+                tell_of_races(self._subject, self._store, self._before, facts, self._began)
             if changed is not None:
                 what = f"the input {changed.path}"
             elif facts is not None and facts.unvouched:
@@ -224,7 +221,8 @@ class Recorder:
             else:
                 entry = self._entry(values, artifacts, after, seconds, facts)
                 written = self._written(artifacts, facts, seen)
-                left = self._left(artifacts, facts, seen)
+                own = os.path.join(self._store.root, self._folder or "\0", "")
+                left = left_outside(own, self._store, artifacts, facts, seen, self._began)
                 return self._filed(entry, after, written, left)
             warn(
                 f"{self._subject}: {what} changed while "
@@ -248,18 +246,6 @@ class Recorder:
         if folder is not None:
             own.append(os.path.join(self._store.root, folder))
         return watch.facts(own, counted)
-
-    def _tell_of_races(self, facts: Facts) -> None:
-        """Warn of a file that the run read, and that another one wrote which went on beside it."""
-        paths = [*(fact.path for fact in facts.read), *facts.unvouched]
-        found = self._store.left_during(self._before, paths, self._began)
-        if found is not None:
-            path, stage = found
-            warn(
-                f"{self._subject} read {path}, which stage {stage!r} wrote at the same time: "
-                "nothing says which comes first. Hand the file on from one to the other, or run "
-                "them one after the other"
-            )
 
     def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
@@ -297,44 +283,9 @@ class Recorder:
         """List the files that the run wrote outside its folder."""
         own = os.path.join(self._store.root, self._folder or "\0", "")
         named = [each.locate(self._store.root) for each in artifacts if each.kind == "file"]
-        paths = [path for path in named if self._has_written(path, seen)]
+        paths = [path for path in named if has_written(path, seen, self._began)]
         paths += [] if facts is None else [fact.path for fact in facts.written]
         return [path for path in paths if not path.startswith(own)]
-
-    def _left(self, artifacts: list[Artifact], facts: Facts | None, seen: Observed | None) -> Left:
-        """Return what the run left outside its folder, and what was there before."""
-        found: Left = {}
-        if facts is not None:
-            found.update({fact.path: (ANEW, fact.identity) for fact in facts.written})
-            pairs = zip(facts.edited, facts.before, strict=True)
-            found.update({fact.path: (before or None, fact.identity) for fact, before in pairs})
-        for each in artifacts:
-            path = each.locate(self._store.root)
-            if each.kind == "folder" or (each.kind == "file" and self._has_written(path, seen)):
-                touch = None if seen is None else seen.touch(path)
-                is_read = touch is not None and touch.how == "read" and touch.look is not None
-                before = touch.before if touch is not None and touch.before else None
-                found[path] = (
-                    (before.identity if before else None) if is_read else ANEW,
-                    each.identity or "",
-                )
-        own = os.path.join(self._store.root, self._folder or "\0", "")
-        outside = [path for path in found if not path.startswith(own)]
-        for path in self._store.folders_around(outside) - found.keys():
-            if not own.startswith(f"{path}/"):
-                found[path] = None, folder_digest(path, self._identity)
-        return {path: pair for path, pair in found.items() if not path.startswith(own)}
-
-    def _identity(self, path: str) -> str:
-        return file_digest(path, self._store.memo).identity
-
-    def _has_written(self, path: str, seen: Observed | None) -> bool:
-        if seen is not None and seen.how(path) is not None:
-            return seen.wrote(path)
-        try:
-            return os.stat(path).st_ctime >= self._began
-        except OSError:
-            return False
 
     def _changed_input(
         self, after: Key, outputs: list[Artifact], seen: Observed | None

@@ -65,7 +65,7 @@ __all__ = [
     "PluginBase",
     "add_plugin",
     "all_outputs_kept",
-    "around_commands",
+    "around_function",
     "check_inputs",
     "clean_working_directory",
     "complete_config",
@@ -146,11 +146,11 @@ def found_by(interface: Interface) -> dict[str, Any]:
     return found
 
 
-def around_commands(wrapper: Callable[..., Any]) -> None:
-    """Have a function called with Nipype's `run_command` and its arguments, in its place."""
-    own = interfaces_core.run_command
+def around_function(name: str, wrapper: Callable[..., Any]) -> None:
+    """Have a wrapper called with a function that command lines call, in its place."""
+    own = getattr(interfaces_core, name)
     if not hasattr(own, "__wrapped__"):
-        interfaces_core.run_command = wraps(own)(partial(wrapper, own))
+        setattr(interfaces_core, name, wraps(own)(partial(wrapper, own)))
 
 
 def without_dependencies(interface: CommandLine) -> None:
