@@ -2,11 +2,14 @@
 
 Stage           a callable given a memory
 Pipeline        stages wired as a directed acyclic graph, over one case or many
+Each            a stage over each element of a list, in a pipeline
+when            a line of a pipeline that holds for some cases only
 Cases, Failure  what a pipeline returns for many cases
 CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
 workdir         the own folder of the stage that is running
+TimeLimitError  a stage ran longer than its timeout
 WorkerError     a worker process died, and what it was at
 MemoriError     what every error of memori's own is
 MemoriWarning   what memori does not trust, or could not keep
@@ -24,6 +27,7 @@ from memori.errors import (
     MemoriWarning,
     RecordError,
     StageError,
+    TimeLimitError,
     WorkerError,
 )
 from memori.results import Results
@@ -33,12 +37,15 @@ from memori.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.cases import Cases, Failure
+    from memori.graph.condition import when
+    from memori.graph.each import Each
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
 
 __all__ = [
     "Cases",
     "CasesError",
+    "Each",
     "Failure",
     "Folder",
     "MemoriError",
@@ -48,19 +55,23 @@ __all__ = [
     "Results",
     "Stage",
     "StageError",
+    "TimeLimitError",
     "WorkerError",
     "__version__",
     "hashable",
     "redefine_result_key",
+    "when",
     "workdir",
 ]
 
 _LATER = {
     "Cases": "memori.cases",
+    "Each": "memori.graph.each",
     "Failure": "memori.cases",
     "Pipeline": "memori.pipeline",
     "hashable": "memori.original",
     "redefine_result_key": "memori.original",
+    "when": "memori.graph.condition",
 }
 
 
