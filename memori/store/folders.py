@@ -36,6 +36,11 @@ _KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
 _IN_USE = 86_400  # seconds for which a released folder may still be read
 
 
+def is_run_name(name: str) -> bool:
+    """Tell whether a folder is called like the own folder of a run."""
+    return _KEY8.fullmatch(name) is not None
+
+
 def new_folder(layout: Layout, key: Key) -> str:
     """Make the empty folder of a run and return it, relative to the root.
 
