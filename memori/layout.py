@@ -115,6 +115,11 @@ def derivative_record(root: str, name: str) -> str:
     return f"{root}/{HIDDEN}/derivatives/{name}.json"
 
 
+def derivative_records(root: str) -> str:
+    """Return the folder of the records of derivatives that memori wrote in a folder."""
+    return f"{root}/{HIDDEN}/derivatives"
+
+
 def set_aside(root: str, why: str, name: str) -> str:
     """Return where a derivative goes that is "outdated" (its rerun failed) or was "edited"."""
     return f"{root}/{HIDDEN}/{why}/{name}"

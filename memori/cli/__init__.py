@@ -20,7 +20,19 @@ from importlib import import_module
 
 from memori.version import __version__
 
-_COMMANDS = ("run", "map", "accept", "adopt", "ls", "show", "log", "demo", "version")
+_COMMANDS = (
+    "run",
+    "map",
+    "accept",
+    "adopt",
+    "ls",
+    "show",
+    "log",
+    "verify",
+    "prune",
+    "demo",
+    "version",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,14 @@ Unfinished a run that goes on, or failed
 from memori.layout import file_name, locks_of, memo_of, node_note
 from memori.store.entry import SCHEMA, Entry
 from memori.store.failures import NOTE, Unfinished
-from memori.store.memory import Memory, maker_of, memories_around, memories_below, read_entry
+from memori.store.memory import (
+    Memory,
+    maker_of,
+    memories_around,
+    memories_below,
+    read_entry,
+    sources_of_derivatives,
+)
 from memori.store.room import Room, last_use
 from memori.store.store import Store
 
@@ -33,4 +40,5 @@ __all__ = [
     "memories_below",
     "node_note",
     "read_entry",
+    "sources_of_derivatives",
 ]

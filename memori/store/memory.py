@@ -6,18 +6,21 @@ but by `Memory.drop`.
 
 from __future__ import annotations
 
+import json
 import os
 
 from memori.files import remove_if_there
-from memori.layout import HIDDEN, INSIDE, Layout, stages_of
+from memori.layout import HIDDEN, INSIDE, Layout, derivative_records, stages_of
 from memori.store import entries, folders, latest, room
 from memori.store.failures import Unfinished, unfinished
+from memori.store.verifying import verify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from memori.store.entry import Entry
+    from memori.store.verifying import Fault
 
 
 class Memory:
@@ -56,6 +59,12 @@ class Memory:
                 found = entries.read(path)
                 if found is not None:
                     yield found
+
+    def verify(
+        self, stage: str, progress: Callable[[], object] = lambda: None
+    ) -> tuple[int, list[Fault]]:
+        """Read all outputs of a stage; return how many there are, and what is wrong with them."""
+        return verify(Layout(self.root, stage), progress)
 
     def room(self, stage: str) -> room.Room:
         """Return how much room the memory of a stage takes."""
@@ -142,3 +151,18 @@ def memories_below(folder: str, *, inside_runs: bool = True) -> Iterator[Memory]
             memory = Memory(above)
             stages[above] = set(memory.stages())
             yield memory
+
+
+def sources_of_derivatives(folder: str) -> Iterator[str]:
+    """Yield what the derivatives at or below a folder were made from (absolute)."""
+    for above, inner, _ in os.walk(folder):
+        if HIDDEN not in inner:
+            continue
+        inner.remove(HIDDEN)
+        for place, _, names in os.walk(derivative_records(above)):
+            for name in names:
+                try:
+                    told = json.loads(entries.content_of(f"{place}/{name}"))
+                    yield os.path.normpath(os.path.join(above, told["source"]))
+                except (OSError, ValueError, KeyError, TypeError):
+                    continue
