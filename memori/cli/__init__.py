@@ -27,6 +27,7 @@ _COMMANDS = (
     "adopt",
     "ls",
     "show",
+    "why",
     "log",
     "verify",
     "prune",
