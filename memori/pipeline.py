@@ -20,7 +20,7 @@ from memori.plan import Decisions, Plan
 from memori.results import Outcome, Results
 from memori.scheduling.schedule import run_graph
 from memori.scheduling.workers import workers_for
-from memori.wiring import Wiring
+from memori.wiring import Wiring, mermaid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,27 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"<Pipeline of {', '.join(node.title for node in self.stages)}>"
+
+    def _repr_markdown_(self) -> str:
+        return f"```mermaid\n{self.graph()}\n```"
+
+    def graph(self) -> str:
+        """Return the pipeline as a graph in Mermaid's text, which notebooks and GitHub draw.
+
+        Examples
+        --------
+        >>> from memori import Stage
+        >>> add = Stage(lambda x, y: x + y, "total", stage_name="add")
+        >>> double = Stage(lambda total: 2 * total, "doubled", stage_name="double")
+        >>> print(Pipeline([("start", add), (add, double)]).graph())
+        flowchart TD
+            start([start])
+            n0["add"]
+            n1["double"]
+            start -->|"x, y"| n0
+            n0 -->|"total"| n1
+        """
+        return mermaid(self._wiring)
 
     # What a pipeline shows, as a stage does
 

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         The words after `memori`; those of this process unless given.
     """
-    chosen = _parser().parse_args(arguments)
+    chosen = _parser().parse_args(_separated(sys.argv[1:] if arguments is None else arguments))
     try:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
@@ -56,6 +56,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         code = _told(error, is_full=chosen.debug or bool(os.environ.get("MEMORI_DEBUG")))
     return code
+
+
+_WITH_COMMAND = ("run", "map", "accept", "adopt")
+_VALUED = ("-d", "-o", "-c", "-n", "-j")
+
+
+def _separated(words: Sequence[str]) -> list[str]:
+    """Put a ``--`` before the command of `memori run` and the like, where there is none.
+
+    Each option then takes one value; ``-o A B --`` takes several.
+    """
+    place = next((n for n, word in enumerate(words) if not word.startswith("-")), len(words))
+    if place == len(words) or words[place] not in _WITH_COMMAND:
+        return list(words)
+    first = place + 1
+    while first < len(words) and words[first].startswith("-") and words[first] != "--":
+        first += 2 if words[first] in _VALUED else 1
+    if first >= len(words) or "--" in words[place:]:
+        return list(words)
+    return [*words[:first], "--", *words[first:]]
 
 
 def _parser() -> argparse.ArgumentParser:
