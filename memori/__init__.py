@@ -4,6 +4,7 @@ remembered      a decorator: the function is called as before, and remembers
 Stage           a callable given a memory
 Pipeline        stages wired as a directed acyclic graph, over one case or many
 Cases, Failure  what a pipeline returns for many cases
+CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
 workdir         the own folder of the stage that is running
@@ -18,7 +19,14 @@ The formats and tools of the field are in `memori.neuro`.
 
 from memori.calls.current_run import workdir
 from memori.digest.folder import Folder
-from memori.errors import MemoriError, MemoriWarning, RecordError, StageError, WorkerError
+from memori.errors import (
+    CasesError,
+    MemoriError,
+    MemoriWarning,
+    RecordError,
+    StageError,
+    WorkerError,
+)
 from memori.results import Results
 from memori.stage import Stage
 from memori.version import __version__
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cases",
+    "CasesError",
     "Failure",
     "Folder",
     "MemoriError",

@@ -1,13 +1,14 @@
 """Many cases through one pipeline, each on its own.
 
-A case is one set of pipeline inputs. Its failure, whatever was raised, comes back as a value, with
-the traceback as text, and in a summary; the other cases go on. Only a KeyboardInterrupt ends them,
-because it is how a user ends them.
+A case is one set of pipeline inputs. Its failure, whatever was raised, comes back as a value: the
+stage, the error, where its text lies and the line that runs this case alone; the other cases go on.
+Only a KeyboardInterrupt ends them, because it is how a user ends them.
 """
 
 from __future__ import annotations
 
-from memori.errors import MemoriError
+from memori.digest.values import to_json
+from memori.errors import CasesError, MemoriError
 from memori.results import Results
 from memori.scheduling.orders import answer_of, portable
 from memori.scheduling.schedule import run_graph
@@ -17,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal, NoReturn
 
+    from memori.digest.values import JSON
     from memori.node import Inputs, Node
     from memori.results import Outcome
     from memori.scheduling.orders import Answer
@@ -36,21 +38,47 @@ class Failure:
         What was raised.
     traceback : str
         Where, as Python prints it.
+    stage : str or None
+        The stage that failed; None if none was running.
+    log : str or None
+        The file that tells of it, with the inputs; None for a stage without `hash_output`.
     """
 
-    def __init__(self, case: Case, error: BaseException, traceback: str) -> None:
+    def __init__(
+        self,
+        case: Case,
+        error: BaseException,
+        traceback: str,
+        stage: str | None = None,
+        log: str | None = None,
+    ) -> None:
         self.case = case
         self.error = error
         self.traceback = traceback
+        self.stage = stage
+        self.log = log
+
+    @property
+    def rerun(self) -> str:
+        """The line that runs this case alone; what is remembered of it is not run again."""
+        return f"pipeline.map([{_literal(to_json(self.case))}], on_error='raise')"
+
+    @property
+    def headline(self) -> str:
+        """The stage and the error, in one line."""
+        told = (str(self.error).splitlines() or [""])[0]
+        stage = "" if self.stage is None else f"stage {self.stage!r}: "
+        return f"{stage}{type(self.error).__name__}: {told}".removesuffix(": ")
 
     def __bool__(self) -> bool:
         return False
 
-    def __reduce__(self) -> tuple[type[Failure], tuple[Case, BaseException, str]]:
-        return Failure, (self.case, portable(self.error), self.traceback)
+    def __reduce__(self) -> tuple[type[Failure], tuple[object, ...]]:
+        facts = self.case, portable(self.error), self.traceback, self.stage, self.log
+        return Failure, facts
 
     def __repr__(self) -> str:
-        return f"<Failure {type(self.error).__name__}: {self.error}>"
+        return f"<Failure {self.headline}>"
 
     def __getitem__(self, name: str) -> NoReturn:
         raise MemoriError(
@@ -78,7 +106,7 @@ class Cases(list["tuple[Case, Results | Failure]"]):
         return [result for _, result in self if isinstance(result, Failure)]
 
     def summary(self) -> str:
-        """Return what ran, what was remembered and what failed, a line for each failure."""
+        """Return what ran and what was remembered; of each failure its stage, log and rerun."""
         failures = self.failures
         remembered = len(self) - self.executed - len(failures)
         lines = [
@@ -86,9 +114,39 @@ class Cases(list["tuple[Case, Results | Failure]"]):
             f"{len(failures)} failed"
         ]
         for failure in failures:
-            told = (str(failure.error).splitlines() or [""])[0]
-            lines.append(f"  {failure.case!r}: {type(failure.error).__name__}: {told}")
+            lines.append(f"  {failure.case!r}: {failure.headline}")
+            lines += [] if failure.log is None else [f"    log: {failure.log}"]
+            lines.append(f"    alone: {failure.rerun}")
         return "\n".join(lines)
+
+    def raise_failures(self) -> Cases:
+        """Return these cases if none failed.
+
+        Raises
+        ------
+        CasesError
+            If some did: with the summary, and from the first error.
+        """
+        failures = self.failures
+        if failures:
+            raise CasesError(self.summary(), failures) from failures[0].error
+        return self
+
+
+def _literal(value: JSON) -> str:
+    """Return a value as it is written in Python; `repr` does not, of what is not finite.
+
+    Examples
+    --------
+    >>> _literal({"x": [float("inf"), "a", None]})
+    "{'x': [float('inf'), 'a', None]}"
+    """
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name!r}: {_literal(each)}' for name, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    is_finite = not isinstance(value, float) or value - value == 0
+    return repr(value) if is_finite else f"float({str(value)!r})"
 
 
 def run_cases(
@@ -150,7 +208,10 @@ class _CasePlan:
         if isinstance(answer.error, KeyboardInterrupt) or not self._continues:
             answer.error.add_note(f"memori: in case {self._cases[key]!r}")
             return False
-        self._outcomes[key] = Failure(self._cases[key], answer.error, answer.traceback)
+        failure = Failure(
+            self._cases[key], answer.error, answer.traceback, answer.stage, answer.log
+        )
+        self._outcomes[key] = failure
         return True
 
     def threads(self, key: int) -> int:

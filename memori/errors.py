@@ -13,7 +13,7 @@ import warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 
@@ -50,6 +50,23 @@ class RecordError(MemoriError):
 
 class StageError(MemoriError):
     """A stage was used in a way that cannot work."""
+
+
+class CasesError(MemoriError):
+    """Cases of a map failed.
+
+    Attributes
+    ----------
+    failures : sequence of Failure
+        The failed cases, in the order given.
+    """
+
+    def __init__(self, message: str, failures: Sequence[Any]) -> None:
+        super().__init__(message, failures)
+        self.failures = failures
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class WorkerError(MemoriError):

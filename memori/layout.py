@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 HIDDEN = ".memori"
 INSIDE = frozenset({"stages", "files", "nodes", "arguments", "derivatives", "outdated", "edited"})
 """The folders in the hidden one; whatever else lies there is the user's."""
+_VIEWS = ("inputs", "outputs", "stage")
 _MOST_NAMES = 4096
 _file_names: dict[str, str] = {}
 SHARD = re.compile(r"[0-9a-f]{2}")
@@ -91,6 +92,11 @@ def stages_of(root: str) -> str:
 def written_of(root: str) -> str:
     """Return the table of paths that remembered runs of all stages wrote outside their folders."""
     return f"{root}/{HIDDEN}/written"
+
+
+def left_of(root: str) -> str:
+    """Return the file that tells what runs of all stages left outside their folders, in order."""
+    return f"{root}/{HIDDEN}/left"
 
 
 def locks_of(root: str) -> str:
@@ -197,8 +203,22 @@ class Layout:
         """Return the file that tells whose a run's folder is."""
         return f"{self.claims}/{os.path.basename(folder)}.json"
 
+    def is_own(self, path: str) -> bool:
+        """Tell whether an absolute path is what remembering leaves in the root, and is not hidden.
+
+        The files for people, of any stage; the folders of this stage's runs, and what they lie in.
+        """
+        if not path.startswith(f"{self.root}/"):
+            return False
+        first, _, rest = path[len(self.root) + 1 :].partition("/")
+        if rest:
+            return first == self.name and (rest == "latest" or os.path.isfile(self.claim(rest)))
+        stage, _, suffix = first.rpartition(".")
+        is_view = suffix in _VIEWS and os.path.isdir(Layout(self.root, stage).records)
+        return first == self.name or is_view
+
     @property
     def views(self) -> tuple[str, str, str]:
         """The three files for people: inputs, outputs, stage."""
-        base = f"{self.root}/{self.name}"
-        return f"{base}.inputs", f"{base}.outputs", f"{base}.stage"
+        inputs, outputs, stage = (f"{self.root}/{self.name}.{suffix}" for suffix in _VIEWS)
+        return inputs, outputs, stage

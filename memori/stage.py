@@ -19,6 +19,7 @@ from memori.calls.age import seconds_of
 from memori.calls.call import Call, latest_results, restored
 from memori.calls.current_run import CurrentRun, entered
 from memori.calls.decision import Change, Decision
+from memori.calls.fault import met
 from memori.digest.values import copy_json
 from memori.errors import warn
 from memori.fingerprint import fingerprint
@@ -68,8 +69,10 @@ class Stage(Accepting):
         Modules, functions and files whose content counts as code.
     code_version : str, optional
         Replaces the analysis of the code; another text reruns.
-    watch : bool, optional
-        Whether what a run reads, lists and writes besides its inputs is seen and counts.
+    watch : bool or "process", optional
+        Whether what a run reads, lists and writes besides its inputs is seen and counts. With
+        ``"process"`` it runs in a process of its own, where also what libraries in C open is seen
+        (h5py, SimpleITK, SQLite), if commands can be watched here.
     ignore_reads : iterable of str or os.PathLike, optional
         Files, folders and patterns (``"*.log"``) that do not count though a run reads them.
     ignore : iterable of str, optional
@@ -124,7 +127,7 @@ class Stage(Accepting):
         stage_output: str | Sequence[str] | None = None,
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
-        watch: bool = True,
+        watch: bool | Literal["process"] = True,
         ignore_reads: Iterable[str | os.PathLike[str]] = (),
         ignore: Iterable[str] = (),
         remember: bool = True,
@@ -140,7 +143,10 @@ class Stage(Accepting):
         is_several = hasattr(depends_on, "__iter__") and not isinstance(depends_on, str)
         self._depends_on = tuple(depends_on) if is_several else (depends_on,)
         self._code_version = code_version
-        self.watched = watch
+        if watch not in (True, False, "process"):
+            raise ValueError(f"{self.subject}: watch={watch!r}; it is True, False or 'process'")
+        self.watched = bool(watch)
+        self._runs_apart = watch == "process"
         self.remembered = remember
         self.ignored_reads = tuple(map(str, ignore_reads))
         self.hash_output = hash_output
@@ -228,6 +234,15 @@ class Stage(Accepting):
         self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool = False
     ) -> Outcome:
         """Run it unless it is remembered, and return all that is known of that."""
+        try:
+            return self._call(args, kwargs, forced=forced)
+        except BaseException as error:
+            met(error, stage=self.stage_name)
+            raise
+
+    def _call(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool
+    ) -> Outcome:
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:
@@ -333,7 +348,12 @@ class Stage(Accepting):
         bound = {name: value for name, value in inputs.items() if name not in self._places}
         self.check(bound)
         try:
-            value = self._parameters.call(self.function, copy_json(bound))
+            if self._runs_apart:
+                from memori.calls.apart import call_apart
+
+                value = call_apart(self._parameters.call, self.function, copy_json(bound))
+            else:
+                value = self._parameters.call(self.function, copy_json(bound))
         except BaseException as error:
             error.add_note(f"memori: raised in {self.subject} with {shown(bound)}")
             raise

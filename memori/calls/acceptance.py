@@ -348,7 +348,8 @@ def _renamed(then: list[str], now: tuple[str, ...]) -> dict[str, str]:
 
 
 def _observed_now(stage: Kind, old: Entry, key: Key, store: Store) -> JSON:
-    from memori.watch import Present, datasets_of
+    from memori.watch import datasets_of
+    from memori.watch.present import Present
 
     datasets = datasets_of(file.absolute for file in key.files if file.absolute)
     seen = Present(old.record["observed"], store.root, store.memo, datasets, store.was_written)

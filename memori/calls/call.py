@@ -177,9 +177,11 @@ class Call:
             import threading  # noqa: F401
 
             import memori.watch
+            from memori.watch.hook import install
 
             for name in memori.watch.__all__:
                 getattr(memori.watch, name)
+            install()
 
     def _identity(self, key: Key) -> tuple[str, ...]:
         return self._store.root, self._store.name, key.digest

@@ -20,6 +20,7 @@ from memori.calls.excerpts import in_common, short, shortened
 from memori.calls.levels import comparable
 from memori.calls.observations import differences
 from memori.digest.values import encode
+from memori.watch.unseen import READERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ class Decision:
         lines += [f"  accepted {each}" for each in self.accepted]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
-        lines += [f"  not seen: what is read by {each}" for each in self.unseen]
+        programs = (each for each in self.unseen if each.partition(" (")[0] not in READERS)
+        lines += [f"  not seen: what is read by {each}" for each in programs]
         if self.entry is not None and "observed" not in self.entry.record:
             lines.append("  recorded unwatched")
         return "\n".join(lines)
@@ -291,6 +293,9 @@ def output_changes(entry: Entry, store: Store) -> list[Change]:
     for artifact in entry.artifacts:
         fault = artifact.fault(store.root, store.memo)
         if fault is not None:
+            path, pair = artifact.locate(store.root), (artifact.identity or "", fault[1])
+            if store.came_of(entry, path, pair, returned=True):
+                continue
             kind: Kind = "missing" if fault[0] == "missing" else "edited"
             subject = f"{_place(artifact.pointer)} ({artifact.path})"
             changes.append(Change(kind, subject, artifact.identity or "", fault[1]))
@@ -302,6 +307,7 @@ _SEEN = {
     "module": "module {}, which the run imported,",
     "written": "file {}, which the run wrote,",
     "edited": "file {}, which the run changed,",
+    "tree": "folder {}, which a program of the run was told of,",
 }
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 from memori.artifacts import anchors_of
 
@@ -113,7 +114,8 @@ class Watch:
             self._store.memo,
             own=own,
             counted=counted,
-            followed=_modules_in(self._code.files),
+            followed=_modules_in(self._code.followed()),
+            counts_loaded=self._code.imports_any,
             made=self._store.was_written,
             left_out=self._left_out,
         ).facts()
@@ -194,6 +196,7 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
         datasets=datasets_of(file.absolute for file in files if file.absolute),
         anchors=anchors_of(files),
         made=store.was_written,
+        came_of=partial(store.came_of, entry, returned=False),
     )
 
 

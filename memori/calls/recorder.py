@@ -23,8 +23,11 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from memori.artifacts import anchors_of, find_outputs, relative_values
 from memori.aside import aside
+from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
+from memori.calls.fault import met
 from memori.calls.observations import tell_own_folder
+from memori.calls.shared import has_written, left_outside, tell_of_races
 from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.store import SCHEMA, Entry
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from memori.artifacts import Artifact
     from memori.calls.observations import Watch
+    from memori.calls.shared import Left
     from memori.digest.values import JSON
     from memori.fingerprint import Code
     from memori.results import Results
@@ -111,6 +115,10 @@ class Recorder:
             "reasons": _first(reasons),
             "case": None,
         }
+        outer, self._inside = current(), list[str]()
+        while outer is not None:
+            self._inside.append(outer.key[-1] if outer.key else "")
+            outer = outer.outer
         self._began = time.time()
         self._cpu = _usage()[0]
 
@@ -140,7 +148,8 @@ class Recorder:
         text = describe(error, self._subject, self._record["function"], inputs, seconds)
         if self._folder is None:
             self._folder = self._store.new_folder(self._before)
-        self._store.keep_failure(self._folder, text, whole=self._has_returned)
+        log = self._store.keep_failure(self._folder, text, whole=self._has_returned)
+        met(error, log=log)
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""
@@ -149,6 +158,16 @@ class Recorder:
         folder = os.path.join(self._store.root, self._folder)
         tell_own_folder(folder)
         return folder
+
+    def drop_folder(self) -> None:
+        """Remove the run's own folder, which nobody was given."""
+        if self._folder is not None:
+            self._store.drop_folder(self._folder)
+            try:
+                os.rmdir(os.path.join(self._store.root, os.path.dirname(self._folder)))
+            except OSError:
+                pass  # there are others
+            self._folder = None
 
     def returns(self) -> None:
         """Note that the run returned, so that what lies in its folder is left there for a day."""
@@ -193,6 +212,8 @@ class Recorder:
             seen = None if watch is None else watch.seen
             changed = self._changed_input(after, artifacts, seen)
             facts = None if watch is None else self._facts(watch, artifacts)
+            if facts is not None:
+                tell_of_races(self._subject, self._store, self._before, facts, self._began)
             if changed is not None:
                 what = f"the input {changed.path}"
             elif facts is not None and facts.unvouched:
@@ -200,7 +221,9 @@ class Recorder:
             else:
                 entry = self._entry(values, artifacts, after, seconds, facts)
                 written = self._written(artifacts, facts, seen)
-                return self._filed(entry, after, written)
+                own = os.path.join(self._store.root, self._folder or "\0", "")
+                left = left_outside(own, self._store, artifacts, facts, seen, self._began)
+                return self._filed(entry, after, written, left)
             warn(
                 f"{self._subject}: {what} changed while "
                 "the stage ran, so this run is not remembered; write to a new file instead"
@@ -224,9 +247,10 @@ class Recorder:
             own.append(os.path.join(self._store.root, folder))
         return watch.facts(own, counted)
 
-    def _filed(self, entry: Entry, key: Key, written: list[str]) -> Entry:
+    def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
+        store.note_left(key, left, self._began, self._inside)
         # Looked at first: what appears after it, somebody else was just given.
         before = {each.path: each for each in store.under(key)}
         there = None if self._forced else exact_hit(key, store)
@@ -259,17 +283,9 @@ class Recorder:
         """List the files that the run wrote outside its folder."""
         own = os.path.join(self._store.root, self._folder or "\0", "")
         named = [each.locate(self._store.root) for each in artifacts if each.kind == "file"]
-        paths = [path for path in named if self._has_written(path, seen)]
+        paths = [path for path in named if has_written(path, seen, self._began)]
         paths += [] if facts is None else [fact.path for fact in facts.written]
         return [path for path in paths if not path.startswith(own)]
-
-    def _has_written(self, path: str, seen: Observed | None) -> bool:
-        if seen is not None and seen.how(path) is not None:
-            return seen.wrote(path)
-        try:
-            return os.stat(path).st_ctime >= self._began
-        except OSError:
-            return False
 
     def _changed_input(
         self, after: Key, outputs: list[Artifact], seen: Observed | None

@@ -1,9 +1,10 @@
 """One command, run where it is called, as a stage: what `memori run` and `memori map` do.
 
-Its inputs are its words and the files and folders that they name. Words that name outputs are
-marked, so that a file that is there the second time is no input.
+Its inputs are its words and the files that they name. Words that name outputs are marked, so that a
+file that is there the second time is no input. What it was seen to read and list counts as well.
 
-Not promised: files that the command reads or writes without a word that names them.
+Not promised: where it cannot be watched, files that it reads or writes without a word that names
+them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from memori.calls.acceptance import reject_unfit
 from memori.calls.current_run import workdir
+from memori.calls.observations import watching_is_off
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
 from memori.neuro.command.errors import STREAMS, CommandError
@@ -140,7 +142,7 @@ class CommandStage(Stage):
             stage_name,
             words=words,
             values=_values_of_options(invocation.words, outputs),
-            folders=_folders(invocation.words, [*outputs, *own]),
+            folders=_folders(invocation.words, [*outputs, *own]) if watching_is_off() else [],
             depends=[_as_artifact(path) for path in depends],
             place=os.path.relpath(os.getcwd(), hash_output),
         )

@@ -1,13 +1,13 @@
 """`memori run`: one command of a shell script or a Makefile, remembered.
 
-The command runs where it is called, not in a folder of its own. Its inputs are its words, the
-files and folders that they name, the tool and what `-c` adds; a file that only the command made
-counts as it left it. On a hit nothing is run or restored: the outputs of `-o` are verified where
-they lie, and what the command printed is printed again. The exit code is the command's, and a
-command that failed is not remembered.
+The command runs where it is called, not in a folder of its own. Its inputs are its words, the files
+that they name, what it was seen to read and list, the tool and what `-c` adds; a file that only the
+command made counts as it left it. On a hit nothing is run or restored: the outputs of `-o` are
+verified where they lie, and what the command printed is printed again. The exit code is the
+command's, and a command that failed is not remembered.
 
-Not promised: files that the command reads or writes without a word that names them; give them by
-`-c` and `-o`. Standard input is empty.
+Not promised: where commands cannot be watched (`memori.watch.commands.strace`), files that one
+reads or writes without a word that names them; give them by `-c` and `-o`. Standard input is empty.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 What is shown is a file (or a run's folder), a stage (its latest run in each folder) or a run by the
 first digits of its key, alone or behind its stage (``mean/3f2a91c0``). Given a folder, or nothing,
 it lists the runs that began and are not in the store: one that goes on, or one that failed, whose
-folder is kept until the next try. What was mended since is not listed. With ``--accepted``: which
-outputs a person accepted or adopted, who, when and despite what.
+folder is kept until the next try. What was mended since is not listed. Of the latest entry of each
+stage it says who may have read files without being seen. With ``--accepted``: which outputs a
+person accepted or adopted, who, when and despite what.
 
 The command reads and changes nothing.
 """
@@ -32,6 +33,7 @@ from memori.store import (
     memories_below,
     read_entry,
 )
+from memori.watch.unseen import READERS
 
 _Found = tuple[Memory, Entry]
 _KEY = re.compile(r"(?:(?P<stage>[^/]+)/)?(?P<digits>[0-9a-f]{4,64})")
@@ -192,6 +194,8 @@ def _show_unfinished(folder: str, as_json: bool) -> int:
             print(f"    {line}".rstrip())
     if not found:
         print(f"no failed run below {folder}")
+    for who, stages in _unseen(os.path.abspath(folder)).items():
+        print(f"not seen what {who} read, in {', '.join(stages)}: see docs/commands.md")
     return 0
 
 
@@ -203,6 +207,18 @@ def _show_accepted(above: str) -> int:
                 for each in entry.record.get("accepted") or ():
                     print(f"{memory.root} {stage}({shown(entry.inputs)}) {told_acceptance(each)}")
     return 0
+
+
+def _unseen(above: str) -> dict[str, list[str]]:
+    """Return the programs that were not seen to read, each with the stages that it was of."""
+    found: dict[str, list[str]] = {}
+    for memory in memories_below(above):
+        for stage in memory.stages():
+            entry = next(memory.entries(stage), None)
+            for who in (entry.record.get("observed") or {}).get("unseen", ()) if entry else ():
+                if who.partition(" (")[0] not in READERS:
+                    found.setdefault(who, []).append(stage)
+    return found
 
 
 def _state(each: Unfinished) -> str:

@@ -7,11 +7,11 @@ which components were found and what could not be followed. docs/fingerprint.md 
 
 code          the digests and components of a callable; the way in
 dispatch      which handler encodes which kind of value
-functions, classes, values, special, opaque    the handlers
-names, modules, unloaded                       from names in code to what they lead to
-walk, graph, guards, settle                    what was met, kept, and is looked at again
-bytecode, sources, syntax, writer, slices      what code and its source say
-origins, atoms                                 whose code it is; the encoding of plain values
+functions, classes, values, special, opaque, compilers    the handlers
+names, modules, imports/            from names in code to what they lead to, imported or not
+walk, graph, guards, settle         what was met, kept, and is looked at again
+bytecode, sources, syntax, writer   what code and its source say
+origins, atoms                      whose code it is; the encoding of plain values
 
 Contract: two fingerprints with one digest in common (`fast` or `canonical()`) are of code that
 does the same; what is not promised is the reverse, nor anything about files, environment and

@@ -60,6 +60,11 @@ if VERSION in NUMBERS and sys.implementation.name == "cpython":
     _KINDS = [NUMBERS[VERSION].get(number, 0) for number in range(256)]
 _SHIFTED = VERSION >= (3, 12)  # LOAD_ATTR holds a flag beside the index of the name
 
+_OWN = {
+    "__file__": "file", "__spec__": "file", "__path__": "folder", "__name__": "name",
+    "__package__": "name",
+}  # fmt: skip
+_SAME_PLACE = frozenset({"resolve", "absolute", "expanduser"})
 _FLAGS = 0x3AF  # optimised, new locals, *args, **kwargs, generator, coroutine and its kin
 _DOCSTRING_FLAG = 0x4000000  # from Python 3.14
 _READS_LOCALS = frozenset({"locals", "vars", "eval", "exec", "dir", "f_locals", "_getframe"})
@@ -83,13 +88,14 @@ class Import:
 class Scan:
     """What one code object, with the code nested in it, names outside itself."""
 
-    __slots__ = ("attributes", "chains", "exact", "imports", "strings")
+    __slots__ = ("attributes", "chains", "exact", "imports", "own", "strings")
 
     def __init__(self) -> None:
         self.chains: dict[tuple[str, ...], None] = {}
         self.attributes: set[str] = set()
         self.strings: set[str] = set()
         self.imports: list[Import] = []
+        self.own: set[str] = set()  # what it reads of its module: "file", "folder", "name"
         self.exact = _KINDS is not None
 
 
@@ -176,6 +182,7 @@ def _scan_into(code: CodeType, result: Scan, bound: dict[str, list[Import]]) -> 
     if _KINDS is None:
         for name in code.co_names:
             result.chains[(name,)] = None
+        result.own.update(_OWN[name] for name in code.co_names if name in _OWN)
         result.imports += _possible_imports(code)
     else:
         pairs = list(_instructions(code, _KINDS))
@@ -260,10 +267,37 @@ def _chain(pairs: list[tuple[int, object]], start: int) -> tuple[tuple[str, ...]
 def _follow_globals(pairs: list[tuple[int, object]], result: Scan) -> None:
     for position, (kind, name) in enumerate(pairs):
         if kind in (GLOBAL, NAME):
+            if name in _OWN:
+                result.own.update(_own(pairs, position, str(name)))
             attributes, only_set = _chain(pairs, position)
             if only_set:
                 attributes += ("",)
             result.chains[(str(name), *attributes)] = None
+
+
+def _own(pairs: list[tuple[int, object]], position: int, name: str) -> Iterator[str]:
+    """Tell what is read of the module at an instruction that loads a name of its own.
+
+    `Path(__file__).parent` and `os.path.dirname(__file__)` read but the folder; that a logger or
+    the module itself is asked for by `__name__` says nothing of the name.
+    """
+    before = [each[1] for each in pairs[max(position - 4, 0) : position] if each[1] is not None]
+    if name == "__name__" and before[-1:] in (["getLogger"], ["get_logger"], ["modules"]):
+        return
+    told = _OWN[name]
+    if told == "file" and (_leads_up(pairs, position) or "dirname" in before):
+        told = "folder"
+    yield told
+
+
+def _leads_up(pairs: list[tuple[int, object]], position: int) -> bool:
+    """Tell whether what is loaded is wrapped and its parent asked for, as in `Path(...).parent`."""
+    for kind, name in pairs[position + 1 :]:
+        if kind == ATTRIBUTE and name in ("parent", "parents"):
+            return True
+        if kind != CALL and not (kind == ATTRIBUTE and name in _SAME_PLACE):
+            return False
+    return False
 
 
 def _bind_imports(

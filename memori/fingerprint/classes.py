@@ -10,21 +10,24 @@ between versions of Python and says nothing of its own: fields, parameters and m
 from __future__ import annotations
 
 import sys
-from types import FunctionType, MemberDescriptorType
+from types import CodeType, FunctionType, MappingProxyType, MemberDescriptorType
 
-from memori.fingerprint.atoms import text, words
+from memori.fingerprint.atoms import atom, text, words
+from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import class_view, items_seen, mapping_view
 from memori.fingerprint.origins import is_extension, place_of
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
+    FILES,
     ORDER,
     PLACES,
     SUBCLASSES,
     Walk,
     is_defined,
     label_of,
+    name_of_module,
     origin_of_class,
     origin_of_function,
 )
@@ -60,6 +63,11 @@ _ENUM_OWN = words(
     "_add_value_alias_"
 )
 _TUPLE_OWN = words("_make _replace _asdict __replace__ __repr__ __getnewargs__ __getnewargs_ex__")
+_PYDANTIC = words(
+    "__pydantic_core_schema__ __pydantic_validator__ __pydantic_serializer__ __signature__ "
+    "__pydantic_complete__ __pydantic_fields_complete__ __pydantic_parent_namespace__ "
+    "__pydantic_setattr_handlers__"
+)
 _FIELD = ("name", "init", "repr", "hash", "compare", "kw_only")
 _PARAMS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 
@@ -79,6 +87,7 @@ def put_class(walk: Walk, value: object, out: State) -> None:
     if origin.kind != "user" and is_defined(value, module, path):
         out.append(b"X%b.%b;" % (module.partition(".")[0].encode(), path.encode()))
         walk.external(origin, out)
+        walk.libraries.add(module.partition(".")[0])
         _put_patches(walk, value, out)
         return
     space = _home_of(walk, value) or getattr(loaded, "__dict__", {"__name__": module})
@@ -109,11 +118,64 @@ def _put_patches(walk: Walk, owner: type, out: State) -> None:
                 out += (text(name), walk.slot(place, name, value))
 
 
+def put_named_patches(walk: Walk, out: State) -> None:
+    """Append what the user has put into classes of libraries under names that code reads.
+
+    The code need not name the class: objects of it may come from anywhere in the library. Those
+    classes are looked at that the code names, and those that the libraries offer at their top.
+    """
+    kinds = set(walk.classes)
+    for name in walk.libraries:
+        space = getattr(sys.modules.get(name), "__dict__", {})
+        kinds.update(each for each in list(space.values()) if isinstance(each, type))
+    places = {place for kind in kinds for place in kind.__mro__ if place.__flags__ & _HEAP}
+    found: list[tuple[type, str]] = []
+    for place in places:
+        found += ((place, name) for name in walk.named & place.__dict__.keys())
+    if not found:
+        return
+    spaces = [place.__dict__ for place in places]
+    walk.guards.redo(_sizes, spaces, _sizes(spaces))
+    asked = [place.__dict__ for place, _ in found], [name for _, name in found]
+    values = walk.guards.view(_values_at, asked)
+    patches = [
+        (f"{place.__module__}.{place.__qualname__}.{name}", place, name, value)
+        for (place, name), value in zip(found, values, strict=True)
+        if _is_patch(value) and origin_of_class(place).kind != "user"
+    ]
+    for label, place, name, value in sorted(patches, key=lambda each: each[0]):
+        out += (text(label), walk.slot(place, name, value))
+
+
+def _sizes(spaces: list[Any]) -> list[int]:
+    return list(map(len, spaces))
+
+
+def _values_at(asked: tuple[list[Any], list[str]]) -> Iterator[object]:
+    return map(MappingProxyType.get, *asked)
+
+
+def _is_patch(value: Any) -> bool:
+    """Return whether the user wrote what a name of a library's class leads to."""
+    if isinstance(value, property):
+        return any(map(_is_users, (value.fget, value.fset, value.fdel)))
+    if isinstance(value, type):
+        return origin_of_class(value).kind == "user"
+    held = vars(value).values() if hasattr(value, "__dict__") else ()
+    return _is_users(value) or any(
+        (isinstance(each, type) and origin_of_class(each).kind == "user") or _is_users(each)
+        for each in list(held)
+    )
+
+
 def _fill_class(walk: Walk, node: Node) -> None:
     owner = node.origin
     assert isinstance(owner, type)
     space = dict(_names_seen(walk, owner))
     state = node.state
+    if walk.outlines:
+        _outline(node, space)
+        return
     state.append(b"K" + text(place_of(owner) if PLACES in walk.modes else owner.__name__))
     walk.put(type(owner), state)
     walk.put_all(owner.__bases__, state)
@@ -123,9 +185,17 @@ def _fill_class(walk: Walk, node: Node) -> None:
     if "_member_map_" in space:
         _put_members(walk, owner, state)
         skipped |= {*space["_member_map_"]}
+    if "__attrs_attrs__" in space:  # what attrs generated, which its attributes describe
+        state.append(text(" ".join(sorted(name for name in _GENERATED if name in space))))
+    if "__pydantic_core_schema__" in space:  # which its fields and decorators say
+        skipped |= _PYDANTIC
+    if "class_type" in space and "_ctor" in space:  # numba's: what makes an instance
+        skipped |= {"_ctor", "_ctor_sig"}
     if "__base_traits__" in space:  # of traits: all that is declared
         skipped |= {"__class_traits__"}  # the same, and each name that was ever asked for
     _put_namespace(walk, owner, space, skipped, state)
+    if FILES in walk.modes:
+        state.append(text(name_of_module({"__name__": owner.__module__})))
     if DOCS in walk.modes:
         walk.put(space.get("__doc__"), state)
     if ANNOTATIONS in walk.modes or _may_read_annotations(owner):
@@ -135,6 +205,16 @@ def _fill_class(walk: Walk, node: Node) -> None:
         walk.put_all(_subclasses(owner), state)
     if "_abc_impl" in space:
         _put_virtual(walk, owner, state)
+
+
+def _outline(node: Node, space: dict[str, Any]) -> None:
+    """Fill the node of a class with what tells it from others of its name."""
+    for name in sorted(space.keys() - _OWN, key=str):
+        code = getattr(_function_of(space[name]), "__code__", None)
+        if getattr(code, "co_filename", "").startswith("<"):
+            continue  # made from text, with whatever numbers
+        told = code_digest(code) if isinstance(code, CodeType) else atom(space[name])
+        node.state += (text(str(name)), told or b"?")
 
 
 def _names_seen(walk: Walk, owner: type) -> Iterator[tuple[Any, Any]]:
@@ -159,7 +239,9 @@ def _put_namespace(
 
 def _is_users(value: object) -> bool:
     function = _function_of(value)
-    return isinstance(function, FunctionType) and origin_of_function(function).kind == "user"
+    if not isinstance(function, FunctionType) or "__name__" not in function.__globals__:
+        return False  # what a library makes from text has no module
+    return origin_of_function(function).kind == "user"
 
 
 def _function_of(value: Any) -> Any:
@@ -181,6 +263,8 @@ def _is_generated(owner: type, name: str, value: object) -> bool:
         return True
     if name in _TUPLE_OWN and "_fields" in owner.__dict__ and module == "collections":
         return True
+    if function.__code__.co_filename.startswith("<attrs generated"):
+        return "__attrs_attrs__" in owner.__dict__
     if name not in _GENERATED or "__dataclass_fields__" not in owner.__dict__:
         return False
     inner = getattr(function, "__wrapped__", function)

@@ -20,6 +20,7 @@ from memori.digest.folder import folder_digest
 from memori.digest.memo import Memo
 from memori.fingerprint.atoms import text
 from memori.fingerprint.bytecode import VERSION
+from memori.fingerprint.classes import put_named_patches
 from memori.fingerprint.dispatch import new_walk
 from memori.fingerprint.functions import put_function
 from memori.fingerprint.graph import Node, fast_parts, graph_digest, order, own_digest
@@ -136,6 +137,19 @@ class Code:
     def codes(self) -> set[CodeType]:
         """The code of the functions that are reached."""
         return {node.code for node in self._reached.nodes.values() if node.code is not None}
+
+    def followed(self) -> set[str]:
+        """Return the files of modules of which the digests say what counts, loaded or not."""
+        nodes = order(self._root, fast_parts, self._overlay)[0]
+        codes = {node.code.co_filename for node in nodes if node.code is not None}
+        spaces = (node.owner[0] for node in nodes if node.owner is not None)
+        files = {space.get("__file__") for space in spaces if isinstance(space, dict)}
+        return codes.union(filter(_is_text, files), self._walk.unloaded.values())
+
+    @property
+    def imports_any(self) -> bool:
+        """Whether it imports by names that are computed: any loaded module may be meant."""
+        return self._walk.imports_any
 
     @property
     def files(self) -> set[str]:
@@ -259,6 +273,8 @@ def _walked(asked: Asked) -> tuple[Walk, Node]:
     while True:
         walk = new_walk(modes)
         root = _root(walk, *asked)
+        walk.run()
+        put_named_patches(walk, root.state)
         walk.run()
         if walk.wanted <= modes:
             return walk, root

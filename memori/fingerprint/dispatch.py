@@ -82,11 +82,13 @@ def _handler_by_nature(value: object) -> Handler:
         return put_class
     if isinstance(value, ModuleType):
         return put_module
+    from memori.fingerprint import compilers
     from memori.fingerprint.special import SPECIAL
 
     kind = type(value)
     for base in kind.__mro__:
-        special = SPECIAL.get(f"{base.__module__}.{base.__qualname__}")
+        named = f"{base.__module__}.{base.__qualname__}"
+        special = SPECIAL.get(named) or compilers.SPECIAL.get(named)
         if special is not None:
             return special
     from memori.fingerprint.opaque import put_declared, put_foreign

@@ -7,6 +7,7 @@ dispatcher): then by what it closes over as well.
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial, partialmethod
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
@@ -16,16 +17,18 @@ from memori.fingerprint.bytecode import scan
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import attributes_view, items_seen, mapping_view
 from memori.fingerprint.names import follow
-from memori.fingerprint.origins import anchor_of, module_label, place_of
+from memori.fingerprint.origins import anchor_of, is_cell, module_label, place_of, relative
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
+    FILES,
     LINES,
     NAMES,
     SOURCE,
     WRAPPED,
     Walk,
     is_defined,
+    name_of_module,
     origin_of_class,
     origin_of_function,
 )
@@ -51,6 +54,7 @@ def put_function(walk: Walk, function: FunctionType, out: State, kind: str = "he
     name = f"{str(module).partition('.')[0]}.{function.__qualname__}"
     out.append(b"X%b;" % name.encode())
     walk.external(origin, out)
+    walk.libraries.add(name.partition(".")[0])
     plain = not function.__closure__ and not function.__dict__
     if not plain and not is_defined(function, module, function.__qualname__):
         out.append(walk.node(function, _fill_wrapper))
@@ -70,6 +74,8 @@ def _fill_function(walk: Walk, node: Node) -> None:
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         walk.put_cell(cell, name, f"closure {path}.{name}", state)
     put_attributes(walk, function, state)
+    if walk.outlines:
+        return
     if DOCS in walk.modes:
         walk.put(function.__doc__, state)
     if ANNOTATIONS in walk.modes:
@@ -78,9 +84,19 @@ def _fill_function(walk: Walk, node: Node) -> None:
         walk.put_all((code.co_varnames, code.co_cellvars, code.co_freevars), state)
     if LINES in walk.modes:
         walk.put_all((code.co_firstlineno, code.co_linetable), state)
+    if FILES in walk.modes:
+        _put_file(walk, function, state)
     if SOURCE in walk.modes:
         walk.put(source_text(function), state)
     follow(walk, function, scan(code), node)
+
+
+def _put_file(walk: Walk, function: FunctionType, out: State) -> None:
+    """Append the file that a function is written in, and the name of its module."""
+    path = function.__code__.co_filename
+    if not path.startswith("<") and not is_cell(path):
+        out.append(relative(os.path.abspath(path), walk.anchor))
+    out.append(text(name_of_module({"__name__": function.__module__})))
 
 
 def _enter(walk: Walk, function: FunctionType) -> None:

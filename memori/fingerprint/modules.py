@@ -9,6 +9,7 @@ live objects are seen, and `settle` makes the two one.
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
@@ -16,15 +17,9 @@ from types import FunctionType, MethodType, ModuleType
 from memori.fingerprint.atoms import text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import MISSING
-from memori.fingerprint.origins import (
-    Origin,
-    anchor_of,
-    is_extension,
-    module_label,
-    module_origin,
-    origin_of_module,
-)
-from memori.fingerprint.unloaded import (
+from memori.fingerprint.imports.compiled import outdated
+from memori.fingerprint.imports.tables import is_given, tables_of, target
+from memori.fingerprint.imports.unloaded import (
     EFFECT,
     Piece,
     Read,
@@ -32,9 +27,18 @@ from memori.fingerprint.unloaded import (
     entries,
     find,
     modules_in,
+    offers,
     read_from,
     slices,
     stamp,
+)
+from memori.fingerprint.origins import (
+    Origin,
+    anchor_of,
+    is_extension,
+    module_label,
+    module_origin,
+    origin_of_module,
 )
 from memori.fingerprint.walk import DOCS, ORDER, Walk, origin_of_class, origin_of_function
 
@@ -135,8 +139,11 @@ def follow_module(walk: Walk, module: ModuleType, chain: Chain, out: State) -> i
         space = module.__dict__
         value = space.get(name, MISSING)
         walk.guards.name(space, name, value)
-        if value is MISSING:
+        if value is MISSING or _was_given(module, name, value):
             _follow_missing(walk, module, chain[position:], out)
+            return -1
+        if _is_submodule(module, name, value):  # as if it was not loaded, which it need not be
+            out.append(put_name_of_module(walk, f"{module.__name__}.{name}", chain[position + 1 :]))
             return -1
         if not isinstance(value, ModuleType):
             _put_attribute(walk, module, name, value, out)
@@ -155,6 +162,9 @@ def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out
             out.append(text(name))
             walk.put(value, out)
         return
+    walk.libraries.add(str(module.__name__).partition(".")[0])
+    if isinstance(value, type):
+        walk.classes.add(value)
     # what a library defines counts by name; what the user put there in its place counts itself
     if is_users(value):
         out.append(global_slot(walk, module.__dict__, name, value))
@@ -165,9 +175,17 @@ def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out
         out.append(b"=%b;" % own.encode())
     if type(value) is float or (type(value) in (int, bool) and origin.kind == "distribution"):
         walk.put(value, out)
+    if (module, name) == (sys, "argv"):
+        walk.guards.redo(_words, None, _words(None))
+        out.append(text(_words(None)))
     if name in ("import_module", "run_path", "run_module") and origin.kind == "stdlib":
         walk.note(f"calls {module.__name__}.{name} in {walk.where}")
     walk.external(origin, out)
+
+
+def _words(_: object) -> str:
+    """Return the words that the script was called with; the folder of its own does not count."""
+    return repr([os.path.basename(each) for each in sys.argv[:1]] + sys.argv[1:])
 
 
 def _follow_missing(walk: Walk, module: ModuleType, chain: Chain, out: State) -> None:
@@ -183,14 +201,31 @@ def _follow_missing(walk: Walk, module: ModuleType, chain: Chain, out: State) ->
     computed = module.__dict__.get("__getattr__")
     if computed is not None:
         out.append(global_slot(walk, module.__dict__, "__getattr__", computed))
+    given = target(str(module.__name__), tables_of(module), chain[0], offers)
     full = f"{module.__name__}.{chain[0]}"
-    loaded = sys.modules.get(full)
-    if isinstance(loaded, ModuleType):
-        follow_module(walk, loaded, chain[1:], out)
-    elif hasattr(module, "__path__") and put_unloaded(walk, full, chain[1:], out):
-        pass
+    if given is not None:
+        out.append(put_name_of_module(walk, given[0], (*given[1], *chain[1:])))
+    elif full in sys.modules or (hasattr(module, "__path__") and find(full) is not None):
+        out.append(put_name_of_module(walk, full, chain[1:]))
     else:
         out.append(b"missing %b;" % chain[0].encode())
+
+
+def _was_given(module: ModuleType, name: str, value: object) -> bool:
+    """Tell whether a module has a name only since it was asked for, from a table."""
+    if "__getattr__" not in module.__dict__ and type(module) is ModuleType:
+        return False
+    if origin_of_module(module).kind != "user":
+        return False
+    if _is_submodule(module, name, value):
+        return True
+    given = target(str(module.__name__), tables_of(module), name, offers)
+    return given is not None and is_given(module, given, value)
+
+
+def _is_submodule(module: ModuleType, name: str, value: object) -> bool:
+    is_below = isinstance(value, ModuleType) and value.__name__ == f"{module.__name__}.{name}"
+    return is_below and origin_of_module(module).kind == "user"
 
 
 def put_module(walk: Walk, module: ModuleType, out: State) -> None:
@@ -212,6 +247,8 @@ def _fill_module(walk: Walk, node: Node) -> None:
     space = node.origin
     assert isinstance(space, dict)
     walk.listed.add(id(space))
+    if walk.outlines:
+        return
     found = [name for name in walk.guards.view(iter, space) if type(name) is str]
     names = [name for name in found if name not in MODULE_OWN]
     if ORDER not in walk.modes:
@@ -236,6 +273,7 @@ def global_slot(walk: Walk, space: dict[str, object], name: str, value: object) 
     """Return the slot of a global variable, labelled with its module."""
     outer = walk.anchor
     walk.anchor = anchor_of(space)
+    walk.holders.setdefault(id(value), (space, name))
     slot = walk.slot(space, name, value, f"global {module_label(space, walk.file)}.{name}")
     walk.anchor = outer
     return slot
@@ -251,6 +289,9 @@ def is_users(value: object) -> bool:
         return origin_of_class(value).kind == "user"
     if isinstance(value, partial):
         return is_users(value.func)
+    inner = getattr(value, "__dict__", {}).get("__wrapped__")
+    if isinstance(inner, FunctionType):  # what a library made of it
+        return is_users(inner)
     return origin_of_class(type(value)).kind == "user"
 
 
@@ -267,7 +308,7 @@ def put_unloaded(walk: Walk, name: str, chain: Chain, out: State) -> bool:
     if origin.kind != "user":
         _put_foreign_name(walk, origin, name, chain, out)
         return True
-    walk.unloaded.add(name)
+    walk.unloaded[name] = path or ""
     if chain[:1] == ("*",):
         _put_package(walk, spec, out)
         chain = ()
@@ -276,13 +317,21 @@ def put_unloaded(walk: Walk, name: str, chain: Chain, out: State) -> bool:
     if is_extension(path):
         out.append(walk.file_component(path, f"extension {name}"))
         return True
+    archive = getattr(spec.loader, "archive", None)
+    if type(archive) is str:  # a module in a zip file
+        out.append(walk.file_component(archive, f"archive {os.path.basename(archive)}"))
+        return True
     now = stamp(path)
     walk.guards.redo(stamp, path, now)
+    runs = outdated(path)
+    walk.guards.redo(outdated, path, runs)
+    if runs:
+        out.append(walk.component(f"compiled {spec.name}", [b"K" + text(runs)], runs[:12]))
     cut = slices(path, now)
     if cut is None:
         out.append(walk.file_component(path, f"module {spec.name}"))
     else:
-        _put_parts(walk, read_from(cut, spec, chain), out)
+        put_parts(walk, read_from(cut, spec, chain), out)
     return True
 
 
@@ -298,7 +347,7 @@ def _put_package(walk: Walk, spec: ModuleSpec, out: State) -> None:
             put_unloaded(walk, name, ("*",) if is_package else (), out)
 
 
-def _put_parts(walk: Walk, parts: Iterable[bytes | Read | Piece], out: State) -> None:
+def put_parts(walk: Walk, parts: Iterable[bytes | Read | Piece], out: State) -> None:
     """Append what a source says, and follow what it reads from other modules."""
     for part in parts:
         if isinstance(part, Read):
@@ -313,5 +362,5 @@ def _piece_node(walk: Walk, piece: Piece) -> Node:
     node = walk.shared.get(piece.key)
     if node is None:
         node = walk.shared[piece.key] = Node(piece.label)
-        walk.later(node, lambda walk, node: _put_parts(walk, piece.parts(), node.state))
+        walk.later(node, lambda walk, node: put_parts(walk, piece.parts(), node.state))
     return node

@@ -15,6 +15,7 @@ from types import FunctionType, ModuleType
 from memori.fingerprint.atoms import text, words
 from memori.fingerprint.graph import APART, Node
 from memori.fingerprint.guards import MISSING, mapping_view, whole
+from memori.fingerprint.imports.unloaded import EFFECT
 from memori.fingerprint.modules import (
     MODULE_OWN,
     absolute_name,
@@ -25,11 +26,11 @@ from memori.fingerprint.modules import (
     put_name_of_module,
     put_unloaded,
 )
-from memori.fingerprint.origins import origin_of_module
-from memori.fingerprint.unloaded import EFFECT
+from memori.fingerprint.origins import origin_of_module, relative
 from memori.fingerprint.walk import (
     ANNOTATIONS,
     DOCS,
+    FILES,
     LINES,
     NAMES,
     ORDER,
@@ -38,6 +39,7 @@ from memori.fingerprint.walk import (
     SUBCLASSES,
     WRAPPED,
     Walk,
+    name_of_module,
 )
 
 TYPE_CHECKING = False
@@ -69,6 +71,13 @@ READING: dict[str, tuple[str, ...]] = {
     "f_lineno": (LINES,),
     "tb_lineno": (LINES,),
     "__dataclass_fields__": (ANNOTATIONS,),
+    "co_filename": (FILES,),
+    "getfile": (FILES,),
+    "getsourcefile": (FILES,),
+    "getmodule": (FILES,),
+    "extract_stack": (FILES, LINES),
+    "__module__": (FILES,),
+    "TypeAdapter": (ANNOTATIONS,),
     "__subclasses__": (SUBCLASSES,),
     "__dict__": (ORDER,),
     "vars": (ORDER,),
@@ -78,7 +87,8 @@ READING: dict[str, tuple[str, ...]] = {
 _READERS = frozenset(READING)
 WIDENING = frozenset({"globals", "eval", "exec"})
 UNFOLLOWED = frozenset({"eval", "exec"})
-_IMPORTERS = words("import_module __import__ modules resolve_name find_spec run_module")
+_ASKED = words("import_module __import__ resolve_name run_module entry_points iter_entry_points")
+_IMPORTERS = _ASKED | words("modules find_spec")
 _RUNNERS = frozenset({"run_path", "exec", "spec_from_file_location", "SourceFileLoader"})
 _DYNAMIC = re.compile(r"(\.*)([A-Za-z_][\w.]*)(?::\w+)?(?:%s|\{[^{}]*\})?\Z")
 
@@ -101,6 +111,9 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
             node.edges.append((path, state))
     for found in scan.imports:
         _follow_import(walk, space, found, scan, node)
+    for told in sorted(scan.own):
+        _put_own(walk, space, told, node)
+    walk.named |= scan.attributes
     readers = _READERS & scan.attributes
     readers |= _READERS & scan.strings
     for reader in readers:
@@ -120,6 +133,24 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
         _follow_scripts(walk, space, scan, node)
 
 
+def _put_own(walk: Walk, space: dict[str, object], told: str, node: Node) -> None:
+    """Add what code reads of the module that it stands in: its name, its file or its folder."""
+    if told == "name":
+        shown = name_of_module(space)
+        state: State = [text(shown)]
+    else:
+        path = space.get("__file__")
+        walk.guards.name(space, "__file__", path if "__file__" in space else MISSING)
+        path = os.path.abspath(path) if type(path) is str else ""
+        folder = os.path.dirname(path)
+        if told == "folder" and folder == walk.anchor[1]:
+            return  # where it is imported from, which may move
+        state = [relative(path if told == "file" else folder, walk.anchor)]
+        shown = os.path.basename(path if told == "file" else folder)
+    component = walk.component(f"own {told} of {walk.module}", state, shown)
+    node.edges.append((f"{APART}own {told}", [component]))
+
+
 def follow_chain(walk: Walk, function: FunctionType, chain: tuple[str, ...], out: State) -> int:
     """Append what a global name and the attributes after it lead to; nothing for a builtin.
 
@@ -127,6 +158,8 @@ def follow_chain(walk: Walk, function: FunctionType, chain: tuple[str, ...], out
     """
     space = function.__globals__
     name = chain[0]
+    if name == "__annotations__":
+        walk.put(dict(space.get(name) or {}), out)
     if name in MODULE_OWN:
         return 1
     value = space.get(name, MISSING)
@@ -197,7 +230,10 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
     Near is what the code holds as constants, the function's defaults and the globals it reads.
     """
     space = function.__globals__
-    if "__name__" in scan.attributes:
+    if space.get("__getattr__") is function:
+        return  # what it gives is followed where a name is asked for
+    is_found = "__name__" in scan.attributes
+    if is_found:
         node.edges.append((f"{APART}own module", [module_node(walk, space)]))
     near = set(scan.strings)
     _gather(function.__defaults__, near, 3)
@@ -215,8 +251,9 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
         module = sys.modules.get(name, MISSING)
         walk.guards.name(sys.modules, name, module)  # type: ignore[arg-type]
         if state:
-            pass  # another function names it too
+            is_found = True  # another function names it too
         elif isinstance(module, ModuleType):
+            is_found = True
             if origin_of_module(module).kind != "user":
                 continue
             put_module(walk, module, state)
@@ -225,7 +262,11 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
         else:
             put_unloaded(walk, name, ("*",), state)
         if state:
+            is_found = True
             node.edges.append((f"{APART}import {constant}", [slot]))
+    if not is_found and (_ASKED & scan.attributes or ("sys", "modules") in scan.chains):
+        walk.note(f"imports by a name that is computed in {walk.where}")
+        walk.imports_any = True
 
 
 def _gather(value: object, texts: set[str], depth: int) -> None:

@@ -8,9 +8,13 @@ copied or pickled. What hands over nothing and has no attributes cannot be follo
 
 from __future__ import annotations
 
+import sys
+
 from memori.fingerprint.atoms import atom, text
+from memori.fingerprint.compilers import put_held, put_statements
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import attributes_view
+from memori.fingerprint.origins import is_extension, origin_of_module
 from memori.fingerprint.values import fill_instance
 from memori.fingerprint.walk import Walk, is_defined, origin_of_class
 
@@ -79,30 +83,35 @@ def put_foreign(walk: Walk, value: Any, out: State) -> None:
     origin = origin_of_class(kind)
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if callable(value) and is_defined(value, module, name):
-        out.append(b"X%b.%b;" % (str(module).encode(), str(name).encode()))
-        walk.external(origin, out)
-        return
+        home = sys.modules[str(module)]
+        is_compiled = is_extension(getattr(home, "__file__", None))
+        if is_compiled or origin_of_module(home).kind != "user":
+            out.append(b"X%b.%b;" % (str(module).encode(), str(name).encode()))
+            walk.external(origin, out)
+            if is_compiled:
+                walk.external_module(home, out)
+            return
     walk.external(origin, out)
+    walk.classes.add(kind)
     out.append(walk.node(value, _fill_foreign))
 
 
 def _fill_foreign(walk: Walk, node: Node) -> None:
     value: Any = node.origin
     kind = type(value)
-    compiled = getattr(value, "__dict__", {}).get("py_func")
-    if compiled is not None:  # a function that numba compiles
-        walk.put_all((kind, compiled, getattr(value, "targetoptions", None)), node.state)
-        return
     try:
         reduced = value.__reduce_ex__(4) if _may_reduce(kind) else None
     except Exception:  # whatever a foreign method raises, it gave nothing
         reduced = None
     if isinstance(reduced, str):
         node.state.append(text(reduced))
+        _put_hidden(walk, node)
         return
     if reduced is None:
         _put_attributes(walk, node)
         return
+    if callable(value):  # the name of a function may be all that it would hand over
+        put_held(walk, value, node.state)
     node.state.append(b"I")
     walk.put(kind, node.state)
     if hasattr(value, "__dict__"):
@@ -121,6 +130,12 @@ def _fill_foreign(walk: Walk, node: Node) -> None:
             walk.put_all(tuple(part) if hasattr(part, "__next__") else (part,), node.state)
 
 
+def _put_hidden(walk: Walk, node: Node) -> bool:
+    """Append what of the user's an object was made of, where it does not say itself what it is."""
+    value = node.origin
+    return put_held(walk, value, node.state) or put_statements(walk, value, node.state)
+
+
 def _is_plain(kind: Any) -> bool:
     """Return whether instances have no state but their attributes, which can be guarded."""
     names = ("__reduce_ex__", "__reduce__", "__getstate__")
@@ -137,6 +152,10 @@ def _put_attributes(walk: Walk, node: Node) -> None:
     kind = type(value)
     if getattr(value, "__dict__", None) and kind.__module__ not in ("io", "_io", "threading"):
         fill_instance(walk, node)
+        if callable(value):
+            _put_hidden(walk, node)
+        return
+    if callable(value) and _put_hidden(walk, node):
         return
     named = f"{kind.__module__}.{kind.__qualname__}"
     walk.note(f"{walk.where}: a {named.removeprefix('builtins.')}, ignored")

@@ -100,7 +100,8 @@ def _find(name: str, path: str | None) -> Origin:
     top = name.partition(".")[0]
     if path is None:
         standard = top in sys.stdlib_module_names and top != "__main__"
-        return STDLIB if standard or name in sys.builtin_module_names else USER
+        made = top.startswith("_cython_")  # the types that Cython gives to functions
+        return STDLIB if standard or made or name in sys.builtin_module_names else USER
     path = os.path.abspath(path)
     if path.startswith(_OWN):
         return Origin("distribution", "memori-neuro", _own_version())
@@ -197,6 +198,11 @@ def _read(path: str) -> bytes:
             return stream.read()
     except OSError:
         return b""
+
+
+def is_cell(path: str) -> bool:
+    """Tell whether a file stands for a cell of a notebook, under a name of the process's own."""
+    return _CELL.search(path) is not None
 
 
 def file_of(namespace: dict[str, object]) -> str | None:

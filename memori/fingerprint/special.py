@@ -6,6 +6,7 @@ Immutable values are encoded in place; what can change gets a guard.
 
 from __future__ import annotations
 
+import os
 import sys
 from hashlib import sha256
 from types import CellType, FunctionType
@@ -19,10 +20,14 @@ from memori.fingerprint.walk import Walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from memori.fingerprint.graph import State
     from memori.fingerprint.walk import Handler
+
+
+_EXTENDED = 63  # bits of the mantissa of a long double of Intel's
 
 
 def _ignored(walk: Walk, value: object, out: State) -> None:
@@ -124,19 +129,76 @@ def array_content(value: Any) -> bytes:
     """Return the digest of an array's type, shape and items."""
     digest = sha256(f"{_dtype(value.dtype)}{value.shape}".encode())
     digest.update(b"F" if value.flags.fnc else b"C" if value.flags.writeable else b"R")
-    value = value.view(sys.modules["numpy"].ndarray)
-    if value.flags.c_contiguous and value.size:
-        digest.update(value.reshape(-1).view("u1").data)
-    else:
-        digest.update(value.tobytes())
+    for content in _items(value.view(sys.modules["numpy"].ndarray)):
+        digest.update(content)
     return digest.digest()
+
+
+def _items(value: Any) -> Iterator[Any]:
+    """Yield the memory of an array's items, without the padding in it, which says nothing."""
+    numpy = sys.modules["numpy"]
+    kind = value.dtype
+    if kind.names:
+        for name in kind.names:
+            yield from _items(value[name])
+    elif kind.kind in "fc" and numpy.finfo(kind).nmant == _EXTENDED:  # 10 bytes in 12 or 16
+        size = kind.itemsize // (2 if kind.kind == "c" else 1)
+        parts = numpy.ascontiguousarray(value).reshape(-1).view("u1").reshape(-1, size)
+        yield parts[:, :10].tobytes()
+    elif value.flags.c_contiguous and value.size:
+        yield value.reshape(-1).view("u1").data
+    else:
+        yield value.tobytes()
 
 
 def _number(walk: Walk, value: Any, out: State) -> None:
     if value.dtype.hasobject:
         walk.note(f"{walk.where}: a {type(value).__name__} holding objects, ignored")
         return
-    out.append(b"y" + text(_dtype(value.dtype)) + sized(b"b", value.tobytes()))
+    content = b"".join(map(bytes, _items(sys.modules["numpy"].asarray(value))))
+    out.append(b"y" + text(_dtype(value.dtype)) + sized(b"b", content))
+
+
+def _random_state(walk: Walk, value: Any, out: State) -> None:
+    """Append a random generator; the one of the library itself, which nobody holds, by name."""
+    from memori.fingerprint.opaque import put_foreign
+
+    if value is getattr(sys.modules["numpy.random.mtrand"], "_rand", None):
+        out.append(b"Xnumpy.random.mtrand._rand;")
+    else:
+        put_foreign(walk, value, out)
+
+
+def _library(walk: Walk, value: Any, out: State) -> None:
+    """Append a shared library that ctypes has loaded: by its file, if it names one."""
+    path = os.path.abspath(value._name) if value._name else ""
+    out.append(b"l" + relative(value._name or "", walk.anchor))
+    if os.path.isfile(path):
+        out.append(walk.file_component(path, f"library {os.path.basename(path)}"))
+
+
+def _library_function(walk: Walk, value: Any, out: State) -> None:
+    """Append a function of a shared library, or one of Python's that C code is to call."""
+    from memori.fingerprint.compilers import put_held
+
+    out.append(b"L" + text(str(getattr(value, "__name__", ""))))
+    walk.put_all((value.restype, value.argtypes), out)
+    put_held(walk, value, out)
+    for held in (value._objects or {}).values():
+        if type(held).__name__ in ("CDLL", "PyDLL"):
+            walk.put(held, out)
+
+
+def _type_adapter(walk: Walk, value: Any, out: State) -> None:
+    """Append what pydantic adapts; the schema made of it holds addresses."""
+    out.append(b"T")
+    walk.put_all((value._type, value._config), out)
+
+
+def _decorator(walk: Walk, value: Any, out: State) -> None:
+    """Append what decorates a method for pydantic, without the address of its class."""
+    out.append(b"T" + text(value.cls_var_name))
+    walk.put_all((value.func, value.shim, value.info), out)
 
 
 def _numpy_type(walk: Walk, value: Any, out: State) -> None:
@@ -237,12 +299,11 @@ def _iterator(walk: Walk, value: Any, out: State) -> None:
 
 def _ufunc(walk: Walk, value: Any, out: State) -> None:
     """Append a universal function of numpy, or of the user's (`frompyfunc`)."""
-    import gc
+    from memori.fingerprint.compilers import put_held, put_statements
 
     out.append(b"X" + text(value.__name__) + b"%d,%d;" % (value.nin, value.nout))
-    for held in gc.get_referents(value):
-        if callable(held):
-            walk.put(held, out)
+    if not put_held(walk, value, out):
+        put_statements(walk, value, out)
 
 
 def _simple_namespace(walk: Walk, value: Any, out: State) -> None:
@@ -283,6 +344,11 @@ SPECIAL: dict[str, Handler] = {
     "numpy.ndarray": _array,
     "numpy.generic": _number,
     "numpy.dtype": _numpy_type,
+    "numpy.random.mtrand.RandomState": _random_state,
+    "ctypes.CDLL": _library,
+    "_ctypes.CFuncPtr": _library_function,
+    "pydantic._internal._decorators.Decorator": _decorator,
+    "pydantic.type_adapter.TypeAdapter": _type_adapter,
     "weakref.ReferenceType": _reference,
     "weakref.WeakKeyDictionary": _weak_mapping,
     "weakref.WeakValueDictionary": _weak_mapping,

@@ -17,7 +17,7 @@ from types import CodeType, MappingProxyType
 
 from memori.fingerprint.atoms import sized, text
 from memori.fingerprint.bytecode import code_digest
-from memori.fingerprint.graph import Node
+from memori.fingerprint.graph import Node, fast_parts, graph_digest, order
 from memori.fingerprint.guards import attributes_view, items_seen, mapping_view
 from memori.fingerprint.walk import ORDER, Walk, origin_of_class
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from memori.fingerprint.graph import State
 
 
+_INNER = 3  # outlines within outlines in which sets count by the names in them alone
 _DEEP = 50  # tuples nested deeper than this are nodes of their own
 
 
@@ -113,29 +114,35 @@ def put_frozenset(walk: Walk, value: object, out: State) -> None:
 
 def put_unordered(walk: Walk, items: tuple[object, ...], out: State) -> None:
     """Append items in an order that depends on what they are and not on the hash seed."""
-    encoded = []
+    states: list[State] = []
     for item in items:
-        state: State = []
-        walk.put(item, state)
-        encoded.append((b"".join(map(_place, state)), state))
-    encoded.sort(key=lambda pair: pair[0])
+        states.append([])
+        walk.put(item, states[-1])
+    keys = _sort_keys(walk, items, states)
     out.append(b"<")
-    for _, state in encoded:
+    if walk.outlines >= _INNER:  # that is enough to tell values apart
+        out += sorted(keys)
+        return
+    for _, state in sorted(zip(keys, states, strict=True), key=lambda pair: pair[0]):
         out += state
     out.append(b">")
 
 
+def _sort_keys(walk: Walk, items: tuple[object, ...], states: list[State]) -> list[bytes]:
+    """Return by what each item of a set is sorted: its encoding, or its digest by itself."""
+    is_plain = all(type(part) is bytes for state in states for part in state)
+    if is_plain or walk.outlines >= _INNER or len(items) < 2:
+        return [b"".join(map(_place, state)) for state in states]
+    inner = walk.outline()
+    roots = [Node() for _ in items]
+    for root, item in zip(roots, items, strict=True):
+        inner.put(item, root.state)
+    inner.run()
+    return [graph_digest(order(root, fast_parts, {})[1], b"").encode() for root in roots]
+
+
 def _place(part: bytes | Node) -> bytes:
-    """Return by what a part of a set's item is sorted."""
-    if isinstance(part, bytes):
-        return part
-    thing = part.origin
-    code = getattr(thing, "__code__", None)
-    if isinstance(code, CodeType):
-        return part.label.encode() + code_digest(code)
-    if part.label:
-        return part.label.encode()
-    return f"{type(thing).__qualname__} {getattr(thing, '__dict__', '')!r}".encode(errors="replace")
+    return part if isinstance(part, bytes) else part.label.encode()
 
 
 def put_bytearray(walk: Walk, value: object, out: State) -> None:

@@ -18,7 +18,7 @@ from collections import deque
 from types import CellType, FunctionType, ModuleType
 
 from memori.digest.files import file_digest
-from memori.fingerprint.atoms import ATOMS, text
+from memori.fingerprint.atoms import ATOMS, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import Guards
 from memori.fingerprint.origins import (
@@ -45,6 +45,15 @@ if TYPE_CHECKING:
 DOCS, ANNOTATIONS, ORDER = "docs", "annotations", "order"
 WRAPPED, SUBCLASSES = "wrapped", "subclasses"
 NAMES, LINES, SOURCE, PLACES = "names", "lines", "source", "places"
+FILES = "files"
+
+
+# distributions that act on the annotations of functions and classes that they are given
+_READ_ANNOTATIONS = words(
+    "apischema beartype cattrs cyclopts dacite dataclass-wizard dataclasses-json fastapi "
+    "hydra-core injector jaxtyping jsonargparse magicgui marshmallow-dataclass mashumaro msgspec "
+    "omegaconf pandera plum-dispatch prefect pydra pyserde simple-parsing typeguard typer tyro"
+)
 
 
 class Walk:
@@ -56,11 +65,16 @@ class Walk:
         Appends the encoding of a value that is no atom; `dispatch.encode`, but for layers.
     modes : frozenset of str
         What reachable code reads besides values and code.
+    outlines : int
+        How many outlines it lies within, 0 if it is none; see `outline`.
     """
 
-    def __init__(self, encode: Handler, modes: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, encode: Handler, modes: frozenset[str] = frozenset(), outlines: int = 0
+    ) -> None:
         self._encode = encode
         self.modes = modes
+        self.outlines = outlines
         self.wanted: set[str] = set(modes)
         self.guards = Guards()
         self.nodes: dict[int, Node] = {}
@@ -75,7 +89,12 @@ class Walk:
         self.file = ""  # and the file of its code
         self.depth = 0  # of the tuple that is being encoded
         self.kept: list[object] = []  # what was made for the walk, so that no id is used twice
-        self.unloaded: set[str] = set()  # modules of which only the source was seen
+        self.holders: dict[int, tuple[dict[str, object], str]] = {}  # of globals' values, by id
+        self.named: set[str] = set()  # the names in all code that is reached
+        self.libraries: set[str] = set()  # top-level names of the libraries' modules that it names
+        self.classes: set[type] = set()  # classes of libraries that it names
+        self.imports_any = False  # whether code imports by names that could not be found
+        self.unloaded: dict[str, str] = {}  # modules of which only the source was seen -> it
         self.as_unloaded: frozenset[str] = frozenset()  # modules to look at as if not loaded
         self.listed: set[int] = set()  # ids of the namespaces of which every name was seen
         self._queue: deque[tuple[Node, Fill, Anchor, str]] = deque()
@@ -94,6 +113,15 @@ class Walk:
                 if node.label:
                     raise
                 self.ignore(node.origin, node.state, error)
+
+    def outline(self) -> Walk:
+        """Return a walk over single values, which does not follow what code reaches.
+
+        What it finds tells values apart, as by their digests, at the price of the values alone.
+        """
+        inner = Walk(self._encode, self.modes, self.outlines + 1)
+        inner.anchor, inner.space, inner.file = self.anchor, self.space, self.file
+        return inner
 
     def ignore(self, value: object, out: State, error: Exception) -> None:
         """Note a value whose own methods fail when it is looked at (a proxy of nothing, say)."""
@@ -191,6 +219,8 @@ class Walk:
     def external(self, origin: Origin, out: State) -> None:
         """Append the distribution that something belongs to; the standard library has none."""
         if origin.kind == "distribution":
+            if origin.name.lower() in _READ_ANNOTATIONS:
+                self.wanted.add(ANNOTATIONS)
             version = b"D" + text(origin.name) + text(origin.version)
             out.append(self.component(f"distribution {origin.name}", [version], origin.version))
 
@@ -223,6 +253,12 @@ def is_empty(cell: CellType) -> bool:
     except ValueError:
         return True
     return False
+
+
+def name_of_module(namespace: dict[str, object]) -> str:
+    """Return the `__name__` of a module; that of a script is one in all processes."""
+    name = namespace.get("__name__")
+    return "__main__" if name == "__mp_main__" else str(name)
 
 
 def readable(value: object, depth: int = 3) -> str:
@@ -262,9 +298,24 @@ def origin_of_class(owner: type) -> Origin:
     if name == "builtins":
         return module_origin("builtins", None)
     module = sys.modules.get(name) if type(name) is str else None
+    if module is None and not owner.__dict__.get("__dict__"):
+        module = _home_of(owner)
     if isinstance(module, ModuleType):
         return origin_of_namespace(module.__dict__)
     return module_origin(str(name), None)
+
+
+_homes: dict[type, ModuleType | None] = {}
+
+
+def _home_of(owner: type) -> ModuleType | None:
+    """Return the module of a compiled class that gives but the last part of the module's name."""
+    if owner not in _homes:
+        last = f".{owner.__module__}"
+        found = (module for name, module in list(sys.modules.items()) if name.endswith(last))
+        own = (each for each in found if getattr(each, owner.__name__, None) is owner)
+        _homes[owner] = next(own, None)
+    return _homes[owner]
 
 
 def is_defined(value: object, module: object, path: object) -> bool:

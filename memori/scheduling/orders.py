@@ -18,6 +18,7 @@ import sys
 from functools import lru_cache, partial
 
 from memori.calls.current_run import watcher
+from memori.calls.fault import taken
 from memori.errors import MemoriError
 from memori.processes.interrupts import adopt, terminable
 
@@ -88,6 +89,8 @@ class Answer:
         What workers left that died of this order before; it is not begun for ever.
     skipped : bool
         Whether it was not begun, because nobody wants it any more.
+    stage, log : str or None
+        The stage that failed, and the file that tells of it.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Answer:
         self.traceback = traceback
         self.deaths = deaths
         self.skipped = skipped
+        self.stage, self.log = (None, None) if error is None else taken(error)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

@@ -114,7 +114,7 @@ def _is_mended(layout: Layout, first: dict[str, JSON], since: float) -> bool:
 # Keeping
 
 
-def keep_failure(layout: Layout, folder: str, text: str, *, whole: bool = False) -> None:
+def keep_failure(layout: Layout, folder: str, text: str, *, whole: bool = False) -> str | None:
     """Write down a failure in its folder, and make room; never raises an OSError.
 
     What cannot be removed or written now (a full disk, a folder that somebody else removes at the
@@ -130,6 +130,11 @@ def keep_failure(layout: Layout, folder: str, text: str, *, whole: bool = False)
         What is told.
     whole : bool, optional
         Whether all files in the folder are kept, because somebody was given their paths.
+
+    Returns
+    -------
+    str or None
+        The file, absolute; None if it cannot be written.
     """
     path = f"{layout.root}/{folder}"
     removed = [] if whole else _shrink(path)
@@ -139,7 +144,8 @@ def keep_failure(layout: Layout, folder: str, text: str, *, whole: bool = False)
         atomic_write(note, f"{text}\n".encode("utf-8", "backslashreplace"))
         _drop_older(layout)
     except OSError:
-        pass
+        return None
+    return note
 
 
 def _shrink(folder: str) -> list[str]:

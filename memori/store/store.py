@@ -11,15 +11,17 @@ forced.
 
 from __future__ import annotations
 
+import os
+
 from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of
 from memori.processes.lock import lock
-from memori.store import entries, folders, latest, made, nearest
+from memori.store import entries, folders, latest, left, made, nearest
 from memori.store.failures import keep_failure, unfinished_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from memori.artifacts import Artifact
     from memori.key import Key
@@ -107,12 +109,37 @@ class Store:
         made.mark_written(self.root, paths)
 
     def was_written(self, path: str) -> bool:
-        """Tell whether a remembered run of any stage here wrote what lies at an absolute path."""
-        return made.is_written(self.root, path)
+        """Tell whether a remembered run wrote what lies at an absolute path, or remembering did."""
+        return made.is_written(self.root, path) or self.layout.is_own(path)
 
     def was_made(self, file: Artifact) -> bool:
         """Tell whether a run of the stage itself wrote this content under this name."""
         return made.is_marked(self.layout, file)
+
+    def note_left(
+        self,
+        key: Key,
+        files: Mapping[str, tuple[str | None, str]],
+        began: float,
+        inside: Sequence[str] = (),
+    ) -> None:
+        """Note what a run left outside its folder: see `memori.store.left`."""
+        left.note(self.root, self.name, key.digest, files, began, inside)
+
+    def left_during(self, key: Key, paths: list[str], began: float) -> tuple[str, str] | None:
+        """Return one of some paths that another run left meanwhile, and the name of its stage."""
+        return left.left_during(self.root, key.digest, paths, began)
+
+    def came_of(self, entry: Entry, path: str, pair: tuple[str, str], *, returned: bool) -> bool:
+        """Tell whether what lies at a path came of what an entry's run left there."""
+        key = entry.record["key"]
+        own = os.path.join(self.root, entry.folder or "\0", "")
+        is_own = path.startswith(own)
+        return left.came_of(self.root, self.name, key, path, pair, returned=returned, is_own=is_own)
+
+    def folders_around(self, paths: list[str]) -> set[str]:
+        """Return the folders left by runs that some absolute paths lie in."""
+        return left.folders_around(self.root, paths)
 
     # Runs' own folders
 
@@ -132,9 +159,12 @@ class Store:
         """Return the run with the inputs of a key that goes on, or failed and was not mended."""
         return unfinished_of(self.layout, key)
 
-    def keep_failure(self, folder: str, text: str, *, whole: bool = False) -> None:
-        """Write down in a folder why its run failed, and make room unless it is kept whole."""
-        keep_failure(self.layout, folder, text, whole=whole)
+    def keep_failure(self, folder: str, text: str, *, whole: bool = False) -> str | None:
+        """Write down in a folder why its run failed, and make room unless it is kept whole.
+
+        Returns the file, absolute; None if it cannot be written.
+        """
+        return keep_failure(self.layout, folder, text, whole=whole)
 
     def released(self, folder: str) -> None:
         """Note that the run of a folder returned and left no entry."""

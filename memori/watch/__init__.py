@@ -7,16 +7,12 @@ LeftOut        what does not count
 Facts          what counts, to be kept in an entry
 differences    what is not any more as a run found or left it
 holds          whether everything is as a run found or left it
-Present        all of that as it stands now, for who accepts it
 datasets_of    where the BIDS datasets are that the inputs of a call lie in
 Reach          what a callable reaches, and so may inherit from earlier runs
 inherit, keep  what a process still knows of what earlier runs read
 environment, environment_names, settle_environment, values_of
                environment variables that code reads by name
 """
-
-from memori.watch.hook import watching
-from memori.watch.observed import Observed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,17 +24,17 @@ if TYPE_CHECKING:
         values_of,
     )
     from memori.watch.facts import Facts
+    from memori.watch.hook import watching
     from memori.watch.inherited import Reach, inherit, keep
     from memori.watch.left_out import LeftOut
+    from memori.watch.observed import Observed
     from memori.watch.places import datasets_of
-    from memori.watch.present import Present
     from memori.watch.sieve import Sieve
 
 __all__ = [
     "Facts",
     "LeftOut",
     "Observed",
-    "Present",
     "Reach",
     "Sieve",
     "datasets_of",
@@ -56,7 +52,7 @@ __all__ = [
 _LATER = {
     "Facts": "facts",
     "LeftOut": "left_out",
-    "Present": "present",
+    "Observed": "observed",
     "Reach": "inherited",
     "Sieve": "sieve",
     "datasets_of": "places",
@@ -68,11 +64,12 @@ _LATER = {
     "keep": "inherited",
     "settle_environment": "environment",
     "values_of": "environment",
+    "watching": "hook",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Import what only a record or a check needs, when it is first asked for."""
+    """Import a part when it is first asked for: a hit needs few of them."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -15,7 +15,14 @@ from operator import attrgetter
 from struct import Struct, error
 
 from memori.digest.files import reads_always
-from memori.watch.facts import PACKED, digest_of, names_digest, packed_stat, stats_digest
+from memori.watch.facts import (
+    PACKED,
+    digest_of,
+    names_digest,
+    packed_stat,
+    stats_digest,
+    tree_digest,
+)
 from memori.watch.found import NOTHING, answer
 from memori.watch.listings import present_names, results
 from memori.watch.modules import module_digest
@@ -41,6 +48,7 @@ def differences(
     datasets: Mapping[str, str] | None = None,
     anchors: Mapping[str, str] | None = None,
     made: Callable[[str], bool] | None = None,
+    came_of: Callable[[str, tuple[str, str]], bool] | None = None,
 ) -> Iterator[Difference]:
     """Yield what is not any more as a run found or left it.
 
@@ -59,23 +67,33 @@ def differences(
     made : callable, optional
         Tells of an absolute path whether a remembered run made what is there: such names do not
         count in listings, and were not missed by a run that looked for them in vain.
+    came_of : callable, optional
+        Tells of an absolute path whether what is there came, by remembered runs, of what this run
+        left: given both digests.
 
     Yields
     ------
     tuple of (kind, path, old, new)
         The kind is "read", "module", "written", "edited" (digests, or "nothing"), "absent",
         "there" ("nothing" or "something"), "found" (what a program was told, and would be now),
-        "listed" (the names that went and those that came), "tool" (what it was and is) or
+        "listed" (the names that went and those that came), "tool" (what it was and is), "tree" or
         "dataset" (two places that both exist).
     """
     places = Places(root, record["root"], datasets, anchors)
     made = made or _never
     yield from _file_differences("read", record.get("read"), places, memo)
     yield from _file_differences("module", record.get("modules"), places, memo)
-    yield from _file_differences("written", record.get("written"), places, memo)
-    yield from _file_differences("edited", record.get("edited"), places, memo)
+    for kind in ("written", "edited"):
+        for each in _file_differences(kind, record.get(kind), places, memo):
+            if came_of is None or not came_of(each[1], each[2:]):
+                yield each
     yield from _name_differences(record, places, made)
     yield from _tool_differences(record.get("tools"))
+    for words, digest in record.get("trees", ()):
+        folder = places.folder(words)
+        now = tree_digest(folder, memo) if os.path.isdir(folder) else NOTHING
+        if now != digest:
+            yield "tree", folder, digest, now
     for name, (seen, now) in places.twice.items():
         yield "dataset", name, seen, now
 

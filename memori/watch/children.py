@@ -235,6 +235,8 @@ _TELLERS: dict[str, Any] = {
     "unseen": lambda run, who: {},
     "named": lambda run, path: {},
     "executed": lambda run, path: {},
+    "trees": lambda run, path: {},
+    "powerless": lambda run, path: {},
 }
 
 
@@ -282,5 +284,7 @@ _LEARNERS: dict[str, Any] = {
     "found": lambda run, line: run.found.setdefault(line["what"], line["said"]),
     "unseen": lambda run, line: misses(run, line["what"]),
     "named": lambda run, line: run.named.add(line["what"]),
+    "powerless": lambda run, line: run.powerless.add(line["what"]),
+    "trees": lambda run, line: run.trees.add(line["what"]),
     "executed": lambda run, line: run.executed.add(line["what"]),
 }

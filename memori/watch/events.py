@@ -119,7 +119,7 @@ def _connected(run: Observed, args: tuple[object, ...]) -> None:
     if name and not name.startswith((":", "file:")):
         path = absolute(name)
         if path is not None:
-            run.reads(path, _stack())
+            run.connects(path, _stack())
 
 
 def _linked_in(run: Observed, args: tuple[object, ...]) -> None:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from struct import Struct
 
 from memori.digest.files import file_digest
+from memori.digest.folder import folder_digest
 from memori.digest.values import encode, text_digest
 from memori.watch.listings import has_signs
 from memori.watch.places import Places
@@ -115,6 +116,8 @@ class Facts:
         The words of programs that it started.
     tools : dict of str to dict
         By path: what counts of those of them that are tools (`memori.watch.commands.tools`).
+    trees : dict of str to str
+        By path: digests of folders, of large ones that a program may have read.
     unseen : list of str
         Who may have read files of which nobody told.
     unvouched : list of str
@@ -136,6 +139,7 @@ class Facts:
         self.appended: list[str] = []
         self.programs: list[list[str]] = []
         self.tools: dict[str, dict[str, str | None]] = {}
+        self.trees: dict[str, str] = {}
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
 
@@ -164,6 +168,8 @@ class Facts:
             record["listed"] = [_listing_record(each, places) for each in self.listed]
         if self.globs:
             record["globs"] = [[*_split(each[0], places), each[1]] for each in self.globs]
+        if self.trees:
+            record["trees"] = [[places.words(each), digest] for each, digest in self.trees.items()]
         for kind in ("programs", "tools", "unseen"):
             if getattr(self, kind):
                 record[kind] = getattr(self, kind)
@@ -243,6 +249,11 @@ def file_fact(path: str, memo: str | None) -> FileFact:
     """Return a file as it counts now."""
     digest = digest_of(path, memo)
     return FileFact(path, digest.identity, digest.stats[0] if digest.trusted else NO_STAT)
+
+
+def tree_digest(folder: str, memo: str | None) -> str:
+    """Return the digest of all that a folder holds."""
+    return folder_digest(folder, lambda path: digest_of(path, memo).identity)
 
 
 def _split(pattern: str, places: Places) -> tuple[JSON, str]:

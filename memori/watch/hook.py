@@ -24,12 +24,14 @@ from memori.watch.commands.started import end_waiting, follow_programs
 from memori.watch.events import HANDLERS, SOURCES, forget_folder
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import follow_pools, follow_threads, runs_of_thread
+from memori.watch.touch import GLANCED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.watch.events import Handler
 
 _READING = frozenset({"r", "rb"})
+_current = current.get
 live: list[Observed] = []
 """The runs that go on, of all threads."""
 _installed: list[int] = []
@@ -115,23 +117,22 @@ def install() -> None:
 def _hook(event: str, args: tuple[object, ...]) -> None:
     if not live:
         return
-    run = None
-    if event == "open":
-        run = current.get()
-        if run is not None and run.glances:  # the way of thousands of files
-            path, mode, _ = args
+    run = _current()
+    if event == "open" and run is not None and run.glances:  # the way of thousands of files
+        path, mode, _ = args
+        try:
             if (
                 mode in _READING
-                and type(path) is str
-                and path[:1] == "/"
-                and not path.endswith(SOURCES)
+                and path[0] == "/"  # type: ignore[index]
+                and (path[-1] not in "yc" or not path.endswith(SOURCES))  # type: ignore
             ):
-                run.glanced[path] = None
+                run.glanced[path] = GLANCED  # type: ignore[index]
                 return
+        except (TypeError, IndexError):
+            pass  # bytes, a number, nothing
     handler = HANDLERS.get(event)
     if handler is None:
         return
-    run = run or current.get()
     if run is None or not run.live:
         if run is not ASIDE:
             for each in runs_of_thread(live):

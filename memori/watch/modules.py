@@ -2,15 +2,18 @@
 
 A module that is imported through a table, a finder or a computed name is the user's code all the
 same. It counts by the canonical text of its source, in which comments, docstrings and annotations
-do not appear, or, if it is compiled, by its file.
+do not appear, or, if it is compiled, by its file. Where Python runs what was compiled of an earlier
+source, it counts by that.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from hashlib import sha256
 
 from memori.digest.files import file_digest
+from memori.fingerprint.imports.compiled import outdated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ def module_digest(path: str, memo: str | None = None) -> str:
     raw = file_digest(path, memo).hash
     if not path.endswith(_SOURCE):
         return raw
+    runs = outdated(path)
+    if runs:
+        return runs
     known = _digests.get(path)
     if known is None or known[0] != raw:
         known = _digests[path] = raw, _text_digest(path) or raw
@@ -48,6 +54,16 @@ def _text_digest(path: str) -> str | None:
     except (SyntaxError, ValueError, RecursionError):
         return None  # of another version, or no Python at all: its bytes count
     return sha256(b"memori module 1\n" + writer.text()).hexdigest()
+
+
+def loaded_files() -> list[str]:
+    """Return the files of the modules that are loaded, without that of the script."""
+    found = [
+        getattr(module, "__file__", None)
+        for name, module in list(sys.modules.items())
+        if name not in ("__main__", "__mp_main__")
+    ]
+    return [path for path in found if type(path) is str and os.path.isfile(path)]
 
 
 def user_modules(paths: Iterable[str]) -> dict[str, str]:

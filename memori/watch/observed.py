@@ -27,7 +27,7 @@ from memori.watch.touch import (
     Touch,
     listed,
     look_at,
-    plain_path,
+    plain_touches,
     source_of,
 )
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from memori.digest.files import FileDigest
     from memori.watch.touch import How
 
-_ENOUGH = 32  # looks at files all older than the run, after which it is no longer looked at each
+_ENOUGH = 16  # looks at files all older than the run, after which it is no longer looked at each
 OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
 
@@ -60,8 +60,7 @@ class Observed:
     Attributes
     ----------
     began : int
-        When it began, in ns. The clock that stamps files ticks more slowly: what is made in the
-        first milliseconds may be stamped earlier.
+        When it began, in ns; what is made in its first milliseconds may be stamped earlier.
     live : bool
         Whether it still goes on.
     touched : dict of str to Touch
@@ -72,7 +71,7 @@ class Observed:
         Where such programs lie, as far as that is known.
     glances : bool
         Whether files that are opened for reading need no look any more.
-    glanced : dict of str to None
+    glanced : dict of str to Touch
         Those files, as they were spelled, until something else is to be known of them.
     folders : dict of str to Listing
         By path: each folder that was listed.
@@ -100,11 +99,14 @@ class Observed:
         Who may have read files without telling.
     named : set of str
         Files that programs of which nobody tells were told of; they may have written them.
+    trees : set of str
+        Folders that such programs were told of, of which all counts that they hold.
+    powerless : set of str
+        Programs that lost their owner's rights by being watched: what came of it is of no use.
     waiting : list
         What watches the programs that it has started and not waited for.
     tell : callable or None
-        Told of each new observation (its kind, which is one of the names above, and its subject)
-        in a process that watches for another.
+        Told of each new observation (its kind and subject), if another process asks for them.
     faults : list of str
         What went wrong in watching: if there is any, the run was not wholly watched.
     """
@@ -132,12 +134,14 @@ class Observed:
         self.found: dict[str, str] = {}
         self.unseen: list[str] = []
         self.named: set[str] = set()
+        self.trees: set[str] = set()
+        self.powerless: set[str] = set()
         self.waiting: list[Any] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
         self.glances = False
-        self.glanced: dict[str, None] = {}
+        self.glanced: dict[str, Touch] = {}
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
 
@@ -154,9 +158,11 @@ class Observed:
         return self._real.get(os.path.realpath(path))
 
     def how(self, path: str) -> How | None:
-        """Tell how the run first touched a file; None if it was not seen to."""
+        """Tell how the run first touched a file; None if nobody knows."""
         touch = self.touch(path)
-        return None if touch is None else touch.how
+        if touch is None or (path in self.named and touch.stack is None and not touch.written):
+            return None  # it was but named
+        return touch.how
 
     def wrote(self, path: str) -> bool:
         """Tell whether the run wrote a file at all, appending included."""
@@ -174,20 +180,17 @@ class Observed:
     def ends(self) -> None:
         """Note that the run is over."""
         self.live = self.glances = False
-        self._take_glanced()
-        self.glanced = {}
+        glanced, self.glanced = plain_touches(self.glanced), {}
+        glanced.update(self.touched)
+        self.touched = glanced
 
     def _take_glanced(self) -> None:
         """Count files that were glanced at as touched; other threads may add to them meanwhile."""
-        paths = list(self.glanced)
-        everything = "\n".join(paths)
-        plain = paths
-        if "/." in everything or "//" in everything:
-            plain = [plain_path(path) for path in paths]
-        self.touched.update(dict.fromkeys(set(plain).difference(self.touched), GLANCED))
-        if self.live:
-            for path in paths:
-                del self.glanced[path]
+        glanced = dict(self.glanced)
+        known = self.touched
+        known.update({p: touch for p, touch in plain_touches(glanced).items() if p not in known})
+        for path in glanced:
+            del self.glanced[path]
 
     def reads(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that a path is about to be opened for reading."""
@@ -202,6 +205,13 @@ class Observed:
             self._old_in_a_row = self._old_in_a_row + 1 if is_old else 0
             is_alone = self.outer is None and not self.programs
             self.glances = is_alone and self._old_in_a_row >= _ENOUGH
+
+    def connects(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
+        """Note that a database is about to be opened, which C code may read, and write as well."""
+        self.reads(path, stack)
+        touch = self.own_touch(path)
+        if touch is not None and touch.how == "read" and touch.before is None:
+            touch.before = self._digest(path)
 
     def starts(self, words: tuple[str, ...]) -> None:
         """Note that a program is about to be started, which may write what is then read."""
@@ -341,22 +351,6 @@ class Observed:
             return
         mine.joins(other, self.began)
 
-    def adopts(self, earlier: Observed) -> None:
-        """Add what was done for this run before it began, when it was decided on."""
-        for path, touch in earlier.touched.items():
-            self.learns(path, touch)
-        for path, touch in earlier.imported.items():
-            self.imported.setdefault(path, touch)
-        for folder, listing in earlier.folders.items():
-            self.folders.setdefault(folder, listing)
-        self.globs.update(earlier.globs)
-        self.made |= earlier.made
-        self.network |= earlier.network
-        self.programs += earlier.programs
-        self.unwatched += earlier.unwatched
-        self.faults += earlier.faults
-        self.glances = False
-
     def tells(self, kind: str, what: str) -> None:
         """Tell the process that this one watches for, if there is one."""
         if self.tell is not None:
@@ -370,11 +364,11 @@ class Observed:
                 touch.before = self._digest(path)
 
     def _digest(self, path: str) -> FileDigest | None:
+        found = look_at(path)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
         with aside():
             try:
-                found = look_at(path)
-                if found is None or not stat.S_ISREG(found.st_mode):
-                    return None
                 return file_digest(path, self.memo)
             except OSError:
                 return None

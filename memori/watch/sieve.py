@@ -19,6 +19,7 @@ import stat
 import time
 
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
+from memori.fingerprint.imports.compiled import outdated
 from memori.watch.commands.tools import tools_among
 from memori.watch.facts import (
     NO_STAT,
@@ -28,6 +29,7 @@ from memori.watch.facts import (
     digest_of,
     file_fact,
     names_digest,
+    tree_digest,
 )
 from memori.watch.left_out import LeftOut
 from memori.watch.listings import (
@@ -37,9 +39,9 @@ from memori.watch.listings import (
     present_names,
     results,
 )
-from memori.watch.modules import module_digest, user_modules
+from memori.watch.modules import loaded_files, module_digest, user_modules
 from memori.watch.observed import OLD, Observed
-from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
+from memori.watch.touch import UNLOOKED, Listing, Touch, folders_above, look_at
 from memori.watch.unseen import unseen_readers
 
 TYPE_CHECKING = False
@@ -70,6 +72,9 @@ class Sieve:
         Absolute paths that count already: files among the inputs, declared outputs.
     followed : collection of str, optional
         Names of modules of which the fingerprint of the code knows what counts.
+    counts_loaded : bool, optional
+        Whether the run may have asked for any module by a computed name: then those count, too,
+        that were loaded before it.
     made : callable, optional
         Tells of an absolute path whether a remembered run made what is there.
     left_out : LeftOut, optional
@@ -84,6 +89,7 @@ class Sieve:
         own: Iterable[str] = (),
         counted: Collection[str] = (),
         followed: Collection[str] = (),
+        counts_loaded: bool = False,
         made: Callable[[str], bool] = _never,
         left_out: LeftOut | None = None,
     ) -> None:
@@ -93,6 +99,7 @@ class Sieve:
         self._made_folders = tuple(f"{folder}/" for folder in seen.made)
         self._counted = seen.counted.union(counted)
         self._followed = followed
+        self._counts_loaded = counts_loaded
         self._made = made
         self._left_out = left_out or LeftOut()
         self._unseen = unseen_readers()
@@ -122,8 +129,11 @@ class Sieve:
         facts.programs = [list(each) for each in dict.fromkeys(self._seen.programs)][
             :_MOST_PROGRAMS
         ]
+        trees = sorted(path for path in self._seen.trees if os.path.isdir(path))
+        facts.trees = {path: tree_digest(path, self._memo) for path in trees}
         facts.tools = tools_among(self._seen.executed - self._counted)
         network = (f"the network ({host})" for host in self._seen.network)
+        facts.unvouched += sorted(self._seen.powerless)
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
         told = {each.partition(" (")[0] for each in facts.unseen}
         names = {os.path.basename(words[0]) for words in self._seen.unwatched} - told
@@ -201,6 +211,9 @@ class Sieve:
                 facts.read.append(file_fact(path, self._memo))
         elif now is not None and then and stat_of(now) == stat_of(then):
             facts.read.append(file_fact(path, self._memo))
+        elif now is not None and touch.before:  # a database, which the run wrote by C code
+            facts.edited.append(file_fact(path, self._memo))
+            facts.before.append(touch.before.identity)
         elif now is not None or not then or then.st_ctime_ns < self._seen.began:
             facts.unvouched.append(path)  # else it was made and removed meanwhile
 
@@ -268,6 +281,8 @@ class Sieve:
         left_out = self._left_out.among(paths) | self._counted | seen.temporary | seen.made
         left_out.update(path for path, touch in seen.touched.items() if touch.written)
         left_out.update(fact.folder for fact in facts.listed)
+        known = [*(fact.path for fact in facts.read), *self._own]
+        left_out.update(folders_above(known))  # what is in them is there, and so are they
         return {
             path: seen.found[path]
             for path in paths
@@ -278,9 +293,12 @@ class Sieve:
 
     def _modules(self, facts: Facts) -> None:
         imported = {path: touch.look for path, touch in self._seen.imported.items()}
+        if self._counts_loaded:
+            imported = {**{path: look_at(path) for path in loaded_files()}, **imported}
         left_out = {path for path in imported if path.startswith(self._own)} | self._counted
         for path, name in user_modules(imported.keys() - left_out).items():
-            if name in self._followed or self._left_out.ignores(path):
+            is_followed = name in self._followed and not self._counts_loaded
+            if is_followed or self._left_out.ignores(path):
                 continue
             then, now = imported[path], look_at(path)
             if not then:
@@ -289,7 +307,8 @@ class Sieve:
                 facts.unvouched.append(path)
             else:
                 digest = module_digest(path, self._memo)
-                facts.modules.append(FileFact(path, digest, stat_of(now)))
+                vouched = NO_STAT if outdated(path) else stat_of(now)
+                facts.modules.append(FileFact(path, digest, vouched))
 
 
 def _is_large(look: os.stat_result | None) -> bool:

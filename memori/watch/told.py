@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 import time
 
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
@@ -48,6 +47,8 @@ class Marks:
     """
 
     def __init__(self, folders: Iterable[str]) -> None:
+        import tempfile
+
         before = _file_clock()
         self._began = before - _COARSE
         self._by_device: dict[int, int] = {}
@@ -150,3 +151,20 @@ def misses(run: Observed, who: str) -> None:
     if who not in run.unseen:
         run.unseen.append(who)
         run.tells("unseen", who)
+
+
+def adopts(run: Observed, earlier: Observed) -> None:
+    """Add what was done for a run before it began, when it was decided on."""
+    for path, touch in earlier.touched.items():
+        run.learns(path, touch)
+    for path, imported in earlier.imported.items():
+        run.imported.setdefault(path, imported)
+    for folder, listing in earlier.folders.items():
+        run.folders.setdefault(folder, listing)
+    run.globs.update(earlier.globs)
+    run.found = {**earlier.found, **run.found}
+    for name in ("made", "network", "traced", "executed", "named", "trees"):
+        getattr(run, name).update(getattr(earlier, name))
+    for name in ("programs", "unwatched", "unseen", "faults"):
+        getattr(run, name).extend(getattr(earlier, name))
+    run.glances = False

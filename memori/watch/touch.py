@@ -6,6 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import CodeType
     from typing import Literal
 
@@ -134,6 +135,17 @@ def source_of(path: str) -> str:
     return os.path.join(above, f"{name.partition('.')[0]}.py")
 
 
+def folders_above(paths: Iterable[str]) -> set[str]:
+    """Return all folders that some absolute paths lie in."""
+    above: set[str] = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        while folder not in above:
+            above.add(folder)
+            folder = os.path.dirname(folder)
+    return above
+
+
 def look_at(path: str) -> os.stat_result | None:
     """Return the stat of what a path leads to; None for nothing."""
     try:
@@ -154,3 +166,11 @@ def plain_path(path: str) -> str:
         folder, name = os.path.split(path)
         return os.path.normpath(os.path.join(os.path.realpath(folder), name))
     return os.path.normpath(path)
+
+
+def plain_touches(glanced: dict[str, Touch]) -> dict[str, Touch]:
+    """Return touches of files that were glanced at, by plain path."""
+    everything = "\n".join(glanced)
+    if "/." in everything or "//" in everything:
+        return dict.fromkeys(map(plain_path, glanced), GLANCED)
+    return glanced

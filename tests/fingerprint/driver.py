@@ -7,6 +7,7 @@ what the project's `run` returned. `how` is "import", "script", "sender" (a scri
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -15,11 +16,15 @@ import traceback
 
 from memori.fingerprint import bytecode, fingerprint
 
-try:  # loaded once, and not in each of the processes
+try:
     import cloudpickle
-    import numpy  # noqa: F401
 except ImportError:  # an interpreter that only the standard library belongs to
     pass
+for name in ("numpy", "pandas", "scipy.stats", "sklearn.pipeline", "numba", "pydantic"):
+    try:  # loaded once, and not in each of the processes
+        importlib.import_module(name)
+    except ImportError:
+        pass
 
 
 def judge(folder: str, how: str) -> dict[str, object]:

@@ -16,13 +16,37 @@ from tests.fingerprint.catalogue import (
     body,
     classes,
     harmless,
+    hidden,
     imports,
     reach,
+    stable,
     unlisted,
     values,
 )
 
-LIBRARIES = ("attr", "joblib", "nibabel", "nipype", "numpy", "pandas", "scipy", "sklearn", "traits")
+MODULES = (body, reach, classes, values, imports, harmless, unlisted, hidden, stable)
+LIBRARIES = (
+    "attr",
+    "attrs",
+    "cattrs",
+    "click",
+    "dask",
+    "decorator",
+    "joblib",
+    "lazy_loader",
+    "nibabel",
+    "nipype",
+    "numba",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scipy",
+    "sklearn",
+    "toolz",
+    "traits",
+    "typer",
+    "wrapt",
+)
 
 
 def libraries(edit: Edit) -> list[str]:
@@ -35,7 +59,7 @@ ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
 EDITS = [
     pytest.param(edit, id=f"{module.__name__.rpartition('.')[2]}: {edit.name}")
-    for module in (body, reach, classes, values, imports, harmless, unlisted)
+    for module in MODULES
     for edit in module.EDITS
     if not any(find_spec(name) is None for name in libraries(edit))
 ]

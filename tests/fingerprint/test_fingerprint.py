@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 import types
 from functools import partial
@@ -379,3 +381,24 @@ def test_a_value_whose_methods_fail_is_listed() -> None:
 
     assert "outside of its context" in code.unresolved[0]
     assert fingerprint(module.run).fast == code.fast
+
+
+def test_a_folder_of_data_in_another_one_is_no_obstacle(tmp_path: Path) -> None:
+    """Beside a script that imports by a computed name, and that names the outer folder."""
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    (tmp_path / "data" / "deep" / "plug.py").write_text("VALUE = 1\n")
+    (tmp_path / "prog.py").write_text(
+        "import importlib, os\n"
+        "def main(name):\n"
+        "    os.listdir('data')\n"
+        "    return importlib.import_module('data.' + name).VALUE\n"
+        "from memori.fingerprint import fingerprint\n"
+        "print(fingerprint(main).fast)\n"
+    )
+    digests = []
+    for value in ("1", "2"):
+        (tmp_path / "data" / "deep" / "plug.py").write_text(f"VALUE = {value}\n")
+        words = [sys.executable, "prog.py"]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+        digests.append(done.stdout)
+    assert digests[0] != digests[1], "a module in it counts"

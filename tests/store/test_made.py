@@ -15,7 +15,14 @@ import pytest
 from memori import MemoriWarning, Stage
 from memori.layout import Layout
 from memori.store import made
+from memori.watch.commands import strace
 from tests.store.contract import artifact
+
+
+@pytest.fixture(autouse=True)
+def _nobody_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watch no programs."""
+    monkeypatch.setattr(strace, "_why_unusable", lambda path: "strace is not installed")
 
 
 def say(text: object, out: str) -> None:

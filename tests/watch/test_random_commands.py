@@ -95,9 +95,13 @@ def run(argv, folder, **more):
     return done.stdout + done.stderr
 
 
-def watched(script, folder):
+def watched(script, folder, starter):
     """Run a script; return what it prints and what it was seen to do."""
     words = ["sh", "-c", script]
+    if starter == "function":
+        with watching() as seen:
+            text = run(words, folder)
+        return text, seen
     with watching() as seen, traced(words, shutil.which("sh"), dict(os.environ), folder) as started:
         text = run(
             started.argv, folder, executable=started.executable, env=started.environment
@@ -110,8 +114,9 @@ def watched(script, folder):
     st.lists(st.tuples(st.sampled_from(WAYS), ACTS), min_size=1, max_size=5),
     st.lists(CHANGES, max_size=3),
     st.lists(st.sampled_from(UNTOUCHED), max_size=2),
+    st.sampled_from(["command", "function"]),
 )
-def test_what_was_seen_holds_until_the_script_prints_something_else(acts, changes, others):
+def test_what_was_seen_holds_until_the_script_prints_something_else(acts, changes, others, starter):
     """Never stale, and no run when nothing has changed."""
     folder = tempfile.mkdtemp()
     here = os.getcwd()
@@ -122,7 +127,7 @@ def test_what_was_seen_holds_until_the_script_prints_something_else(acts, change
             pathlib.Path(path).write_text(path)
         os.symlink("b", "link")
         script = "\n".join(way % act for way, act in acts)
-        first, seen = watched(script, folder)
+        first, seen = watched(script, folder, starter)
         facts = Sieve(seen, None).facts()
         record = facts.to_record(f"{folder}/work")
 

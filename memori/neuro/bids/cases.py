@@ -26,6 +26,7 @@ from memori.errors import warn
 from memori.neuro.bids.companions import field_maps, says_for_what
 from memori.neuro.bids.content import BIDSError, require
 from memori.neuro.bids.entities import BIDSFile, entity_name
+from memori.neuro.bids.schema import schema
 
 Query: TypeAlias = Mapping[str, Any] | Iterable[str | os.PathLike[str]]
 """What to find for an input: keywords for `Dataset.files`, or files that were found."""
@@ -45,9 +46,9 @@ class CasesError(BIDSError):
         super().__init__(
             f"the files of {root!r} make no cases for {len(problems)} of its subjects:\n"
             + "\n".join(lines)
-            + "\nSay which file is meant by one more entity, allow what may be missing by "
-            "optional=(...) or any number by several=(...), choose subjects by where=..., or leave "
-            "these out by missing='skip'"
+            + "\nSay which file is meant by one more entity or extension=, allow what may be "
+            "missing by optional=(...) or any number by several=(...), choose subjects by "
+            "where=..., or leave these out by missing='skip'"
         )
         self.problems = problems
 
@@ -102,10 +103,14 @@ def join(
     problems: dict[str, list[str]] = {}
     cases = []
     subjects = set()
+    twins = _twins(lead)
     for group in lead.groups:
         if not is_wanted(group.entities):
             continue
         subjects.add(group.entities.get("sub"))
+        if group.files[0] in twins:
+            _note(problems, _subject(group.entities, keys), [twins[group.files[0]]])
+            continue
         case: dict[str, object] = {name: group.entities.get(key) for name, key in keys.items()}
         case[lead.name] = [group.value] if lead.name in several else group.value
         said = []
@@ -194,6 +199,29 @@ def _grouped(files: list[BIDSFile], over: set[str]) -> Iterator[_Group]:
             yield _Group(group, entities, group[0])
 
 
+def _twins(lead: _Input) -> dict[str, str]:
+    """Tell of files that are one recording twice: run-1 and run-01, .nii and .nii.gz."""
+    same: dict[object, list[BIDSFile]] = {}
+    for group in lead.groups:
+        labels = {
+            entity: int(label) if entity in schema().indices and label.isdigit() else label
+            for entity, label in group.entities.items()
+        }
+        file = group.files[0]
+        key = (os.path.dirname(file), frozenset(labels.items()), file.suffix)
+        same.setdefault(key, []).append(file)
+    return {
+        file: f"{len(files)} files are one {lead.name}: {_names(files)}"
+        for files in same.values()
+        if len(files) > 1
+        for file in files
+    }
+
+
+def _names(files: Iterable[str]) -> str:
+    return ", ".join(repr(os.path.basename(file.rstrip("/"))) for file in files)
+
+
 def _place(label: str) -> tuple[int, str]:
     return (int(label), label) if label.isascii() and label.isdigit() else (-1, label)
 
@@ -249,7 +277,7 @@ def _value(
         return None, "" if asked.name in optional else f"no {asked.name} ({asked.asked})"
     if len(found) == 1:
         return found[0].value, ""
-    names = ", ".join(repr(os.path.basename(group.files[0].rstrip("/"))) for group in found)
+    names = _names(group.files[0] for group in found)
     return None, f"{len(found)} files could be {asked.name}: {names}"
 
 

@@ -9,6 +9,7 @@ Not promised: that results are saved while other cases still run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -39,13 +40,13 @@ class Saved(NamedTuple):
 class Saver(Protocol):
     """What saves: `Derivatives`."""
 
-    def check(self, source: str, **names: Any) -> str:
+    def check(self, source: str | list[str], **names: Any) -> str:
         """Return the path of a derivative, or raise."""
 
     def save(self, value: object, **names: Any) -> str:
         """Save a value."""
 
-    def retract(self, source: str, **names: Any) -> list[str]:
+    def retract(self, source: str | list[str], **names: Any) -> list[str]:
         """Move derivatives of a source out of the way."""
 
     def note_tools(self, values: Iterable[object]) -> None:
@@ -72,26 +73,27 @@ def run_and_save(
             _retract(derivatives, _lead(case, source), each)
             paths.append({})
             continue
-        files = _files(case, source)
-        paths.append(
-            {
-                output: derivatives.save(
-                    result[output], **{"sources": files, "overwrite": "edited", **names}
-                )
-                for output, names in each.items()
-            }
-        )
+        default: dict[str, Any] = {"source": _lead(case, source), "sources": _files(case)}
+        saved = {
+            output: derivatives.save(result[output], **{**default, "overwrite": "edited", **names})
+            for output, names in each.items()
+        }
+        paths.append(saved)
         derivatives.note_tools(result.values())
     return Saved(done, paths)
 
 
-def _retract(derivatives: Saver, lead: str, outputs: Outputs) -> None:
-    for names in outputs.values():
-        for path in derivatives.retract(lead, **_only_names(names)):
-            warn(
-                f"{path!r} was made by an earlier run, and the rerun failed: it was moved out of "
-                "the way, to .memori/outdated"
-            )
+def _retract(derivatives: Saver, lead: str | list[str], outputs: Outputs) -> None:
+    gone = [
+        os.path.basename(path)
+        for names in outputs.values()
+        for path in derivatives.retract(lead, **_only_names(names))
+    ]
+    if gone:
+        warn(
+            "the rerun failed, so what an earlier run made was moved out of the way, to "
+            f".memori/outdated: {', '.join(gone)}"
+        )
 
 
 def _check(
@@ -107,7 +109,7 @@ def _check(
         derivatives.check(lead, **_likely(lead, names))
 
 
-def _likely(source: str, names: Mapping[str, Any]) -> dict[str, Any]:
+def _likely(source: str | list[str], names: Mapping[str, Any]) -> dict[str, Any]:
     """Return names with an extension under which what BIDS requires can be told before a run."""
     names = _only_names(names)
     if "extension" in names:
@@ -126,23 +128,17 @@ def _only_names(names: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in names.items() if key not in ("sources", "overwrite")}
 
 
-def _lead(case: Mapping[str, object], source: str) -> str:
+def _lead(case: Mapping[str, object], source: str) -> str | list[str]:
     found = case.get(source)
-    found = found[0] if isinstance(found, list) and found else found
-    if not isinstance(found, str):
-        raise TypeError(
-            f"source={source!r} names no file of the case {case!r}; give the name of the input "
-            "that the derivatives are named after"
-        )
-    return found
+    if isinstance(found, str) or (isinstance(found, list) and found):
+        return found
+    raise TypeError(
+        f"source={source!r} names no file of the case {case!r}; give the name of the input "
+        "that the derivatives are named after"
+    )
 
 
-def _files(case: Mapping[str, object], source: str) -> list[str]:
-    """Return the files of a case, the one that gives the names first."""
-    lead = _lead(case, source)
-    found = [lead]
-    for name, value in case.items():
-        for each in value if isinstance(value, list) else [value]:
-            if (isinstance(each, BIDSFile) or name == source) and each not in found:
-                found.append(str(each))
-    return found
+def _files(case: Mapping[str, object]) -> list[str]:
+    """Return the files of a case that lie in a dataset."""
+    values = [v for value in case.values() for v in (value if isinstance(value, list) else [value])]
+    return [each for each in values if isinstance(each, BIDSFile)]

@@ -24,7 +24,7 @@ from typing import Any
 
 from memori.neuro.bids import companions, ignored, inheritance
 from memori.neuro.bids.cases import Finder, Query, join
-from memori.neuro.bids.content import BIDSError, read_json, require
+from memori.neuro.bids.content import BIDSError, ContentError, read_json, require
 from memori.neuro.bids.description import NAME, datasets_below
 from memori.neuro.bids.entities import OTHERS, BIDSFile, BIDSFolder, entity_name, nearest
 from memori.neuro.bids.query import Choices, Wanted, choices, fits, may_hold, said, same_any, some
@@ -255,7 +255,16 @@ class Dataset:
 
     def _field_maps(self, file: BIDSFile) -> list[BIDSFile]:
         images = self.files(subject=file.entities["sub"], extension=[".nii.gz", ".nii"])
-        return companions.field_maps(self.root, file, images, self.metadata)
+
+        def metadata(each: BIDSFile) -> dict[str, Any]:
+            try:
+                return self.metadata(each)
+            except ContentError:
+                if each.entities.get("ses") == file.entities.get("ses"):
+                    raise
+                return {}  # of another session, whose content nobody got: no map of this one
+
+        return companions.field_maps(self.root, file, images, metadata)
 
     def _own(self, file: str | os.PathLike[str]) -> BIDSFile:
         own = self.file(file)

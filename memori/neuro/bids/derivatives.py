@@ -24,21 +24,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from memori.errors import warn
-from memori.neuro.bids import ignored, inheritance
+from memori.neuro.bids import inheritance
 from memori.neuro.bids.collecting import Outputs, Saved, run_and_save
 from memori.neuro.bids.content import BIDSError, read_json
-from memori.neuro.bids.description import (
-    NAME,
-    RawDatasetError,
-    describe,
-    description_of,
-    refuse_raw,
-    root_of,
-)
+from memori.neuro.bids.description import RawDatasetError, refuse_raw, root_of
 from memori.neuro.bids.entities import BIDSFile
-from memori.neuro.bids.makers import Maker, maker
+from memori.neuro.bids.makers import describe_folder, maker
 from memori.neuro.bids.names import Target, ignore_patterns
-from memori.neuro.bids.naming import path_of, split_names, target_of
+from memori.neuro.bids.naming import Source, listed, path_of, split_names, target_of
 from memori.neuro.bids.placing import Value
 from memori.neuro.bids.schema import schema
 from memori.neuro.bids.sidecar import (
@@ -48,8 +41,8 @@ from memori.neuro.bids.sidecar import (
     fields_of,
     spelled,
 )
-from memori.neuro.bids.uris import Links, raw_sources, sources_of
-from memori.neuro.bids.written import DerivativeError, Overwrite, claimed, locked, outdated, retract
+from memori.neuro.bids.uris import raw_sources
+from memori.neuro.bids.written import DerivativeError, Overwrite, claimed, outdated, retract
 
 __all__ = ["DerivativeError", "Derivatives", "MissingFieldError", "RawDatasetError"]
 
@@ -113,7 +106,7 @@ class Derivatives:
 
     def path(
         self,
-        source: str | os.PathLike[str],
+        source: Source,
         *,
         suffix: str | None = None,
         extension: str | None = None,
@@ -124,8 +117,9 @@ class Derivatives:
 
         Parameters
         ----------
-        source : str | os.PathLike[str]
-            The BIDS file that the derivative was made from.
+        source : str or os.PathLike, or sequence of them
+            The BIDS file that the derivative was made from. Of several (echoes) the entities count
+            that they share.
         suffix, extension, datatype : str, optional
             Those of `source` unless given.
         **names : str | int | None
@@ -141,12 +135,12 @@ class Derivatives:
             If BIDS has no such entity; the message gives the nearest one.
         """
         entities, _ = split_names(names)
-        target = target_of(os.fspath(source), suffix, extension, datatype, entities)
+        target = target_of(source, suffix, extension, datatype, entities)
         return path_of(self.root, target)
 
     def check(
         self,
-        source: str | os.PathLike[str],
+        source: Source,
         *,
         suffix: str | None = None,
         extension: str | None = None,
@@ -168,17 +162,17 @@ class Derivatives:
             As of `save`.
         """
         entities, fields = split_names(names)
-        target = target_of(os.fspath(source), suffix, extension, datatype, entities)
+        target = target_of(source, suffix, extension, datatype, entities)
         path = path_of(self.root, target)
         refuse_raw(os.path.dirname(path), self.root)
-        self._fields(target, fields, os.fspath(source), path)
+        self._fields(target, fields, listed(source)[0], path)
         return path
 
     def save(
         self,
         value: object,
         *,
-        source: str | os.PathLike[str] | None = None,
+        source: Source | None = None,
         sources: Sequence[str | os.PathLike[str]] = (),
         suffix: str | None = None,
         extension: str | None = None,
@@ -194,8 +188,9 @@ class Derivatives:
             The path of a file, which is copied as it is and gives the extension, with what belongs
             to it (`.bval`, `.bvec`, the `.tsv` of a segmentation); of a folder that is one file
             (`.ome.zarr`); any other value is written as .json.
-        source : str | os.PathLike[str], optional
-            What it was made from, which gives the name; the first of `sources` by default.
+        source : str or os.PathLike, or sequence of them, optional
+            What it was made from, which gives the name, as for `path`; the first of `sources` by
+            default.
         sources : sequence of str or os.PathLike, optional
             All that it was made from.
         overwrite : bool or "edited", optional
@@ -223,41 +218,43 @@ class Derivatives:
         RawDatasetError
             If the derivative would lie in a raw dataset.
         """
-        listed = _sources(source, sources)
+        files = _sources(source, sources)
         entities, fields = split_names(names)
         content = Value(value, extension)
-        target = target_of(listed[0], suffix, content.extension, datatype, entities)
+        target = target_of(
+            files[0] if source is None else source, suffix, content.extension, datatype, entities
+        )
         target = target._replace(is_folder=content.is_folder)
         path = path_of(self.root, target)
         refuse_raw(os.path.dirname(path), self.root)
         own = content.own_sidecar()
-        fields = self._fields(target, (read_json(own) if own else {}) | fields, listed[0], path)
+        fields = self._fields(target, (read_json(own) if own else {}) | fields, files[0], path)
         made = maker(content.path)
         along = content.beside(target.suffix)
         patterns = ignore_patterns(target, os.path.relpath(path, self.root), along)
-        with claimed(self.root, path, listed[0], content.digest, overwrite=overwrite) as wanting:
-            links = self._describe(listed, fields, [made], patterns)
+        with claimed(self.root, path, files[0], content.digest, overwrite=overwrite) as wanting:
+            links = describe_folder(self.root, self._named(), files, fields, [made], patterns)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             content.put(path, wanting=bool(wanting), link=self.link)
         stem = path.removesuffix(target.extension)
         for end, beside in along.items():
             other = Value(beside, end)
             with claimed(
-                self.root, stem + end, listed[0], other.digest, overwrite=overwrite
+                self.root, stem + end, files[0], other.digest, overwrite=overwrite
             ) as wanting:
                 other.put(stem + end, wanting=bool(wanting), link=self.link)
         if target.extension != ".json" and not _goes_along(target, stem):
             said = {
-                "Description": description_for(target, listed[0], made.stage),
-                "Sources": [links.uri(each) for each in listed],
-                "SpatialReference": _space(target, links.uri(listed[0])),
-                "RawSources": _distinct(u for each in listed for u in raw_sources(each, links)),
+                "Description": description_for(target, files[0], made.stage),
+                "Sources": [links.uri(each) for each in files],
+                "SpatialReference": _space(target, links.uri(files[0])),
+                "RawSources": _distinct(u for each in files for u in raw_sources(each, links)),
                 **spelled(fields, links),
                 **made.said(),
             }
             sidecar = Value({name: v for name, v in said.items() if v not in (None, [])}, None)
             with claimed(
-                self.root, f"{stem}.json", listed[0], sidecar.digest, is_sidecar=True
+                self.root, f"{stem}.json", files[0], sidecar.digest, is_sidecar=True
             ) as wanting:
                 sidecar.put(f"{stem}.json", wanting=bool(wanting), link=False)
         return path
@@ -301,7 +298,7 @@ class Derivatives:
         """
         return run_and_save(self, pipeline, cases, outputs, source, options)
 
-    def retract(self, source: str | os.PathLike[str], **names: Any) -> list[str]:
+    def retract(self, source: Source, **names: Any) -> list[str]:
         """Move a derivative out of the way because its rerun failed; return what was there.
 
         Parameters
@@ -341,43 +338,20 @@ class Derivatives:
                 self._told.update(missing)
         return fields
 
-    def _describe(
-        self,
-        sources: Sequence[str],
-        fields: Mapping[str, Any],
-        makers: Sequence[Maker],
-        patterns: Iterable[str],
-    ) -> Links:
-        """Write what the folder says of itself; return the links to the datasets of sources."""
-        os.makedirs(self.root, exist_ok=True)
-        with locked(self.root, os.path.join(self.root, NAME)):
-            links = Links(self.root, dict(description_of(self.root).get("DatasetLinks", {})))
-            for each in sources:
-                links.uri(each)
-                raw_sources(each, links)
-            spelled(fields, links)
-            pipeline = [{"Name": self.name, "Version": self.version}] if self.version else []
-            more = {
-                "GeneratedBy": pipeline + [dict(each.tool) for each in makers if each.tool],
-                "SourceDatasets": sources_of(self.root, links.links),
-                "DatasetLinks": links.links,
-            }
-            describe(self.root, self.name, more)
-            ignored.add(self.root, patterns)
-        return links
-
     def note_tools(self, values: Iterable[object]) -> None:
         """Name the tools that made some results in dataset_description.json."""
-        self._describe([], {}, [maker(value) for value in values if isinstance(value, str)], [])
+        made = [maker(value) for value in values if isinstance(value, str)]
+        describe_folder(self.root, self._named(), [], {}, made, [])
+
+    def _named(self) -> dict[str, str]:
+        return {"Name": self.name} | ({"Version": self.version} if self.version else {})
 
 
-def _sources(source: str | os.PathLike[str] | None, others: Sequence[Any]) -> list[str]:
-    if isinstance(others, (str, os.PathLike)):
-        others = [others]
-    listed = [os.fspath(each) for each in ([source] if source is not None else []) + list(others)]
-    if not listed:
+def _sources(source: Source | None, others: Sequence[str | os.PathLike[str]]) -> list[str]:
+    found = [*([] if source is None else listed(source)), *(listed(others) if others else [])]
+    if not found:
         raise TypeError("save() got no source: give the BIDS file that the value was made from")
-    return _distinct(listed)
+    return _distinct(found)
 
 
 def _goes_along(target: Target, stem: str) -> bool:

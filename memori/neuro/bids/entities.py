@@ -204,7 +204,13 @@ def label_of(name: str, value: str | SupportsIndex) -> str:
             text = str(operator.index(value))
         except TypeError:
             pass
-    admit("index" if _short().get(name) in schema().indices else "label", text, f"{name}={value!r}")
+    short = _short().get(name, name)
+    if text.startswith(f"{short}-"):
+        raise ValueError(
+            f"{name}={value!r} is no BIDS label; use what stands behind {short}-: "
+            f"{name}={text.removeprefix(f'{short}-')!r}"
+        )
+    admit("index" if short in schema().indices else "label", text, f"{name}={value!r}")
     return text
 
 

@@ -1,14 +1,15 @@
 """The name of a derivative, made from that of its source.
 
-The entities of the source stay and those that are given are added, in the order of BIDS; nothing of
-the source's name is left out unasked, since two sources could then share one derivative. Each part
-is checked: no label leads out of the folder, and none holds a dot or an underscore.
+The entities of the source stay (of several sources, those that they share) and those that are given
+are added, in the order of BIDS; nothing of the source's name is left out unasked, since two sources
+could then share one derivative. Each part is checked: no label leads out of the folder, and none
+holds a dot or an underscore.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex, TypeAlias
 
 from memori.neuro.bids.entities import BIDSFile, admit, entity_name, label_of, ordered
@@ -16,6 +17,8 @@ from memori.neuro.bids.names import Target
 from memori.neuro.bids.sidecar import check_fields
 
 Label: TypeAlias = str | SupportsIndex | None
+Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""What gives a name: a file, or several that differ in some entity, such as echoes."""
 
 
 def split_names(names: Mapping[str, Any]) -> tuple[dict[str, Label], dict[str, Any]]:
@@ -31,14 +34,38 @@ def split_names(names: Mapping[str, Any]) -> tuple[dict[str, Label], dict[str, A
     return {name: value for name, value in names.items() if name not in fields}, fields
 
 
+def listed(source: Source) -> list[str]:
+    """Return the files that give a name, as texts."""
+    if isinstance(source, (str, os.PathLike)):
+        return [os.fspath(source)]
+    found = [os.fspath(each) for each in source]
+    if not found:
+        raise TypeError("source is an empty list; expected a BIDS file, or several")
+    return found
+
+
 def target_of(
-    source: str,
+    sources: Source,
     suffix: str | None,
     extension: str | None,
     datatype: str | None,
     entities: Mapping[str, Label],
 ) -> Target:
-    """Return the name of a derivative; `Derivatives.path` says what the parameters mean."""
+    """Return the name of a derivative; `Derivatives.path` says what the parameters mean.
+
+    Of several sources the entities count that all have in common: a combination of echoes is no
+    echo.
+    """
+    source, *others = listed(sources)
+    own = BIDSFile(source).entities
+    differing = {
+        short
+        for other in map(BIDSFile, others)
+        for short in own.keys() | other.entities.keys()
+        if other.entities.get(short) != own.get(short)
+    }
+    given = {entity_name(name) for name in entities}
+    entities = {**dict.fromkeys(differing - given), **entities}
     file = BIDSFile(source)
     labels = _labels(file, entities)
     suffix = admit("suffix", file.suffix if suffix is None else suffix)
@@ -89,7 +116,10 @@ def _labels(file: BIDSFile, changes: Mapping[str, Label]) -> dict[str, str]:
             "once), and nothing is left out of a name; rename the file, or give the BIDS file that "
             "it was made from as `source`"
         )
-    changed = {entity_name(name): (name, value) for name, value in changes.items()}
+    changed = {
+        name if name in labels else entity_name(name): (name, value)
+        for name, value in changes.items()
+    }
     for short, (name, value) in changed.items():
         if value is None:
             labels.pop(short, None)

@@ -32,6 +32,7 @@ from memori.neuro.tools.identity import cache_folder
 from memori.signature.paths import with_paths
 from memori.watch import watching
 from memori.watch.observed import current
+from memori.watch.told import adopts
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
@@ -69,7 +70,7 @@ class Answer:
         """Let what the function read and listed count for the run that goes on."""
         run = current.get()
         if run is not None and self.seen is not None:
-            run.adopts(self.seen)
+            adopts(run, self.seen)
 
 
 def answer(

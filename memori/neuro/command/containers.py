@@ -61,11 +61,14 @@ class Launch(NamedTuple):
         The command that ends what signals do not reach.
     environment : dict of str to str
         All of it.
+    image : str
+        The container, as ``engine://image``; empty without one.
     """
 
     argv: list[str]
     stop: list[str] | None
     environment: dict[str, str]
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,9 @@ class Container:
     ) -> Iterator[Launch]:
         """Make ready for a command in the container and tidy up after it; as for `wrap`."""
         call, stop = self.wrap(argv, folder, reads, variables)
+        image = f"{self.engine}://{self.image}"
         if self.engine != "apptainer":
-            yield Launch(call, stop, dict(os.environ))
+            yield Launch(call, stop, dict(os.environ), image)
             return
         environment = {k: text for k, text in os.environ.items() if not _ADDING.fullmatch(k)}
         prefix = f"{call[0]}env_".upper()
@@ -157,7 +161,7 @@ class Container:
         place = os.path.join(folder, _OWN)
         os.mkdir(place)
         try:
-            yield Launch(call, stop, environment)
+            yield Launch(call, stop, environment, image)
         finally:
             shutil.rmtree(place, ignore_errors=True)
 

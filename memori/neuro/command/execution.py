@@ -119,7 +119,7 @@ class Execution:
             raise self.failure(ended(done.code, done.seconds, timed_out=done.timed_out), done)
         if done.interrupted:  # a program, or its container's, may end well when it is asked to end
             raise self.failure(f"was interrupted after {done.seconds:.1f} s", done)
-        note_command(self.argv, self.argv[0])
+        note_command(self.argv, self.argv[0], launch.image)
         return done
 
     def failure(
@@ -148,7 +148,7 @@ class Execution:
         )
 
 
-def note_command(argv: Sequence[str], program: str) -> None:
+def note_command(argv: Sequence[str], program: str, image: str = "") -> None:
     """Have the entry of the running stage say which command ran.
 
     Parameters
@@ -157,7 +157,10 @@ def note_command(argv: Sequence[str], program: str) -> None:
         The command.
     program : str
         What stands for the tool among the surroundings that count.
+    image : str, optional
+        The container that it ran in, as ``engine://image``.
     """
     run = current()
     if run is not None:
-        run.command = {"argv": list(argv), "tool": program}
+        told = {"container": image} if image else {}
+        run.command = {"argv": list(argv), "tool": program, **told}

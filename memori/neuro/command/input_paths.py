@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from memori.aside import aside
 from memori.calls.current_run import current
 from memori.digest.files import is_file, kind_of
 from memori.digest.values import strings
@@ -73,11 +74,13 @@ def reporting_changes(inputs: Mapping[str, Any], folder: str, command: str) -> I
         if not folder.startswith(path.rstrip(os.sep) + os.sep)
         and (os.path.isdir(path) or not is_recorded)
     ]
-    before = _states(paths)
+    with aside():
+        before = _states(paths)
     try:
         yield
     finally:
-        after = _states(paths)
+        with aside():
+            after = _states(paths)
         changed = sorted(p for p in {**before, **after} if before.get(p) != after.get(p))
         if changed:
             more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""

@@ -12,12 +12,13 @@ list of arguments instead, and does nothing else (`memori.neuro.command.argument
 
 The command runs in the run's own folder; inputs that name existing files reach it as absolute
 paths, and only their base names and contents count. What else counts is the version of the tool,
-the environment on its suite's list, ``env=``, the contents of folders among the inputs and of
-files that the command line names itself. What it prints is in ``stdout.txt`` and ``stderr.txt``.
+the environment on its suite's list, ``env=``, and what the command was seen to read, list and start
+(`memori.watch.commands`); where it cannot be watched, the files and folders that its words name.
+What it prints is in ``stdout.txt`` and ``stderr.txt``.
 
 Not promised: that a command does not change its inputs (a warning tells; `Copy` is for those that
-do), and that it reads nothing that its command line does not name (say so with ``depends_on=`` and
-``uses=``).
+do), and where it cannot be watched, that it reads nothing that its words do not name (say so with
+``depends_on=`` and ``uses=``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
+from memori.calls.observations import watching_is_off
 from memori.digest.files import file_digest, is_file
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import strings
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from memori.calls.age import Age
     from memori.digest.values import JSON
 
+_READ = "what was read there"
 __all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]
 
 
@@ -70,7 +73,8 @@ class ShellStage(Stage):
     outputs : str, or mapping of str to str and the like, optional
         What the command writes, by name (`memori.neuro.command.outputs`); a single one is called
         ``output``. Without it, what the command prints.
-    hash_output, stage_name, aliases, depends_on, code_version, ignore, remember, expires_after
+    hash_output, stage_name, aliases, depends_on, code_version, ignore, remember, expires_after,
+    watch, ignore_reads
         As for `memori.Stage`.
     timeout : float, optional
         Seconds after which the command is ended and has failed. Never counts.
@@ -132,6 +136,8 @@ class ShellStage(Stage):
         ignore: Iterable[str] = (),
         remember: bool = True,
         expires_after: Age | None = None,
+        watch: bool | Literal["process"] = True,
+        ignore_reads: Iterable[str | os.PathLike[str]] = (),
         **static: Any,
     ) -> None:
         options = Options(
@@ -163,6 +169,8 @@ class ShellStage(Stage):
             ignore=ignore,
             remember=remember,
             expires_after=expires_after,
+            watch=bool(watch),
+            ignore_reads=ignore_reads,
             **static,
         )
 
@@ -201,6 +209,7 @@ class ShellStage(Stage):
                 found.update(facts(program, environment, ignored=ignored))
         for name, value in plan.counted.items():
             found.setdefault(f"env {name}", hashlib.sha256(os.fsencode(value)).hexdigest())
+        is_watched = self._sees_what_is_read()
         for name, value in inputs.items():
             if (
                 isinstance(value, (str, list, dict))
@@ -208,9 +217,15 @@ class ShellStage(Stage):
                 and name not in self.texts
                 and name not in self.ignored
             ):
-                found.update(_folders(name, value))
-        found.update(_named_files(plan, inputs))
+                found.update(_folders(name, value, is_watched))
+        found.update(_named_files(plan, inputs, is_watched))
         return found
+
+    def _sees_what_is_read(self) -> bool:
+        """Tell whether a run is told what its command reads of a folder."""
+        options = self.command.options
+        is_here = options.container is None and not options.link_inputs
+        return is_here and self.watched and not watching_is_off()
 
     def check(self, inputs: Mapping[str, JSON]) -> None:
         """Raise if the command cannot be made, or a program is missing."""
@@ -237,21 +252,30 @@ def _outputs_of(given: Spec | Mapping[str, Spec] | None) -> dict[str, Output]:
     return {name: output_of(spec) for name, spec in named.items()}
 
 
-def _folders(name: str, value: JSON) -> Iterator[tuple[str, JSON]]:
-    """Digest each folder among the inputs: a command may read all that it holds."""
+def _folders(name: str, value: JSON, is_watched: bool) -> Iterator[tuple[str, JSON]]:
+    """Digest each folder among the inputs: a command may read all that it holds.
+
+    Where runs are watched, what a run read and listed in it counts instead.
+    """
     for pointer, text in strings(value, (name,)):
         if not isinstance(text, Folder) and is_folder(text):
             place = "".join(f"[{part!r}]" for part in pointer[1:])
-            yield f"folder {name}{place}", folder_digest(text, _identity)
+            told = _READ if is_watched else folder_digest(text, _identity)
+            yield f"folder {name}{place}", told
 
 
-def _named_files(plan: Plan, inputs: Mapping[str, JSON]) -> Iterator[tuple[str, JSON]]:
-    """Digest each file that the command line names, and neither inputs nor outputs do."""
+def _named_files(
+    plan: Plan, inputs: Mapping[str, JSON], is_watched: bool
+) -> Iterator[tuple[str, JSON]]:
+    """Digest each file that the command line names, and neither inputs nor outputs do.
+
+    Where runs are watched what they read counts, and here the script alone.
+    """
     named = {
         path: f"script {os.path.basename(path)}" if place == plan.script else f"file {path}"
         for place, text in enumerate(plan.argv[1:], 1)
         for path in (text, text.partition("=")[2])
-        if path[:1] == os.sep and is_file(path)
+        if path[:1] == os.sep and is_file(path) and (place == plan.script or not is_watched)
     }
     for path in (*input_paths(inputs), *flat(plan.places.values())) if named else ():
         named.pop(path, None)

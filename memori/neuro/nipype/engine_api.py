@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from copy import deepcopy
 from functools import partial, wraps
+from threading import Event
 from typing import Any
 
 import nipype.pipeline.plugins
@@ -34,11 +37,19 @@ from nipype.pipeline.engine.utils import (
     topological_sort,
     write_node_report,
 )
-from nipype.pipeline.plugins.base import PluginBase, report_crash, report_nodes_not_run
+from nipype.pipeline.plugins import base as plugins_base
+from nipype.pipeline.plugins.base import (
+    DistributedPluginBase,
+    PluginBase,
+    report_crash,
+    report_nodes_not_run,
+)
 from nipype.utils.filemanip import copyfile, emptydirs, get_related_files, savepkl
 from nipype.utils.functions import create_function_from_source
 from nipype.utils.misc import str2bool
 from nipype.utils.profiler import get_system_total_memory_gb
+
+from memori.neuro.nipype.kinds import before
 
 __all__ = [
     "ARGUMENT_KEPT_AS",
@@ -54,7 +65,7 @@ __all__ = [
     "PluginBase",
     "add_plugin",
     "all_outputs_kept",
-    "around_commands",
+    "around_function",
     "check_inputs",
     "clean_working_directory",
     "complete_config",
@@ -135,11 +146,11 @@ def found_by(interface: Interface) -> dict[str, Any]:
     return found
 
 
-def around_commands(wrapper: Callable[..., Any]) -> None:
-    """Have a function called with Nipype's `run_command` and its arguments, in its place."""
-    own = interfaces_core.run_command
+def around_function(name: str, wrapper: Callable[..., Any]) -> None:
+    """Have a wrapper called with a function that command lines call, in its place."""
+    own = getattr(interfaces_core, name)
     if not hasattr(own, "__wrapped__"):
-        interfaces_core.run_command = wraps(own)(partial(wrapper, own))
+        setattr(interfaces_core, name, wraps(own)(partial(wrapper, own)))
 
 
 def without_dependencies(interface: CommandLine) -> None:
@@ -293,9 +304,71 @@ class GraphHook(_BELOW):  # type: ignore[misc]
     def before_graph(self) -> None:
         """Do what has to be done before the workflow's nodes are laid out to run."""
 
+    def run(
+        self, plugin: Any = None, plugin_args: dict[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Run the workflow, without a wait that is for nothing."""
+        made = plugin_of(plugin, plugin_args)
+        return super().run(plugin=made, plugin_args=plugin_args, **options)
+
     def _create_flat_graph(self) -> Any:
         self.before_graph()
         return super()._create_flat_graph()
+
+
+_polling: ContextVar[PollHook | None] = ContextVar("memori_polling", default=None)
+
+
+class PollHook(_BELOW):  # type: ignore[misc]
+    """Before a plugin that looks from time to time for what has ended: it need not wait so long.
+
+    What was found without a run makes others ready at once; a node's end that is told, too.
+    """
+
+    def run(self, *args: Any, **options: Any) -> Any:
+        """Run a graph."""
+        self._told = Event()
+        token = _polling.set(self)
+        try:
+            return super().run(*args, **options)
+        finally:
+            _polling.reset(token)
+
+    def _send_procs_to_workers(self, *args: Any, **options: Any) -> None:
+        then = None
+        while then != (then := (len(self.procs), (self.proc_done & ~self.proc_pending).sum())):
+            super()._send_procs_to_workers(*args, **options)
+
+    def _async_callback(self, *args: Any) -> Any:
+        try:
+            return super()._async_callback(*args)
+        finally:
+            self._told.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a node's end was told, at most so long."""
+        if not self.proc_done.all() or self.proc_pending.any():
+            self._told.wait(seconds)
+            self._told.clear()
+
+
+def _sleep(seconds: float) -> None:
+    plugin = _polling.get()
+    if plugin is None:
+        time.sleep(seconds)
+    else:
+        plugin.wait(seconds)
+
+
+def plugin_of(plugin: Any, arguments: dict[str, Any] | None) -> Any:
+    """Return the plugin that a workflow would make of its name; one that polls with a hook."""
+    name = nipype_config.get("execution", "plugin") if plugin is None else plugin
+    kind = getattr(nipype.pipeline.plugins, f"{name}Plugin", None)
+    made = plugin if kind is None else kind(plugin_args=arguments)
+    if isinstance(made, DistributedPluginBase) and not isinstance(made, PollHook):
+        made.__class__ = before(PollHook, type(made))
+        plugins_base.sleep = _sleep
+    return made
 
 
 class NodeHook(_BELOW):  # type: ignore[misc]

@@ -18,12 +18,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
 from nipype.interfaces.base import Bunch
 
 from memori.neuro.command.copies import private_copy
 from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE
 
 _ASIDE = ".runtime.json"
+_ARRAYS = ".arrays"
 _OF_EVERY_RUN = (
     "duration",
     "endTime",
@@ -44,7 +46,8 @@ def files_of(folder: str) -> Iterator[str]:
     for above, folders, names in os.walk(folder):
         inside = os.path.relpath(above, folder)
         if inside == ".":
-            folders[:] = [name for name in folders if name not in FOLDERS_OF_NIPYPE]
+            own = {*FOLDERS_OF_NIPYPE, _ARRAYS}
+            folders[:] = [name for name in folders if name not in own]
             names = [n for n in names if not any(fnmatchcase(n, each) for each in FILES_OF_NIPYPE)]
         for name in names + [n for n in folders if os.path.islink(os.path.join(above, n))]:
             if name != _ASIDE:
@@ -109,7 +112,8 @@ def bring_folders(source: str, target: str) -> None:
         for name in folders:
             whole = os.path.join(above, name)
             inside = os.path.relpath(whole, source)
-            if inside.split(os.sep)[0] not in FOLDERS_OF_NIPYPE and not os.path.islink(whole):
+            is_own = inside.split(os.sep)[0] in (*FOLDERS_OF_NIPYPE, _ARRAYS)
+            if not is_own and not os.path.islink(whole):
                 os.makedirs(os.path.join(target, inside), exist_ok=True)
 
 
@@ -145,6 +149,15 @@ def links_to_inputs(
 
 
 # What is kept beside the files
+
+
+def keep_array(kept: str, array: np.ndarray) -> str:
+    """Write an array to a file beside those of the node, and return its path."""
+    folder = os.path.join(kept, _ARRAYS)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, f"{len(os.listdir(folder))}.npy")
+    np.save(path, array, allow_pickle=False)
+    return path
 
 
 def keep_aside(kept: str, folder: str, runtime: Any, links: Mapping[str, Any]) -> None:

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from nipype.interfaces.base import Interface, isdefined, traits
 
 from memori.artifacts import spelled_values
@@ -27,7 +28,8 @@ from memori.digest.values import copy_json, part_at, strings
 from memori.files import atomic_write
 from memori.layout import locks_of, node_note
 from memori.neuro.nipype.engine_api import outputs_of_kind
-from memori.neuro.nipype.trait_json import from_plain, to_plain
+from memori.neuro.nipype.node_files import keep_array
+from memori.neuro.nipype.trait_json import NotPlainError, from_plain, to_plain
 from memori.processes.lock import lock
 from memori.store import Store
 
@@ -141,7 +143,11 @@ def was_edited(node_folder: NodeFolder, names: list[str], kept: str, memo: str) 
 
 
 def outputs_to_plain(
-    outputs: Any, passed: Mapping[str, JSON], folder: str, kept: str
+    outputs: Any,
+    passed: Mapping[str, JSON],
+    folder: str,
+    kept: str,
+    needed: Collection[str],
 ) -> dict[str, JSON]:
     """Return the defined outputs of a node as JSON.
 
@@ -152,12 +158,14 @@ def outputs_to_plain(
     passed : dict
         The paths among its inputs, as `paths_in` found them before it ran.
     folder, kept : str
-        The node's folder, and memori's, whose paths replace its paths.
+        The node's folder, and memori's, whose paths replace its paths, and where large arrays go.
+    needed : collection of str
+        The outputs that others are given; empty for all.
 
     Raises
     ------
     NotPlainError
-        If an output cannot be written down.
+        If an output that is needed cannot be written down; another one is left out.
     """
 
     def text(value: str) -> JSON:
@@ -169,11 +177,26 @@ def outputs_to_plain(
             return {"memori": "text", "parts": value.split(folder)}
         return value
 
-    return {
-        name: to_plain(getattr(outputs, name), text)
-        for name in outputs.copyable_trait_names()
-        if isdefined(getattr(outputs, name))
-    }
+    def keep(array: Any) -> JSON:
+        return {"memori": "array file", "file": keep_array(kept, array)}
+
+    found: dict[str, JSON] = {}
+    for name in outputs.copyable_trait_names():
+        value = getattr(outputs, name)
+        try:
+            if isdefined(value):
+                found[name] = to_plain(value, text, keep)
+        except NotPlainError as error:
+            if not needed or name in needed:
+                raise NotPlainError(f"its output {name!r} holds {error}") from error
+            found[name] = {"memori": "left out"}
+    return found
+
+
+def is_whole(entry: Entry, needed: Collection[str]) -> bool:
+    """Tell whether an entry holds all outputs that others are given; empty for all."""
+    left_out = {name for name, value in entry.outputs.items() if value == {"memori": "left out"}}
+    return not (left_out.intersection(needed) if needed else left_out)
 
 
 def paths_in(inputs: Any) -> dict[str, list[str | int]]:
@@ -232,12 +255,16 @@ def outputs_from_plain(
     def marked(value: JSON) -> Any:
         if value["memori"] == "text":
             return folder.join(value["parts"])
+        if value["memori"] == "array file":
+            return np.load(value["file"], allow_pickle=False)
         return input_at(interface.inputs, value["at"])
 
     outputs = outputs_of_kind(interface)
     if outputs is None:
         return None
     for name, value in values.items():
+        if value == {"memori": "left out"}:
+            continue
         if name not in outputs.copyable_trait_names():
             outputs.add_trait(name, traits.Any)
         setattr(outputs, name, from_plain(copy_json(value), text, marked))

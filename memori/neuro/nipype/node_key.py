@@ -91,6 +91,8 @@ class Identity:
         With all its inputs.
     root : str
         The folder of the memory.
+    base : str or None
+        The base folder of its workflow.
 
     Attributes
     ----------
@@ -100,12 +102,12 @@ class Identity:
         Of its interface.
     """
 
-    def __init__(self, node: Any, root: str) -> None:
+    def __init__(self, node: Any, root: str, base: str | None) -> None:
         interface: Interface = node.interface
         self._root = root
         self._memo = memo_of(root)
         self._by_name = is_command(interface)
-        self._folders = NodeFolders(node.base_dir, self._by_name)
+        self._folders = NodeFolders(base, self._by_name)
         spec = interface.inputs
         values = {name: getattr(spec, name) for name in spec.copyable_trait_names()}
         self._counted, unwritten = counted_values(interface, values)

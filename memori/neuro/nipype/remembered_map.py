@@ -47,7 +47,7 @@ class RememberedMapNode(RememberedNode, ElementHook):
             complete_config(self)
             if not updatehash and self._is_collected():
                 return LazyResult(result_file(self))
-            with self._folder().lock():
+            with self.own_folder().lock():
                 self._memori["running"] = False
                 try:
                     result = super(RememberedNode, self).run()
@@ -55,7 +55,7 @@ class RememberedMapNode(RememberedNode, ElementHook):
                     del self._memori["running"]
                 key = self._collection_key()
                 if key is not None:
-                    self._folder().write(key, self._wanted(), [result_file(self)], [])
+                    self.own_folder().write(key, self.wanted(), [result_file(self)], [])
                 return result
         except BaseException:
             self._memori["failed"] = True
@@ -63,8 +63,8 @@ class RememberedMapNode(RememberedNode, ElementHook):
 
     def _is_collected(self) -> bool:
         """Tell whether the result file was made of just these elements and inputs."""
-        note = self._folder().read()
-        if note is None or self._folder().changed(note) or note["needed"] != self._wanted():
+        note = self.own_folder().read()
+        if note is None or self.own_folder().changed(note) or note["needed"] != self.wanted():
             return False
         key = self._collection_key()
         return key is not None and key == note["key"]
@@ -74,7 +74,7 @@ class RememberedMapNode(RememberedNode, ElementHook):
         take_inputs(self)
         keys = []
         for node in self.elements():
-            entry = None if node._always_runs() else node._hit()
+            entry = None if node.runs_always() else node.hit()
             if entry is None:
                 return None
             keys.append(mark_of(entry))
@@ -86,7 +86,8 @@ class RememberedMapNode(RememberedNode, ElementHook):
 
     def before_element(self, node: Any) -> None:
         """Give each element the memory of the map."""
-        remember_node(node, {**self._memori, "remember": self._is_remembered()})
+        base = self._memori.get("base") or self.base_dir  # an element's own is the map's folder
+        remember_node(node, {**self._memori, "remember": self.is_remembered(), "base": base})
 
 
 def remember_node(node: Any, options: dict[str, Any]) -> None:
@@ -99,7 +100,8 @@ def remember_node(node: Any, options: dict[str, Any]) -> None:
     options : dict
         ``root`` (the folder of the memory, absolute), ``verify`` (whether nodes that always run
         are verified instead), ``remember`` (whether runs are kept), ``watch`` (whether they are
-        watched) and ``ignore_reads`` (what does not count though a run reads it).
+        watched), ``ignore_reads`` (what does not count though a run reads it) and, of an element
+        of a map, ``base`` (the base folder of the map).
     """
     if not isinstance(node, RememberedNode):
         own = RememberedMapNode if isinstance(node, MapNode) else RememberedNode

@@ -13,8 +13,8 @@ that are not to be remembered: an attribute ``remember = False`` of the node or 
 a sink wrote never shares its content with memori's copy (see
 `memori.neuro.nipype.interface_run.part_links`).
 
-Not promised: the memory of a node whose outputs are objects that cannot be written down. It runs
-each time, with a warning.
+Not promised: the memory of a node with an output that others are given and that cannot be written
+down. It runs each time, with a warning.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ from memori.neuro.nipype.node_folder import (
     NodeFolder,
     NodeStore,
     input_at,
+    is_whole,
     mark_of,
     outputs_from_plain,
     outputs_to_plain,
@@ -107,10 +108,10 @@ class RememberedNode(NodeHook):
         if "running" in self._memori:
             return self._memori["running"], False
         has_result = os.path.exists(result_file(self))
-        if self._always_runs():
+        if self.runs_always():
             return False, False
         try:
-            hit = self._hit() is not None
+            hit = self.hit() is not None
         except Exception:  # the run will raise it, where it can be reported
             return False, False
         return hit or has_result, hit
@@ -135,8 +136,8 @@ class RememberedNode(NodeHook):
         self._memori.pop("failed", None)
         try:
             complete_config(self)
-            if self._always_runs():
-                with self._folder().lock():
+            if self.runs_always():
+                with self.own_folder().lock():
                     return self._parted(super().run(updatehash=updatehash))
             return self._remembered_run(updatehash or self._memori.get("updatehash", False))
         except BaseException:
@@ -145,32 +146,36 @@ class RememberedNode(NodeHook):
 
     # How memori answers
 
-    def _is_remembered(self) -> bool:
+    def is_remembered(self) -> bool:
+        """Tell whether the user wants the node to be remembered."""
         wishes = (self, self.interface)
         return self._memori.get("remember", True) and all(
             getattr(w, "remember", True) for w in wishes
         )
 
-    def _always_runs(self) -> bool:
-        if not self._is_remembered():
+    def runs_always(self) -> bool:
+        """Tell whether the node is to run each time."""
+        if not self.is_remembered():
             return True
         if self.overwrite is not None:
             return False
         return bool(self.interface.always_run) and not self._memori["verify"]
 
-    def _folder(self) -> NodeFolder:
+    def own_folder(self) -> NodeFolder:
+        """Return the node's folder, with its note."""
         return NodeFolder(self._memori["root"], self.output_dir())
 
-    def _wanted(self) -> list[str]:
+    def wanted(self) -> list[str]:
         """Return the outputs that the workflow needs; empty for all."""
         removes = str2bool(self.config["execution"]["remove_unnecessary_outputs"])
         return list(self.needed_outputs) if removes else []
 
     def _identity(self) -> Identity:
         take_inputs(self)
-        return Identity(self, self._memori["root"])
+        base = self._memori.get("base") or self.base_dir
+        return Identity(self, self._memori["root"], base)
 
-    def _hit(self) -> Entry | None:
+    def hit(self) -> Entry | None:
         """Return the entry of this node, once what it recorded lies in the node's folder."""
         if self.overwrite:
             return None
@@ -184,10 +189,13 @@ class RememberedNode(NodeHook):
 
     def _hit_on(self, decision: Decision, store: NodeStore) -> Entry | None:
         entry, key = decision.hit_entry, decision.key
-        if entry is None or key is None or self.overwrite:
+        if entry is None or key is None or self.overwrite or not is_whole(entry, self.wanted()):
             return None
         with aside():
-            is_back = self._put_back(entry)
+            try:
+                is_back = self._put_back(entry)
+            except NotPlainError:  # of a class that is not installed any more
+                is_back = False
         if is_back:
             pass_on(entry, store, key.files)
         return entry if is_back else None
@@ -206,7 +214,7 @@ class RememberedNode(NodeHook):
                     decision = self._decision(identity, store)
                 entry = self._hit_on(decision, store)
                 if entry is None:
-                    with self._folder().lock():
+                    with self.own_folder().lock():
                         return self._run_and_keep(identity, decision, store, updatehash)
         logger.info('[Node] "%s" found in memory.', self.fullname)
         return LazyResult(result_file(self))
@@ -265,19 +273,23 @@ class RememberedNode(NodeHook):
                 told = {"argv": argv_of(cmdline), "tool": program_of(self.interface)}
                 recorder.command = told
             outputs = result.outputs
-            values = {} if outputs is None else outputs_to_plain(outputs, passed, folder, kept)
+            values: dict[str, Any] = {}
+            if outputs is not None:
+                values = outputs_to_plain(outputs, passed, folder, kept, self.wanted())
             names = list(files_of(folder))
             bring_folders(folder, kept)
             bring(folder, kept, names)
             keep_aside(kept, folder, result.runtime, links_to_inputs(folder, names, passed))
             return recorder.finish(values, Results(values), watch, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
+            if not isinstance(error, RecordError):
+                recorder.drop_folder()
             warn(f"node {self.fullname} ran and is not remembered: {error}")
             return None
 
     def _cleaned(self, result: Any, entry: Entry | None, passed: dict[str, Any]) -> Any:
         """Leave in the node's folder what Nipype would."""
-        folder, wanted = self.output_dir(), self._wanted()
+        folder, wanted = self.output_dir(), self.wanted()
         if wanted and result.outputs is not None:
             result.outputs = clean_working_directory(
                 result.outputs, folder, self.interface.inputs, wanted, self.config
@@ -287,7 +299,7 @@ class RememberedNode(NodeHook):
             paths = [os.path.join(folder, name) for name in files_of(folder)]
             at = {encode(pointer): path for path, pointer in passed.items()}
             used = [at[encode(pointer)] for pointer in references(entry.outputs)]
-            self._folder().write(mark_of(entry), wanted, [*paths, result_file(self)], used)
+            self.own_folder().write(mark_of(entry), wanted, [*paths, result_file(self)], used)
         return result
 
     def _parted(self, result: Any) -> Any:
@@ -305,8 +317,8 @@ class RememberedNode(NodeHook):
 
     def _put_back(self, entry: Entry) -> bool:
         """See that the node's folder holds an entry's files; False if they were edited there."""
-        root, wanted = self._memori["root"], self._wanted()
-        node_folder = self._folder()
+        root, wanted = self._memori["root"], self.wanted()
+        node_folder = self.own_folder()
         kept = os.path.join(root, entry.folder or "")
         note = node_folder.read()
         if note is not None and note["key"] == mark_of(entry):

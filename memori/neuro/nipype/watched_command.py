@@ -16,8 +16,9 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from memori.aside import aside
 from memori.errors import MemoriError
-from memori.neuro.nipype.engine_api import around_commands
+from memori.neuro.nipype.engine_api import around_function
 from memori.watch.commands.strace import traced
 
 _SHELL = "/bin/sh"
@@ -25,7 +26,14 @@ _SHELL = "/bin/sh"
 
 def watch_commands() -> None:
     """Watch the commands of Nipype from now on, where a run is watched."""
-    around_commands(_watched)
+    around_function("run_command", _watched)
+    around_function("get_dependencies", _unwatched)
+
+
+def _unwatched(ask: Callable[..., Any], *args: Any) -> Any:
+    """Do what Nipype's `get_dependencies` does: what `ldd` reads is nothing of the run's."""
+    with aside():
+        return ask(*args)
 
 
 def _watched(

@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from nipype.interfaces.base import CommandLine, Interface, isdefined
 from nipype.interfaces.io import DataSink
 
@@ -200,7 +201,7 @@ def written(values: Mapping[str, Any]) -> tuple[dict[str, JSON], dict[str, Any]]
     unwritten: dict[str, Any] = {}
     for name, value in values.items():
         try:
-            plain[name] = to_plain(value, _as_it_is)
+            plain[name] = to_plain(value, _as_it_is, _digest_of_array)
         except NotPlainError:
             unwritten[name] = value
     return plain, unwritten
@@ -208,6 +209,13 @@ def written(values: Mapping[str, Any]) -> tuple[dict[str, JSON], dict[str, Any]]
 
 def _as_it_is(text: str) -> str:
     return text
+
+
+def _digest_of_array(array: np.ndarray) -> JSON:
+    """Return what counts of a large array."""
+    told = [np.lib.format.dtype_to_descr(array.dtype), list(array.shape)]
+    digest = hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).hexdigest()
+    return {"memori": "digest", "of": [*told, digest]}
 
 
 # Facts
@@ -240,7 +248,7 @@ def facts_of(
         Values that are no JSON, whose files are looked for.
     """
     variables = variables_of(interface, values)
-    found = dict(_program_facts(interface, values, uses, variables))
+    found = dict(_program_facts(interface, values, uses, variables, root))
     for name, value in variables.items():
         if not _is_about_the_machine(name):
             found.setdefault(f"env {name}", _digest_of_variable(value, root, memo))
@@ -255,6 +263,7 @@ def _program_facts(
     values: Mapping[str, Any],
     uses: tuple[str, ...],
     variables: Mapping[str, str],
+    root: str,
 ) -> Iterator[tuple[str, JSON]]:
     programs = programs_of(interface, uses)
     environment = environment_of(interface, values) if programs else {}
@@ -262,6 +271,10 @@ def _program_facts(
     paths = {name for name, value in variables.items() if os.path.isabs(value)}
     for program in programs:
         yield from facts(program, environment, ignored=_THREAD_VARIABLES | paths).items()
+    matlab = getattr(getattr(interface, "mlab", None), "inputs", None)
+    folders = getattr(matlab, "paths", None)
+    if folders is not None and isdefined(folders):
+        yield "MATLAB's paths", [relative_path(os.path.abspath(each), root) for each in folders]
     if isinstance(interface, CommandLine):
         for word in shlex.split(interface.cmd)[1:]:
             if is_file(word):
@@ -270,8 +283,9 @@ def _program_facts(
 
 def programs_of(interface: Interface, uses: tuple[str, ...]) -> list[str]:
     """Return the programs that an interface needs."""
-    own = [program_of(interface)] if isinstance(interface, CommandLine) else []
-    return list(dict.fromkeys([*own, *uses]))
+    own = [interface, getattr(interface, "mlab", None)]  # SPM's interfaces have one of MATLAB's
+    called = [program_of(each) for each in own if isinstance(each, CommandLine)]
+    return list(dict.fromkeys([*called, *uses]))
 
 
 # Variables

@@ -41,7 +41,7 @@ def remember_workflow(
         The folder of the memory.
     verify_always_run : bool, optional
         Whether nodes that always run (DataSink, DataGrabber) are a hit, too, when their inputs and
-        what they wrote are as they were. A grabber then misses files that are new.
+        what they wrote are as they were, and the names that a grabber listed.
     watch : bool, optional
         Whether what a node reads, lists and writes besides its inputs is seen and counts.
     ignore_reads : iterable of str or os.PathLike, optional

@@ -123,13 +123,14 @@ class Named:
 
 def _tell_folder(run: Observed, folder: str) -> None:
     """Let a folder count for a run by its names, and by what is in it."""
-    number = 0
-    for above, _, names in os.walk(folder):
+    held = [(above, names) for above, _, names in os.walk(folder)]
+    if sum(len(names) for _, names in held) > _MOST_FILES:
+        run.trees.add(folder)
+        run.tells("trees", folder)
+        return
+    for above, names in held:
         run.lists(above, (), whole=True)
         for name in names:
-            number += 1
-            if number > _MOST_FILES:
-                return
             if not name.startswith("."):
                 run.names(os.path.join(above, name))
 

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from functools import wraps
 
 from memori.aside import aside
+from memori.errors import warn
 from memori.watch.children import SPOOL
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import runs_of_thread, with_outer
@@ -214,10 +215,24 @@ def _is_over(started: _Started, *, patience: float | None = None) -> None:
         try:
             if run.live:
                 started.watched.ends(patience=patience)
+                _tell_powerless(started)
         except (OSError, ValueError) as error:
             run.faults.append(f"a program was not watched: {error}")
         finally:
             started.watched.goes()
+
+
+def _tell_powerless(started: _Started) -> None:
+    """Say that a program has lost its rights; the next time it is not watched."""
+    program = started.watched.powerless
+    if program is not None:
+        for run in started.runs:
+            run.powerless.add(program)
+            run.tells("powerless", program)
+        warn(
+            f"{program} has rights of its own and lost them because it was watched, so this run is "
+            "of no use and is not remembered; run it again: from now on it is not watched"
+        )
 
 
 def end_waiting(run: Observed) -> None:

@@ -125,6 +125,8 @@ class Watched:
             run.counted |= self._counted
         strace = shutil.which("strace") or ""
         self._marks = Marks([tempfile.gettempdir(), self._cwd])
+        if os.path.basename(self._plain.argv[0]) in _LOOKS_ELSEWHERE:
+            why_not = why_not or "it starts programs elsewhere"
         self.reason = why_not or _why_unusable(strace) or _why_unstartable(self._plain)
         self.reason = self.reason or untraceable(*self._plain, self._cwd)
         if self.reason:

@@ -31,7 +31,7 @@ from memori.watch.commands.strace_lines import (
 )
 from memori.watch.commands.traced_files import Files
 from memori.watch.found import FOLDER, THERE, file_of, link_to
-from memori.watch.touch import source_of
+from memori.watch.touch import folders_above, source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,11 +215,17 @@ class Trace:
             self._takes(number, child, text)
 
     def _goes(self, process: Process, call: Said) -> None:
-        if call.result != "0":
-            return
         path = folder_in(call.words) if call.name == "fchdir" else self._path(process, call)
-        if path is not None:
-            process.cwd = self._spelling.plain(path)
+        if path is None:
+            return
+        path = self._spelling.plain(path)
+        if call.result == "0":
+            process.cwd = path
+        if call.name == "chdir" and not process.elsewhere:
+            if call.error in _ABSENT:
+                self.files.misses(path)
+            elif not call.error:
+                self.found.setdefault(path, FOLDER)
 
     def _leaves(self, process: Process, call: Said) -> None:
         is_other = call.name != "unshare" or any(each in call.words for each in _NAMESPACES)
@@ -293,7 +299,9 @@ class Trace:
 
     def _removed(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
-        if call.result == "0" and path is not None:
+        if path is not None and call.error in _ABSENT:
+            self.files.misses(path)
+        elif path is not None and call.result == "0":
             self.files.removes(path)
 
     def _changed(self, process: Process, call: Said) -> None:
@@ -337,17 +345,6 @@ class Trace:
             self.found[path] = link_to(texts_in(call.words)[-1])
         elif path not in self.found:
             self.found[path] = _described(call)
-
-
-def folders_above(paths: Iterable[str]) -> set[str]:
-    """Return all folders that some absolute paths lie in."""
-    above: set[str] = set()
-    for path in paths:
-        folder = os.path.dirname(path)
-        while folder not in above:
-            above.add(folder)
-            folder = os.path.dirname(folder)
-    return above
 
 
 def _described(call: Said) -> str:

@@ -150,6 +150,25 @@ def test_what_is_wrong_is_told_of_all_subjects_at_once(tree):
     assert 2 == len(one["t1w"]) == len(two["t1w"])
 
 
+@pytest.mark.parametrize(
+    ("query", "files"),
+    [
+        ({"suffix": "bold"}, ["func/sub-01_run-1_bold.nii", "func/sub-01_run-01_bold.nii"]),
+        ({"suffix": "bold"}, ["func/sub-01_bold.nii", "func/sub-01_bold.nii.gz"]),
+        ({"suffix": "eeg"}, ["eeg/sub-01_task-a_eeg.vhdr", "eeg/sub-01_task-a_eeg.eeg"]),
+    ],
+)
+def test_one_recording_under_two_names_is_not_run_twice(tree, query, files):
+    """Neither is chosen, and no case is made of each; extension= says which."""
+    bids = Dataset(tree([f"sub-01/{each}" for each in files]))
+
+    with pytest.raises(CasesError, match="2 files are one x: 'sub-01"):
+        bids.cases(x=query)
+    if "run" not in files[0]:
+        extension = files[0].partition(".")[2]
+        assert 1 == len(bids.cases(x={**query, "extension": f".{extension}"}))
+
+
 def test_field_maps_go_by_what_they_say(tree):
     """The one intended for a run is joined with it, though all are of one session."""
     files = {f"sub-01/func/sub-01_task-x_run-{n}_bold.nii.gz": None for n in (1, 2, 3)}

@@ -142,3 +142,21 @@ def test_each_kind_of_recording_has_its_companions(tree, files, of, expected):
     bids = Dataset(tree([f"sub-01/{each}" for each in files]))
 
     assert expected <= bids.companions(bids.one(suffix=of)).keys()
+
+
+def test_sidecars_of_other_sessions_need_not_be_here(tree):
+    """Of a DataLad dataset people get the session that they process."""
+    root = tree(
+        {
+            "sub-01/ses-1/func/sub-01_ses-1_task-a_bold.nii.gz": None,
+            "sub-01/ses-1/fmap/sub-01_ses-1_epi.nii.gz": None,
+            "sub-01/ses-1/fmap/sub-01_ses-1_epi.json": {
+                "IntendedFor": "ses-1/func/sub-01_ses-1_task-a_bold.nii.gz"
+            },
+            "sub-01/ses-2/fmap/sub-01_ses-2_epi.nii.gz": None,
+        }
+    )
+    (root / "sub-01/ses-2/fmap/sub-01_ses-2_epi.json").symlink_to("../.git/annex/objects/x")
+    bids = Dataset(root)
+
+    assert ["sub-01_ses-1_epi.nii.gz"] == named(bids.companions(bids.one(suffix="bold")))["fmap"]

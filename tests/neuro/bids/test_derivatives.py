@@ -88,6 +88,7 @@ def test_path_in_another_datatype():
         (BOLD, {"desc": "x", "datatype": ""}, ValueError, "datatype='' is no BIDS"),
         (BOLD, {"suffix": "../../x"}, ValueError, "is no BIDS suffix"),
         (BOLD, {"extension": "/../../x.nii"}, ValueError, "is no BIDS extension"),
+        (BOLD, {"session": "ses-b", "desc": "x"}, ValueError, "session='b'"),
         (BOLD, {"session": "../a"}, ValueError, "session='../a' is no BIDS label"),
         (BOLD, {"sub": ".."}, ValueError, "sub='..' is no BIDS label"),
         ("ds/my images/sub-01_bold.nii", {"desc": "x"}, ValueError, "'my images'.*is no BIDS"),

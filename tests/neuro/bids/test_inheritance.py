@@ -102,3 +102,15 @@ def test_a_relative_root_and_a_link_to_it(tree, tmp_path, monkeypatch):
     for root in ("ds", "link", "./ds/", tmp_path / "link"):
         bids = Dataset(root)
         assert {"a": 1} == bids.metadata(bids.one(suffix="bold"))
+
+
+def test_a_run_of_one_echo_beside_one_of_several(tree):
+    """The sidecar without echo applies to every echo, and each echo's own wins over it."""
+    run = "sub-01/func/sub-01_task-rest_run-1"
+    files = {f"{run}_echo-{n}_bold.nii.gz": None for n in (1, 2)}
+    files |= {f"{run}_echo-{n}_bold.json": {"EchoTime": n / 100} for n in (1, 2)}
+    bids = Dataset(tree({**files, f"{run}_bold.json": {"EchoTime": 9, "TaskName": "rest"}}))
+
+    assert [{"EchoTime": n / 100, "TaskName": "rest"} for n in (1, 2)] == [
+        bids.metadata(file) for file in bids.files(suffix="bold")
+    ]

@@ -139,6 +139,15 @@ def test_bidsignore_of_derivatives_hides_nothing(tree):
     assert "figures" == Dataset(root).one(extension=".svg").datatype
 
 
+def test_a_dataset_made_of_links_to_subjects(tree, tmp_path):
+    """People make one of a few subjects by links to their folders."""
+    root = tree(["sub-01/anat/sub-01_T1w.nii", "sub-02/anat/sub-02_T1w.nii"])
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few/sub-02").symlink_to(root / "sub-02")
+
+    assert [f"{tmp_path}/few/sub-02/anat/sub-02_T1w.nii"] == Dataset(tmp_path / "few").files()
+
+
 # Broken datasets
 
 

@@ -281,6 +281,20 @@ def test_templates_have_derivatives(tree, tmp_path, image):
     assert path.endswith("out/tpl-MNI/anat/tpl-MNI_desc-x_T1w.nii.gz")
 
 
+def test_a_combination_of_echoes_is_no_echo(tree, out, image):
+    """Of several sources the entities count that they share; each is a source."""
+    echoes = [f"sub-01/func/sub-01_task-a_run-1_echo-{n}_bold.nii.gz" for n in (1, 2)]
+    said_of = {"TaskName": "a", "RepetitionTime": 2.0}
+    bids = Dataset(tree({**dict.fromkeys(echoes), "task-a_bold.json": said_of}))
+    (case,) = bids.cases(bold={"suffix": "bold"})
+
+    saved = out.save(image, source=case["bold"], desc="optcom", SkullStripped=False)
+
+    assert saved.endswith("sub-01_task-a_run-1_desc-optcom_bold.nii.gz")
+    assert [f"bids:raw:{each}" for each in echoes] == said(saved)["Sources"]
+    assert out.path(case["bold"], desc="x", echo=1).endswith("run-1_echo-1_desc-x_bold.nii.gz")
+
+
 # Derivatives.map
 
 
@@ -364,6 +378,25 @@ def test_an_edited_derivative_is_not_retracted(two, out, tmp_path):
     run(out, tmp_path, two, fails=("02",), text="other")
 
     assert "edited" == Path(paths[1]["made"]).read_text()
+
+
+def test_echoes_through_a_map(tree, out, tmp_path):
+    """A list of echoes gives one name, for what is made and for what is retracted."""
+    names = [f"sub-01/func/sub-01_task-a_echo-{n}_bold.nii.gz" for n in (1, 2)]
+    bids = Dataset(tree({**dict.fromkeys(names), "bold.json": {"RepetitionTime": 2}}))
+
+    def first(bold):
+        return shutil.copy(bold[0], workdir() / "first.nii.gz")
+
+    stage = Stage(first, "first", tmp_path / "work")
+    outputs = {"first": {"desc": "optcom", "SkullStripped": False, "TaskName": "a"}}
+    _, (saved,) = out.map(
+        Pipeline([("start", stage)]), bids.cases(bold={"suffix": "bold"}, by=()), outputs,
+        source="bold",
+    )  # fmt: skip
+
+    assert saved["first"].endswith("sub-01/func/sub-01_task-a_desc-optcom_bold.nii.gz")
+    assert [f"bids:raw:{name}" for name in names] == said(saved["first"])["Sources"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ a dataset's owner can mend: authors, licences, what a scanner was.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -177,6 +178,35 @@ def test_derivatives_of_a_real_dataset_pass(tmp_path):
 
     assert len(cases) == len(saved) > 0
     assert [] == issues(out.root)
+
+
+@pytest.mark.skipif(not REAL, reason="no real dataset: MEMORI_TEST_BIDS=/path/to/bids pytest")
+def test_the_example_passes(tmp_path):
+    """What examples/timeseries.py writes of a real dataset."""
+    pytest.importorskip("niimath", reason="no niimath: pip install niimath")
+    root = Path(__file__).parents[3]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    subprocess.run(
+        [sys.executable, root / "examples/timeseries.py", REAL],
+        cwd=tmp_path, env={**os.environ, "PATH": path, "PYTHONPATH": str(root)},
+        capture_output=True, check=True,
+    )  # fmt: skip
+
+    assert [] == issues(tmp_path / "derivatives/timeseries")
+
+
+def test_the_tutorial_passes(tmp_path):
+    """What docs/bids_tutorial.md writes, run as a reader would."""
+    pytest.importorskip("niimath", reason="no niimath: pip install niimath")
+    page = Path(__file__).parents[3] / "docs/bids_tutorial.md"
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    script = tmp_path / "tutorial.py"
+    script.write_text("\n".join(blocks))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    env = {**os.environ, "PATH": path, "PYTHONPATH": str(page.parents[1])}
+    subprocess.run([sys.executable, script], cwd=tmp_path, env=env, capture_output=True, check=True)
+
+    assert [] == issues(tmp_path / "study/derivatives/smooth")
 
 
 def test_the_demo_passes(tmp_path):

@@ -20,6 +20,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from memori.neuro import Derivatives
 from memori.neuro.command import containers
 from memori.neuro.command.containers import container_of, readable
 from memori.neuro.command.stage import CommandError, Container, ShellStage, Stdout
@@ -376,6 +377,23 @@ def test_another_image_reruns_and_no_engine_is_a_hit(
     assert not stage.explain().hit
     monkeypatch.setenv("PATH", "/nowhere")
     assert stage.explain().hit
+
+
+def test_derivatives_name_the_container(podman: Container, tmp_path: Path) -> None:
+    """The entry says in which image the tool ran, and so does GeneratedBy, with its digest."""
+    (tmp_path / "in.tsv").write_text("a\n")
+    stage = ShellStage(
+        "cp {in_file} {out}", outputs={"out": "out.tsv"}, container=podman, hash_output="work"
+    )
+    source = tmp_path / "ds/sub-01/func/sub-01_task-rest_bold.nii.gz"
+    result = stage.run(in_file=str(tmp_path / "in.tsv"))
+
+    Derivatives(tmp_path / "derivatives").save(result["out"], source=source, suffix="timeseries")
+
+    told = json.loads((tmp_path / "derivatives/dataset_description.json").read_text())
+    (tool,) = [each for each in told["GeneratedBy"] if each["Name"] == "cp"]
+    assert {"Type": "podman", "Tag": os.path.basename(podman.image)} == tool["Container"]
+    assert tool["Version"].startswith("sha256 ")
 
 
 def test_a_missing_image_is_an_error(podman: Container) -> None:

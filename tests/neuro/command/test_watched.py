@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import memori
+from memori.cli import main
 from memori.errors import MemoriWarning
 from memori.neuro import ShellStage
 from memori.neuro.command.errors import CommandError
@@ -626,9 +627,12 @@ def without_strace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_strace_commands_run_and_it_is_said_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In the log once for a process, in each entry by name."""
+    """In the log once for a process, in each entry by name; `explain` and `memori show` say it."""
     without_strace(monkeypatch)
     monkeypatch.setattr(strace, "_said", set())
     for name in READERS:  # loaded by another test
@@ -641,6 +645,11 @@ def test_without_strace_commands_run_and_it_is_said_once(
     said = [each for each in unseen("work") if "strace" in each]  # libraries are named as well
     assert ["cat (strace is not installed)"] * 2 == said
     assert 1 == caplog.text.count("unwatched: commands (strace is not installed)")
+    told = "not seen what it read: cat (strace is not installed)"
+    assert 1 == str(stage.explain(n=1)).count(told)
+    assert 0 == main(["show", "work"])
+    told = "not seen what cat (strace is not installed) read, in cat"
+    assert 1 == capsys.readouterr().out.count(told)
 
 
 @pytest.mark.parametrize("first", ["with", "without"])
@@ -752,3 +761,68 @@ def test_a_stage_inside_a_stage_passes_on_what_its_command_read(tmp_path: Path) 
     assert ["one1", "one1"] == [stage.run(x=1)["output"] for _ in range(2)]
     write("a.txt", "two")
     assert ("two1", True) == (stage.run(x=1)["output"], stage.state)
+
+
+# Folders that several share
+
+
+@pytest.mark.parametrize("way", ["watched", "unwatched"])
+def test_a_folder_of_all_subjects_counts_by_what_was_read_there(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second subject does not rerun the first; where nobody tells, all of the folder counts."""
+    if way == "unwatched":
+        without_strace(monkeypatch)
+    write("subjects/s1/orig")
+    write("subjects/s2/orig")
+    recon = ShellStage(
+        "sh -c 'cat $0/$1/orig > $0/$1/T1' {subjects} {name: str}", {"done": memori.neuro.Stdout()},
+        hash_output="work",
+    )  # fmt: skip
+    given = {"subjects": "subjects", "name": "s1"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the folder, an input, changes while it runs
+        found = [(recon.run(**given), recon.state)[1] for _ in range(3)]
+        assert [True, False, False] == found
+        recon.run(subjects="subjects", name="s2")
+        assert (way == "watched") == recon.explain(**given).hit
+        write("subjects/s3/orig")
+        assert (way == "watched") == recon.explain(**given).hit
+        write("subjects/s1/orig", "two")
+        assert not recon.explain(**given).hit
+
+
+def test_a_product_named_by_its_path_does_not_run_the_command_twice(tmp_path: Path) -> None:
+    """The second run finds it there."""
+    write("a.txt")
+    stage = ShellStage(f"cp {{in_file}} {tmp_path}/out.txt", hash_output="work")
+    assert [True, False] == [runs(stage, in_file="a.txt") for _ in range(2)]
+    write("out.txt", "edited")
+    assert [True, False] == [runs(stage, in_file="a.txt") for _ in range(2)]
+
+
+def test_reads_can_be_left_out(tmp_path: Path) -> None:
+    """By name or pattern, for one stage."""
+    write("a.txt")
+    text = f"sh -c 'cat {tmp_path}/a.txt'"
+    stage = ShellStage(text, hash_output="work", ignore_reads=[f"{tmp_path}/*.txt"])
+    assert runs(stage)
+    write("a.txt", "two")
+    assert not runs(stage)
+
+
+def test_a_data_file_in_the_folder_of_a_suite_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What conda put there is the suite's, by its version; what a user put there is not."""
+    monkeypatch.setenv("FSLDIR", str(tmp_path / "fsl"))
+    for name in ("standard.nii", "mine.nii"):
+        write(f"fsl/data/{name}")
+    write("fsl/conda-meta/fsl.json", '{"files": ["data/standard.nii"]}')
+    text = "sh -c 'cat $FSLDIR/data/standard.nii $FSLDIR/data/mine.nii'"
+    stage = ShellStage(text, hash_output="work")
+    assert runs(stage)
+    write("fsl/data/standard.nii", "two")
+    assert not runs(stage)
+    write("fsl/data/mine.nii", "two")
+    assert runs(stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -195,3 +196,42 @@ def test_remembered_nodes_take_no_worker(tmp_path, monkeypatch):
     arguments = {"executor": NoExecutor(), "status_callback": lambda *each: ended.append(each)}
     wf.run(plugin=MemoriPlugin(arguments))
     assert 30 == len([status for _, status, *_ in ended if status == "end"])
+
+
+def step(x):
+    return x + 1
+
+
+def _long_chain(base):
+    workflow = Workflow("w", base_dir=str(base))
+    nodes = [Node(niu.Function(["x"], ["x"], step), f"n{number}") for number in range(5)]
+    nodes[0].inputs.x = 0
+    mapped = MapNode(niu.Function(["x"], ["x"], step), "x", "mapped")
+    mapped.inputs.x = [1, 2, 3]
+    workflow.add_nodes([mapped])
+    for one, other in itertools.pairwise(nodes):
+        workflow.connect(one, "x", other, "x")
+    return workflow
+
+
+@pytest.mark.parametrize("plugin", ["MultiProc", "LegacyMultiProc"])
+def test_nothing_waits_for_a_poll(tmp_path, plugin):
+    """A plugin that looks once an hour runs a remembered workflow, and finds it remembered."""
+    for _ in range(2):
+        workflow = remember_workflow(_long_chain(tmp_path / "b"), tmp_path / "m")
+        workflow.config["execution"] = {"poll_sleep_duration": 3600}
+        graph = workflow.run(plugin=plugin, plugin_args={"n_procs": 2})
+        found = {node.name: node.result.outputs.x for node in graph.nodes()}
+        assert 5 == found["n4"]
+        assert [2, 3, 4] == found["mapped"]
+
+
+def test_failure_is_told_without_a_poll(tmp_path):
+    """A node that fails ends a workflow whose plugin looks once an hour."""
+    workflow = _long_chain(tmp_path / "b")
+    workflow.get_node("n0").inputs.x = "a"
+    workflow.config["execution"] = {"poll_sleep_duration": 3600, "crashdump_dir": str(tmp_path)}
+    with pytest.raises(RuntimeError, match="can only concatenate"):
+        remember_workflow(workflow, tmp_path / "m").run(
+            plugin="MultiProc", plugin_args={"n_procs": 2}
+        )

@@ -260,6 +260,22 @@ def test_command_is_noted_as_without_a_tracer(tmp_path, log):
     assert sorted(os.listdir(plain.output_dir())) == sorted(os.listdir(node.output_dir()))
 
 
+@PLUGINS
+def test_elements_of_a_map_in_another_base_folder(tmp_path, log, plugin):
+    """The elements of a map are given files of an earlier node, wherever the base folder is."""
+    for base, ran in (("a", {"use": 1}), ("b", {})):
+        workflow = filling(tmp_path / base, "one")
+        mapped = MapNode(niu.Function(["folder"], ["out"], use), "folder", "mapped")
+        workflow.remove_nodes([workflow.get_node("second")])
+        workflow.connect(workflow.get_node("first"), ("folder", list_of), mapped, "folder")
+        assert ["one"] == run(workflow, tmp_path / "m", plugin)["mapped"].out
+        assert ran == log()
+
+
+def list_of(folder):
+    return [folder]
+
+
 # Options
 
 

@@ -156,12 +156,13 @@ class Slices:
     """A module's source, cut into statements."""
 
     def __init__(self, content: bytes | str, name: str) -> None:
-        statements = _reached(parsed(content, name).body)
+        statements = list(_reached(parsed(content, name).body))
         self.statements = [Statement(node) for node in statements]
         self.binders: dict[str, list[int]] = {}
         for position, statement in enumerate(self.statements):
             for bound in statement.binds:
                 self.binders.setdefault(bound, []).append(position)
+        self.tables = list(_literals(statements)) if "__getattr__" in self.binders else []
         self.stars = [star for statement in self.statements for star in statement.stars]
         self.imports: dict[str, list[Imported]] = {}
         for statement in self.statements:
@@ -247,6 +248,32 @@ def _is_never(test: ast.expr) -> bool:
         and isinstance(test.comparators[0], ast.Constant)
         and test.comparators[0].value == "__main__"
     )
+
+
+def _literals(statements: list[ast.stmt]) -> Iterator[object]:
+    """Yield the dictionaries and collections of names that statements spell."""
+    for statement in statements:
+        for node in inside(statement):
+            if isinstance(node, (ast.Dict, ast.List, ast.Set, ast.Tuple)):
+                try:
+                    yield _literal(node)
+                except (ValueError, TypeError):
+                    pass  # it holds more than text
+
+
+def _literal(node: Any) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Dict):
+        return {
+            _literal(key): _literal(value)
+            for key, value in zip(node.keys, node.values, strict=True)
+        }
+    if isinstance(node, (ast.List, ast.Set)):
+        return [_literal(each) for each in node.elts]
+    if isinstance(node, ast.Tuple):
+        return tuple(_literal(each) for each in node.elts)
+    raise ValueError(f"a literal was expected, not a {type(node).__name__}")
 
 
 def text_digest(statements: list[Statement]) -> bytes:

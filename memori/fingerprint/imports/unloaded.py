@@ -1,9 +1,9 @@
 """Modules that nobody has imported yet, seen through their source.
 
-A function may import a module when it runs. The module is not executed to look at it: the path
-finder says where its source is, and of that the statements count that matter to what is read from
-it. What a source leads to in other modules is said as `Read`, for the walk to follow. What
-importing computes is not known then; the statements that compute it stand for it.
+A function may import a module when it runs. The module is not executed to look at it: the finders
+that Python asks say where its source is, and of that the statements count that matter to what is
+read from it. What a source leads to in other modules is said as `Read`, for the walk to follow.
+What importing computes is not known then; the statements that compute it stand for it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import sys
 
 from memori.digest.memo import Memo
 from memori.fingerprint.atoms import text
+from memori.fingerprint.imports.tables import target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
 
-    from memori.fingerprint.slices import Imported, Slices
+    from memori.fingerprint.imports.slices import Imported, Slices
 
     Chain = tuple[str, ...]
 
@@ -52,7 +53,7 @@ class Piece:
 
     def parts(self) -> Iterator[bytes | Read]:
         """Yield what counts: the text of the statements, and what they read elsewhere."""
-        from memori.fingerprint.slices import text_digest
+        from memori.fingerprint.imports.slices import text_digest
 
         cut, name = self._cut, self._name
         statements = (
@@ -95,10 +96,15 @@ def read_from(cut: Slices, spec: ModuleSpec, chain: Chain) -> Iterator[bytes | R
             yield _read(package, imported, chain[1:])
     elif name in cut.binders:
         yield Piece(cut, package, spec.name, name)
-    elif package == spec.name and find(f"{spec.name}.{name}") is not None:
-        yield Read(f"{spec.name}.{name}", chain[1:])
     elif "__getattr__" in cut.binders:
         yield Piece(cut, package, spec.name, "__getattr__")
+        given = target(spec.name, cut.tables, name, offers) or _from_stub(spec, package, name)
+        if given is not None:
+            yield Read(given[0], (*given[1], *chain[1:]))
+        elif find(f"{spec.name}.{name}") is not None:
+            yield Read(f"{spec.name}.{name}", chain[1:])
+    elif package == spec.name and find(f"{spec.name}.{name}") is not None:
+        yield Read(f"{spec.name}.{name}", chain[1:])
     elif cut.stars:
         for module, level in cut.stars:
             yield Read(absolute(package, module, level), chain)
@@ -111,6 +117,29 @@ def _read(package: str, imported: Imported, chain: Chain) -> Read:
     return Read(absolute(package, module, level), (*read, *chain))
 
 
+def _from_stub(spec: ModuleSpec, package: str, name: str) -> tuple[str, Chain] | None:
+    """Return what the stub beside a source says that a name is imported from."""
+    path = f"{spec.origin}i"
+    cut = slices(path, stamp(path))
+    if cut is None or name not in cut.imports:
+        return None
+    module, level, read = cut.imports[name][0]
+    return absolute(package, module, level), read
+
+
+def offers(module: str, name: str) -> bool | None:
+    """Tell whether a module has a name of its own; None if there is no such module."""
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        return name in getattr(loaded, "__dict__", {})
+    spec = find(module)
+    if spec is None:
+        return None
+    path = spec.origin if spec.has_location else None
+    cut = None if path is None else slices(path, stamp(path))
+    return cut is not None and (name in cut.binders or bool(cut.stars))
+
+
 def absolute(package: str, module: str, level: int) -> str:
     """Return the full name of a module that code in `package` names, from `level` folders above."""
     if not level:
@@ -121,8 +150,7 @@ def absolute(package: str, module: str, level: int) -> str:
 
 
 def find(name: str) -> ModuleSpec | None:
-    """Find a module by the path finder alone, without importing its parents."""
-    finder = sys.modules["_frozen_importlib_external"].PathFinder
+    """Find a module where Python would, without importing its parents."""
     path: list[str] | None = None
     spec: ModuleSpec | None = None
     parts = name.split(".")
@@ -133,16 +161,35 @@ def find(name: str) -> ModuleSpec | None:
             if not path:
                 return None
             continue
-        try:
-            spec = finder.find_spec(".".join(parts[:end]), path)
-        except (ImportError, ValueError):
-            return None
+        spec = _ask(".".join(parts[:end]), path)
         if spec is None:
             return None
         path = spec.submodule_search_locations
         if path is None and end < len(parts):
             return None
     return spec
+
+
+def _ask(name: str, path: list[str] | None) -> ModuleSpec | None:
+    """Ask the finders that Python would ask, in their order."""
+    for finder in list(sys.meta_path):
+        try:
+            spec = finder.find_spec(name, path)
+        except KeyError:  # a plain folder in a plain folder: the finder wants the outer one loaded
+            spec = _plain_package(name, path or ())
+        except Exception:  # whatever a finder raises, the import would fail by it
+            continue
+        if spec is not None:
+            return spec
+    return None
+
+
+def _plain_package(name: str, above: Iterable[str]) -> ModuleSpec:
+    """Return a package without a file of its own, which is made of the folders of its name."""
+    made: ModuleSpec = sys.modules["_frozen_importlib"].ModuleSpec(name, None, is_package=True)
+    folders = (os.path.join(folder, name.rpartition(".")[2]) for folder in above)
+    made.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
+    return made
 
 
 def modules_in(spec: ModuleSpec) -> Iterator[tuple[str, bool]]:
@@ -177,7 +224,7 @@ def slices(path: str, now: object) -> Slices | None:
     known = _cut.get(path)
     if known is not None and known[0] == now:
         return known[1]
-    from memori.fingerprint.slices import Slices
+    from memori.fingerprint.imports.slices import Slices
 
     try:
         with open(path, "rb") as stream:

@@ -1,0 +1,147 @@
+"""Objects of libraries that stand for a function of the user's: compiled, delayed, wrapped.
+
+What such an object is made of is the function and the options that it was made with. What the
+library adds (machine code, addresses, tokens that are random in each process) says nothing of its
+own, and differs from process to process. Where an object does not show at all what it was made of,
+the statements stand for it that make it, in the source of the module that holds it.
+"""
+
+from __future__ import annotations
+
+import gc
+from functools import partial
+from types import FunctionType, MethodType
+
+from memori.fingerprint.atoms import text, words
+from memori.fingerprint.guards import whole
+from memori.fingerprint.imports.unloaded import Piece, slices, stamp
+from memori.fingerprint.modules import is_users, put_parts
+from memori.fingerprint.origins import file_of, module_label
+from memori.fingerprint.walk import Walk, origin_of_class
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from memori.fingerprint.graph import Node, State
+    from memori.fingerprint.walk import Handler
+
+_SOURCES = ("py_func", "_pyfunc", "__wrapped__")
+_OPTIONS = words(
+    "targetoptions _sig _identity identity signature mode neighborhood options reorderable "
+    "_is_dynamic _frozen"
+)
+_MADE_OF = (FunctionType, MethodType, partial)
+
+
+def put_compiled(walk: Walk, value: object, out: State) -> None:
+    """Append a function that numba compiles."""
+    out.append(walk.node(value, _fill_compiled))
+
+
+def _fill_compiled(walk: Walk, node: Node) -> None:
+    value: Any = node.origin
+    held = vars(value)
+    made_of = [held[name] for name in _SOURCES if name in held][:1]
+    if not made_of:  # a stencil
+        made_of = [value.kernel_ir.func_id.func]
+    inner = getattr(value, "_dispatcher", value)
+    state = node.state
+    state.append(b"J" + text(type(value).__qualname__))
+    walk.external(origin_of_class(type(value)), state)
+    walk.put_all(tuple(made_of), state)
+    for name in sorted(_OPTIONS):
+        option = getattr(value, name, None) or getattr(inner, name, None)
+        if option is not None:
+            state.append(text(name))
+            _put_option(walk, option, state)
+    if not getattr(inner, "_can_compile", True) or getattr(value, "_frozen", False):
+        types = getattr(value, "types", None) or getattr(inner, "signatures", None)
+        state.append(text(repr(types)))
+
+
+def _put_option(walk: Walk, option: object, out: State) -> None:
+    if isinstance(option, dict):
+        for name in sorted(option, key=str):
+            out.append(text(str(name)))
+            _put_option(walk, option[name], out)
+    elif isinstance(option, (str, int, type(None))):
+        walk.put(option, out)
+    else:  # a type or signature of numba's
+        out.append(text(repr(option)))
+
+
+def put_compiled_class(walk: Walk, value: object, out: State) -> None:
+    """Append what numba knows of a class that it compiles."""
+    out.append(walk.node(value, _fill_compiled_class))
+
+
+def _fill_compiled_class(walk: Walk, node: Node) -> None:
+    value: Any = node.origin
+    node.state.append(b"J" + text(value.class_name) + text(repr(value.struct)))
+    for methods in (value.jit_methods, value.jit_static_methods, value.jit_props):
+        for name in sorted(methods):
+            node.state.append(text(name))
+            walk.put(methods[name], node.state)
+
+
+def put_delayed(walk: Walk, value: Any, out: State) -> None:
+    """Append a function that dask delays."""
+    out.append(b"J" + text(type(value).__qualname__))
+    walk.external(origin_of_class(type(value)), out)
+    walk.put_all((value._obj, value._pure, value._nout), out)
+
+
+def put_held(walk: Walk, value: object, out: State) -> bool:
+    """Append the functions and classes that an object holds; return whether there are any."""
+    found = _held_by(value)
+    walk.kept.append(found)
+    walk.guards.redo(_ids_of_held, value, _ids_of_held(value))
+    walk.put_all(tuple(found), out)
+    return bool(found)
+
+
+def _held_by(value: object) -> list[object]:
+    held = whole(gc.get_referents, value)
+    for each in held:
+        if type(each) is dict:
+            held += whole(dict.values, each)
+    kept = {id(each): each for each in held if each is not type(value) and _is_code(each)}
+    return list(kept.values())
+
+
+def _is_code(value: object) -> bool:
+    if isinstance(value, type):
+        return is_users(value)
+    return type(value) in _MADE_OF or origin_of_class(type(value)).kind == "user"
+
+
+def _ids_of_held(value: object) -> list[int]:
+    return [id(each) for each in _held_by(value)]
+
+
+def put_statements(walk: Walk, value: object, out: State) -> bool:
+    """Append the statements that make what a global of the user's holds, if they can be found."""
+    space, name = walk.holders.get(id(value), ({}, ""))
+    path = file_of(space)
+    cut = None if path is None else slices(path, stamp(path))
+    if path is None or cut is None or name not in cut.binders:
+        return False
+    if all(name in cut.statements[position].imports for position in cut.binders[name]):
+        return False
+    walk.guards.redo(stamp, path, stamp(path))
+    put_parts(
+        walk, [Piece(cut, str(space.get("__package__") or ""), module_label(space), name)], out
+    )
+    return True
+
+
+SPECIAL: dict[str, Handler] = {
+    "numba.core.dispatcher.Dispatcher": put_compiled,
+    "numba.core.ccallback.CFunc": put_compiled,
+    "numba.np.ufunc.dufunc.DUFunc": put_compiled,
+    "numba.np.ufunc.gufunc.GUFunc": put_compiled,
+    "numba.stencils.stencil.StencilFunc": put_compiled,
+    "numba.core.types.misc.ClassType": put_compiled_class,
+    "dask.delayed.DelayedLeaf": put_delayed,
+}

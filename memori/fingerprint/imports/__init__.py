@@ -1,0 +1,7 @@
+"""Imports that are not done yet: what they would bring, found without doing them.
+
+unloaded   a module that nobody has imported: where it is, and what is read from it
+slices     which statements of its source matter to a name
+tables     from which module a package takes a name when that is first asked for
+compiled   whether what Python would run is what the source says
+"""

@@ -1,0 +1,185 @@
+"""What remembered runs left in places that several of them write.
+
+Steps that share a folder (recon-all, FEAT, AFNI's working folders) go on in each other's files.
+What a later run made of an earlier one's file is no edit of it: where nothing has changed, nothing
+runs. So each run notes what it left outside its own folder, in the order of the runs.
+
+A file stands for an earlier run as long as what lies there now came of what that run left: a run of
+a later stage has read and changed it, or (where the run did not return the file) has written it
+anew. A stage is later if it first wrote there after the other one did. Runs of one stage pass a
+file on only where each has read what the one before left (a table that grows by a line for each
+case); one that wrote it anew has taken its place.
+
+Not promised: that a step which changes a file in place, and has to run again, finds the file as it
+was before: it goes on from what lies there. Runs that are remembered elsewhere tell nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from memori.files import make_folder
+from memori.layout import left_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    Files = dict[str, tuple[str | None, str]]
+    Line = tuple[str, str, Files, float, float, list[str]]
+
+
+ANEW = "anew"
+_read: dict[str, tuple[tuple[int, int], list[Line]]] = {}
+
+
+def note(
+    root: str,
+    stage: str,
+    key: str,
+    files: Mapping[str, tuple[str | None, str]],
+    began: float,
+    inside: Sequence[str] = (),
+) -> None:
+    """Note what a run left that is over now.
+
+    Parameters
+    ----------
+    root : str
+        Where it is remembered.
+    stage, key : str
+        Of the run.
+    files : Mapping of str to (str or None, str)
+        By absolute path: what was there before (`ANEW` if it was not read, None if nobody knows),
+        and what is there now.
+    began : float
+        When it began.
+    inside : sequence of str, optional
+        The keys of the runs inside which it went on.
+    """
+    if not files:
+        return
+    path = left_of(root)
+    make_folder(os.path.dirname(path))
+    told = {os.path.relpath(each, root): pair for each, pair in files.items()}
+    line = json.dumps([stage, key, told, began, time.time(), [*inside]]).encode("ascii") + b"\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def came_of(
+    root: str,
+    stage: str,
+    key: str,
+    path: str,
+    pair: tuple[str, str],
+    *,
+    returned: bool,
+    is_own: bool = False,
+) -> bool:
+    """Tell whether what lies at a path came, by remembered runs, of what a run left there.
+
+    Parameters
+    ----------
+    root, stage, key : str
+        Of the run.
+    path : str
+        Absolute.
+    pair : tuple of str
+        What it left, and what is there now.
+    returned : bool
+        Whether it returned the file.
+    is_own : bool, optional
+        Whether the path lies in its own folder, of which it noted nothing.
+    """
+    lines = list(_about(root, os.path.relpath(path, root)))
+    if is_own:
+        lines.insert(0, (stage, key, (ANEW, pair[0])))
+    stages = list(dict.fromkeys(each for each, _, _ in lines))
+    mine = [n for n, each in enumerate(lines) if each[:2] == (stage, key) and each[2][1] == pair[0]]
+    if not mine:
+        return False
+    reached = {pair[0]}
+    for other, _, (before, after) in lines[mine[-1] + 1 :]:
+        if other == stage or stages.index(other) < stages.index(stage):
+            if before not in reached:
+                return False  # it has taken its place
+        elif returned and before == ANEW:
+            return False
+        reached = {after}
+    return pair[1] in reached
+
+
+def folders_around(root: str, paths: Iterable[str]) -> set[str]:
+    """Return the folders left by runs, noted or their own, that some absolute paths lie in."""
+    known = {
+        os.path.normpath(os.path.join(root, each)) for line in _lines(root) for each in line[2]
+    }
+    above: set[str] = set()
+    for path in paths:
+        folder = os.path.dirname(path)
+        while folder not in above and len(folder) > 1:
+            above.add(folder)
+            folder = os.path.dirname(folder)
+    own = {
+        each
+        for each in above
+        if each.removeprefix(f"{root}/").count("/") and each.startswith(f"{root}/")
+    }
+    return {each for each in above & (known | own) if os.path.isdir(each)}
+
+
+def left_during(root: str, key: str, paths: Iterable[str], began: float) -> tuple[str, str] | None:
+    """Return one of some paths that another run left which went on at the same time, and its stage.
+
+    Parameters
+    ----------
+    root, key : str
+        Of the run that asks; what went on inside it is its own.
+    paths : iterable of str
+        Absolute.
+    began : float
+        When it began.
+    """
+    asked = {os.path.relpath(path, root): path for path in paths}
+    for stage, other, files, _, ended, inside in reversed(_lines(root)):
+        if ended > began and other != key and key not in inside:
+            for relative in asked.keys() & files.keys():
+                return asked[relative], stage
+    return None
+
+
+def _about(root: str, relative: str) -> Iterator[tuple[str, str, tuple[str | None, str]]]:
+    for stage, key, files, *_ in _lines(root):
+        if relative in files:
+            yield stage, key, files[relative]
+
+
+def _lines(root: str) -> list[Line]:
+    path = left_of(root)
+    try:
+        look = os.stat(path)
+        stamp = look.st_size, look.st_mtime_ns
+        known = _read.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        with open(path, "rb") as file:
+            found = [line for line in map(_line, file) if line is not None]
+    except OSError:
+        return []
+    _read[path] = stamp, found
+    return found
+
+
+def _line(text: bytes) -> Line | None:
+    try:
+        stage, key, files, began, ended, inside = json.loads(text)
+        pairs = {name: (before, after) for name, (before, after) in files.items()}
+        return stage, key, pairs, float(began), float(ended), list(inside)
+    except (ValueError, TypeError, AttributeError):
+        return None  # written by halves

@@ -1,0 +1,248 @@
+"""Steps that go on in each other's files: nothing runs where nothing has changed."""
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from memori import Folder, Stage
+from memori.neuro import ShellStage
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    os.mkdir("shared")
+    write("in.txt", "1")
+
+
+def write(path, text):
+    """Write a file."""
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def read(path):
+    """Return the text of a file."""
+    with open(path) as file:
+        return file.read()
+
+
+def make(source):
+    """Write a file anew."""
+    write("shared/image", read(source))
+    write("shared/status", "made")
+
+
+def change(by):
+    """Change it in place."""
+    write("shared/image", read("shared/image") + by)
+    write("shared/status", "changed")
+
+
+def use(by):
+    """Read it."""
+    write("shared/status", "used")
+    return read("shared/image") + by
+
+
+def states(steps):
+    """Run steps in order; tell which were executed."""
+    return [(step.run(*given), step.state)[1] for step, *given in steps]
+
+
+def in_python():
+    """Return steps that are functions."""
+    stages = [Stage(each, hash_output="work") for each in (make, change, use)]
+    return [(stages[0], "in.txt"), (stages[1], "+"), (stages[2], "!")]
+
+
+def in_shell():
+    """Return steps that are commands."""
+    here = os.getcwd()
+    texts = [
+        f"cat {here}/in.txt > {here}/shared/image; echo made > {here}/shared/status",
+        f"sed -i s/$/+/ {here}/shared/image; echo changed > {here}/shared/status",
+        f"cat {here}/shared/image; echo used > {here}/shared/status",
+    ]
+    return [
+        (ShellStage(f"sh -c '{text}'", hash_output="work", stage_name=name),)
+        for text, name in zip(texts, "abc", strict=True)
+    ]
+
+
+def on_command_line():
+    """Return steps that `memori run` remembers."""
+
+    class Step:
+        def __init__(self, text, name):
+            self.text, self.name = text, name
+
+        def run(self):
+            main = "import sys; from memori.cli import main; sys.exit(main())"
+            call = [
+                sys.executable,
+                "-c",
+                main,
+                "run",
+                "-v",
+                "-n",
+                self.name,
+                "--",
+                "sh",
+                "-c",
+                self.text,
+            ]
+            done = subprocess.run(call, capture_output=True, text=True, check=True)
+            self.state = ": hit" not in done.stderr
+
+    texts = [
+        "cat in.txt > shared/image; echo made > shared/status",
+        "sed s/$/+/ shared/image > t; cat t > shared/image; echo changed > shared/status",
+        "cat shared/image; echo used > shared/status",
+    ]
+    return [(Step(text, name),) for text, name in zip(texts, "abc", strict=True)]
+
+
+@pytest.mark.parametrize("kind", [in_python, in_shell, on_command_line])
+def test_nothing_runs_where_nothing_has_changed(kind):
+    """A file that a later step changed, and one that every step writes anew, are no edits."""
+    steps = kind()
+    assert [[True] * 3, [False] * 3, [False] * 3] == [states(steps) for _ in range(3)]
+    assert "used" == read("shared/status").strip()
+
+
+@pytest.mark.parametrize("kind", [in_python, in_shell])
+def test_an_edit_runs_all_that_made_the_file(kind):
+    """By hand, or by whoever is not remembered."""
+    steps = kind()
+    states(steps)
+    image = read("shared/image")
+    write("shared/image", "edited")
+    assert [True] * 3 == states(steps)
+    assert image == read("shared/image")
+    assert [False] * 3 == states(steps)
+
+
+@pytest.mark.parametrize("kind", [in_python, in_shell])
+def test_a_first_step_that_changes_runs_all_after_it(kind):
+    """And so it does when it changes back: what lies there came of another run."""
+    steps = kind()
+    found = []
+    for text in ("1", "2", "1", "2"):
+        write("in.txt", text)
+        found.append((states(steps), read("shared/image").strip()))
+        assert [False] * 3 == states(steps)
+    assert [([True] * 3, f"{text}+") for text in ("1", "2", "1", "2")] == found
+
+
+def last(case):
+    """Write over what another case wrote."""
+    write("shared/last", str(case))
+
+
+def table(case):
+    """Let a table grow."""
+    text = read("shared/table") if os.path.exists("shared/table") else ""
+    if f"{case}\n" not in text:
+        write("shared/table", f"{text}{case}\n")
+
+
+def test_a_run_of_the_same_stage_takes_the_place_of_another():
+    """Who goes back to an earlier case finds its file."""
+    stage = Stage(last, hash_output="work")
+    for case in (1, 2, 1):
+        stage.run(case)
+        assert str(case) == read("shared/last")
+
+
+def test_a_table_that_grows_case_by_case_is_no_edit():
+    """Each case has read what the one before left."""
+    write("shared/table", "")
+    stage = Stage(table, hash_output="work")
+    cases = [(stage, case) for case in "abc"]
+    assert [True] * 3 == states(cases)
+    assert [[False] * 3] * 2 == [states(cases) for _ in range(2)]
+
+
+def model(name):
+    """Return a folder, as FEAT leaves one."""
+    os.makedirs(f"shared/{name}", exist_ok=True)
+    write(f"shared/{name}/zstat", name)
+    return Folder(f"shared/{name}")
+
+
+def registered(name):
+    """Go on in that folder."""
+    write(f"shared/{name}/reg", read(f"shared/{name}/zstat"))
+
+
+def test_a_folder_that_a_later_step_goes_on_in_stands():
+    """It is returned whole, and more is put into it; by hand it may not be."""
+    steps = [(Stage(each, hash_output="work"), "a.feat") for each in (model, registered)]
+    assert [[True] * 2, [False] * 2, [False] * 2] == [states(steps) for _ in range(3)]
+    write("shared/a.feat/more", "by hand")
+    assert [True, False] == states(steps)
+
+
+def test_broken_lines_cost_a_run_only():
+    """What tells of the runs may be lost."""
+    steps = in_python()
+    states(steps)
+    with open("work/.memori/left", "ab") as file:
+        file.write(b'["make", \n[]\n')
+    assert [False] * 3 == states(steps)
+    os.unlink("work/.memori/left")
+    assert states(steps)[0]
+
+
+def slow_writer(number):
+    """Write a file while another run goes on."""
+    GATES[0].wait(20)
+    write("shared/table", str(number))
+
+
+def slow_reader(number):
+    """Read it while its writer goes on."""
+    GATES[0].set()
+    GATES[1].wait(20)
+    return read("shared/table")
+
+
+GATES = [threading.Event(), threading.Event()]
+
+
+def test_two_runs_at_once_of_which_one_reads_what_the_other_writes_are_told_of():
+    """Nothing orders them: the warning names both, and the file."""
+    write("shared/table", "0")
+    writer, reader = (Stage(each, hash_output="work") for each in (slow_writer, slow_reader))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(writer.run, 1)
+        second = pool.submit(reader.run, 1)
+        first.result(30)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            GATES[1].set()
+            second.result(30)
+    texts = [str(each.message) for each in told if "at the same time" in str(each.message)]
+    assert 1 == len(texts)
+    assert all(part in texts[0] for part in ("'slow_reader'", "'slow_writer'", "shared/table"))
+
+
+def outer(number):
+    """Run another stage inside, and read what it wrote."""
+    Stage(last, hash_output="work").run(number)
+    return read("shared/last")
+
+
+def test_a_stage_inside_a_stage_is_no_race():
+    """Nor are two runs one after the other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Stage(outer, hash_output="work").run(1)
+        states(in_python())

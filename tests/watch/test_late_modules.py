@@ -1,0 +1,148 @@
+"""Modules that no analysis of names finds: imported by computed names, paths, outdated bytecode."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DRIVE = """
+import json, os, sys
+sys.path.insert(0, os.getcwd())
+from memori import Stage
+import main
+stage = Stage(main.run, "out", hash_output="work")
+print(json.dumps([stage.run(3)["out"], stage.state]))
+"""
+PACKAGE = {
+    "mypkg/__init__.py": "",
+    "mypkg/filters.py": "def smooth(x):\n    return x + 1\n",
+}
+COMPUTED = {
+    "joined": "import importlib\ndef run(x):\n    name = ''.join(PARTS)\n"
+    "    return importlib.import_module(name).smooth(x)\nPARTS = ['my', 'pkg', '.fil', 'ters']\n",
+    "loaded before": "import importlib, mypkg.filters\ndef run(x):\n    name = ''.join(PARTS)\n"
+    "    return importlib.import_module(name).smooth(x)\nPARTS = ['my', 'pkg', '.fil', 'ters']\n",
+    "a path added": "import sys\ndef run(x):\n    sys.path.insert(0, 'mypkg')\n"
+    "    import filters\n    return filters.smooth(x)\n",
+    "a package that looks everywhere": "import pkgutil, importlib, mypkg\ndef run(x):\n"
+    "    found = [m.name for m in pkgutil.iter_modules(mypkg.__path__)]\n"
+    "    return importlib.import_module('.'.join(['mypkg', found[0]])).smooth(x)\n",
+    "a file": "import importlib.util, os\ndef run(x):\n"
+    "    path = os.sep.join(['mypkg', 'filters.py'])\n"
+    "    spec = importlib.util.spec_from_file_location('any', path)\n"
+    "    module = importlib.util.module_from_spec(spec)\n    spec.loader.exec_module(module)\n"
+    "    return module.smooth(x)\n",
+}
+
+
+def call(folder: Path, *flags: str) -> list[object]:
+    """Run the project's stage in a new process; return its value and whether it ran."""
+    (folder / "drive.py").write_text(DRIVE)
+    done = subprocess.run(
+        [sys.executable, *flags, "drive.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+    )
+    found: list[object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    """Write a project."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize("how", COMPUTED)
+def test_a_module_found_by_a_computed_name_reruns_when_it_is_edited(
+    how: str, tmp_path: Path
+) -> None:
+    """What was imported in the run counts, whatever its name was made of; a comment does not."""
+    write(tmp_path, {**PACKAGE, "main.py": COMPUTED[how]})
+
+    assert [4, True] == call(tmp_path, "-B")
+    assert [4, False] == call(tmp_path, "-B")
+
+    filters = tmp_path / "mypkg" / "filters.py"
+    filters.write_text("def smooth(x):\n    # why\n    return x + 1\n")
+    assert [4, False] == call(tmp_path, "-B")
+
+    filters.write_text("def smooth(x):\n    return x + 2\n")
+    assert [5, True] == call(tmp_path, "-B")
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "def run(x):\n    import helper\n    return helper.f(x)\n",
+        "import helper\ndef run(x):\n    return helper.f(x)\n",
+        "import importlib\ndef run(x):\n"
+        "    return importlib.import_module(''.join(['help', 'er'])).f(x)\n",
+    ],
+    ids=["late", "early", "computed"],
+)
+def test_what_outdated_bytecode_computed_is_not_the_result_of_the_source(
+    main: str, tmp_path: Path
+) -> None:
+    """A helper edited in the same second at the same size runs as it was; that is not kept."""
+    helper = tmp_path / "helper.py"
+    write(tmp_path, {"main.py": main, "helper.py": "def f(x):\n    return x + 1\n"})
+    os.utime(helper, (1.7e9, 1.7e9))
+    assert [4, True] == call(tmp_path)
+
+    helper.write_text("def f(x):\n    return x + 5\n")
+    os.utime(helper, (1.7e9 + 0.5, 1.7e9 + 0.5))
+    assert 4 == call(tmp_path)[0]  # so Python has it
+
+    os.utime(helper)
+    assert [8, True] == call(tmp_path)
+    assert [8, False] == call(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "__file__.rpartition('/')[2]",
+        "run.__code__.co_filename.rpartition('/')[2]",
+        "__name__",
+        "run.__module__",
+        "__import__('inspect').getfile(run).rpartition('/')[2]",
+    ],
+)
+def test_a_copied_script_that_reads_its_own_name_is_another_one(told: str, tmp_path: Path) -> None:
+    """What code reads of the module that it stands in counts; else a script may be renamed."""
+    source = f"def run(x):\n    return {told}\n"
+    write(tmp_path, {"one.py": source, "two.py": source})
+    found = []
+    for name in ("one", "one", "two"):
+        (tmp_path / "main.py").write_text(f"from {name} import run\n")
+        found.append(call(tmp_path, "-B"))
+
+    assert [True, False, True] == [ran for _, ran in found]
+    assert found[0][0] == found[1][0] != found[2][0]
+
+
+def test_the_folder_and_the_logger_of_a_script_do_not_count(tmp_path: Path) -> None:
+    """A script that finds its data beside itself, or names its logger, may be renamed."""
+    source = (
+        "import logging, os\nfrom pathlib import Path\ndef run(x):\n"
+        "    logging.getLogger(__name__).info('ran')\n"
+        "    here = os.path.dirname(os.path.abspath(__file__))\n"
+        "    return here == str(Path(__file__).resolve().parent)\n"
+    )
+    write(tmp_path, {"one.py": source, "two.py": source})
+    found = []
+    for name in ("one", "two"):
+        (tmp_path / "main.py").write_text(f"from {name} import run\n")
+        found.append(call(tmp_path, "-B"))
+
+    assert [[True, True], [True, False]] == found
