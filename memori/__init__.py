@@ -1,5 +1,6 @@
 """memori makes a script of neuroimaging steps remember.
 
+remembered      a decorator: the function is called as before, and remembers
 Stage           a callable given a memory
 Pipeline        stages wired as a directed acyclic graph, over one case or many
 Each            a stage over each element of a list, in a pipeline
@@ -36,11 +37,23 @@ from memori.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
     from memori.cases import Cases, Failure
     from memori.graph.condition import when
     from memori.graph.each import Each
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
+    def remembered(  # what type checkers see of `memori.neuro.data.remembered`
+        folder: str | os.PathLike[str], /, *, outputs: str | list[str] | None = None, **options: Any
+    ) -> Callable[[Function], Function]:
+        """Make a function remember."""
+
 
 __all__ = [
     "Cases",
@@ -60,6 +73,7 @@ __all__ = [
     "__version__",
     "hashable",
     "redefine_result_key",
+    "remembered",
     "when",
     "workdir",
 ]
@@ -72,6 +86,7 @@ _LATER = {
     "hashable": "memori.original",
     "redefine_result_key": "memori.original",
     "when": "memori.graph.condition",
+    "remembered": "memori.neuro.data.remembered",
 }
 
 

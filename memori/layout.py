@@ -20,6 +20,7 @@
     .memori/locks                             the locks of runs that go on (`memori.processes.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
+    .memori/arguments/                        arrays and images that functions were given
     .memori/derivatives/                      below a folder of BIDS derivatives: what was written
     .memori/outdated/, .memori/edited/        there, too: derivatives whose rerun failed, and those
                                               that somebody changed before they were made again
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
-INSIDE = frozenset({"stages", "files", "nodes", "derivatives", "outdated", "edited"})
+INSIDE = frozenset({"stages", "files", "nodes", "arguments", "derivatives", "outdated", "edited"})
 """The folders in the hidden one; whatever else lies there is the user's."""
 _VIEWS = ("inputs", "outputs", "stage")
 _MOST_NAMES = 4096
@@ -111,6 +112,11 @@ def is_run_folder(root: str, name: str) -> bool:
     return os.path.isfile(Layout(os.path.join(root, above), stage).claim(folder))
 
 
+def arguments_of(root: str) -> str:
+    """Return the folder of arrays, images and tables that remembered functions were given."""
+    return f"{root}/{HIDDEN}/arguments"
+
+
 def node_note(root: str, folder: str) -> str:
     """Return the file that notes what lies in the folder of a Nipype node."""
     return f"{root}/{HIDDEN}/nodes/{sha256(os.fsencode(folder)).hexdigest()[:32]}.json"
@@ -119,6 +125,11 @@ def node_note(root: str, folder: str) -> str:
 def derivative_record(root: str, name: str) -> str:
     """Return the file that records what memori wrote as a derivative of this name."""
     return f"{root}/{HIDDEN}/derivatives/{name}.json"
+
+
+def derivative_records(root: str) -> str:
+    """Return the folder of the records of derivatives that memori wrote in a folder."""
+    return f"{root}/{HIDDEN}/derivatives"
 
 
 def set_aside(root: str, why: str, name: str) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from memori.cases import Cases, run_cases
 from memori.digest.values import to_json
 from memori.errors import warn
-from memori.graph.wiring import Wiring
+from memori.graph.wiring import Wiring, mermaid
 from memori.pipeline_run import PipelineRun
 from memori.plan import Decisions, Plan
 from memori.results import Outcome, Results
@@ -71,6 +71,27 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"<Pipeline of {', '.join(node.title for node in self.stages)}>"
+
+    def _repr_markdown_(self) -> str:
+        return f"```mermaid\n{self.graph()}\n```"
+
+    def graph(self) -> str:
+        """Return the pipeline as a graph in Mermaid's text, which notebooks and GitHub draw.
+
+        Examples
+        --------
+        >>> from memori import Stage
+        >>> add = Stage(lambda x, y: x + y, "total", stage_name="add")
+        >>> double = Stage(lambda total: 2 * total, "doubled", stage_name="double")
+        >>> print(Pipeline([("start", add), (add, double)]).graph())
+        flowchart TD
+            start([start])
+            n0["add"]
+            n1["double"]
+            start -->|"x, y"| n0
+            n0 -->|"total"| n1
+        """
+        return mermaid(self._wiring)
 
     # What a pipeline shows, as a stage does
 

@@ -452,3 +452,23 @@ def test_after_a_map_the_files_that_people_read_show_the_last_case(
     for last in (5, 5, 3, 4):
         pipeline.map([{"x": x} for x in (0, 1, 2, last)], n_jobs=n_jobs)
         assert [{"x": last}, {"y": 2 * last}] == shown()
+
+
+def test_a_pipeline_is_drawn_with_what_passes_along_its_edges():
+    """Inner pipelines are one box, whatever signs a name holds."""
+    add = Stage(lambda x, y: x + y, "total", stage_name='add "<1>"')
+    double = Stage(lambda total, by: by * total, "doubled", stage_name="double", by=2)
+    inner = Pipeline([("start", add), (add, double)])
+    last = Stage(lambda doubled, z: (doubled, z), ["a", "b"], stage_name="last")
+
+    text = Pipeline([("start", inner), (("start", inner), last)]).graph()
+
+    assert [
+        "flowchart TD",
+        "    start([start])",
+        '    n0[["add #34;#60;1#62;#34;, double"]]',
+        '    n1["last"]',
+        '    start -->|"x, y"| n0',
+        '    n0 -->|"doubled"| n1',
+        '    start -->|"z"| n1',
+    ] == text.splitlines()

@@ -4,21 +4,36 @@ Each command is a module of this package with two functions: `add_to(commands)` 
 arguments, and `run(arguments)` returns the exit code. What a command needs is imported when it
 runs, so that `memori --version` is quick.
 
-Here alone memori configures output; the library itself only logs.
+Here alone memori configures output; the library itself only logs. An error is one line on stderr,
+with ``--debug`` (before the command) or ``MEMORI_DEBUG`` its traceback as well. Exit codes: 0 done,
+1 an error or a fault that was looked for, 2 wrong arguments, 130 Ctrl-C, 141 nobody reads the
+output; those of `run`, `map` and `nipype` are the program's.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from memori.cli import accept, adopt, demo, run, show
-from memori.cli import map as run_map
-from memori.errors import MemoriError
 from memori.version import __version__
 
-_COMMANDS = (run, run_map, accept, adopt, show, demo)
+_COMMANDS = (
+    "run",
+    "map",
+    "accept",
+    "adopt",
+    "ls",
+    "show",
+    "why",
+    "log",
+    "verify",
+    "prune",
+    "demo",
+    "version",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,19 +44,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         The words after `memori`; those of this process unless given.
     """
+    chosen = _parser().parse_args(_separated(sys.argv[1:] if arguments is None else arguments))
+    try:
+        code: int = chosen.run(chosen)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # as of `memori log | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except Exception as error:
+        code = _told(error, is_full=chosen.debug or bool(os.environ.get("MEMORI_DEBUG")))
+    return code
+
+
+_WITH_COMMAND = ("run", "map", "accept", "adopt")
+_VALUED = ("-d", "-o", "-c", "-n", "-j")
+
+
+def _separated(words: Sequence[str]) -> list[str]:
+    """Put a ``--`` before the command of `memori run` and the like, where there is none.
+
+    Each option then takes one value; ``-o A B --`` takes several.
+    """
+    place = next((n for n, word in enumerate(words) if not word.startswith("-")), len(words))
+    if place == len(words) or words[place] not in _WITH_COMMAND:
+        return list(words)
+    first = place + 1
+    while first < len(words) and words[first].startswith("-") and words[first] != "--":
+        first += 2 if words[first] in _VALUED else 1
+    if first >= len(words) or "--" in words[place:]:
+        return list(words)
+    return [*words[:first], "--", *words[first:]]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="memori", description="Makes a script of neuroimaging steps remember."
     )
     parser.add_argument("--version", action="version", version=f"memori {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
-        command.add_to(commands)
-    chosen = parser.parse_args(arguments)
-    try:
-        code: int = chosen.run(chosen)
-    except MemoriError as error:
-        print(f"memori: {error}", file=sys.stderr)
-        code = 1
-    except KeyboardInterrupt:
-        code = 130
-    return code
+        import_module(f"memori.cli.{command}").add_to(commands)
+    return parser
+
+
+def _told(error: Exception, *, is_full: bool) -> int:
+    """Say in one line what went wrong, and where, if asked; return the exit code."""
+    from memori.errors import MemoriError
+
+    if is_full:
+        import traceback
+
+        traceback.print_exception(error)
+    name = "" if isinstance(error, (MemoriError, OSError)) else f"{type(error).__name__}: "
+    print(f"memori: {name}{error}", file=sys.stderr)
+    return 1

@@ -2,6 +2,7 @@
 
 Store      the memory of one stage in one folder, for whoever decides and records
 Memory     all that a folder remembers, for whoever only asks
+Room       how much room the memory of a stage takes
 Entry      the record of one run
 Unfinished a run that goes on, or failed
 
@@ -11,7 +12,15 @@ Unfinished a run that goes on, or failed
 from memori.layout import file_name, locks_of, memo_of, node_note
 from memori.store.entry import SCHEMA, Entry
 from memori.store.failures import NOTE, Unfinished
-from memori.store.memory import Memory, maker_of, memories_below
+from memori.store.memory import (
+    Memory,
+    maker_of,
+    memories_around,
+    memories_below,
+    read_entry,
+    sources_of_derivatives,
+)
+from memori.store.room import Room, last_use
 from memori.store.store import Store
 
 __all__ = [
@@ -19,12 +28,17 @@ __all__ = [
     "SCHEMA",
     "Entry",
     "Memory",
+    "Room",
     "Store",
     "Unfinished",
     "file_name",
+    "last_use",
     "locks_of",
     "maker_of",
     "memo_of",
+    "memories_around",
     "memories_below",
     "node_note",
+    "read_entry",
+    "sources_of_derivatives",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 from memori.errors import warn
 from memori.files import atomic_write, make_folder
@@ -28,6 +29,8 @@ _LARGEST_PARSED = 16384
 _MOST_NEIGHBOURS = 16
 MOST_OF_A_KEY = 8
 _MOST_RECENT = 4
+_QUIETLY = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOATIME", 0)
+_USE_TOLD = 3600  # seconds; a use is noted again after so long
 _NAME = 64  # bytes for the name of an entry's file in a file of names
 _parsed: dict[str, tuple[bytes, Entry]] = {}
 _told_of: set[str] = set()
@@ -153,6 +156,17 @@ def write(layout: Layout, entry: Entry, key: Key) -> None:
         put_names(layout, recent, [path, *others[: _MOST_RECENT - 1]])
 
 
+def use(entry: Entry, *, always: bool = False) -> None:
+    """Note in the access time of an entry's file that a run hit it, once an hour unless always."""
+    try:
+        status = os.stat(entry.path)
+        now = time.time_ns()
+        if always or now - status.st_atime_ns > _USE_TOLD * 1_000_000_000:
+            os.utime(entry.path, ns=(now, status.st_mtime_ns))
+    except OSError:
+        pass  # it is gone, or another user's
+
+
 def _path_for(layout: Layout, entry: Entry, key: Key) -> str:
     first = layout.entry(key)
     if not os.path.exists(first):
@@ -194,8 +208,14 @@ def put_names(layout: Layout, path: str, entries: list[str]) -> None:
 
 
 def content_of(path: str) -> bytes:
-    """Return the bytes of a small file, in as few system calls as can be."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Return the bytes of a small file, in as few system calls as can be.
+
+    Its access time stays, which of an entry says when a run hit it last.
+    """
+    try:
+        descriptor = os.open(path, _QUIETLY)
+    except PermissionError:  # another user's file: only its owner may read it so
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         content = os.read(descriptor, 65536)
         while more := os.read(descriptor, 1 << 20):

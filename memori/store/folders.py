@@ -36,6 +36,11 @@ _KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
 _IN_USE = 86_400  # seconds for which a released folder may still be read
 
 
+def is_run_name(name: str) -> bool:
+    """Tell whether a folder is called like the own folder of a run."""
+    return _KEY8.fullmatch(name) is not None
+
+
 def new_folder(layout: Layout, key: Key) -> str:
     """Make the empty folder of a run and return it, relative to the root.
 
@@ -146,8 +151,13 @@ def _first_line(layout: Layout, key: Key) -> dict[str, JSON]:
 
 def folder_of_try(layout: Layout, key: Key) -> str | None:
     """Return the folder of a run with the same inputs that goes on, or failed; relative."""
+    return folder_of_mark(layout.unfinished(key))
+
+
+def folder_of_mark(mark: str) -> str | None:
+    """Return the folder that a mark of an unfinished run names; relative."""
     try:
-        return str(json.loads(content_of(layout.unfinished(key)))["folder"])
+        return str(json.loads(content_of(mark))["folder"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -186,13 +196,13 @@ def _claim(claim: str, first: dict[str, JSON]) -> bool:
 def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
     """Claim the folder of a run that is over; of several who try, one succeeds."""
     claim = layout.claim(folder)
-    if not _is_free(layout, folder):
+    if not is_over(layout, folder):
         return False
     turn = claim.removesuffix("json") + "taken"
     if not _claim(turn, first):
         return False
     try:
-        if not _is_free(layout, folder):  # somebody was quicker
+        if not is_over(layout, folder):  # somebody was quicker
             return False
         atomic_write(claim, _line(first))
         return True
@@ -200,8 +210,8 @@ def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
         os.unlink(turn)
 
 
-def _is_free(layout: Layout, folder: str) -> bool:
-    """Tell whether a run is over and nobody holds what is in its folder."""
+def is_over(layout: Layout, folder: str) -> bool:
+    """Tell whether a run is over, left no entry, and nobody holds what is in its folder."""
     told = _told(layout.claim(folder))
     released = _ending(told, "released")
     if isinstance(released, float):

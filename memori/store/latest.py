@@ -20,7 +20,7 @@ from memori.digest.values import copy_json, put
 from memori.files import move, remove_if_there
 from memori.layout import locks_of
 from memori.processes.lock import lock
-from memori.store.entries import everything, names_in, newest_first, put_names, read
+from memori.store.entries import everything, names_in, newest_first, put_names, read, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def follow(layout: Layout, entry: Entry) -> None:
         If something cannot be written.
     """
     names = names_in(layout, layout.latest)
+    use(entry, always=names[:1] != [entry.path])
     if not all(map(os.path.exists, layout.views)):
         show(layout, entry)
     elif names[1:] == [entry.path]:  # the files show it

@@ -253,3 +253,22 @@ def test_why_is_told_on_request() -> None:
     done = copy("-v")
     assert "in.txt (words[3]) edited" in done.stderr
     assert "hit" in copy("-v").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "-o", "made.txt", "sh", "-c", "echo x > made.txt"],
+        ["run", "--force", "-n", "name", "sh", "-c", "echo x > made.txt"],
+        ["run", "-o", "made.txt", "--", "sh", "-c", "echo x > made.txt"],
+        ["run", "sh", "-c", "echo x > made.txt", "-o"],
+        ["run", "sh", "-c", "echo x > $1.txt", "--", "made"],
+    ],
+)
+def test_a_command_needs_no_dashes_before_it(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each option then takes one value, and the first word that is neither begins the command."""
+    monkeypatch.chdir(tmp_path)
+    assert 0 == main(words)
+    assert "x\n" == Path("made.txt").read_text()

@@ -165,3 +165,13 @@ def test_a_wrong_wish_is_an_error_without_a_traceback(wish, tmp_path, monkeypatc
     assert 1 == main(["demo", "--change", wish])
     assert "Traceback" not in capsys.readouterr().err
     assert [] == os.listdir(tmp_path)
+
+
+def test_a_misspelt_parameter_is_answered_with_the_nearest(tmp_path, monkeypatch, capsys):
+    """`--change fwmh` suggests fwhm."""
+    from memori.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    assert 1 == main(["demo", "--change", "fwmh"])
+    assert "did you mean 'fwhm'?" in capsys.readouterr().err

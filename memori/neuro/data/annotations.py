@@ -48,7 +48,7 @@ def wishes(function: Callable[..., Any]) -> dict[str, Wish]:
     """
     found = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        wish = _wish(_evaluated(parameter.annotation, function))
+        wish = wish_of(evaluated(parameter.annotation, function))
         if wish is not None:
             found[name] = wish
     return found
@@ -176,7 +176,8 @@ class _Known(dict[str, Any]):
         return _Unknown
 
 
-def _evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
+def evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
+    """Return an annotation of a function, also where it is a string; None if nothing knows it."""
     if isinstance(annotation, typing.ForwardRef):
         annotation = annotation.__forward_arg__
     if not isinstance(annotation, str):
@@ -193,14 +194,14 @@ def _evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
         return None
 
 
-def _wish(annotation: Any) -> Wish | None:
+def wish_of(annotation: Any) -> Wish | None:
     """Return what an evaluated annotation asks for."""
     annotation = getattr(annotation, "__value__", annotation)  # type Alias = ...
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(annotation, (str, typing.ForwardRef)):
-        return _wish(_evaluated(annotation, _wish))
+        return wish_of(evaluated(annotation, wish_of))
     if origin is typing.Annotated:
-        return _wish(arguments[0])
+        return wish_of(arguments[0])
     if origin in (typing.Union, types.UnionType):
         return _any_of(arguments)
     kind = origin or annotation
@@ -210,13 +211,13 @@ def _wish(annotation: Any) -> Wish | None:
     if leaf is not None or not arguments:
         return leaf
     if issubclass(kind, tuple) and arguments[-1] is not Ellipsis:
-        places = [_wish(one) for one in arguments]
+        places = [wish_of(one) for one in arguments]
         return ["places", *places] if any(places) else None
     if issubclass(kind, Mapping):
-        inner = _wish(arguments[-1])
+        inner = wish_of(arguments[-1])
         return ["values", inner] if inner else None
     if issubclass(kind, Iterable):
-        inner = _wish(arguments[0])
+        inner = wish_of(arguments[0])
         return ["each", inner] if inner else None
     return None
 
@@ -224,7 +225,7 @@ def _wish(annotation: Any) -> Wish | None:
 def _any_of(arguments: tuple[Any, ...]) -> Wish | None:
     if any(isinstance(one, type) and issubclass(one, _PATHS) for one in arguments):
         return None
-    choices = [wish for wish in map(_wish, arguments) if wish is not None]
+    choices = [wish for wish in map(wish_of, arguments) if wish is not None]
     return choices[0] if len(choices) == 1 else ["any", *choices] if choices else None
 
 

@@ -77,6 +77,11 @@ def arrays_to_disk(function: Function) -> Function:
             f"arrays_to_disk: {function!r} is a generator or coroutine function, which returns "
             "before it has run: return a list"
         )
+    return cast(Function, loading(function, saves=True))
+
+
+def loading(function: Callable[..., Any], *, saves: bool) -> Callable[..., Any]:
+    """Return a function that loads what its annotations ask for, and saves what it returns."""
     # The closure holds plain values, for it counts in the fingerprint: what is loaded, but neither
     # a signature nor annotations, which the same wishes can have in many spellings.
     wanted = wishes(function)
@@ -90,9 +95,9 @@ def arrays_to_disk(function: Function) -> Function:
             wish = wanted.get(name if name in names else keywords)
             kwargs[name] = load(value, wish, name)
         returned = function(*loaded, **kwargs)
-        return returned if current() is None else saved(returned)
+        return saved(returned) if saves and current() is not None else returned
 
-    return cast(Function, natural)
+    return natural
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[list[str], str, list[str], str]:
@@ -107,6 +112,16 @@ def _parameters(function: Callable[..., Any]) -> tuple[list[str], str, list[str]
     order = of(kind.POSITIONAL_ONLY, kind.POSITIONAL_OR_KEYWORD)
     names = of(kind.POSITIONAL_OR_KEYWORD, kind.KEYWORD_ONLY)
     return order, "".join(variadic), names, "".join(keywords)
+
+
+def is_saved(value: Any) -> bool:
+    """Tell whether `saved` makes a file of a value itself, rather than of something in it."""
+    numpy, nibabel, pandas = (sys.modules.get(name) for name in ("numpy", "nibabel", "pandas"))
+    return (
+        (numpy is not None and isinstance(value, numpy.ndarray))
+        or (pandas is not None and isinstance(value, pandas.DataFrame))
+        or (nibabel is not None and isinstance(value, nibabel.filebasedimages.FileBasedImage))
+    )
 
 
 def saved(value: Any) -> Any:

@@ -54,7 +54,13 @@ def changed(wish: str) -> tuple[str, float]:
     """
     name, _, value = wish.partition("=")
     if name not in PARAMETERS:
-        raise ValueError(f"the demo has no parameter {name!r}; it has {', '.join(PARAMETERS)}")
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, PARAMETERS, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"the demo has no parameter {name!r}{meant} (parameters: {', '.join(PARAMETERS)})"
+        )
     number = float(value) if value else _CHANGED[name]
     return name, type(PARAMETERS[name])(number)
 

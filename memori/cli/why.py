@@ -1,0 +1,121 @@
+"""`memori why`: why each stage of the last run ran.
+
+Entries keep the reasons for which they ran, found against the entry that was most alike; this reads
+them, so it also tells of runs in worker processes, on other hosts and of yesterday. The last run
+is all that ran without a pause of five minutes. What did not run is told as remembered.
+
+Not promised: what would run now (`Stage.explain`, `Pipeline.explain`), and the text of the code
+that was edited.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import os
+from collections import Counter
+from typing import Any
+
+from memori.calls.age import seconds_since_1970
+from memori.cli import told
+from memori.cli.ls import summary
+from memori.errors import MemoriError
+from memori.signature.parameters import shown
+from memori.store import Entry, Memory, file_name, memories_below, read_entry
+
+_PAUSE = 300  # seconds
+_Run = tuple[Memory, Entry]
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command's arguments."""
+    parser = commands.add_parser(
+        "why",
+        help="say why each stage of the last run ran",
+        description="Say of each stage below a folder how often it ran in the last run, and for "
+        "which reasons; of one stage, each run with its inputs.",
+    )
+    parser.add_argument("folder", nargs="?", default=".", help="where to look (default: here)")
+    parser.add_argument("stage", nargs="?", help="only this stage, run by run")
+    told.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the reasons and return 0."""
+    if not os.path.isdir(arguments.folder):
+        raise MemoriError(f"{arguments.folder}: there is no such folder")
+    memories = list(memories_below(os.path.abspath(arguments.folder)))
+    names = sorted({stage for memory in memories for stage in memory.stages()})
+    wanted = names if arguments.stage is None else [file_name(arguments.stage)]
+    if not set(wanted) <= set(names):
+        raise MemoriError(
+            f"{arguments.stage} is no stage below {arguments.folder}; its stages are "
+            f"{', '.join(names) or 'none'}"
+        )
+    by_stage: dict[str, list[_Run]] = {name: [] for name in wanted}
+    for memory, entry in last_run(memories):
+        by_stage.get(_stage_of(entry), []).append((memory, entry))
+    if arguments.json:
+        told.print_json({
+            name: [summary(memory, name, entry) for memory, entry in runs]
+            for name, runs in by_stage.items()
+        })  # fmt: skip
+        return 0
+    for name, runs in by_stage.items():
+        print(f"{told.coloured(name, 'bold')}: {_told(runs)}")
+        if arguments.stage is None:
+            counted = Counter("; ".join(_reasons(entry)) for _, entry in runs)
+            for reason, count in counted.most_common():
+                print(f"    {f'{count} x ' if count > 1 else ''}{reason}")
+        else:
+            for memory, entry in runs:
+                print(f"  {told.path(memory.root)}: {shown(entry.inputs)}")
+                print("\n".join(f"      {reason}" for reason in _reasons(entry)))
+    if not by_stage:
+        print(f"nothing ran below {arguments.folder}")
+    return 0
+
+
+def last_run(memories: list[Memory]) -> list[_Run]:
+    """Return the entries of the last run, in the order in which they began."""
+    paths = [
+        each for memory in memories for name in memory.stages() for each in memory.recent(name)
+    ]
+    heap = [(-at, path) for at, path in paths]
+    heapq.heapify(heap)
+    found: list[tuple[float, Memory, Entry]] = []
+    began = None
+    while heap:
+        ended, path = heapq.heappop(heap)
+        if began is not None and began + ended > _PAUSE:  # ended is negative
+            break
+        each = read_entry(path)
+        if each is not None:
+            start = _began(each[1], -ended)
+            began = start if began is None else min(began, start)
+            found.append((start, *each))
+    found.sort(key=lambda run: (run[0], run[2].path))
+    return [(memory, entry) for _, memory, entry in found]
+
+
+def _began(entry: Entry, ended: float) -> float:
+    accepted = entry.record.get("accepted")
+    ran = entry.record.get("ran") or {}
+    return ended if accepted or "at" not in ran else min(ended, seconds_since_1970(ran["at"]))
+
+
+def _stage_of(entry: Entry) -> str:
+    return file_name(str(entry.record["stage"]))
+
+
+def _reasons(entry: Entry) -> list[str]:
+    return list(entry.record.get("reasons") or ["recorded without a reason"])
+
+
+def _told(runs: list[_Run]) -> str:
+    if not runs:
+        return "did not run; it is remembered"
+    seconds = sum((entry.record.get("ran") or {}).get("seconds") or 0.0 for _, entry in runs)
+    times = "once" if len(runs) == 1 else f"{len(runs)} times"
+    return f"ran {times}, {told.duration(seconds)}"

@@ -1,0 +1,96 @@
+"""`memori why`: for which reasons the stages of the last run ran."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memori import Pipeline, Stage, workdir
+from memori.cli import main
+
+
+def smooth(image: str, fwhm: int) -> str:
+    path = workdir() / "smooth.txt"
+    path.write_text(f"{Path(image).read_text()} {fwhm}")
+    return str(path)
+
+
+def count(smoothed: str) -> int:
+    return len(Path(smoothed).read_text())
+
+
+def mean(image: str) -> int:
+    return len(Path(image).read_text())
+
+
+def pipeline(fwhm: int) -> Pipeline:
+    where = "work/sub-{subject}"
+    smoothing = Stage(smooth, "smoothed", where, fwhm=fwhm)
+    averaging, counting = Stage(mean, "m", where), Stage(count, "n", where)
+    return Pipeline([("start", smoothing), (smoothing, counting), ("start", averaging)])
+
+
+@pytest.fixture
+def cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Two subjects that ran an hour ago."""
+    monkeypatch.chdir(tmp_path)
+    for subject in ("01", "02"):
+        Path(f"{subject}.txt").write_text(subject)
+    cases = [{"subject": subject, "image": f"{subject}.txt"} for subject in ("01", "02")]
+    pipeline(6).map(cases)
+    for path in Path("work").glob("*/.memori/stages/*/??/*.json"):
+        os.utime(path, (path.stat().st_mtime - 3600,) * 2)
+    return cases
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert 0 == main(["why", *words])
+    return capsys.readouterr().out
+
+
+def test_the_reasons_of_the_last_run_are_told(
+    cases: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a run in worker processes, too; what did not run is said to be remembered."""
+    pipeline(12).map(cases, n_jobs=2)
+    lines = told(capsys).splitlines()
+    assert "mean: did not run; it is remembered" in lines
+    place = next(at for at, line in enumerate(lines) if line.startswith("smooth: ran 2 times"))
+    assert "    2 x input fwhm: 6 -> 12" == lines[place + 1]
+    assert any(line.startswith("    2 x file smooth/*/smooth.txt (smoothed)") for line in lines)
+
+
+def test_one_stage_is_told_run_by_run(
+    cases: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its folder and inputs."""
+    pipeline(12).map(cases)
+    text = told(capsys, "work", "smooth")
+    assert "work/sub-01: image='../../01.txt', fwhm=12\n      input fwhm: 6 -> 12\n" in text
+    found: Any = json.loads(told(capsys, "work", "smooth", "--json"))
+    assert [["input fwhm: 6 -> 12"]] * 2 == [each["reasons"] for each in found["smooth"]]
+    assert 1 == main(["why", "work", "blur"])
+    expected = "memori: blur is no stage below work; its stages are count, mean, smooth\n"
+    assert expected == capsys.readouterr().err
+
+
+def test_only_the_case_that_changed_is_told(
+    cases: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others did not run."""
+    Path("02.txt").write_text("02 again")
+    pipeline(6).map(cases)
+    text = told(capsys)
+    assert "mean: ran once" in text
+    assert "file ../../02.txt (image) edited" in text
+    assert "01.txt" not in text
+
+
+def test_where_nothing_ran_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without memory is no error."""
+    assert f"nothing ran below {tmp_path}\n" == told(capsys, str(tmp_path))

@@ -1,0 +1,225 @@
+"""`@remembered`: a function is called as before, returns what it returns, and remembers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from memori import remembered
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def array() -> np.ndarray:
+    return np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def image() -> nib.Nifti1Image:
+    return nib.Nifti1Image(np.ones((2, 2, 2), np.float32), np.eye(4))
+
+
+def table() -> pd.DataFrame:
+    return pd.DataFrame({"n": [1, 2], "x": [0.5, 1.5]})
+
+
+def path() -> Path:
+    Path("made.txt").write_text("made")
+    return Path("made.txt").absolute()
+
+
+def pair() -> tuple[int, np.ndarray]:
+    return 3, np.zeros(2)
+
+
+def several() -> dict[str, list[np.ndarray]]:
+    return {"runs": [np.zeros(2), np.ones(3)]}
+
+
+def maybe() -> np.ndarray | None:
+    return None
+
+
+def maybe_array() -> np.ndarray | None:
+    return np.ones(2)
+
+
+def paths() -> list[Path]:
+    return [path()]
+
+
+def plain() -> Any:
+    return {"n": [1, 2.5, True, None, "text"]}
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values are of one kind and hold the same."""
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and one.dtype == other.dtype and (one == other).all()
+    if isinstance(one, nib.Nifti1Image):
+        return type(one) is type(other) and equal(
+            np.asarray(one.dataobj), np.asarray(other.dataobj)
+        )
+    if isinstance(one, pd.DataFrame):
+        return type(one) is type(other) and one.equals(other)
+    if isinstance(one, (list, tuple)):
+        pairs = zip(one, other, strict=True)
+        return type(one) is type(other) and all(equal(*each) for each in pairs)
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(equal(one[key], other[key]) for key in one)
+    return type(one) is type(other) and bool(one == other)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [array, image, table, path, pair, several, maybe, maybe_array, paths, plain],
+)
+def test_the_first_run_and_a_hit_return_what_the_function_returns(function: Any) -> None:
+    """Of the same type, with the same values."""
+    call = remembered("work")(function)
+    first = call()
+    assert call.stage.state
+    again = call()
+    assert not call.stage.state
+    assert equal(function(), first)
+    assert equal(first, again)
+    assert function is call.__wrapped__
+
+
+def test_arrays_images_and_tables_are_arguments(here: Path) -> None:
+    """They count by what they hold, and are kept once."""
+    ran = []
+
+    @remembered("work/sub-{subject}", stage_name="scaled", ignore=["verbose"])
+    def scaled(
+        subject: str, values: np.ndarray, mask: nib.Nifti1Image, rows: pd.DataFrame,
+        more: list[np.ndarray], by: float = 2, verbose: bool = False,
+    ) -> np.ndarray:  # fmt: skip
+        ran.append(subject)
+        assert isinstance(values, np.ndarray)
+        assert isinstance(mask, nib.Nifti1Image)
+        assert isinstance(rows, pd.DataFrame)
+        return values * by + more[0]
+
+    given = (array(), image(), table(), [array()])
+    assert equal(array() * 3, scaled("01", *given))
+    assert equal(array() * 3, scaled("01", *given, verbose=True))
+    assert ["01"] == ran
+    scaled("01", array() + 1, *given[1:])
+    scaled("02", *given)
+    assert ["01", "01", "02"] == ran
+    files = [each for each in (here / "work/.memori/arguments").rglob("*") if each.is_file()]
+    assert 4 == len(files)
+
+
+def test_what_one_function_returns_another_takes() -> None:
+    """As in any script of functions."""
+
+    @remembered("work")
+    def make(n: int) -> np.ndarray:
+        return np.arange(n)
+
+    @remembered("work")
+    def total(values: np.ndarray) -> float:
+        return float(values.sum())
+
+    assert [10.0, 10.0] == [total(make(5)), total(make(5))]
+    assert not total.stage.state
+
+
+def test_outputs_have_names_and_come_as_a_tuple() -> None:
+    """The stage has them by name."""
+
+    @remembered("work", outputs=["mean", "series"])
+    def measure(n: int) -> tuple[float, np.ndarray]:
+        return n / 2, np.arange(n)
+
+    for _ in range(2):
+        mean, series = measure(4)
+        assert equal((2.0, np.arange(4)), (mean, series))
+    assert ["mean", "series"] == list(measure.stage.results)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.zeros(2), image(), table(), Path("x"), (1, 2), [(1, 2)], {"a": np.zeros(2)}, {1, 2}],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_no_annotation_names_is_refused(value: Any) -> None:
+    """JSON would give it back as something else; the error says how to annotate."""
+
+    @remembered("work")
+    def give():  # type: ignore[no-untyped-def]
+        return value
+
+    with pytest.raises(TypeError, match=r"stage 'give', output 'output'.*-> np.ndarray"):
+        give()
+
+
+def test_an_argument_that_no_annotation_names_is_refused() -> None:
+    """The same for what is given."""
+
+    @remembered("work")
+    def take(values):  # type: ignore[no-untyped-def]
+        return 1
+
+    with pytest.raises(TypeError, match=r"argument 'values'.*annotations"):
+        take(np.zeros(2))
+
+
+def test_a_masked_array_is_refused() -> None:
+    """A file would lose its mask."""
+
+    @remembered("work")
+    def masked() -> np.ndarray:
+        return np.ma.masked_less(np.arange(3), 1)
+
+    with pytest.raises(TypeError, match="MaskedArray"):
+        masked()
+
+
+def test_the_folder_is_asked_for() -> None:
+    """The decorator without a folder says how it is written."""
+    with pytest.raises(TypeError, match=r'@remembered\("work"\)'):
+        remembered(array)  # type: ignore[arg-type]
+
+
+SCRIPT = """
+from memori import remembered
+
+def inner(n):
+    return n * {factor}
+
+@remembered("work")
+def helped(n):
+    return inner(n)
+
+@remembered("work")
+def outer(n):
+    return helped(n) + 1
+
+print(outer(2), outer.stage.state, outer(2), outer.stage.state)
+"""
+
+
+def test_code_counts_through_remembered_functions(here: Path) -> None:
+    """An edit of what a remembered function calls runs it, and who calls it; nothing else does."""
+    told = []
+    for factor in (2, 2, 3):
+        (here / "script.py").write_text(SCRIPT.format(factor=factor))
+        done = subprocess.run(
+            [sys.executable, "script.py"], capture_output=True, text=True, check=True
+        )
+        told.append(done.stdout.strip())
+    assert ["5 True 5 False", "5 False 5 False", "7 True 7 False"] == told
