@@ -3,11 +3,14 @@
 remembered      a decorator: the function is called as before, and remembers
 Stage           a callable given a memory
 Pipeline        stages wired as a directed acyclic graph, over one case or many
+Each            a stage over each element of a list, in a pipeline
+when            a line of a pipeline that holds for some cases only
 Cases, Failure  what a pipeline returns for many cases
 CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
 workdir         the own folder of the stage that is running
+TimeLimitError  a stage ran longer than its timeout
 WorkerError     a worker process died, and what it was at
 MemoriError     what every error of memori's own is
 MemoriWarning   what memori does not trust, or could not keep
@@ -25,6 +28,7 @@ from memori.errors import (
     MemoriWarning,
     RecordError,
     StageError,
+    TimeLimitError,
     WorkerError,
 )
 from memori.results import Results
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from memori.cases import Cases, Failure
+    from memori.graph.condition import when
+    from memori.graph.each import Each
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
 
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cases",
     "CasesError",
+    "Each",
     "Failure",
     "Folder",
     "MemoriError",
@@ -61,21 +68,25 @@ __all__ = [
     "Results",
     "Stage",
     "StageError",
+    "TimeLimitError",
     "WorkerError",
     "__version__",
     "hashable",
     "redefine_result_key",
     "remembered",
+    "when",
     "workdir",
 ]
 
 _LATER = {
     "Cases": "memori.cases",
+    "Each": "memori.graph.each",
     "Failure": "memori.cases",
     "Pipeline": "memori.pipeline",
     "hashable": "memori.original",
     "redefine_result_key": "memori.original",
     "remembered": "memori.neuro.data.remembered",
+    "when": "memori.graph.condition",
 }
 
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from memori.digest.values import to_json
 from memori.errors import CasesError, MemoriError
+from memori.graph.reduction import grouped
+from memori.graph.wiring import Wiring
 from memori.results import Results
 from memori.scheduling.orders import answer_of, portable
 from memori.scheduling.schedule import run_graph
+from memori.scheduling.workers import workers_for
 from memori.store.latest import catch_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, NoReturn
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
+    from typing import Any, Literal, NoReturn
 
     from memori.digest.values import JSON
+    from memori.graph.reduction import Group
     from memori.node import Inputs, Node
     from memori.results import Outcome
     from memori.scheduling.orders import Answer
@@ -51,17 +57,19 @@ class Failure:
         traceback: str,
         stage: str | None = None,
         log: str | None = None,
+        line: str = "pipeline.map([{}], on_error='raise')",
     ) -> None:
         self.case = case
         self.error = error
         self.traceback = traceback
         self.stage = stage
         self.log = log
+        self._line = line
 
     @property
     def rerun(self) -> str:
         """The line that runs this case alone; what is remembered of it is not run again."""
-        return f"pipeline.map([{_literal(to_json(self.case))}], on_error='raise')"
+        return self._line.format(_literal(to_json(self.case)))
 
     @property
     def headline(self) -> str:
@@ -74,8 +82,8 @@ class Failure:
         return False
 
     def __reduce__(self) -> tuple[type[Failure], tuple[object, ...]]:
-        facts = self.case, portable(self.error), self.traceback, self.stage, self.log
-        return Failure, facts
+        facts = portable(self.error), self.traceback, self.stage, self.log, self._line
+        return Failure, (self.case, *facts)
 
     def __repr__(self) -> str:
         return f"<Failure {self.headline}>"
@@ -107,17 +115,88 @@ class Cases(list["tuple[Case, Results | Failure]"]):
 
     def summary(self) -> str:
         """Return what ran and what was remembered; of each failure its stage, log and rerun."""
+        from collections import Counter
+
         failures = self.failures
         remembered = len(self) - self.executed - len(failures)
         lines = [
             f"{len(self)} cases: {self.executed} ran, {remembered} remembered, "
             f"{len(failures)} failed"
         ]
+        for name, count in sorted(Counter(self._skipped()).items()):
+            lines.append(f"  stage {name!r} was skipped in {count} of them")
         for failure in failures:
             lines.append(f"  {failure.case!r}: {failure.headline}")
             lines += [] if failure.log is None else [f"    log: {failure.log}"]
             lines.append(f"    alone: {failure.rerun}")
         return "\n".join(lines)
+
+    def _skipped(self) -> Iterator[str]:
+        for _, result in self:
+            if isinstance(result, Results):
+                yield from result.skipped
+
+    def reduce(
+        self,
+        stage: Node,
+        *,
+        by: str | Sequence[str] | None = None,
+        on_error: Literal["continue", "raise"] = "raise",
+        n_jobs: int | None = None,
+        executor: Executor | None = None,
+        **kwargs: object,
+    ) -> Any:
+        """Call a stage with the results of all cases: for each of its parameters a list.
+
+        Parameters
+        ----------
+        stage : Stage or Pipeline
+            Its parameters are filled by outputs of that name, or else by inputs of the cases: a
+            list with a value of each case, in their order.
+        by : str or sequence of str, optional
+            Inputs of the cases whose values make groups; each group is a call of its own, and a
+            parameter of that name is given the group's value.
+        on_error : {"continue", "raise"}, optional
+            Whether failed cases are left out (and a group that fails has a `Failure`), or
+            stop it.
+        n_jobs, executor
+            Where groups run, as for `Pipeline.map`.
+        **kwargs : object
+            Further arguments, the same for all groups.
+
+        Returns
+        -------
+        Results, or Cases
+            With `by`, the pairs (group, result), where a group is ``{name: value}``.
+
+        Raises
+        ------
+        CasesError
+            If a case failed and is not to be left out, or no case is left.
+        TypeError
+            If the stage cannot be called so.
+        """
+        if on_error not in ("continue", "raise"):
+            raise ValueError(f"on_error is 'continue' or 'raise', got {on_error!r}")
+        if on_error == "raise":
+            self.raise_failures()
+        groups = grouped(self, by)
+        for group in groups if by is None else ():
+            group.reject_empty(stage)
+        wiring = Wiring([("start", stage)])
+        inputs = [group.inputs_of(stage, kwargs) for group in groups if group.members]
+        for each in inputs:
+            wiring.check((), each)
+        workers = workers_for(n_jobs, executor)
+        found = run_cases(stage, inputs, workers, "raise" if by is None else on_error)
+        if by is None:
+            return found[0][1]
+        results = iter(found)
+        reduced = Cases()
+        reduced.executed = found.executed
+        for group in groups:
+            reduced.append((group.named, _of_group(stage, group, results)))
+        return reduced
 
     def raise_failures(self) -> Cases:
         """Return these cases if none failed.
@@ -131,6 +210,24 @@ class Cases(list["tuple[Case, Results | Failure]"]):
         if failures:
             raise CasesError(self.summary(), failures) from failures[0].error
         return self
+
+
+def _of_group(
+    stage: Node, group: Group, results: Iterator[tuple[Case, Results | Failure]]
+) -> Results | Failure:
+    """Return what came of a group, given what came of those that have members."""
+    if group.members:
+        inputs, result = next(results)
+        if isinstance(result, Failure):
+            line = "stage.run(**{})"
+            facts = result.error, result.traceback, result.stage, result.log, line
+            return Failure(inputs, *facts)
+        return result
+    try:
+        group.reject_empty(stage)
+    except CasesError as error:
+        return Failure(group.named, error, str(error))
+    raise AssertionError("unreachable: it is empty")
 
 
 def _literal(value: JSON) -> str:

@@ -69,6 +69,32 @@ class CasesError(MemoriError):
         return str(self.args[0])
 
 
+class TimeLimitError(MemoriError, TimeoutError):
+    """A stage ran longer than its timeout.
+
+    Attributes
+    ----------
+    stage : str or None
+        Which.
+    seconds : float or None
+        The time that it had.
+    """
+
+    def __init__(
+        self, message: str = "", stage: str | None = None, seconds: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        facts = str(self), self.stage, self.seconds
+        return type(self), facts, self.__dict__  # an OSError has its arguments by its constructor
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class WorkerError(MemoriError):
     """A worker process died while it ran a stage, or would not take it.
 

@@ -64,6 +64,14 @@ if TYPE_CHECKING:
             """The age in seconds from which on an entry has expired; None for never."""
 
         @property
+        def retries(self) -> int:
+            """How often a run that fails is begun again."""
+
+        @property
+        def timeout(self) -> float | None:
+            """The seconds after which a run is interrupted; None for never."""
+
+        @property
         def outputs(self) -> list[str]:
             """The declared names."""
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 from memori.cases import Cases, run_cases
 from memori.digest.values import to_json
 from memori.errors import warn
+from memori.graph.wiring import Wiring, mermaid
 from memori.pipeline_run import PipelineRun
 from memori.plan import Decisions, Plan
 from memori.results import Outcome, Results
 from memori.scheduling.schedule import run_graph
 from memori.scheduling.workers import workers_for
-from memori.wiring import Wiring, mermaid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from memori.calls.acceptance import Acceptance
     from memori.calls.decision import Decision
     from memori.digest.values import JSON
+    from memori.graph.condition import when
     from memori.node import Node
 
     Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
@@ -43,7 +44,8 @@ class Pipeline:
     ----------
     definition : iterable of (sources, stage)
         `sources` is ``"start"``, a stage, or a tuple of stages; where two of them offer the same
-        name, the right-most wins. The order of the lines does not matter.
+        name, the right-most wins. The order of the lines does not matter. A third part says
+        when a line holds: ``("start", motion, when("bold"))``.
 
     Raises
     ------
@@ -61,7 +63,9 @@ class Pipeline:
     Results({'total': 3, 'doubled': 6})
     """
 
-    def __init__(self, definition: Iterable[tuple[Sources, Node]]) -> None:
+    def __init__(
+        self, definition: Iterable[tuple[Sources, Node] | tuple[Sources, Node, when]]
+    ) -> None:
         self._wiring = Wiring(definition)
         self._last = Outcome({}, Results())
 
@@ -280,7 +284,10 @@ class Pipeline:
 
         A stage below one that would run says who is to make its inputs.
         """
-        return Decisions(self.foresee(args, kwargs)[0])
+        plan = PipelineRun(self._wiring, *self._wiring.check(args, kwargs))
+        decisions = Decisions(plan.foresee_all())
+        decisions.skipped = plan.skipped
+        return decisions
 
     def plan(self, cases: Iterable[Mapping[str, object]]) -> Plan:
         """Return what `map` would do with these cases, without running anything.

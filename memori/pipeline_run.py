@@ -6,6 +6,7 @@ those that it takes inputs from.
 
 from __future__ import annotations
 
+from memori.graph.condition import Skipped
 from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from memori.calls.acceptance import Acceptance
     from memori.calls.decision import Decision
     from memori.digest.values import JSON
+    from memori.graph.wiring import Wiring
     from memori.node import Inputs, Node
     from memori.scheduling.orders import Answer
-    from memori.wiring import Wiring
 
 
 class PipelineRun:
@@ -32,12 +33,14 @@ class PipelineRun:
     def run_all(self) -> None:
         """Run the stages here, one after the other."""
         for stage in self._wiring.order:
-            self.finish(stage, stage.call(*self._inputs_of(stage)))
+            node, inputs = self.order(stage)
+            self.finish(stage, node.call(*inputs))
 
     def recall_all(self) -> bool:
         """Tell whether every stage is remembered."""
         for stage in self._wiring.order:
-            run = stage.recall(*self._inputs_of(stage))
+            node, inputs = self.order(stage)
+            run = node.recall(*inputs)
             if run is None:
                 return False
             self._runs[stage] = run
@@ -47,14 +50,18 @@ class PipelineRun:
         """Return what the stages would decide, each as far as can be known."""
         found: list[Decision] = []
         will_run: dict[Node, list[str]] = {}
+        skipped = self._wiring.surely_skipped(self._values, self._given)
         for stage in self._wiring.order:
             makers = [
                 name for each in self._wiring.sources[stage] for name in will_run.get(each, ())
             ]
-            if makers:
+            if stage in skipped:
+                decisions, self._runs[stage] = [], _nothing_of(stage, skipped[stage]).outcome()
+            elif makers:
                 decisions = stage.foresee_after(makers)
             else:
-                decisions, results = stage.foresee(*self._inputs_of(stage))
+                node, inputs = self.order(stage)
+                decisions, results = node.foresee(*inputs)
                 if results is not None:
                     self._runs[stage] = Outcome({}, results)
             if stage not in self._runs:
@@ -66,7 +73,8 @@ class PipelineRun:
         """Plan to accept each stage."""
         found: list[Acceptance] = []
         for stage in self._wiring.order:
-            run, plans = stage.plan_acceptance(*self._inputs_of(stage), waived, sources)
+            node, inputs = self.order(stage)
+            run, plans = node.plan_acceptance(*inputs, waived, sources)
             self._runs[stage] = run
             found += plans
         return found
@@ -81,11 +89,22 @@ class PipelineRun:
             merged.update(results)
             ran += results.ran
             reasons.update(results.reasons)
+        merged.skipped = self.skipped
         return Outcome(self._given, merged, tuple(ran), reasons)
 
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The stages that were skipped, and why."""
+        found = (run.results.skipped.items() for run in self._runs.values())
+        return {name: reason for some in found for name, reason in some}
+
     def order(self, key: Node) -> tuple[Node, Inputs]:
-        """Return what to run for a stage."""
-        return key, self._inputs_of(key)
+        """Return what to run for a stage, which is nothing where it is skipped."""
+        about = key, self._runs, self._values, self._given
+        reason = self._wiring.reason_to_skip(*about)
+        if reason is None:
+            return key, self._wiring.inputs_of(*about)
+        return _nothing_of(key, reason), ((), {})  # type: ignore[return-value]
 
     def finish(self, key: Node, run: Outcome) -> None:
         """Note what came of a stage."""
@@ -105,5 +124,6 @@ class PipelineRun:
         inner = None if stage is None else f"stage {stage!r}"
         return key.title if inner in (None, key.title) else f"{inner} of {key.title}"
 
-    def _inputs_of(self, stage: Node) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
-        return self._wiring.inputs_of(stage, self._runs, self._values, self._given)
+
+def _nothing_of(stage: Node, reason: str) -> Skipped:
+    return Skipped({getattr(stage, "stage_name", stage.title): reason})

@@ -25,7 +25,11 @@ class Decisions(list[Decision]):
     ----------
     hit : bool
         Whether every stage is remembered.
+    skipped : dict of str to str
+        The stages that certainly are left out, by conditions of their lines, and why.
     """
+
+    skipped: Mapping[str, str] = {}
 
     @property
     def hit(self) -> bool:
@@ -47,7 +51,8 @@ class Decisions(list[Decision]):
         raise KeyError(f"no stage {which!r} in this pipeline (stages: {names})")
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self))
+        left_out = [f"stage {name!r}: skipped: {why}" for name, why in self.skipped.items()]
+        return "\n".join([*map(str, self), *left_out])
 
 
 class Plan(list["tuple[Case, Decisions]"]):

@@ -49,10 +49,13 @@ class Results(dict[str, "JSON"]):
         Names of the stages that were executed for these results, rather than remembered.
     reasons : dict of str to str
         Why each of them was executed.
+    skipped : dict of str to str
+        Stages of lines whose condition did not hold, and what needs them, each with the reason.
     """
 
     ran: tuple[str, ...] = ()
     reasons: Mapping[str, str] = {}
+    skipped: Mapping[str, str] = {}
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Make results that `came_from_results` knows of, also in the process they are sent to."""

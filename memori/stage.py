@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from memori.accepting import Accepting, several
 from memori.calls.age import seconds_of
+from memori.calls.attempts import attempted, count_of
 from memori.calls.call import Call, latest_results, restored
 from memori.calls.current_run import CurrentRun, entered
 from memori.calls.decision import Change, Decision
 from memori.calls.fault import met
+from memori.calls.limit import limit
 from memori.digest.values import copy_json
 from memori.errors import warn
 from memori.fingerprint import fingerprint
@@ -85,6 +87,12 @@ class Stage(Accepting):
     expires_after : float, str or datetime.timedelta, optional
         The age (seconds, or a text such as ``"7 days"``) from which on what is recorded runs again.
         Never counts.
+    retries : int, optional
+        How often a run that fails is begun again. Never counts.
+    timeout : float, str or datetime.timedelta, optional
+        The time (seconds, or a text such as ``"2 hours"``) after which each try fails with a
+        `TimeLimitError`; what it started is ended, and a worker that goes on all the same ends
+        with it (`memori.calls.limit`). Never counts.
     **static
         Values for parameters; they win over what a run is given. A parameter that is called like
         an option is meant before the option (`with_options`).
@@ -113,6 +121,8 @@ class Stage(Accepting):
     ignored: frozenset[str] = frozenset()
     max_age: float | None = None
     threads: int = 1
+    retries: int = 0
+    timeout: float | None = None
     _made: dict[str, Any]
 
     @parameters_first
@@ -132,6 +142,8 @@ class Stage(Accepting):
         ignore: Iterable[str] = (),
         remember: bool = True,
         expires_after: Age | None = None,
+        retries: int = 0,
+        timeout: Age | None = None,
         **static: object,
     ) -> None:
         self.function = function
@@ -153,6 +165,8 @@ class Stage(Accepting):
         self.ignored = several(ignore)
         self._parameters.reject_unknown(self.ignored, f"{self.subject}, ignore:", self._places)
         self.max_age = seconds_of(expires_after, self.subject)
+        self.retries = count_of(retries, self.subject)
+        self.timeout = seconds_of(timeout, self.subject, "timeout")
         self._static = {}
         self.add_static(static)
         self._last = Outcome({}, Results())
@@ -247,10 +261,15 @@ class Stage(Accepting):
         store = self._store(inputs)
         if store is not None:
             return Call(self, inputs, store).run(forced=forced)
-        with terminable(), entered(CurrentRun(self.stage_name, (), None)):
-            values = self.execute(inputs)
+        with terminable():
+            values = attempted(lambda: self._unrecorded(inputs), self.retries, self.stage_name)
         why = {self.stage_name: str(_ALWAYS)}
         return Outcome(inputs, self.results_of(values), (self.stage_name,), why)
+
+    def _unrecorded(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+        run = CurrentRun(self.stage_name, (), None)
+        with entered(run), limit(self.timeout, self.stage_name):
+            return self.execute(inputs)
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the outcome if it is remembered, else None; nothing is run."""

@@ -33,7 +33,7 @@ LAYERS = [
     {"face", "accepting", "stage"},
     {"node"},
     {"scheduling"},
-    {"pipeline_run", "wiring"},
+    {"graph", "pipeline_run"},
     {"cases", "pipeline"},
     {"neuro"},
     {"cli"},

@@ -15,7 +15,7 @@ _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_80
 _AGE = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})s?\s*")
 
 
-def seconds_of(age: Age | None, subject: str) -> float | None:
+def seconds_of(age: Age | None, subject: str, option: str = "expires_after") -> float | None:
     """Return an age in seconds.
 
     Parameters
@@ -24,6 +24,8 @@ def seconds_of(age: Age | None, subject: str) -> float | None:
         Seconds, a text such as ``"7 days"``, or None for ever.
     subject : str
         What errors call the stage.
+    option : str, optional
+        And the option.
 
     Raises
     ------
@@ -41,18 +43,18 @@ def seconds_of(age: Age | None, subject: str) -> float | None:
         match = _AGE.fullmatch(age)
         if match is None:
             raise ValueError(
-                f"{subject}: expires_after is {age!r}; write a number and one of "
+                f"{subject}: {option} is {age!r}; write a number and one of "
                 f"{', '.join(f'{unit}s' for unit in _UNITS)}, such as '7 days'"
             )
         return float(match[1]) * _UNITS[match[2]]
     seconds = age.total_seconds() if hasattr(age, "total_seconds") else age
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(
-            f"{subject}: expires_after takes seconds, a text such as '7 days' or a timedelta, "
+            f"{subject}: {option} takes seconds, a text such as '7 days' or a timedelta, "
             f"got {age!r}"
         )
     if not seconds >= 0:
-        raise ValueError(f"{subject}: expires_after is {age!r}, and no age is negative")
+        raise ValueError(f"{subject}: {option} is {age!r}, and no time is negative")
     return float(seconds)
 
 

@@ -16,8 +16,10 @@ import time
 
 from memori.artifacts import current_folder, find_inputs, spelled_values
 from memori.aside import aside
+from memori.calls.attempts import attempted
 from memori.calls.current_run import CurrentRun, entered, reject_recursion
 from memori.calls.decision import Change, Decision, decide, exact_hit
+from memori.calls.limit import limit
 from memori.calls.observations import Unwatched, Watch, environment_of, pass_on, watching_is_off
 from memori.digest.values import strings
 from memori.errors import StageError, warn
@@ -220,6 +222,12 @@ class Call:
                         yield path
 
     def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
+        stage = self._stage
+        return attempted(
+            lambda: self._attempt(key, reasons, forced=forced), stage.retries, stage.stage_name
+        )
+
+    def _attempt(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
         from memori.calls.recorder import Recorder
 
         stage = self._stage
@@ -232,7 +240,8 @@ class Call:
         if stage.remembered and stage.watched and not watching_is_off():
             watch = Watch(key.code, self._store, [*stage.ignored_reads, *self._uncounted_paths()])
         with recorder:
-            with entered(run), watch or Unwatched(key.code):
+            timed = limit(stage.timeout, stage.stage_name)
+            with entered(run), watch or Unwatched(key.code), timed:
                 values = stage.execute(self._inputs)
             recorder.command = run.command
             with aside():

@@ -82,7 +82,8 @@ _current: ContextVar[CurrentRun | None] = ContextVar("memori_current_run", defau
 watcher: ContextVar[int | None] = ContextVar("memori_watcher", default=None)
 """A file to which a worker writes which stage it is at, each name ended by a zero byte.
 
-Whoever removes it withdraws what the worker was asked for.
+What begins with a byte 1 is a deadline (`tell_deadline`). Whoever removes it withdraws what the
+worker was asked for.
 """
 
 
@@ -130,6 +131,13 @@ def _tell_watcher(run: CurrentRun | None) -> bool:
         return True
     os.write(descriptor, b"\0" if run is None else run.stage_name.encode() + b"\0")
     return os.fstat(descriptor).st_nlink > 0
+
+
+def tell_deadline(*limit: float) -> None:
+    """Say when what goes on here is to be ended, and the seconds that it has; nothing for never."""
+    descriptor = watcher.get()
+    if descriptor is not None:
+        os.write(descriptor, b"\1%s\0" % " ".join(map(repr, limit)).encode())
 
 
 def current() -> CurrentRun | None:

@@ -23,6 +23,7 @@ import sys
 from _thread import allocate_lock, get_ident, get_native_id
 
 from memori.aside import aside
+from memori.errors import TimeLimitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Going:
         _going.append(self)
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
+        if kind is not None and issubclass(kind, (KeyboardInterrupt, TimeLimitError)):
             self.end_children()
         _going.remove(self)
         if not _going:
@@ -168,6 +169,10 @@ class Going:
         if started or marks:
             watchdog.end(started, marks, grace=GRACE)
 
+    def is_in(self, thread: str) -> bool:
+        """Tell whether it runs in this thread."""
+        return self._thread == thread
+
     def _started(self) -> set[int]:
         found = _children(self._thread) - self._before
         for thread in _threads() - self._threads:
@@ -176,6 +181,12 @@ class Going:
 
 
 _going: list[Going] = []
+
+
+def going_here() -> Going | None:
+    """Return what is running in this thread, the innermost of it."""
+    thread = str(get_native_id())
+    return next((each for each in reversed(_going) if each.is_in(thread)), None)
 
 
 def _children(thread: str) -> set[int]:
@@ -284,6 +295,12 @@ def _hear_of_starts() -> None:
     if not _hears_of_starts:
         _hears_of_starts = True
         sys.addaudithook(_hear_of_event)
+
+
+def mark_of_start() -> str | None:
+    """Return the mark of what is about to be started, for who gives it an environment."""
+    _hear_of_event("subprocess.Popen", ())
+    return _mark or os.environ.get("MEMORI_RUN")
 
 
 def _hear_of_event(event: str, facts: object) -> None:

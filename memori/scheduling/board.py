@@ -12,6 +12,7 @@ Not promised: marks where workers do not see the folder, on another machine.
 from __future__ import annotations
 
 import os
+import time
 from itertools import count
 
 from memori.files import remove_if_there
@@ -29,6 +30,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_DEADLINE = b"\1"  # what begins with it is one, and no stage
+
 
 class Mark:
     """What a worker leaves while it carries out an order.
@@ -41,12 +44,27 @@ class Mark:
         Whether the work is done in its main thread, where signals are heard.
     stage : str or None
         The stage that it was at, if it was at one.
+    deadline, timeout : float or None
+        When that is to be ended (`time.monotonic`), and the seconds that it had.
     """
 
-    def __init__(self, process: int, stage: str | None, *, is_main_thread: bool) -> None:
+    def __init__(
+        self,
+        process: int,
+        stage: str | None,
+        *,
+        is_main_thread: bool,
+        limits: tuple[float | None, float | None] = (None, None),
+    ) -> None:
         self.process = process
         self.stage = stage
         self.is_main_thread = is_main_thread
+        self.deadline, self.timeout = limits
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the stage had heard that its time was past, and went on."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
 
 class Board:
@@ -110,11 +128,15 @@ class Board:
     def _read(self, name: str) -> Mark | None:
         try:
             with open(self._path(name), "rb") as file:
-                process, thread, *stages = file.read().split(b"\0")[:-1]
+                process, thread, *told = file.read().split(b"\0")[:-1]
         except (OSError, ValueError):
             return None
+        stages = [each for each in told if each[:1] != _DEADLINE]
+        limits = [each[1:].split() for each in told if each[:1] == _DEADLINE]
         stage = stages[-1].decode() or None if stages else None
-        return Mark(int(process), stage, is_main_thread=thread == b"main")
+        last = (float(limits[-1][0]), float(limits[-1][1])) if limits and limits[-1] else None
+        is_main = thread == b"main"
+        return Mark(int(process), stage, is_main_thread=is_main, limits=last or (None, None))
 
     # In a worker
 

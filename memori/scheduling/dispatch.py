@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import time
 
-from memori.errors import MemoriError, WorkerError, warn
+from memori.errors import MemoriError, TimeLimitError, WorkerError, warn
 from memori.processes import interrupts, watchdog
 from memori.scheduling.board import Board
 from memori.scheduling.orders import Answer, Home, Order, Parcel, carry_out
@@ -178,6 +178,7 @@ class Dispatch:
                 found += [] if placed is None else [placed]  # None for one that was cancelled
             if found or not wait or not self._going:
                 return found
+            self._end_overdue()
             done = [name for name, future in self._polled.items() if _is_done(future)]
             for name in done:
                 del self._polled[name]
@@ -185,6 +186,15 @@ class Dispatch:
             if not done:
                 self._wait_for_note(pause if self._polled else LONGEST_WAIT)
                 pause = min(1.5 * pause, LONGEST_PAUSE)
+
+    def _end_overdue(self) -> None:
+        """End the workers whose stage goes on past its time, though it was interrupted."""
+        import signal
+
+        marks = [self._board.marks(placed.order.name) for placed in list(self._going.values())]
+        late = {each[-1].process for each in marks if each and each[-1].is_overdue}
+        for process in late & self._board.workers() if late else ():
+            watchdog.send(os.kill, process, signal.SIGKILL)
 
     def _wait_for_note(self, seconds: float) -> None:
         from queue import Empty
@@ -268,6 +278,11 @@ class Dispatch:
         """Say what becomes of an order that a worker was at when it died."""
         watchdog.end(marks=[self._board.mark_of(mark.process)])
         told = self._told(placed, mark)
+        if mark.is_overdue:
+            told += (
+                f"; it had gone on past its timeout of {mark.timeout:g} s, and was ended with it"
+            )
+            return Answer(None, TimeLimitError(told, mark.stage, mark.timeout), told)
         tries = self._tried[placed.key]
         if is_certain and (placed.is_alone or tries > 1):
             told += f", in {tries} tries" + ("" if error is None else f" ({error})")

@@ -152,7 +152,7 @@ def carry_out(order: Order) -> Answer:
     if board.is_stopped or (is_below and not board.is_there):
         return Answer(skipped=True)
     begun = tuple(board.marks(order.name))
-    if len(begun) >= order.tries:
+    if len(begun) >= order.tries or any(each.is_overdue for each in begun):
         return Answer(deaths=begun)
     mark = board.begin(order.name)
     if mark is None:  # another machine, or a disk that is full

@@ -293,8 +293,7 @@ class Observed:
             is_new = found is not None and found.st_ctime_ns > self.began  # a program made it
             touch.before = None if is_new else self._digest(source)
             touch.written = True
-            if self.tell is not None:
-                self.tell("touched", source)
+            self.tells("touched", source)
         self.removes(source)
         self.writes(target)
         inside = f"{source}/"
@@ -322,8 +321,7 @@ class Observed:
         """Note that a folder is about to be made."""
         if not os.path.lexists(folder):
             self.made.add(folder)
-            if self.tell is not None:
-                self.tell("made", folder)
+            self.tells("made", folder)
 
     def passes(self, path: str) -> None:
         """Note that a temporary file or folder is about to be made."""
@@ -340,8 +338,7 @@ class Observed:
         path = source_of(path)
         if path not in self.imported:
             self.imported[path] = Touch("read", look_at(path), stack)
-            if self.tell is not None:
-                self.tell("imported", path)
+            self.tells("imported", path)
 
     def learns(self, path: str, other: Touch) -> None:
         """Add how a child of the run dealt with a path."""

@@ -44,7 +44,7 @@ def test_what_other_stages_made_is_found_by_who_looks_for_it(project):
         return str(path)
 
     def collect(name):
-        return sorted(path.read_text() for path in Path("work").glob("make/*/made.txt"))
+        return sorted({path.read_text() for path in Path("work").glob("make/*/made.txt")})
 
     made, collected = Stage(make, "path", "work"), Stage(collect, "texts", "work")
     made.run(1)

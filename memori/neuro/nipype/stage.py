@@ -122,7 +122,7 @@ class NipypeStage(Stage):
         Further programs that the interface calls; they count like its own.
     always_run : bool, optional
         Whether to run at each call; by default what the interface says, and never for a DataSink.
-    depends_on, code_version, watch, ignore_reads, ignore, remember, expires_after
+    depends_on, code_version, watch, ignore_reads, ignore, remember, expires_after, retries, timeout
         As for `memori.Stage`; an attribute ``remember = False`` of the interface means the same.
     **static
         Trait values that win over what a run is given.
@@ -159,6 +159,8 @@ class NipypeStage(Stage):
         ignore: Iterable[str] = (),
         remember: bool = True,
         expires_after: Age | None = None,
+        retries: int = 0,
+        timeout: Age | None = None,
         **static: object,
     ) -> None:
         if not isinstance(interface, Interface):
@@ -193,6 +195,8 @@ class NipypeStage(Stage):
             ignore=ignore,
             remember=remember and bool(getattr(interface, "remember", True)),
             expires_after=expires_after,
+            retries=retries,
+            timeout=timeout,
             **static,  # type: ignore[arg-type]
         )
 

@@ -22,6 +22,7 @@ from functools import wraps
 
 from memori.aside import aside
 from memori.errors import warn
+from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import runs_of_thread, with_outer
@@ -165,6 +166,9 @@ def _meant(call: dict[str, Any]) -> tuple[list[str], str | None, dict[str, str]]
         argv = [os.fsdecode(executable or "/bin/sh"), "-c", *argv]
     env = os.environ if call["env"] is None else call["env"]
     environment = {os.fsdecode(name): os.fsdecode(text) for name, text in env.items()}
+    mark = mark_of_start() if call["env"] is None else None  # which `os.environ` does not know
+    if mark is not None:
+        environment["MEMORI_RUN"] = mark
     name = os.fsdecode(executable or argv[0])
     if "/" in name:
         paths = [os.path.abspath(os.path.join(os.fsdecode(call["cwd"] or "."), name))]

@@ -10,6 +10,7 @@ Not promised: an order among stages that do not depend on each other.
 from __future__ import annotations
 
 from memori.digest.values import to_json_as
+from memori.graph.condition import when
 from memori.node import is_node
 from memori.results import Results, came_from_results
 from memori.scheduling.schedule import ordered
@@ -19,7 +20,7 @@ _MOST = 3  # names on an edge that is drawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from memori.digest.values import JSON
     from memori.node import Node
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Wiring:
-    """A graph of stages, made of lines (sources, stage).
+    """A graph of stages, made of lines (sources, stage), or (sources, stage, condition).
 
     Attributes
     ----------
@@ -47,6 +48,7 @@ class Wiring:
     def __init__(self, definition: Iterable[object]) -> None:
         self.sources: dict[Node, tuple[Node, ...]] = {}
         self._starts: list[Node] = []
+        self._conditions: dict[Node, list[when]] = {}
         for line in definition:
             self._add(line)
         if not self.sources:
@@ -65,9 +67,13 @@ class Wiring:
         }
 
     def _add(self, line: object) -> None:
-        if not isinstance(line, (tuple, list)) or len(line) != 2:
-            raise TypeError(f"a pipeline is made of pairs (sources, stage), got {line!r}")
-        sources, stage = line
+        parts = tuple(line) if isinstance(line, (tuple, list)) else ()
+        if len(parts) not in (2, 3) or not all(isinstance(each, when) for each in parts[2:]):
+            raise TypeError(
+                "a pipeline is made of pairs (sources, stage), or (sources, stage, when('input')), "
+                f"got {line!r}"
+            )
+        sources, stage, conditions = parts[0], parts[1], parts[2:]
         listed = sources if isinstance(sources, (tuple, list)) else (sources,)
         for each in (*(s for s in listed if s != "start"), stage):
             if not is_node(each):
@@ -79,6 +85,7 @@ class Wiring:
             self._starts.append(stage)
         nodes = tuple(s for s in listed if s != "start")
         self.sources[stage] = self.sources.get(stage, ()) + nodes
+        self._conditions.setdefault(stage, []).extend(conditions)
 
     def _ordered(self) -> list[Node]:
         from graphlib import CycleError
@@ -94,16 +101,75 @@ class Wiring:
     def open(self, which: str) -> list[str]:
         """Return the names, of a property of stages, that no edge and no static value fills."""
         names: dict[str, None] = {}
+        left_out = self.surely_skipped((), {}) if which == "required" else ()
         for stage in self.order:
             filled = self._offered[stage]
+            if stage in left_out:
+                continue
             for name in getattr(stage, which):
                 if name not in filled and name not in stage.args:
                     names[name] = None
-        return list(names)
+        asked = self._asked() if which == "inputs" else ()
+        return list(dict.fromkeys([*names, *asked]))
+
+    def _asked(self) -> list[str]:
+        """Return the names that conditions look at, and that no edge fills."""
+        return [
+            name
+            for stage, conditions in self._conditions.items()
+            for condition in conditions
+            for name in condition.names
+            if name not in self._offered[stage]
+        ]
+
+    def surely_skipped(
+        self, values: tuple[JSON, ...], given: Mapping[str, JSON]
+    ) -> dict[Node, str]:
+        """Return the stages that are skipped whatever is made, and why, before anything runs."""
+        there = self._by_name(values, given)
+        skipped: dict[Node, str] = {}
+        for stage in self.order:
+            made = {n for each in self.sources[stage] if each not in skipped for n in each.offers}
+            reason = self._reason(stage, there, made)
+            if reason is not None:
+                skipped[stage] = reason
+        return skipped
+
+    def reason_to_skip(
+        self,
+        stage: Node,
+        runs: Mapping[Node, Outcome],
+        values: tuple[JSON, ...],
+        given: dict[str, JSON],
+    ) -> str | None:
+        """Return why a stage is skipped, given the runs of those before it; None if it is not."""
+        there = self._by_name(values, given)
+        for source in self.sources[stage]:
+            there.update(runs[source].results)
+        return self._reason(stage, there, frozenset())
+
+    def _reason(self, stage: Node, there: Mapping[str, JSON], made: Collection[str]) -> str | None:
+        """Return why a stage is skipped when these values are there, and others will be made."""
+        for condition in self._conditions[stage]:
+            reason = condition.fails(there, unknown=made)
+            if reason is not None:
+                return reason
+        for name in stage.required:
+            if name in self._offered[stage] and name not in made and name not in there:
+                makers = [each.title for each in self.sources[stage] if name in each.offers]
+                return f"{' or '.join(makers)}, which makes its {name!r}, is skipped"
+        return None
+
+    def _by_name(self, values: tuple[JSON, ...], given: Mapping[str, JSON]) -> dict[str, JSON]:
+        names = (
+            zip(each.positional_names(len(values)), values, strict=False) for each in self._starts
+        )
+        return {**{name: value for some in names for name, value in some}, **given}
 
     def takes(self, name: str) -> bool:
         """Tell whether some stage can be given a value under this name."""
-        return any(stage.takes(name) and name not in self._offered[stage] for stage in self.order)
+        is_taken = (s.takes(name) and name not in self._offered[s] for s in self.order)
+        return any(is_taken) or name in self._asked()
 
     def inputs_of(
         self,
@@ -145,12 +211,14 @@ class Wiring:
         given = {name: to_json_as(subject.format(name), each) for name, each in kwargs.items()}
         values = tuple(to_json_as(subject.format(n), each) for n, each in enumerate(args))
         for name in given:
-            if not any(stage.takes(name) for stage in self.order):
+            if not any(stage.takes(name) for stage in self.order) and name not in self._asked():
                 raise TypeError(
                     f"no stage of the pipeline takes {name!r}{_nearest(name, self.open('inputs'))}"
                 )
+        skipped = self.surely_skipped(values, given)
         for stage in self.order:
-            self._check_filled(stage, self._positional(stage, values), given)
+            if stage not in skipped:
+                self._check_filled(stage, self._positional(stage, values), given)
         return values, given
 
     def _check_filled(
