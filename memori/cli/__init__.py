@@ -23,6 +23,7 @@ from memori.version import __version__
 _COMMANDS = (
     "run",
     "map",
+    "nipype",
     "accept",
     "adopt",
     "ls",
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-_WITH_COMMAND = ("run", "map", "accept", "adopt")
+_WITH_COMMAND = ("run", "map", "accept", "adopt", "nipype")
 _VALUED = ("-d", "-o", "-c", "-n", "-j")
 
 

@@ -265,8 +265,12 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
             is_found = True
             node.edges.append((f"{APART}import {constant}", [slot]))
     if not is_found and (_ASKED & scan.attributes or ("sys", "modules") in scan.chains):
-        walk.note(f"imports by a name that is computed in {walk.where}")
+        if not any(f"{call} in {walk.where}" in walk.unresolved for call in _TOLD_CALLS):
+            walk.note(f"imports by a name that is computed in {walk.where}")
         walk.imports_any = True
+
+
+_TOLD_CALLS = ("calls __import__", "calls importlib.import_module")  # they say as much
 
 
 def _gather(value: object, texts: set[str], depth: int) -> None:

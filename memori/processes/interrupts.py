@@ -24,6 +24,7 @@ from _thread import allocate_lock, get_ident, get_native_id
 
 from memori.aside import aside
 from memori.errors import TimeLimitError
+from memori.processes.family import children, is_tracker, threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,15 +129,15 @@ def _stop_listening() -> None:
 class Going:
     """A callable that is running, in a with block: interrupted, it ends what it started."""
 
-    __slots__ = ("_before", "_is_interrupted", "_thread", "_threads")
+    __slots__ = ("_before", "_threads", "is_interrupted", "thread")
 
     def __enter__(self) -> None:
         if not _going:
             _hear_of_starts()
-        self._is_interrupted = False
-        self._thread = str(get_native_id())
-        self._before = _children(self._thread)
-        self._threads = _threads()
+        self.is_interrupted = False
+        self.thread = str(get_native_id())
+        self._before = children(self.thread)
+        self._threads = threads()
         _going.append(self)
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -145,7 +146,7 @@ class Going:
         _going.remove(self)
         if not _going:
             _say_that_all_is_over()
-        if kind is None and self._is_interrupted:
+        if kind is None and self.is_interrupted:
             raise KeyboardInterrupt("what this run had started was ended")
 
     def ask_children(self) -> None:
@@ -154,7 +155,7 @@ class Going:
 
         from memori.processes import watchdog
 
-        self._is_interrupted = True
+        self.is_interrupted = True
         for child in self._started():
             watchdog.send(os.kill, child, signal.SIGTERM)
 
@@ -162,7 +163,7 @@ class Going:
         """End what the callable has started and all that descends from it, asking first."""
         from memori.processes import watchdog
 
-        self._is_interrupted = True
+        self.is_interrupted = True
         is_only = _going == [self]  # then what is marked is its own, whoever its parent is now
         marks = [_mark] if is_only and _mark is not None else []
         started = self._started()
@@ -171,13 +172,13 @@ class Going:
 
     def is_in(self, thread: str) -> bool:
         """Tell whether it runs in this thread."""
-        return self._thread == thread
+        return self.thread == thread
 
     def _started(self) -> set[int]:
-        found = _children(self._thread) - self._before
-        for thread in _threads() - self._threads:
-            found |= _children(thread)
-        return {child for child in found if child != _watchdog and not _is_tracker(child)}
+        found = children(self.thread) - self._before
+        for thread in threads() - self._threads:
+            found |= children(thread)
+        return {child for child in found if child != _watchdog and not is_tracker(child)}
 
 
 _going: list[Going] = []
@@ -187,34 +188,6 @@ def going_here() -> Going | None:
     """Return what is running in this thread, the innermost of it."""
     thread = str(get_native_id())
     return next((each for each in reversed(_going) if each.is_in(thread)), None)
-
-
-def _children(thread: str) -> set[int]:
-    """Return the child processes that a thread of this process has started."""
-    try:
-        descriptor = os.open(f"/proc/self/task/{thread}/children", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # the thread is gone, or the system has no such list
-        return set()
-    try:
-        return {int(number) for number in os.read(descriptor, 1 << 20).split()}
-    finally:
-        os.close(descriptor)
-
-
-def _threads() -> set[str]:
-    try:
-        return set(os.listdir("/proc/self/task"))
-    except OSError:
-        return set()
-
-
-def _is_tracker(process: int) -> bool:
-    """Tell whether a child is multiprocessing's own, which serves the whole process."""
-    try:
-        with open(f"/proc/{process}/cmdline", "rb") as file:
-            return b"resource_tracker" in file.read()
-    except OSError:
-        return False
 
 
 # The process that ends what a killed one leaves
@@ -307,6 +280,9 @@ def _hear_of_event(event: str, facts: object) -> None:
     global _mark
     if event not in _STARTS or not _going or _starting == get_ident():
         return
+    going = None if _is_main_thread() else going_here()  # other threads hear no signal
+    if going is not None and going.is_interrupted:
+        raise KeyboardInterrupt("memori was interrupted: nothing more is started")
     if _mark is None:
         _mark = new_mark()
         _put_mark(_mark)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from memori.aside import aside
 from memori.processes import temporary
+from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL, learn_from, new_spool
 from memori.watch.commands.named import Named
 from memori.watch.commands.trace import CALLS, Trace
@@ -304,7 +305,9 @@ def _tried(strace: str) -> str:
     if true is None:
         return "strace cannot be tried"
     with tempfile.NamedTemporaryFile(prefix=f"memori-strace-{os.getpid()}-") as file:
-        started = _under(strace, file.name, Started(["true"], true, dict(os.environ)))
+        mark = mark_of_start()  # so that the trial ends with this process
+        environment = {**os.environ, **({} if mark is None else {"MEMORI_RUN": mark})}
+        started = _under(strace, file.name, Started(["true"], true, environment))
         try:
             done = subprocess.run(
                 started.argv,
