@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memori.errors import MemoriWarning
 from memori.watch import Sieve, watching
 from memori.watch.commands.strace import _why_unusable, traced
 from memori.watch.commands.strace_lines import plain
@@ -178,10 +179,12 @@ def test_the_first_touch_decides(case):
 @given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
 def test_text_is_read_back_as_strace_writes_it(name):
     """Whatever bytes a path is made of."""
-    signs = {7: r"\7", 9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r", 34: r"\"", 92: r"\\"}
-    written = "".join(
-        signs.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in name
-    )
+    signs = {9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r", 34: r"\"", 92: r"\\"}
+    written = ""
+    for byte, after in zip(name, [*name[1:], 0], strict=True):
+        digits = 3 if 48 <= after < 58 else 1  # all of them only where a digit follows
+        plainly = chr(byte) if 32 <= byte < 127 else f"\\{byte:0{digits}o}"
+        written += signs.get(byte) or plainly
     assert os.fsdecode(name) == plain(written)
 
 
@@ -270,9 +273,11 @@ def test_a_tracer_that_is_ended_is_said(tmp_path):
         os.kill(tracer, signal.SIGKILL)
         (tmp_path / "go").write_text("")
 
-    command = "echo > up; while [ ! -e go ]; do sleep 0.01; done"
-    seen, _ = run(command, tmp_path, end_tracer)
+    command = "echo > up; for i in $(seq 1000); do [ -e go ] && break; sleep 0.01; done"
+    with pytest.warns(MemoriWarning, match="the tracer of .*sh was ended"):
+        seen, _ = run(command, tmp_path, end_tracer)
     assert ["sh (the tracer was ended)"] == seen.unseen
+    assert shutil.which("sh") in Sieve(seen, None).facts().unvouched
 
 
 @traces

@@ -22,6 +22,7 @@ import tempfile
 from typing import NamedTuple
 
 from memori.aside import aside
+from memori.errors import warn
 from memori.processes import temporary
 from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL, learn_from, new_spool
@@ -169,6 +170,19 @@ class Watched:
             tell_of(each, trace, self._marks)
             for who in _unseen(trace, os.path.basename(self._plain.argv[0])):
                 misses(each, who)
+        if patience is None and _was_ended(trace):
+            self._forswear()
+
+    def _forswear(self) -> None:
+        """Have the runs not remembered: without its tracer, calls of a program are refused."""
+        program = self._plain.executable
+        for run in self._runs:
+            run.powerless.add(program)
+            run.tells("powerless", program)
+        warn(
+            f"the tracer of {program} was ended while it ran, which makes calls of the program "
+            "fail; so this run is not remembered: run it again"
+        )
 
     def goes(self) -> None:
         """Remove what was kept for watching it."""
@@ -328,13 +342,17 @@ def _tried(strace: str) -> str:
     return ""
 
 
+def _was_ended(trace: Trace) -> bool:
+    return not trace.is_over or bool(trace.lost)
+
+
 def _unseen(trace: Trace, command: str) -> list[str]:
     """Name who may have read files of which the tracer did not tell."""
     found = [f"{each} (a container of its own)" for each in trace.contained]
     for path, _ in trace.programs:
         if os.path.basename(path) in _LOOKS_ELSEWHERE:
             found.append(f"{os.path.basename(path)} (what it starts elsewhere)")
-    if not trace.is_over or trace.lost:
+    if _was_ended(trace):
         found.append(f"{command} (the tracer was ended)")
     elif trace.alive:
         found.append(f"{command} (what it left running)")

@@ -645,7 +645,7 @@ def test_without_strace_commands_run_and_it_is_said_once(
     said = [each for each in unseen("work") if "strace" in each]  # libraries are named as well
     assert ["cat (strace is not installed)"] * 2 == said
     assert 1 == caplog.text.count("unwatched: commands (strace is not installed)")
-    told = "not seen what it read: cat (strace is not installed)"
+    told = "not seen: what is read by cat (strace is not installed)"
     assert 1 == str(stage.explain(n=1)).count(told)
     assert 0 == main(["show", "work"])
     told = "not seen what cat (strace is not installed) read, in cat"
