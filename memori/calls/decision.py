@@ -20,7 +20,6 @@ from memori.calls.excerpts import in_common, short, shortened
 from memori.calls.levels import comparable
 from memori.calls.observations import differences
 from memori.digest.values import encode
-from memori.watch.unseen import READERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -156,6 +155,13 @@ class Decision:
         seen = None if self.entry is None else self.entry.record.get("observed")
         return tuple((seen or {}).get("unseen", ()))
 
+    def _unseen_programs(self) -> list[str]:
+        if not self.unseen:
+            return []
+        from memori.watch.unseen import READERS
+
+        return [each for each in self.unseen if each.partition(" (")[0] not in READERS]
+
     def __repr__(self) -> str:
         return f"<Decision {self._verdict()}>"
 
@@ -168,8 +174,7 @@ class Decision:
         lines += [f"  accepted {each}" for each in self.accepted]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
-        programs = (each for each in self.unseen if each.partition(" (")[0] not in READERS)
-        lines += [f"  not seen: what is read by {each}" for each in programs]
+        lines += [f"  not seen: what is read by {each}" for each in self._unseen_programs()]
         if self.entry is not None and "observed" not in self.entry.record:
             lines.append("  recorded unwatched")
         return "\n".join(lines)

@@ -78,8 +78,8 @@ def _make(path: str) -> None:
 
 
 def _remove_all() -> None:
-    import shutil
-
     for path, owner in list(_kept.items()):
-        if owner == os.getpid():  # a forked process leaves its parent's alone
+        if owner == os.getpid() and os.path.lexists(path):  # a forked one leaves its parent's alone
+            import shutil
+
             shutil.rmtree(path, ignore_errors=True)

@@ -12,16 +12,19 @@ Unfinished a run that goes on, or failed
 from memori.layout import file_name, locks_of, memo_of, node_note
 from memori.store.entry import SCHEMA, Entry
 from memori.store.failures import NOTE, Unfinished
-from memori.store.memory import (
-    Memory,
-    maker_of,
-    memories_around,
-    memories_below,
-    read_entry,
-    sources_of_derivatives,
-)
-from memori.store.room import Room, last_use
 from memori.store.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from memori.store.memory import (
+        Memory,
+        maker_of,
+        memories_around,
+        memories_below,
+        read_entry,
+        sources_of_derivatives,
+    )
+    from memori.store.room import Room, last_use
 
 __all__ = [
     "NOTE",
@@ -42,3 +45,14 @@ __all__ = [
     "read_entry",
     "sources_of_derivatives",
 ]
+
+_LATER = {"Room": "memori.store.room", "last_use": "memori.store.room"}
+
+
+def __getattr__(name: str) -> object:
+    """Import what only those need who ask, when it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATER.get(name, "memori.store.memory")), name)

@@ -20,7 +20,7 @@ import sys
 from contextvars import Token
 
 from memori.watch import children
-from memori.watch.commands.started import end_waiting, follow_programs
+from memori.watch.commands.started import end_waiting, follow_popen, follow_programs
 from memori.watch.events import HANDLERS, SOURCES, forget_folder
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import follow_pools, follow_threads, runs_of_thread
@@ -109,9 +109,9 @@ def install() -> None:
     if not _installed:
         _installed.append(1)
         follow_threads(live)
-        follow_programs(live)
         sys.addaudithook(_hook)
         os.register_at_fork(after_in_child=lambda: children.go_on_in_fork(live))
+    follow_programs(live)
 
 
 def _hook(event: str, args: tuple[object, ...]) -> None:
@@ -133,6 +133,8 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
     handler = HANDLERS.get(event)
     if handler is None:
         return
+    if event == "import" and args[0] == "subprocess":
+        follow_popen(live)
     if run is None or not run.live:
         if run is not ASIDE:
             for each in runs_of_thread(live):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from contextlib import contextmanager
 from functools import wraps
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from memori.watch.commands.strace import Watched
 
 _MARK = "_memori_watched"
+_wrapped: list[bool] = []
 _BEHIND = re.compile(r"(?<![&>|])&(?![&>0-9])|\b(?:nohup|setsid|disown|daemon)\b|--?daemon\b")
 _SERVERS = frozenset(
     ("tmux", "screen", "ssh-agent", "gpg-agent", "dbus-launch", "Xvfb", "pg_ctl", "redis-server")
@@ -45,13 +47,24 @@ _GRACE = 0.05  # seconds to tell what a program did that goes on behind its run
 
 
 def follow_programs(live: Sequence[Observed]) -> None:
-    """Wrap what starts programs.
+    """Wrap what starts programs, as far as it is imported; each is wrapped once.
 
     Parameters
     ----------
     live : sequence of Observed
         All runs that go on, at any time.
     """
+    if "subprocess" in sys.modules:
+        follow_popen(live)
+    if not hasattr(os.system, _MARK):
+        _follow_system(live)
+
+
+def follow_popen(live: Sequence[Observed]) -> None:
+    """Wrap `subprocess.Popen`, whose import takes longer than many a stage."""
+    if _wrapped:
+        return
+    _wrapped.append(True)  # first: the import tells of itself
     import subprocess
 
     popen: Any = subprocess.Popen
@@ -76,6 +89,9 @@ def follow_programs(live: Sequence[Observed]) -> None:
             _is_over(watched)
 
     popen._execute_child, popen._handle_exitstatus = executing, handling
+
+
+def _follow_system(live: Sequence[Observed]) -> None:
     system = os.system
 
     @wraps(system)
@@ -83,6 +99,7 @@ def follow_programs(live: Sequence[Observed]) -> None:
         runs = _runs(live)
         return system(command) if not runs else _system(system, runs, os.fsdecode(command))
 
+    setattr(calling, _MARK, True)
     os.system = calling
 
 
