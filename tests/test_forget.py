@@ -162,8 +162,8 @@ def test_kinds_of_stages_expire_alike(tmp_path: Path) -> None:
     [
         ("soon", ValueError, "such as '7 days'"),
         ("7 lightyears", ValueError, "such as '7 days'"),
-        (-1, ValueError, "no age is negative"),
-        (float("nan"), ValueError, "no age is negative"),
+        (-1, ValueError, "no time is negative"),
+        (float("nan"), ValueError, "no time is negative"),
         (True, TypeError, "got True"),
         ([1], TypeError, r"got \[1\]"),
     ],
