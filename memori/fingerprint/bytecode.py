@@ -267,6 +267,8 @@ def _chain(pairs: list[tuple[int, object]], start: int) -> tuple[tuple[str, ...]
 def _follow_globals(pairs: list[tuple[int, object]], result: Scan) -> None:
     for position, (kind, name) in enumerate(pairs):
         if kind in (GLOBAL, NAME):
+            if pairs[position + 1 : position + 2] == [(STORE_NAME, "__module__")]:
+                continue  # a class body begins so
             if name in _OWN:
                 result.own.update(_own(pairs, position, str(name)))
             attributes, only_set = _chain(pairs, position)
