@@ -100,6 +100,7 @@ class Scan:
 
 
 # the tuples keep the code objects alive, so that their ids stay their own
+_OPTIMIZED = 1  # CO_OPTIMIZED: names are local, as in functions
 _digests: Memo[int, tuple[CodeType, bytes]] = Memo(20_000)
 _scans: Memo[int, tuple[CodeType, Scan]] = Memo(20_000)
 
@@ -178,7 +179,8 @@ def scan(code: CodeType) -> Scan:
 
 def _scan_into(code: CodeType, result: Scan, bound: dict[str, list[Import]]) -> None:
     """Add what `code` names; `bound` holds the local names that imports have bound so far."""
-    result.attributes.update(code.co_names)
+    is_class = not code.co_flags & _OPTIMIZED  # its body begins by noting the module
+    result.attributes.update(n for n in code.co_names if not (is_class and n == "__module__"))
     if _KINDS is None:
         for name in code.co_names:
             result.chains[(name,)] = None
