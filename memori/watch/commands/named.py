@@ -1,7 +1,8 @@
 """The files that a command names, known before it runs.
 
-They count for a run that waits for the command where no tracer tells what it really reads: each by
-its content as it is now, a folder by its names and what is in them. Commands in a shell's text
+Each counts for a run that waits for the command by its content as it is now, also where a tracer
+tells that it was not opened: who names a file means it. Where no tracer tells what is really read,
+names that are free and what lies in folders count as well. Commands in a shell's text
 (``bash -c``) and in scripts are commands like it; a wrapper's words (``env``, ``nice``) are read
 with the rest.
 

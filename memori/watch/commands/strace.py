@@ -112,6 +112,7 @@ class Watched:
         self._spool = spool
         self._counted = {*counted, *map(os.path.realpath, counted)}
         self._log: str | None = None
+        self._named: list[str] = []
         self.reason: str | None = None
         self.powerless: str | None = None
 
@@ -134,6 +135,8 @@ class Watched:
         if self.reason:
             tell_unwatched(self._runs, self._plain, self._cwd, self.reason)
             return self._plain
+        found = Named(self._plain.argv, self._cwd, self._plain.environment).found
+        self._named = [path for path in found.files if not _fits(path, found.patterns)]
         self._log = temporary.new_name("strace")
         os.close(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._marks.wait()
@@ -170,6 +173,9 @@ class Watched:
             tell_of(each, trace, self._marks)
             for who in _unseen(trace, os.path.basename(self._plain.argv[0])):
                 misses(each, who)
+            for path in self._named:  # what words name counts, although it was not opened
+                if each.own_touch(path) is None:
+                    each.names(path)
         if patience is None and _was_ended(trace):
             self._forswear()
 
@@ -340,6 +346,12 @@ def _tried(strace: str) -> str:
     if done.returncode or said:
         return f"strace cannot be used: {said[0] if said else f'exit code {done.returncode}'}"
     return ""
+
+
+def _fits(path: str, patterns: Sequence[str]) -> bool:
+    from fnmatch import fnmatch
+
+    return any(fnmatch(path, each) for each in patterns)
 
 
 def _was_ended(trace: Trace) -> bool:

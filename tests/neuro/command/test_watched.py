@@ -826,3 +826,20 @@ def test_a_data_file_in_the_folder_of_a_suite_counts(
     assert not runs(stage)
     write("fsl/data/mine.nii", "two")
     assert runs(stage)
+
+
+@pytest.mark.parametrize("name", ["epi+orig", "epi+orig[0..5]", "epi.nii[0..5]", "epi.nii<1..2>"])
+def test_a_file_that_words_name_counts_although_the_program_did_not_open_it(
+    name: str, tmp_path: Path
+) -> None:
+    """As AFNI spells datasets; an output that was there before does not run twice."""
+    for each in ("epi+orig.HEAD", "epi+orig.BRIK", "epi.nii"):
+        write(each, "one")
+    write("tool", "#!/bin/sh\necho done > out.txt\n")
+    (tmp_path / "tool").chmod(0o755)
+    stage = ShellStage(f"{tmp_path}/tool {{in_file}} {tmp_path}/log.txt", hash_output="work")
+    write("log.txt", "0")
+    assert [True, False] == [runs(stage, in_file=f"{tmp_path}/{name}") for _ in range(2)]
+    for each in ("epi+orig.HEAD", "epi+orig.BRIK", "epi.nii"):
+        write(each, "two")
+    assert [True, False] == [runs(stage, in_file=f"{tmp_path}/{name}") for _ in range(2)]
