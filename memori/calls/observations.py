@@ -114,7 +114,7 @@ class Watch:
             self._store.memo,
             own=own,
             counted=counted,
-            followed=_modules_in(self._code.followed()),
+            followed=_modules_in(self._code.followed()) if self.seen.imported else (),
             counts_loaded=self._code.imports_any,
             made=self._store.was_written,
             left_out=self._left_out,

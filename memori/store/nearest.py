@@ -15,6 +15,7 @@ import os
 from hashlib import sha256
 from struct import iter_unpack
 
+from memori.digest.memo import Memo
 from memori.digest.values import encode
 from memori.files import atomic_write, make_folder
 from memori.store.entries import content_of, read
@@ -34,6 +35,7 @@ _LINE = _NAME + _BITS // 8
 _MOST = 512  # runs that are kept at least
 _TRIED = 4  # entries that may be gone
 _LEAVES = 512  # values of one call that are looked at
+_parsed: Memo[str, tuple[list[bytes], list[int], bytes]] = Memo(16)
 
 
 def note(layout: Layout, entry: Entry, key: Key) -> None:
@@ -57,22 +59,40 @@ def note(layout: Layout, entry: Entry, key: Key) -> None:
 def nearest(layout: Layout, key: Key) -> Entry | None:
     """Return the entry whose inputs are most like those of a key; the later of two alike."""
     try:
-        content = content_of(layout.sketches)
+        names, sketches = _sketches(layout.sketches)
     except OSError:
         return None
     sketch = _sketch(key)
-    whole = content[: len(content) // _LINE * _LINE]
-    lines = iter_unpack(f"{_NAME}s{_LINE - _NAME}s", whole)
-    apart = [
-        ((int.from_bytes(bits, "big") ^ sketch).bit_count(), -number, name)
-        for number, (name, bits) in enumerate(lines)
-    ]
-    for _, _, name in sorted(apart)[:_TRIED]:
-        plain = os.fsdecode(name.rstrip())
+    apart = [((each ^ sketch).bit_count(), -number) for number, each in enumerate(sketches)]
+    for _ in range(min(_TRIED, len(apart))):
+        best = min(apart)
+        apart.remove(best)
+        plain = os.fsdecode(names[-best[1]].rstrip())
         entry = None if ".." in plain else read(f"{layout.records}/{plain}")
         if entry is not None:
             return entry
     return None
+
+
+def _sketches(path: str) -> tuple[list[bytes], list[int]]:
+    """Return the names and bits in a file; what this process has read of it is not parsed again."""
+    names, sketches, last = _parsed.get(path, ([], [], b""))
+    with open(path, "rb", buffering=0) as file:
+        file.seek(max(0, len(names) - 1) * _LINE)
+        new = file.read()
+        if new[: len(last)] == last:
+            new = new[len(last) :]
+        else:  # the file was cut meanwhile
+            names, sketches = [], []
+            file.seek(0)
+            new = file.read()
+    whole = new[: len(new) // _LINE * _LINE]
+    if whole:
+        lines = list(iter_unpack(f"{_NAME}s{_LINE - _NAME}s", whole))
+        names = [*names, *(name for name, _ in lines)]  # threads may hold the lists of before
+        sketches = [*sketches, *(int.from_bytes(bits, "big") for _, bits in lines)]
+        _parsed.keep(path, (names, sketches, whole[-_LINE:]))
+    return names, sketches
 
 
 def _sketch(key: Key) -> int:

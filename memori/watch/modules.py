@@ -68,10 +68,12 @@ def loaded_files() -> list[str]:
 
 def user_modules(paths: Iterable[str]) -> dict[str, str]:
     """Return those of some modules' files that are the user's, with the modules' names."""
+    paths = set(paths)
+    if not paths:
+        return {}
     from memori.fingerprint.origins import module_origin
     from memori.watch.installed import installed
 
-    paths = set(paths)
     names: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
