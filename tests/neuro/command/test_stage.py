@@ -10,7 +10,6 @@ import pickle
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,15 +23,7 @@ from memori.neuro.process.run import end_all
 from memori.neuro.tools.identity import ToolError
 from memori.store.failures import KEPT
 
-
-@pytest.fixture(autouse=True)
-def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run each test in a folder of its own, with a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    yield
-    memori.neuro.tools.identity._known.clear()
+pytestmark = pytest.mark.usefixtures("own_place")
 
 
 def program(name: str, text: str, folder: str = "bin") -> Path:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,20 +27,13 @@ from memori.store import Memory
 from memori.watch.commands import strace
 from memori.watch.unseen import READERS
 
-pytestmark = pytest.mark.skipif(
-    bool(strace._why_unusable(shutil.which("strace") or "")),
-    reason=f"commands cannot be watched here: {strace._why_unusable(shutil.which('strace') or '')}",
-)
-
-
-@pytest.fixture(autouse=True)
-def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run each test in a folder of its own, with a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    yield
-    memori.neuro.tools.identity._known.clear()
+WHY_UNUSABLE = strace._why_unusable(shutil.which("strace") or "")
+pytestmark = [
+    pytest.mark.usefixtures("own_place"),
+    pytest.mark.skipif(
+        bool(WHY_UNUSABLE), reason=f"commands cannot be watched here: {WHY_UNUSABLE}"
+    ),
+]
 
 
 def program(name: str, text: str, folder: str = "bin") -> Path:
@@ -531,14 +524,18 @@ def wait_until(condition: Callable[[], object]) -> bool:
     return False
 
 
-def test_time_limits_hold_and_nothing_is_left(tmp_path: Path) -> None:
+def test_time_limits_hold_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither the command, nor its children, nor the tracer, nor what it wrote."""
-    before = set(os.listdir(os.environ.get("TMPDIR", "/tmp")))
+    temporary = tmp_path / "temporary"  # where other tests that run at the same time write nothing
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     stage = ShellStage("sh -c 'sleep 300 & sleep 301'", hash_output="work", timeout=0.3)
     with pytest.raises(CommandError, match="time"):
         stage.run()
     assert wait_until(lambda: not tracers())
-    left = set(os.listdir(os.environ.get("TMPDIR", "/tmp"))) - before
+    left = os.listdir(temporary)
     assert [] == [name for name in left if name.startswith(("memori-strace", "memori-watch"))]
 
 
