@@ -158,9 +158,9 @@ class Decision:
     def _unseen_programs(self) -> list[str]:
         if not self.unseen:
             return []
-        from memori.watch.unseen import READERS
+        from memori.watch.unseen import programs_among
 
-        return [each for each in self.unseen if each.partition(" (")[0] not in READERS]
+        return programs_among(self.unseen)
 
     def __repr__(self) -> str:
         return f"<Decision {self._verdict()}>"

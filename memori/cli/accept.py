@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from memori.cli.run import add_call_options, command_of
+from memori.cli.run import add_call_options, add_words, command_of
 
 _USAGE = "memori accept [-d DIR] [-o OUT ...] [-c FILE ...] [-n NAME] -- command args..."
 
@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
         "present files and tools, and say what had changed. The words are those of `memori run`.",
     )
     add_call_options(parser)
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- command args...")
+    add_words(parser)
     parser.set_defaults(run=run)
 
 

@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
         description="List the runs that were made below a folder, the newest first, each with why "
         "it ran; also those that failed or go on.",
     )
-    parser.add_argument("folder", nargs="?", default=".", help="where to look (default: here)")
+    told.add_folder(parser)
     parser.add_argument(
         "-n", metavar="N", dest="most", type=int, default=20, help="how many (default: %(default)s)"
     )

@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
         description="List what is remembered below a folder: for each folder of a case its stages, "
         "with the number of runs, their size and files, and when one was last made or hit.",
     )
-    parser.add_argument("folder", nargs="?", default=".", help="where to look (default: here)")
+    told.add_folder(parser)
     parser.add_argument("--stage", metavar="NAME", help="only this stage")
     parser.add_argument("--entries", action="store_true", help="list each run with its inputs")
     told.add_json(parser)

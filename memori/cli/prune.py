@@ -61,7 +61,7 @@ def add_to(commands: Any) -> None:
         "behind; --delete removes it. Without a criterion only the latter.",
     )
     add = parser.add_argument
-    add("folder", nargs="?", default=".", help="where to look (default: here)")
+    told.add_folder(parser)
     add("--older", metavar="AGE", type=age, help="runs made longer ago, such as 30d, 12h or 1y")
     add("--unused", metavar="AGE", type=age, help="runs neither made nor hit since")
     add("--stage", metavar="NAME", help="runs of this stage")

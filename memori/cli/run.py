@@ -45,6 +45,11 @@ def add_call_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Declare the words of a command."""
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- command args...")
+
+
 def add_to(commands: Any) -> None:
     """Declare the command's arguments."""
     parser = commands.add_parser(
@@ -56,7 +61,7 @@ def add_to(commands: Any) -> None:
         "and its outputs are as it left them. A hit prints what the command printed.",
     )
     add_options(parser)
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- command args...")
+    add_words(parser)
     parser.set_defaults(run=run)
 
 

@@ -33,7 +33,7 @@ from memori.store import (
     memories_below,
     read_entry,
 )
-from memori.watch.unseen import READERS
+from memori.watch.unseen import programs_among
 
 _Found = tuple[Memory, Entry]
 _KEY = re.compile(r"(?:(?P<stage>[^/]+)/)?(?P<digits>[0-9a-f]{4,64})")
@@ -215,9 +215,9 @@ def _unseen(above: str) -> dict[str, list[str]]:
     for memory in memories_below(above):
         for stage in memory.stages():
             entry = next(memory.entries(stage), None)
-            for who in (entry.record.get("observed") or {}).get("unseen", ()) if entry else ():
-                if who.partition(" (")[0] not in READERS:
-                    found.setdefault(who, []).append(stage)
+            seen = (entry.record.get("observed") or {}) if entry else {}
+            for who in programs_among(seen.get("unseen", ())):
+                found.setdefault(who, []).append(stage)
     return found
 
 

@@ -24,6 +24,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Declare the folder below which memory is looked for."""
+    parser.add_argument("folder", nargs="?", default=".", help="where to look (default: here)")
+
+
 def print_json(document: Any) -> None:
     """Print a document as JSON."""
     print(json.dumps(document, indent=2))

@@ -23,7 +23,7 @@ def add_to(commands: Any) -> None:
         description="Read every file and folder that remembered runs returned, below a folder, and "
         "say which are missing, truncated, edited or unreadable. Exits with 1 if there are any.",
     )
-    parser.add_argument("folder", nargs="?", default=".", help="where to look (default: here)")
+    told.add_folder(parser)
     parser.add_argument("--stage", metavar="NAME", help="only this stage")
     told.add_json(parser)
     parser.set_defaults(run=run)

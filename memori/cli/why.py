@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
         description="Say of each stage below a folder how often it ran in the last run, and for "
         "which reasons; of one stage, each run with its inputs.",
     )
-    parser.add_argument("folder", nargs="?", default=".", help="where to look (default: here)")
+    told.add_folder(parser)
     parser.add_argument("stage", nargs="?", help="only this stage, run by run")
     told.add_json(parser)
     parser.set_defaults(run=run)

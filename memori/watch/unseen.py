@@ -44,6 +44,15 @@ READERS = {
 """By module: what it reads without telling."""
 
 
+def programs_among(unseen: Iterable[str]) -> list[str]:
+    """Return those of the unseen that are programs, and no libraries.
+
+    >>> programs_among(["h5py (HDF5 files)", "cat (a program)"])
+    ['cat (a program)']
+    """
+    return [each for each in unseen if each.partition(" (")[0] not in READERS]
+
+
 def unseen_readers(loaded: Iterable[str] | None = None) -> list[str]:
     """Return who is loaded that reads without telling, with what it reads.
 

@@ -1,7 +1,7 @@
 r"""What strace writes, as calls: who, which call, on which paths, and how it ended.
 
 A call takes one line, or two where another process came between (``<unfinished ...>`` and
-``resumed>``). strace shows open files with their paths (``3</data/a.txt>``, ``AT_FDCWD</work>``),
+``resumed>``). strace shows open files with their paths (``3</data/a.txt>``, ``AT_FDCWD</study>``),
 texts in quotes, and in both what is no plain character by escapes (``\n``, ``\303\251``).
 
 Not promised: calls that were still going on when their process was killed.
@@ -82,8 +82,8 @@ def lines_of(written: Iterable[str], begun: dict[int, str]) -> Iterator[tuple[in
 def said(text: str) -> Said | None:
     """Return what a line says; None for one that tells of no call.
 
-    >>> said('openat(AT_FDCWD</work>, "a.txt", O_RDONLY) = 3</work/a.txt>')
-    Said(name='openat', words='AT_FDCWD</work>, "a.txt", O_RDONLY', result='3', path='/work/a.txt', error='')
+    >>> said('openat(AT_FDCWD</study>, "a.txt", O_RDONLY) = 3</study/a.txt>')
+    Said(name='openat', words='AT_FDCWD</study>, "a.txt", O_RDONLY', result='3', path='/study/a.txt', error='')
     >>> said('access("/no", F_OK)    = -1 ENOENT (No such file or directory)').error
     'ENOENT'
     """  # noqa: E501  as it is printed
@@ -97,8 +97,8 @@ def said(text: str) -> Said | None:
 def paths_in(words: str, cwd: str) -> list[str | None]:
     """Return the paths that a call was given, absolute; None for one in no folder.
 
-    >>> paths_in('AT_FDCWD</work>, "a.txt", AT_FDCWD</work>, "/b.txt"', "/")
-    ['/work/a.txt', '/b.txt']
+    >>> paths_in('AT_FDCWD</study>, "a.txt", AT_FDCWD</study>, "/b.txt"', "/")
+    ['/study/a.txt', '/b.txt']
     >>> paths_in('"a.txt"', "/here")
     ['/here/a.txt']
     """

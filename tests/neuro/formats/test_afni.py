@@ -85,7 +85,7 @@ def with_attribute(raw, name, text):
     ("name", "old", "new"),
     [
         ("HISTORY_NOTE", "3dmerge -1blur_fwhm 4 -prefix x", "3dmerge -1blur_fwhm 4.0 -prefix x"),
-        ("LABEL_3", "/work/run-1/subjec", "/work/run-2/subjec"),
+        ("LABEL_3", "/data/run-1/subjec", "/data/run-2/subjec"),
         ("IDCODE_WARP_PARENT", "AFN_a", "AFN_b"),
         ("WARP_PARENTNAME", "/a/x+orig.HEAD", "/b/x+orig.HEAD"),
         ("ANATOMY_PARENTNAME", "/a/x+orig.HEAD", "/b/x+orig.HEAD"),
