@@ -38,6 +38,7 @@ def work(x):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a test may run in the background
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and under nohup
     pipeline = Pipeline([("start", Stage(work, "y", "work"))])
     {before}
     {run}

@@ -271,9 +271,9 @@ def test_a_program_that_nobody_waits_for_is_told_of(way):
     write("a.txt")
     with watching() as seen:
         process = subprocess.Popen(["sh", "-c", "cat a.txt >/dev/null; echo; sleep 60"],
-                                   stdout=subprocess.PIPE)  # fmt: skip
+                                   stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
         process.stdout.readline()
-    process.kill()
+    os.killpg(process.pid, signal.SIGKILL)  # or its child would hold the pipe for a minute
     process.communicate()
     path = os.path.abspath("a.txt")
     assert ("read", True) == (seen.touch(path).how, any(each[:3] == "sh " for each in seen.unseen))
