@@ -102,6 +102,14 @@ class Board:
 
     # On both sides
 
+    def name_worker(self, process: int) -> None:
+        """Leave the name of a worker that is to end with the process of the run."""
+        try:
+            with open(self._path(f"{WORKER}{process}"), "w", encoding="ascii") as file:
+                file.write(birth(process) or "")
+        except OSError:
+            pass  # the run is over
+
     def marks(self, order: str) -> list[Mark]:
         """Return the marks of an order: one for each time that a worker has begun it."""
         return list(self._marks(order))
@@ -157,11 +165,7 @@ class Board:
             if not _descends_from(home):
                 return False
             temporary.lie_below(os.path.dirname(self.folder))
-            try:
-                with open(self._path(f"{WORKER}{os.getpid()}"), "w", encoding="ascii") as file:
-                    file.write(birth(os.getpid()) or "")
-            except OSError:
-                pass  # the run is over
+            self.name_worker(os.getpid())
             Board._known = known
         return True
 

@@ -102,9 +102,11 @@ class Dispatch:
             if by_name or self._workers.are_local:
                 parcel.pickled()  # it will have to travel: if it cannot, say so at once
         order = Order(parcel, inputs, self._home, self._board, tries=1 if alone else 2)
+        self._witness.look()
         future = self._submit(order)
         self._going[order.name] = _Placed(key, order, future, alone=alone)
-        self._witness.look()
+        for process in self._witness.look_again():
+            self._board.name_worker(process)
         if hasattr(future, "add_done_callback"):
             future.add_done_callback(lambda done: self._note(order.name, done))
         else:
@@ -346,12 +348,13 @@ class Dispatch:
                     self._board.withdraw(placed.order.name)
         heeding &= ours
         self._wait_for(heeding, PATIENCE)
-        for process in heeding & self._at_work():
-            watchdog.send(os.kill, process, signal.SIGINT)
+        goes_on = not self._workers.are_local and not interrupts.is_terminating()
+        for process in heeding & self._at_work():  # who will not be needed tidies up and ends
+            watchdog.send(os.kill, process, signal.SIGINT if goes_on else signal.SIGTERM)
         self._wait_for(heeding, interrupts.GRACE / 2)
         ended = heeding & self._at_work()
         if interrupts.is_terminating():
-            ended |= ours | self._witness.appeared()
+            ended |= ours | self._witness.started
         watchdog.end(ended, [self._board.mark_of(process) for process in ours], grace=1.0)
 
     def _wait_for(self, processes: set[int], seconds: float) -> None:

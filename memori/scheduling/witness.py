@@ -29,26 +29,32 @@ class Witness:
         The processes that were dead when their pool broke.
     outlived : set of int
         Those that were at work then, and alive.
+    started : set of int
+        Those that were started for an order.
     fruitless : int
         How often a pool broke, since the last answer, before a worker began anything.
     """
 
     def __init__(self, at_work: Callable[[], set[int]]) -> None:
         self._at_work = at_work
-        self._first = {process.pid for process in _children()}
         self._processes: dict[int, BaseProcess] = {}
         self._examined: BaseException | None = None
         self.died: set[int] = set()
         self.outlived: set[int] = set()
+        self.started: set[int] = set()
         self.fruitless = 0
 
     def look(self) -> None:
         """Get to know the processes that there are."""
         self._processes.update((p.pid, p) for p in _children() if p.pid is not None)
 
-    def appeared(self) -> set[int]:
-        """Return the processes that were started since."""
-        return {number for number in self._processes if number not in self._first}
+    def look_again(self) -> set[int]:
+        """Return the processes that were started since the last look."""
+        before = set(self._processes)
+        self.look()
+        appeared = self._processes.keys() - before
+        self.started |= appeared
+        return appeared
 
     def exit_code(self, process: int) -> int | None:
         """Return what a process exited with, where that is known."""
