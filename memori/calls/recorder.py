@@ -204,6 +204,8 @@ class Recorder:
         RecordError
             If something cannot be read or written.
         """
+        if os.getpid() != self._process:
+            return None  # forked by the run: what it returns is not what the run returns
         seconds = time.time() - self._began
         self.returns()
         try:

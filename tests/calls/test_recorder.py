@@ -126,3 +126,23 @@ def test_what_cannot_be_recorded_comes_back_and_stays(tmp_path: Path) -> None:
         paths.append(Path(str(caught.value.results["output"])))
     assert 2 == len(set(paths))
     assert ["result", "result"] == [path.read_text() for path in paths]
+
+
+def test_what_a_forked_process_returns_is_not_the_result_of_the_run(tmp_path: Path) -> None:
+    """A function that forks returns twice; remembered is what its own process got."""
+    script = f"""
+import os
+from memori import Stage
+def forks():
+    child = os.fork()
+    return "the child's" if child == 0 else os.waitpid(child, 0)[1]
+began = os.getpid()
+stage = Stage(forks, hash_output={str(tmp_path / "work")!r})
+found = stage.run()["output"]
+if os.getpid() != began:
+    os._exit(0)
+print(found, stage.run()["output"])
+"""
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True)
+    assert (b"0 0\n", b"") == (done.stdout, done.stderr)
