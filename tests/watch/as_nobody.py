@@ -3,10 +3,14 @@
 Root becomes that user only after everything is imported, which it alone may read.
 """
 
+import contextlib
+import importlib
 import json
 import os
+import pkgutil
 import sys
 
+import memori
 from memori.neuro import ShellStage
 from memori.neuro.command.errors import CommandError
 from memori.store import Memory
@@ -27,7 +31,11 @@ def said(command, name):
 
 if __name__ == "__main__":
     os.environ["XDG_CACHE_HOME"] = os.path.abspath("warm")
-    said("sh -c 'cat /dev/null'", "warm")
+    for each in pkgutil.walk_packages(memori.__path__, "memori."):
+        with contextlib.suppress(ImportError):  # of an extra that is not installed
+            importlib.import_module(each.name)
+    for each in ("sh -c 'cat /dev/null'", "false"):
+        said(each, "warm")
     os.chown(os.getcwd(), NOBODY, NOBODY)
     for above, folders, files in os.walk("work"):
         for each in (above, *(os.path.join(above, name) for name in (*folders, *files))):
