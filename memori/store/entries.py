@@ -146,8 +146,12 @@ def write(layout: Layout, entry: Entry, key: Key) -> None:
         If it cannot be written; what was there before still stands.
     """
     path = _path_for(layout, entry, key)
-    make_folder(os.path.dirname(path))
-    atomic_write(path, entry.to_bytes())
+    content = entry.to_bytes()
+    try:
+        atomic_write(path, content)
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        atomic_write(path, content)
     entry.path = path
     if key.files:
         recent = layout.recent(key)

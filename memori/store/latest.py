@@ -113,7 +113,7 @@ def show(layout: Layout, entry: Entry) -> None:
     with lock(locks_of(layout.root), _LOCK + hash_of(layout.name), wait=False) as is_mine:
         # Another run that is just being shown is the latest as well.
         if is_mine is not False:
-            _point(layout, entry)
+            put_names(layout, layout.latest, [entry.path])
             _show(layout, entry)
             put_names(layout, layout.latest, [entry.path, entry.path])
 

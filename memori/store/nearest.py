@@ -17,7 +17,7 @@ from struct import iter_unpack
 
 from memori.digest.memo import Memo
 from memori.digest.values import encode
-from memori.files import atomic_write, make_folder
+from memori.files import atomic_write
 from memori.store.entries import content_of, read
 
 TYPE_CHECKING = False
@@ -34,14 +34,16 @@ _BITS = 512
 _LINE = _NAME + _BITS // 8
 _MOST = 512  # runs that are kept at least
 _TRIED = 4  # entries that may be gone
+_LATEST = 64
+_ONE_VALUE = 2  # bits in which two runs differ at least if a value differs
 _LEAVES = 512  # values of one call that are looked at
+_made: Memo[str, int] = Memo(16)
 _parsed: Memo[str, tuple[list[bytes], list[int], bytes]] = Memo(16)
 
 
 def note(layout: Layout, entry: Entry, key: Key) -> None:
     """Add the sketch of a run; an OSError leaves the others."""
     path = layout.sketches
-    make_folder(os.path.dirname(path))
     name = os.fsencode(entry.path[len(layout.records) + 1 :])
     line = name.ljust(_NAME) + _sketch(key).to_bytes(_BITS // 8, "big")
     if len(line) != _LINE:
@@ -62,16 +64,27 @@ def nearest(layout: Layout, key: Key) -> Entry | None:
         names, sketches = _sketches(layout.sketches)
     except OSError:
         return None
-    sketch = _sketch(key)
-    apart = [((each ^ sketch).bit_count(), -number) for number, each in enumerate(sketches)]
-    for _ in range(min(_TRIED, len(apart))):
-        best = min(apart)
-        apart.remove(best)
-        plain = os.fsdecode(names[-best[1]].rstrip())
+    for place in _by_distance(sketches, _sketch(key)):
+        plain = os.fsdecode(names[place].rstrip())
         entry = None if ".." in plain else read(f"{layout.records}/{plain}")
         if entry is not None:
             return entry
     return None
+
+
+def _by_distance(sketches: list[int], sketch: int) -> Iterator[int]:
+    """Yield the places of the nearest sketches, and of two that are alike the later first.
+
+    The latest ones are looked at first: in a sweep one of them is as near as any can be.
+    """
+    for some in (sketches[-_LATEST:], sketches):
+        apart = list(map(int.bit_count, map(sketch.__xor__, reversed(some))))
+        if min(apart, default=0) <= _ONE_VALUE:
+            break
+    for _ in range(min(_TRIED, len(apart))):
+        nearest = apart.index(min(apart))
+        yield len(sketches) - 1 - nearest
+        apart[nearest] = _BITS + 1
 
 
 def _sketches(path: str) -> tuple[list[bytes], list[int]]:
@@ -96,6 +109,9 @@ def _sketches(path: str) -> tuple[list[bytes], list[int]]:
 
 
 def _sketch(key: Key) -> int:
+    sketch = _made.get(key.inputs_digest)
+    if sketch is not None:
+        return sketch
     sketch = 0
     for number, (name, value) in enumerate(_leaves("", key.inputs)):
         if number == _LEAVES:
@@ -103,6 +119,7 @@ def _sketch(key: Key) -> int:
         digest = sha256(f"{name}={encode(value)}".encode("ascii", "backslashreplace")).digest()
         for n in range(_weight(value)):
             sketch |= 1 << int.from_bytes(digest[2 * n : 2 * n + 2], "big") % _BITS
+    _made.keep(key.inputs_digest, sketch)
     return sketch
 
 
