@@ -259,8 +259,9 @@ class Dispatch:
         """Say what becomes of an order that came back with an error of its engine."""
         if isinstance(error, (MemoriError, KeyboardInterrupt)):
             return Answer(None, error, repr(error))
-        tries = self._tried[placed.key] = self._tried.get(placed.key, 0) + 1
-        if marks := self._board.marks(placed.order.name):
+        marks = self._board.marks(placed.order.name)
+        tries = self._tried[placed.key] = self._tried.get(placed.key, 0) + max(1, len(marks))
+        if marks:
             return self._of_dead(placed, marks[-1], is_certain=True, error=error)
         if error is not None and tries > 1:
             error.add_note(f"memori: {self._describe(placed.key, None)} came back unanswered")

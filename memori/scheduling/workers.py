@@ -16,8 +16,10 @@ from __future__ import annotations
 import os
 from threading import local
 
+from memori.calls.current_run import current
 from memori.errors import MemoriError, warn
 from memori.processes import interrupts
+from memori.scheduling.engines import cores_here, executor_of_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None
     n_jobs : int or None
         Worker processes on this machine; None or 1 for none, -1 for one per core.
     executor : concurrent.futures.Executor or None
-        The user's own.
+        The user's own; None for the one that MEMORI_EXECUTOR names, outside of stages.
 
     Raises
     ------
@@ -53,18 +55,14 @@ def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None
                 f"got {executor!r}"
             )
         return Workers(executor, None)
+    named = None if current() else executor_of_environment()
+    if named is not None:
+        return Workers(named, None)
     if n_jobs is None or n_jobs == 1:
         return None
     if not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
         raise ValueError(f"n_jobs is a number of processes or -1 for one per core, got {n_jobs!r}")
-    return Workers(None, _cores() if n_jobs == -1 else n_jobs)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
+    return Workers(None, cores_here() if n_jobs == -1 else n_jobs)
 
 
 class Workers:

@@ -1,0 +1,106 @@
+"""Dask as an engine: clusters that are made for a run, and end with it.
+
+Imported where such an executor is asked for alone.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+from memori.scheduling.engines import cores_here
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from typing import Any
+
+_CAREFUL = {
+    "distributed.scheduler.allowed-failures": 1,  # what takes two workers down has failed
+    "distributed.scheduler.worker-saturation": 1.0,  # and takes nothing down that waits behind it
+}
+_QUIET = {"dashboard_address": ":0", "dashboard": False}  # no port that another one has
+
+
+class DaskExecutor(Executor):
+    """The executor of a client whose cluster ends with it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        What takes the work.
+    cluster : distributed.deploy.Cluster or None
+        What is ours to close; None for a cluster of others.
+    """
+
+    def __init__(self, client: Any, cluster: Any) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._executor = client.get_executor(pure=False)
+
+    def submit(
+        self, function: Callable[..., Any], /, *args: object, **kwargs: object
+    ) -> Future[Any]:
+        """Hand a call to the scheduler."""
+        return self._executor.submit(function, *args, **kwargs)  # type: ignore[no-any-return]
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the client, and the jobs with it.
+
+        Parameters
+        ----------
+        wait : bool, optional
+            Whether to wait for what is unfinished, which is cancelled otherwise.
+        cancel_futures : bool, optional
+            Whether to cancel it in any case.
+        """
+        self._executor.shutdown(wait=wait and not cancel_futures)
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def on_dask(
+    jobs: int | None, cores: int, memory: str | None, options: dict[str, object]
+) -> Executor:
+    """Return the executor of a cluster that runs already, or of one on this machine."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    where = {name: options.pop(name) for name in ("address", "scheduler_file") if name in options}
+    if where:
+        return DaskExecutor(Client(**where, **options), None)
+    settings = {"n_workers": jobs or max(1, cores_here() // cores), "threads_per_worker": 1}
+    if memory is not None:
+        settings["memory_limit"] = memory  # type: ignore[assignment]
+    with dask.config.set(_CAREFUL):
+        cluster = LocalCluster(
+            **{"silence_logs": 50, "scheduler_kwargs": _QUIET, **settings, **options}
+        )
+    return DaskExecutor(Client(cluster), cluster)
+
+
+def on_batch_system(
+    kind: str,
+    jobs: int,
+    cores: int,
+    memory: str | None,
+    walltime: str | None,
+    options: dict[str, Any],
+) -> Executor:
+    """Return the executor of jobs that a batch system starts when there is work for them."""
+    import dask
+    import dask_jobqueue
+    from distributed import Client
+
+    extra = [*options.pop("worker_extra_args", ()), "--nthreads", "1"]
+    settings = {"cores": cores, "processes": 1, "memory": memory, "worker_extra_args": extra}
+    if walltime is not None:
+        settings["walltime"] = walltime
+    scheduler = {**_QUIET, **options.pop("scheduler_options", {})}
+    with dask.config.set(_CAREFUL):
+        cluster = getattr(dask_jobqueue, kind)(
+            **settings, scheduler_options=scheduler, silence_logs=50, **options
+        )
+    cluster.adapt(minimum_jobs=0, maximum_jobs=jobs)
+    return DaskExecutor(Client(cluster), cluster)
