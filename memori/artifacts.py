@@ -35,7 +35,7 @@ from memori.layout import is_run_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Literal
 
     from memori.digest.values import JSON, Pointer
@@ -172,6 +172,7 @@ def find_inputs(
     by_name: bool,
     texts: frozenset[str] = frozenset(),
     here: str | None = None,
+    further: Sequence[str] = (),
     anchor: Callable[[str], tuple[str, str] | None] | None = None,
 ) -> tuple[dict[str, JSON], list[Artifact]]:
     """Find the files and folders that the inputs of a stage name.
@@ -190,6 +191,8 @@ def find_inputs(
         Inputs whose strings name no files.
     here : str, optional
         The folder that relative paths start from, by default the current one.
+    further : sequence of str, optional
+        Further places of the stage, absolute: what lies below one counts by its path there.
     anchor : callable, optional
         Returns for an absolute path its anchor (see `Artifact`) and how it counts from there.
 
@@ -214,12 +217,15 @@ def find_inputs(
             anchored = None if anchor is None else anchor(path)
             if anchored is not None:
                 artifact.anchor, artifact.path = anchored
+            else:
+                above = next((each for each in further if path.startswith(each + os.sep)), root)
+                artifact.path = relative_path(path, above)
             if artifact.kind != "path":
                 artifact.absolute = path
                 if by_name:
                     artifact.path = os.path.basename(path)
                 elif anchored is None:
-                    artifact.path = _without_key(artifact.path, root)
+                    artifact.path = _without_key(artifact.path, above)
             artifacts.append(artifact)
     return relative_values(values, artifacts), artifacts
 

@@ -8,18 +8,18 @@ the first memori set (`set_stage_arg`).
 from __future__ import annotations
 
 from memori.digest.values import NotJSONError, copy_json, to_json, to_json_as
-from memori.place import Place
+from memori.place import Place, places_of
 from memori.results import Outcome, Results, came_from_results
 from memori.signature.options import with_options
 from memori.signature.parameters import full_name_of, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
     from typing import Any, Self
 
     from memori.digest.values import JSON
+    from memori.place import Where
     from memori.signature.outputs import Outputs
     from memori.signature.parameters import Parameters
 
@@ -33,6 +33,7 @@ class Face:
     _outputs: Outputs
     _static: dict[str, JSON]
     _place: Place | None
+    _further: tuple[Place, ...]
     _places: tuple[str, ...]
     _last: Outcome
 
@@ -109,10 +110,16 @@ class Face:
         return None if self._place is None else self._place.text
 
     @hash_output.setter
-    def hash_output(self, folder: str | os.PathLike[str] | None) -> None:
-        self._place = None if folder is None else Place(self.subject, folder)
-        fields = () if self._place is None else self._place.fields
+    def hash_output(self, where: Where) -> None:
+        places = () if where is None else places_of(self.subject, where)
+        self._place, self._further = (places[0], places[1:]) if places else (None, ())
+        fields = dict.fromkeys(name for place in places for name in place.fields)
         self._places = tuple(name for name in fields if not self._parameters.takes(name))
+
+    @property
+    def further_places(self) -> list[str]:
+        """Further folders, which are only looked in."""
+        return [each.text for each in self._further]
 
     # Other stages, made of this one
 

@@ -5,15 +5,44 @@ from __future__ import annotations
 import os
 import re
 
+from memori.errors import warn
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from memori.digest.values import JSON
 
+    Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
+
 _MOST_KNOWN = 4096
 _known: dict[tuple[str, str], str] = {}
+_absent: set[str] = set()
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+
+
+def places_of(
+    subject: str, where: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+) -> tuple[Place, ...]:
+    """Return the places that a `hash_output` names: one, or further ones to look in, too.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is no folder.
+    """
+    if isinstance(where, (str, os.PathLike)):
+        return (Place(subject, where),)
+    if not where:
+        raise ValueError(f"{subject}: hash_output is an empty list; give a folder, or None")
+    places = tuple(Place(subject, each) for each in where)
+    for place in places[1:]:
+        fixed, field, _ = place.text.partition("{")
+        above = os.path.abspath(os.path.dirname(fixed) if field else fixed)
+        if not os.path.isdir(above) and above not in _absent:
+            _absent.add(above)
+            warn(f"{subject}: hash_output names the further place {above}, which is not there")
+    return places
 
 
 class Place:

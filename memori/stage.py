@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from memori.calls.age import Age
     from memori.digest.values import JSON
     from memori.fingerprint import Code
+    from memori.place import Where
 
 _ALWAYS = Change("no store", "the stage has no hash_output, so it always runs")
 
@@ -57,10 +58,11 @@ class Stage(Accepting):
     stage_outputs : str or sequence of str, optional
         A name for each value that is returned; one output called ``output`` by default. With one
         name the value is taken whole.
-    hash_output : str or os.PathLike, optional
-        The folder in which runs are remembered. Fields are filled from the inputs:
-        ``"work/{subject}"``; one that is no parameter only says where. Without a folder the
-        stage always runs.
+    hash_output : str or os.PathLike, or a list of them, optional
+        The folder in which runs are remembered. Further ones in a list are looked in, too, and
+        never written: what is remembered there alone is a hit, on its files there. Fields are
+        filled from the inputs, ``"work/{subject}"``; one that is no parameter only says where.
+        Without a folder the stage always runs.
     stage_name : str, optional
         The name of the records; by default that of the function.
     aliases : mapping of str to str, optional
@@ -130,7 +132,7 @@ class Stage(Accepting):
         self,
         function: Callable[..., Any],
         stage_outputs: str | Sequence[str] | None = None,
-        hash_output: str | os.PathLike[str] | None = None,
+        hash_output: Where = None,
         stage_name: str | None = None,
         aliases: Mapping[str, str | Sequence[str]] | None = None,
         *,
@@ -293,7 +295,7 @@ class Stage(Accepting):
         entry, store = decision.hit_entry, self._store(self._inputs(args, kwargs))
         if entry is None or store is None:
             return [decision], None
-        return [decision], restored(self, entry, store.root)
+        return [decision], restored(self, entry, (decision.elsewhere or store).root)
 
     def foresee_after(self, makers: list[str]) -> list[Decision]:
         """Return what is known of a run whose inputs these stages are still to make."""
@@ -327,7 +329,10 @@ class Stage(Accepting):
         return self._parameters.with_defaults(self.bind(args, kwargs))
 
     def _store(self, inputs: Mapping[str, JSON]) -> Store | None:
-        return None if self._place is None else Store(self._place.fill(inputs), self.stage_name)
+        if self._place is None:
+            return None
+        further = [each.fill(inputs) for each in self._further]
+        return Store(self._place.fill(inputs), self.stage_name, further)
 
     # What a kind of stage may change (see `memori.kind`)
 

@@ -61,16 +61,32 @@ class Call:
 
     def decide(self, *, explained: bool = True) -> Decision:
         """Return the decision; a miss is explained against the run that is most alike."""
+        decision = self._decide_here(explained=explained)
+        is_settled = decision.hit or self._stage.always_runs or not self._stage.remembered
+        return decision if is_settled else self._found_elsewhere() or decision
+
+    def _decide_here(self, *, explained: bool) -> Decision:
+        """Return the decision for the stage's own place, where runs are recorded."""
         key = self._key()
         if self._stage.always_runs or not self._stage.remembered:
             return self._forced(key)
         return decide(self._stage.stage_name, key, self._store, explained=explained)
 
+    def _found_elsewhere(self) -> Decision | None:
+        """Return a hit in a further place of the stage, which is only looked at."""
+        for store in self._store.further:
+            key = self._key(store=store)
+            decision = decide(self._stage.stage_name, key, store, explained=False)
+            if decision.hit:
+                decision.elsewhere = store
+                return decision
+        return None
+
     def recall(self) -> Outcome | None:
         """Return the outcome if this call is remembered, else None."""
         with aside():
             decision = self.decide(explained=False)
-        return None if decision.hit_entry is None else self._hit(decision.hit_entry, decision.key)
+        return self._hit(decision) if decision.hit else None
 
     def is_remembered(self) -> bool:
         """Tell whether this call is a hit."""
@@ -99,7 +115,7 @@ class Call:
         with aside():
             plan = plan_acceptance(
                 self._stage,
-                self.decide(explained=False),
+                self._decide_here(explained=False),
                 self._store,
                 defaults=defaults,
                 waived=waived,
@@ -147,8 +163,8 @@ class Call:
         if logger is not None:
             logger.info("%s", decision)
         assert decision.key is not None
-        if decision.hit_entry is not None:
-            return self._hit(decision.hit_entry, decision.key)
+        if decision.hit:
+            return self._hit(decision)
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         self._load(decision.key)
         if not self._stage.remembered:
@@ -160,7 +176,7 @@ class Call:
                 key = self._key() if decision.key.may_name_files else decision.key
                 entry = None if forced else exact_hit(key, self._store)
             if entry is not None:
-                return self._hit(entry, key)
+                return self._hit(Decision(self._stage.stage_name, (), entry, key))
             return self._execute(key, [*map(str, decision.changes)], forced=forced)
 
     def _forced(self, key: Key) -> Decision:
@@ -188,23 +204,24 @@ class Call:
     def _identity(self, key: Key) -> tuple[str, ...]:
         return self._store.root, self._store.name, key.digest
 
-    def _key(self, before: Key | None = None) -> Key:
+    def _key(self, before: Key | None = None, *, store: Store | None = None) -> Key:
         """Look at what there is now; code and surroundings as before a run, if that is given."""
-        stage = self._stage
+        stage, root = self._stage, (store or self._store).root
         code = stage.code() if before is None else before.code
         surroundings = (
-            {**stage.surroundings(self._inputs, self._store.root), **environment_of(code)}
+            {**stage.surroundings(self._inputs, root), **environment_of(code)}
             if before is None
             else before.surroundings
         )
         counted = stage.counted(self._inputs)
         values, files = find_inputs(
             counted,
-            self._store.root,
+            root,
             self._store.memo,
             by_name=stage.files_count_by == "name",
             texts=stage.texts,
             here=self._here,
+            further=[each.root for each in (self._store, *self._store.further)],
         )
         key = Key(values, files, code, surroundings, tuple(stage.outputs))
         if stage.max_age is not None:
@@ -262,15 +279,18 @@ class Call:
         why = {stage.stage_name: "; ".join(reasons)}
         return Outcome(self._inputs, results, (stage.stage_name,), why)
 
-    def _hit(self, entry: Entry, key: Key | None) -> Outcome:
+    def _hit(self, decision: Decision) -> Outcome:
+        entry, key, store = decision.hit_entry, decision.key, decision.elsewhere or self._store
+        assert entry is not None
         try:
             with aside():
-                self._store.follow(entry)
+                if decision.elsewhere is None:
+                    store.follow(entry)
         except OSError as error:
             message = f"the files that describe the latest run cannot be written: {error}"
             warn(f"{self._stage.subject}: {message}")
-        pass_on(entry, self._store, () if key is None else key.files)
-        return Outcome(self._inputs, self._restored(entry))
+        pass_on(entry, store, () if key is None else key.files)
+        return Outcome(self._inputs, restored(self._stage, entry, store.root))
 
     def _restored(self, entry: Entry) -> Results:
         return restored(self._stage, entry, self._store.root)

@@ -111,9 +111,11 @@ class Decision:
         What the entries were compared with; None without a `hash_output`.
     overruled : tuple of str
         Of each value that a static one wins over, what it was given and what counts.
+    elsewhere : Store or None
+        The further place in which it was found; None for the stage's own.
     """
 
-    __slots__ = ("changes", "entry", "key", "overruled", "stage_name")
+    __slots__ = ("changes", "elsewhere", "entry", "key", "overruled", "stage_name")
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class Decision:
         self.entry = entry
         self.key = key
         self.overruled: tuple[str, ...] = ()
+        self.elsewhere: Store | None = None
 
     @property
     def hit(self) -> bool:
@@ -166,7 +169,8 @@ class Decision:
         return f"<Decision {self._verdict()}>"
 
     def _verdict(self) -> str:
-        verdict = "hit" if self.hit else "miss: " + "; ".join(map(str, self.changes))
+        where = "" if self.elsewhere is None else f" in {self.elsewhere.root}"
+        verdict = f"hit{where}" if self.hit else "miss: " + "; ".join(map(str, self.changes))
         return f"stage {self.stage_name!r}: {verdict}"
 
     def __str__(self) -> str:

@@ -73,7 +73,8 @@ def with_options(stage: Made, options: dict[str, Any]) -> Made:
     """
     constructor = _constructor(type(stage))
     _reject_unknown(stage, options, constructor.options)
-    made = {**stage._made, "hash_output": stage.hash_output, **options}
+    where = stage.hash_output and [stage.hash_output, *stage.further_places]
+    made = {**stage._made, "hash_output": where, **options}
     static = stage.args
     new: Made = object.__new__(type(stage))
     new.__dict__.update(stage.__dict__)

@@ -38,20 +38,27 @@ class Store:
         The stage's `hash_output`, absolute.
     stage_name : str
         The stage's name.
+    further : sequence of str, optional
+        Other folders, absolute, in which it may be remembered, too.
 
     Attributes
     ----------
     memo : str
         The folder in which digests of files are remembered.
+    further : tuple of Store
+        The same stage in other folders, which are only looked at.
     """
 
-    __slots__ = ("layout", "memo", "name", "root")
+    __slots__ = ("further", "layout", "memo", "name", "root")
 
-    def __init__(self, root: str, stage_name: str) -> None:
+    def __init__(self, root: str, stage_name: str, further: Sequence[str] = ()) -> None:
         self.root = root
         self.name = file_name(stage_name)
         self.layout = Layout(root, self.name)
         self.memo = memo_of(root)
+        self.further = tuple(Store(each, stage_name) for each in further if each != root)
+        for each in self.further:
+            each.memo = self.memo
 
     def lock(self, key: Key) -> lock:
         """Hold the lock of a key, waiting for whoever runs the same."""

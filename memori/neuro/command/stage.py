@@ -58,6 +58,7 @@ from memori.stage import Stage
 if TYPE_CHECKING:
     from memori.calls.age import Age
     from memori.digest.values import JSON
+    from memori.place import Where
 
 _READ = "what was read there"
 __all__ = ["CommandError", "Container", "Copy", "Glob", "Optional", "ShellStage", "Stdout"]
@@ -118,7 +119,7 @@ class ShellStage(Stage):
         self,
         command: str | Callable[..., Sequence[object]],
         outputs: Spec | Mapping[str, Spec] | None = None,
-        hash_output: str | os.PathLike[str] | None = None,
+        hash_output: Where = None,
         stage_name: str | None = None,
         aliases: Mapping[str, str | Sequence[str]] | None = None,
         *,

@@ -8,14 +8,16 @@ Not promised: what `nipype.caching` records beside the outputs (the runtime of t
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nipype.interfaces.base import Bunch, Interface, InterfaceResult, traits
 
 from memori.neuro.nipype.engine_api import outputs_of_kind
 from memori.neuro.nipype.stage import NipypeStage
 from memori.neuro.nipype.traits import shaped
+
+if TYPE_CHECKING:
+    from memori.place import Where
 
 
 class RememberedInterface:
@@ -57,7 +59,7 @@ class RememberedInterface:
 
 def remember(
     interface: type[Interface] | Interface,
-    hash_output: str | os.PathLike[str] | None = None,
+    hash_output: Where = None,
     stage_name: str | None = None,
     **options: Any,
 ) -> RememberedInterface:
@@ -67,7 +69,7 @@ def remember(
     ----------
     interface : class or instance
         Such as ``fsl.BET``; an instance where the class needs arguments: ``Merge(2)``.
-    hash_output : str or os.PathLike, optional
+    hash_output : str or os.PathLike, or a list of them, optional
         The folder in which runs are remembered.
     stage_name : str, optional
         By default the name of the class.

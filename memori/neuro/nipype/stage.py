@@ -54,6 +54,7 @@ from memori.stage import Stage
 if TYPE_CHECKING:
     from memori.calls.age import Age
     from memori.digest.values import JSON
+    from memori.place import Where
 
 
 class InterfaceInputError(MemoriError, ValueError):
@@ -112,7 +113,7 @@ class NipypeStage(Stage):
     ----------
     interface : nipype Interface
         An instance; the traits that are set on it are defaults.
-    hash_output : str or os.PathLike, optional
+    hash_output : str or os.PathLike, or a list of them, optional
         The folder in which runs are remembered.
     stage_name : str, optional
         By default the name of the interface's class (of a Function, the function's).
@@ -146,7 +147,7 @@ class NipypeStage(Stage):
     def __init__(
         self,
         interface: Interface,
-        hash_output: str | os.PathLike[str] | None = None,
+        hash_output: Where = None,
         stage_name: str | None = None,
         aliases: Mapping[str, str | Sequence[str]] | None = None,
         *,

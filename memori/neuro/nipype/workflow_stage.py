@@ -50,6 +50,7 @@ from memori.stage import Stage
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
+    from memori.place import Where
 
 _SINKS = (DataSink, ExportFile, JSONFileSink, MySQLSink, SQLiteSink, XNATSink)
 
@@ -246,7 +247,7 @@ def as_stage(
     workflow: Any,
     inputs: Mapping[str, str],
     outputs: Mapping[str, str],
-    hash_output: str | os.PathLike[str] | None = None,
+    hash_output: Where = None,
     stage_name: str | None = None,
     *,
     plugin: str = "Linear",
@@ -262,7 +263,7 @@ def as_stage(
     inputs, outputs : mapping of str to str
         Which field each name stands for: ``{"t1w": "inputnode.in_file"}``; the field of a nested
         workflow is ``"inner.node.trait"``.
-    hash_output : str or os.PathLike, optional
+    hash_output : str or os.PathLike, or a list of them, optional
         The folder in which runs are remembered.
     stage_name : str, optional
         By default the workflow's.

@@ -1,0 +1,156 @@
+"""A second place to look in: what a lab has finished serves all, and is never written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memori import MemoriWarning, Pipeline, Stage, workdir
+from memori.neuro import ShellStage
+
+CALLS: list[str] = []
+
+
+def made(text: str) -> str:
+    """Write a file in the run's own folder."""
+    CALLS.append("made")
+    path = os.path.join(workdir(), "made.txt")
+    Path(path).write_text(text)
+    return path
+
+
+def used(path: str, times: int = 1) -> str:
+    CALLS.append("used")
+    return Path(path).read_text() * times
+
+
+def pipeline_in(*places: Path) -> Pipeline:
+    """Two stages, the second one given the first one's file."""
+    first = Stage(made, "path", list(places))
+    return Pipeline([("start", first), (first, Stage(used, "text", list(places)))])
+
+
+def content_of(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Everything in a folder: the times of last change, and bytes."""
+    return {
+        str(path.relative_to(folder)): (
+            path.stat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[Path]:
+    """A place that a colleague filled, and that nobody else may write."""
+    pipeline_in(tmp_path / "group").run(text="a")
+    CALLS.clear()
+    group = tmp_path / "group"
+    for path in [group, *group.rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o222)
+    yield group
+    for path in [group, *group.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)
+
+
+def test_what_the_group_finished_is_not_run_again_and_nothing_is_written(
+    tmp_path: Path, group: Path
+) -> None:
+    """Its files stay where they are; a stage below one that hit there hits there as well."""
+    before = content_of(group)
+    pipeline = pipeline_in(tmp_path / "mine", group)
+    assert "a" == pipeline.run(text="a")["text"]
+    assert [] == CALLS
+    assert before == content_of(group)
+    assert not list((tmp_path / "mine").rglob("*.json"))
+    assert f"hit in {group}" in str(pipeline.explain(text="a"))
+
+
+def test_what_is_new_is_recorded_in_ones_own_place_and_found_there(
+    tmp_path: Path, group: Path
+) -> None:
+    """Also where its input lies in the group's, and after the group's is gone."""
+    mine = tmp_path / "mine"
+    path = Stage(made, "path", [mine, group]).run(text="a")["path"]
+    assert path.startswith(f"{group}/")
+    stage = Stage(used, "text", [mine, group])
+    before = content_of(group)
+    assert "aa" == stage.run(path=path, times=2)["text"] == stage.run(path=path, times=2)["text"]
+    assert ["used"] == CALLS
+    assert before == content_of(group)
+    assert "b" == pipeline_in(mine, group).run(text="b")["text"]
+    assert ["used", "made", "used"] == CALLS
+    assert "b" == pipeline_in(mine).run(text="b")["text"]
+    assert ["used", "made", "used"] == CALLS
+
+
+def test_an_edited_file_of_the_group_is_no_hit(tmp_path: Path, group: Path) -> None:
+    """Nothing stale comes back from there either."""
+    [path] = [each for each in group.rglob("made.txt") if not each.is_symlink()][:1]
+    path.chmod(0o644)
+    path.write_text("edited")
+    assert "a" == pipeline_in(tmp_path / "mine", group).run(text="a")["text"]
+    assert ["made", "used"] == CALLS or ["made"] == CALLS
+
+
+def test_ones_own_place_comes_first(tmp_path: Path, group: Path) -> None:
+    """And the further ones in their order."""
+    mine, second = tmp_path / "mine", tmp_path / "second"
+    Stage(made, "path", second).run(text="b")
+    stage = Stage(made, "path", [mine, group, second])
+    assert stage.run(text="b")["path"].startswith(f"{second}/")
+    Stage(made, "path", mine).run(text="b")
+    assert stage.run(text="b")["path"].startswith(f"{mine}/")
+
+
+def test_a_place_that_is_not_there_is_said_once_and_does_no_harm(tmp_path: Path) -> None:
+    """A mount that is missing would make hours run again unseen."""
+    places = [tmp_path / "mine", tmp_path / "not mounted" / "{sub}"]
+    with pytest.warns(MemoriWarning, match="further place .*not mounted, which is not there"):
+        stage = Stage(made, "path", places)
+    assert (
+        stage.run(sub="1", text="a")["path"]
+        == Stage(made, "path", places).run(sub="1", text="a")["path"]
+    )
+
+
+def test_forget_and_force_leave_the_group_alone(tmp_path: Path, group: Path) -> None:
+    """One's own record alone is forgotten or replaced."""
+    before = content_of(group)
+    stage = Stage(made, "path", [tmp_path / "mine", group])
+    assert not stage.forget(text="a")
+    assert stage.run(text="a", force_run_stage=True)["path"].startswith(f"{tmp_path}/mine/")
+    assert stage.forget(text="a")
+    assert stage.run(text="a")["path"].startswith(f"{group}/")
+    assert before == content_of(group)
+
+
+def test_a_moved_place_and_fields_and_options(tmp_path: Path) -> None:
+    """Commands as well; the further places follow `with_options`, and are filled by inputs."""
+    template = "cp {source} {copy}"
+    outputs = {"copy": "copy.txt"}
+    made_in = ShellStage(template, outputs, hash_output=tmp_path / "old" / "{sub}")
+    source = tmp_path / "a.txt"
+    source.write_text("a")
+    made_in.run(sub="1", source=str(source))
+    shutil.move(tmp_path / "old", tmp_path / "new")
+    stage = ShellStage(
+        template,
+        outputs,
+        hash_output=[tmp_path / "mine" / "{sub}", tmp_path / "new" / "{sub}"],
+    ).with_options(stage_name=made_in.stage_name)
+    result = stage.run(sub="1", source=str(source))
+    assert result["copy"].startswith(f"{tmp_path}/new/1/")
+    assert not stage.state
+    assert stage.run(sub="2", source=str(source))["copy"].startswith(f"{tmp_path}/mine/2/")
+
+
+def test_an_empty_list_is_no_place(tmp_path: Path) -> None:
+    """It is said when the stage is made."""
+    with pytest.raises(ValueError, match="hash_output is an empty list"):
+        Stage(made, "path", [])
