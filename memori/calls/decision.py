@@ -336,6 +336,8 @@ def _observed_change(difference: tuple[str, str, str, str], root: str) -> Change
     elif kind == "listed":
         names = [f"{what}: {which}" for what, which in (("gone", old), ("new", new)) if which]
         text = f"folder {shown}, which the run listed ({'; '.join(names)})"
+    elif kind == "variable":
+        text = f"variable {path}, which the run read, was {old} and is {new}"
     elif kind == "tool":
         text = f"{path}, of a program that the run started, was {old} and is {new}"
     elif kind == "dataset":

@@ -90,7 +90,7 @@ class Watch:
 
         self._watching.__exit__(kind, error, trace)
         self._changed = self._code.settle()
-        settle_environment(self._variables)
+        settle_environment({**self.seen.variables, **self._variables})
 
     def facts(self, own: Iterable[str], counted: Collection[str]) -> Facts:
         """Return what counts of the run, and of what the process knows from earlier ones.
@@ -108,6 +108,7 @@ class Watch:
             If a file that was read cannot be read any more.
         """
         from memori.watch import Sieve, inherit, keep
+        from memori.watch.environment import shown_value
 
         facts = Sieve(
             self.seen,
@@ -119,6 +120,8 @@ class Watch:
             made=self._store.was_written,
             left_out=self._left_out,
         ).facts()
+        asked = self.seen.variables.items()
+        facts.variables = {n: shown_value(n, v) for n, v in asked if n not in self._variables}
         inherit(facts, self._reach)
         keep(facts, self.seen, self._changed, self._code.caches)
         return facts
@@ -170,9 +173,9 @@ def environment_of(code: Code) -> dict[str, JSON]:
     names = variables_of(code)
     if not names:
         return {}
-    from memori.watch.environment import environment
+    from memori.watch.environment import counted_variables
 
-    found = environment(names)
+    found = counted_variables(names)
     return {f"variable {name}": value for name, value in found.items() if value is not None}
 
 

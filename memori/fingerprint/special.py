@@ -15,6 +15,7 @@ from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import whole
 from memori.fingerprint.origins import relative
+from memori.fingerprint.stand_in import StandIn
 from memori.fingerprint.values import fill_instance, put_unordered
 from memori.fingerprint.walk import Walk
 
@@ -317,7 +318,13 @@ def _shown(walk: Walk, value: object, out: State) -> None:
     out.append(text(repr(value)))
 
 
+def _stood_for(walk: Walk, value: object, out: State) -> None:
+    assert isinstance(value, StandIn)
+    walk.put(value.original, out)
+
+
 SPECIAL: dict[str, Handler] = {
+    f"{StandIn.__module__}.StandIn": _stood_for,
     "pathlib.PurePath": _path,
     "pathlib._local.PurePath": _path,
     "re.Pattern": _pattern,

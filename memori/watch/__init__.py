@@ -10,7 +10,7 @@ holds          whether everything is as a run found or left it
 datasets_of    where the BIDS datasets are that the inputs of a call lie in
 Reach          what a callable reaches, and so may inherit from earlier runs
 inherit, keep  what a process still knows of what earlier runs read
-environment, environment_names, settle_environment, values_of
+counted_variables, environment_names, settle_environment, values_of
                environment variables that code reads by name
 """
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.watch.check import differences, holds
     from memori.watch.environment import (
-        environment,
+        counted_variables,
         environment_names,
         settle_environment,
         values_of,
@@ -37,9 +37,9 @@ __all__ = [
     "Observed",
     "Reach",
     "Sieve",
+    "counted_variables",
     "datasets_of",
     "differences",
-    "environment",
     "environment_names",
     "holds",
     "inherit",
@@ -57,7 +57,7 @@ _LATER = {
     "Sieve": "sieve",
     "datasets_of": "places",
     "differences": "check",
-    "environment": "environment",
+    "counted_variables": "environment",
     "environment_names": "environment",
     "holds": "check",
     "inherit": "inherited",

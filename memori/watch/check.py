@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _FIVE = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev")
 _DIGEST = 64
+_NOT_SET = "not set"
 
 
 def differences(
@@ -76,7 +77,8 @@ def differences(
     tuple of (kind, path, old, new)
         The kind is "read", "module", "written", "edited" (digests, or "nothing"), "absent",
         "there" ("nothing" or "something"), "found" (what a program was told, and would be now),
-        "listed" (the names that went and those that came), "tool" (what it was and is), "tree" or
+        "listed" (the names that went and those that came), "tool" (what it was and is),
+        "variable" (of the environment, by its name; its values), "tree" or
         "dataset" (two places that both exist).
     """
     places = Places(root, record["root"], datasets, anchors)
@@ -89,6 +91,8 @@ def differences(
                 yield each
     yield from _name_differences(record, places, made)
     yield from _tool_differences(record.get("tools"))
+    if "variables" in record:
+        yield from _variable_differences(record["variables"])
     for words, digest in record.get("trees", ()):
         folder = places.folder(words)
         now = tree_digest(folder, memo) if os.path.isdir(folder) else NOTHING
@@ -225,6 +229,19 @@ def _tool_differences(tools: Mapping[str, JSON] | None) -> Iterator[Difference]:
         from memori.watch.commands.tools import tool_differences
 
         yield from tool_differences(tools)
+
+
+def _variable_differences(then: Mapping[str, str | None]) -> Iterator[Difference]:
+    from memori.watch.environment import counted_variables
+
+    for name, now in counted_variables(then).items():
+        if now != then[name]:
+            yield (
+                "variable",
+                name,
+                _NOT_SET if then[name] is None else str(then[name]),
+                (_NOT_SET if now is None else now),
+            )
 
 
 def read_paths(

@@ -7,7 +7,9 @@ not set, today as tomorrow, and costs nothing.
 A run may set variables itself. The value before the run counts, as in a new process: a value
 found later exactly as a run left it counts as what it was before.
 
-Not promised: names that are computed, and variables that only libraries read.
+Names that are computed are seen while the code runs (`memori.watch.asked`).
+
+Not promised: variables that only libraries read.
 """
 
 from __future__ import annotations
@@ -83,17 +85,19 @@ def _variables(texts: Iterable[str]) -> Iterator[str]:
             yield from (plain or braced for plain, braced in _EXPANDED.findall(text))
 
 
-def environment(names: Iterable[str]) -> dict[str, str | None]:
+def counted_variables(names: Iterable[str]) -> dict[str, str | None]:
     """Return the values that count now; of what may be secret, a digest; None if it is not set."""
-    return {name: _shown(name, _counted(name)) for name in names}
+    return {name: shown_value(name, counted_value(name)) for name in names}
 
 
-def _counted(name: str) -> str | None:
+def counted_value(name: str) -> str | None:
+    """Return the value that counts now: what a run left stands for what was there before it."""
     value = os.environ.get(name)
     return _left.get(name, {}).get(value, value)
 
 
-def _shown(name: str, value: str | None) -> str | None:
+def shown_value(name: str, value: str | None) -> str | None:
+    """Return a value as it is recorded: of what may be secret, a digest."""
     if value is None or not _SECRET.search(name):
         return value
     return f"(digest {text_digest(value)[:16]})"

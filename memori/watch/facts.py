@@ -106,6 +106,8 @@ class Facts:
         Paths that a pattern asked for by name, those that did not exist and those that did.
     found : dict of str to str
         By path: what a program was told of a file that it did not open (`memori.watch.found`).
+    variables : dict of str to str or None
+        By name: variables of the environment that it asked for.
     listed : list of ListingFact
         Folders.
     globs : list of tuple of str
@@ -134,6 +136,7 @@ class Facts:
         self.missed: list[str] = []
         self.there: list[str] = []
         self.found: dict[str, str] = {}
+        self.variables: dict[str, str | None] = {}
         self.listed: list[ListingFact] = []
         self.globs: list[tuple[str, str]] = []
         self.appended: list[str] = []
@@ -170,7 +173,7 @@ class Facts:
             record["globs"] = [[*_split(each[0], places), each[1]] for each in self.globs]
         if self.trees:
             record["trees"] = [[places.words(each), digest] for each, digest in self.trees.items()]
-        for kind in ("programs", "tools", "unseen"):
+        for kind in ("programs", "tools", "unseen", "variables"):
             if getattr(self, kind):
                 record[kind] = getattr(self, kind)
         return record

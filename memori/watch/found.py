@@ -31,6 +31,11 @@ THERE = "there"
 """Of what is neither file nor folder, or was asked for nothing but that."""
 
 
+FILE = "file"
+"""Of which no more was asked."""
+NOWHERE = "link that leads nowhere"
+
+
 def answer(path: str, then: str) -> str:
     """Return what a path is now, in answer to the question that was answered then.
 
@@ -42,9 +47,13 @@ def answer(path: str, then: str) -> str:
             return link_to(os.readlink(path))
         look = os.stat(path) if then != THERE else os.lstat(path)
     except OSError:
-        return THERE if os.path.lexists(path) and then != THERE else NOTHING
+        if then == THERE or not os.path.lexists(path):
+            return NOTHING
+        return NOWHERE if then == NOWHERE else THERE
     if then == THERE:
         return THERE
+    if stat.S_ISREG(look.st_mode) and then == FILE:
+        return FILE
     if stat.S_ISREG(look.st_mode):
         return file_of(look.st_size)
     return FOLDER if stat.S_ISDIR(look.st_mode) else THERE

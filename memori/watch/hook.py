@@ -9,8 +9,8 @@ A file is opened *for* a run if the run is current where it is opened (a context
 is opened in a thread that the run started. A run inside a run is seen by both. What memori itself
 reads and writes is done `aside`.
 
-Not promised: what C libraries open by themselves (HDF5, ITK, Arrow, SQLite), and `os.stat` and all
-that is made of it (`os.path.exists`): Python does not tell of them.
+Not promised: what C libraries open by themselves (HDF5, ITK, Arrow, SQLite). `os.stat`, of which
+Python does not tell either, is followed by `memori.watch.asked`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 from contextvars import Token
 
 from memori.watch import children
+from memori.watch.asked import follow_questions
 from memori.watch.commands.started import end_waiting, follow_popen, follow_programs
 from memori.watch.events import HANDLERS, SOURCES, forget_folder
 from memori.watch.observed import ASIDE, Observed, current
@@ -109,6 +110,7 @@ def install() -> None:
     if not _installed:
         _installed.append(1)
         follow_threads(live)
+        follow_questions(live)
         sys.addaudithook(_hook)
         os.register_at_fork(after_in_child=lambda: children.go_on_in_fork(live))
     follow_programs(live)

@@ -95,6 +95,8 @@ class Observed:
         Those of the programs that could not be watched.
     found : dict of str to str
         By path: what a program was told of a file that it asked for and did not open.
+    variables : dict of str to str or None
+        By name: what the variables of the environment were that code asked for by computed names.
     unseen : list of str
         Who may have read files without telling.
     named : set of str
@@ -132,6 +134,7 @@ class Observed:
         self.counted: set[str] = set()
         self.unwatched: list[tuple[str, ...]] = []
         self.found: dict[str, str] = {}
+        self.variables: dict[str, str | None] = {}
         self.unseen: list[str] = []
         self.named: set[str] = set()
         self.trees: set[str] = set()

@@ -12,6 +12,7 @@ import os
 import time
 
 from memori.digest.files import stat_of
+from memori.watch.environment import counted_variables
 from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, file_fact, names_digest
 from memori.watch.found import answer
 from memori.watch.listings import present_names, results
@@ -68,6 +69,7 @@ class Present:
         self._files()
         self._names()
         self.facts.programs = record.get("programs", [])
+        self.facts.variables = counted_variables(record.get("variables", ()))
         self.facts.unseen = record.get("unseen", [])
 
     def _files(self) -> None:

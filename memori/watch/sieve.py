@@ -283,13 +283,20 @@ class Sieve:
         left_out.update(fact.folder for fact in facts.listed)
         known = [*(fact.path for fact in facts.read), *self._own]
         left_out.update(folders_above(known))  # what is in them is there, and so are they
+        left_out.update(fact.path for fact in facts.read)
         return {
             path: seen.found[path]
             for path in paths
             if path not in left_out
             and not f"{path}/".startswith(self._made_folders)
             and not self._made(path)
+            and not self._became(path)
         }
+
+    def _became(self, path: str) -> bool:
+        """Tell whether a path became what it is while the run went on: then the run made it so."""
+        look = look_at(path)
+        return look is not None and self._is_new(look)
 
     def _modules(self, facts: Facts) -> None:
         imported = {path: touch.look for path, touch in self._seen.imported.items()}

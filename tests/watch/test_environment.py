@@ -7,7 +7,7 @@ from os import getenv
 import pytest
 
 from memori.fingerprint import fingerprint
-from memori.watch import environment, environment_names, settle_environment, values_of
+from memori.watch import counted_variables, environment_names, settle_environment, values_of
 
 NAME = "MEMORI_TEST_GLOBAL"
 
@@ -90,11 +90,11 @@ def test_a_variable_that_is_read_by_name_counts(function, monkeypatch):
     assert "MEMORI_TEST" in names
 
     monkeypatch.delenv("MEMORI_TEST", raising=False)
-    unset = environment(names)
+    unset = counted_variables(names)
     monkeypatch.setenv("MEMORI_TEST", "1")
-    one = environment(names)
+    one = counted_variables(names)
     monkeypatch.setenv("MEMORI_TEST", "2")
-    two = environment(names)
+    two = counted_variables(names)
 
     assert [None, "1", "2"] == [each["MEMORI_TEST"] for each in (unset, one, two)]
 
@@ -121,24 +121,24 @@ def test_what_a_run_sets_itself_does_not_count(monkeypatch):
     """A run that sets a variable finds it set the next time: nothing has changed."""
     monkeypatch.delenv("MEMORI_TEST", raising=False)
     names = ["MEMORI_TEST"]
-    first = environment(names)
+    first = counted_variables(names)
 
     for value in ("1", "2"):
         before = values_of(names)
         monkeypatch.setenv("MEMORI_TEST", value)
         settle_environment(before)
-        assert first == environment(names)
+        assert first == counted_variables(names)
 
     monkeypatch.setenv("MEMORI_TEST", "by the user")
-    assert {"MEMORI_TEST": "by the user"} == environment(names)
+    assert {"MEMORI_TEST": "by the user"} == counted_variables(names)
 
 
 def test_secrets_are_not_kept(monkeypatch):
     """Of a password or a token the record keeps a digest."""
     monkeypatch.setenv("MY_API_TOKEN", "hunter2")
 
-    found = environment(["MY_API_TOKEN"])["MY_API_TOKEN"]
+    found = counted_variables(["MY_API_TOKEN"])["MY_API_TOKEN"]
 
     assert "hunter2" not in found
     monkeypatch.setenv("MY_API_TOKEN", "hunter3")
-    assert found != environment(["MY_API_TOKEN"])["MY_API_TOKEN"]
+    assert found != counted_variables(["MY_API_TOKEN"])["MY_API_TOKEN"]

@@ -23,6 +23,7 @@ from functools import wraps
 
 from memori.aside import aside
 from memori.errors import warn
+from memori.fingerprint.stand_in import StandIn
 from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL
 from memori.watch.observed import ASIDE, Observed, current
@@ -56,7 +57,7 @@ def follow_programs(live: Sequence[Observed]) -> None:
     """
     if "subprocess" in sys.modules:
         follow_popen(live)
-    if not hasattr(os.system, _MARK):
+    if not isinstance(os.system, StandIn):
         _follow_system(live)
 
 
@@ -94,13 +95,12 @@ def follow_popen(live: Sequence[Observed]) -> None:
 def _follow_system(live: Sequence[Observed]) -> None:
     system = os.system
 
-    @wraps(system)
-    def calling(command: Any) -> int:
-        runs = _runs(live)
-        return system(command) if not runs else _system(system, runs, os.fsdecode(command))
+    class Calling(StandIn):
+        def __call__(self, command: Any) -> int:
+            runs = _runs(live)
+            return system(command) if not runs else _system(system, runs, os.fsdecode(command))
 
-    setattr(calling, _MARK, True)
-    os.system = calling
+    os.system = Calling(system, "os")
 
 
 def _runs(live: Sequence[Observed]) -> Sequence[Observed]:

@@ -1,0 +1,180 @@
+"""What the user's code asks of files that it does not open, and of the environment by name.
+
+``if os.path.exists(mask)`` decides what a run does, and so does ``os.environ[f"{name}_DIR"]``.
+Python tells no audit hook of either. So `os.stat`, `os.lstat` and `os.access`, which `os.path` and
+`pathlib` call, are wrapped, and so is the way to one variable of `os.environ`; outside runs they
+only pass on.
+
+What counts is what the user's own code asks. A library looks into many places where something might
+be, on each machine other ones; what it then opens counts. That a file is there counts as that (as a
+file, as a folder), and its size where the code asked for more than that. All variables at once
+(`dict(os.environ)`, for a program that is started) are none that was asked for.
+
+Not promised: times, owners and permissions; functions that were bound before the first run
+(``from os import stat``); what children of the process ask of the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from functools import wraps
+
+from memori.fingerprint.stand_in import StandIn
+from memori.watch import found
+from memori.watch.environment import counted_value
+from memori.watch.events import absolute
+from memori.watch.observed import ASIDE, Observed, current
+from memori.watch.threads import runs_of_thread, with_outer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+    from typing import Any
+
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_SITES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_PATHS = ("<frozen genericpath>", "<frozen posixpath>", f"{_LIBRARY}genericpath.py",
+          f"{_LIBRARY}posixpath.py", f"{_LIBRARY}pathlib")  # fmt: skip
+_MAPPINGS = ("<frozen os>", f"{_LIBRARY}os.py", "<frozen _collections_abc>",
+             f"{_LIBRARY}_collections_abc.py", *_PATHS)  # fmt: skip
+_WHETHER = frozenset({
+    "exists", "lexists", "isfile", "isdir", "islink", "ismount", "is_file", "is_dir", "is_symlink",
+    "is_mount", "getmtime", "getatime", "getctime", "access",
+})  # fmt: skip
+_IN_PASSING = frozenset({"realpath", "_joinrealpath", "resolve", "_resolve", "mkdir", "expanduser"})
+_BY_NAME = frozenset({"get", "getenv", "__contains__", "pop", "setdefault", "expandvars", "repl"})
+_SUBSCRIPTS = ("BINARY_SUBSCR", "BINARY_OP")
+_users: dict[str, bool] = {}
+
+
+def follow_questions(live: Sequence[Observed]) -> None:
+    """Wrap, once, what tells of a file or of a variable.
+
+    Parameters
+    ----------
+    live : sequence of Observed
+        All runs that go on, at any time.
+    """
+    if isinstance(os.stat, StandIn):
+        return
+    for name in ("stat", "lstat", "access"):
+        ask = getattr(os, name)
+        asking: Any = _Asking(ask, live)
+        for several in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+            if ask in several:
+                several.add(asking)
+        setattr(os, name, asking)
+    kind: Any = type(os.environ)
+    kind.__getitem__ = _getting(kind.__getitem__, live)
+
+
+class _Asking(StandIn):
+    """In the place of `os.stat` and its like."""
+
+    def __init__(self, ask: Callable[..., Any], live: Sequence[Observed]) -> None:
+        super().__init__(ask, "os")
+        self._live = live
+
+    def __call__(self, path: Any, *args: Any, **named: Any) -> Any:
+        if not self._live:
+            return self.original(path, *args, **named)
+        try:
+            answer = self.original(path, *args, **named)
+        except OSError:
+            _tell(self._live, path, named.get("dir_fd"), None, self.__name__)
+            raise
+        _tell(self._live, path, named.get("dir_fd"), answer, self.__name__)
+        return answer
+
+
+def _getting(get: Callable[..., Any], live: Sequence[Observed]) -> Callable[..., Any]:
+    @wraps(get)
+    def getting(self: Any, name: Any) -> Any:
+        if live and isinstance(name, str) and self is os.environ:
+            runs = _runs(live)
+            if runs and _asks_for_one(sys._getframe(1)):
+                for run in runs:
+                    if name not in run.variables:
+                        run.variables[name] = counted_value(name)
+        return get(self, name)
+
+    return getting
+
+
+def _runs(live: Sequence[Observed]) -> Sequence[Observed]:
+    """Return the runs for which something is done here."""
+    run = current.get()
+    if run is not None and run.live:
+        return with_outer(run)
+    return () if run is ASIDE else runs_of_thread(live)
+
+
+def _tell(
+    live: Sequence[Observed], path: object, folder: object, answer: object, asked: str
+) -> None:
+    runs = _runs(live)
+    if not runs:
+        return
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_PATHS):
+        asked = frame.f_code.co_name
+        frame = frame.f_back
+    if frame is None or asked in _IN_PASSING or not _is_users(frame.f_code.co_filename):
+        return
+    place: str | None
+    if type(path) is str and path[:1] == "/" and path in runs[0].found and asked in _WHETHER:
+        return  # it was asked before
+    try:
+        place = absolute(path, -1 if folder is None else folder)
+    except (TypeError, ValueError, OSError):
+        return  # no path, or nowhere
+    if place is None:
+        return
+    words = _words(place, answer, is_more=asked not in _WHETHER)
+    for run in runs:
+        known = run.found.get(place)
+        if known is None or (known == found.FILE != words):
+            run.found[place] = words if known is None or words.startswith(known) else known
+            run.tells("found", place)
+
+
+def _words(path: str, answer: object, *, is_more: bool) -> str:
+    """Return the words for what was answered (`memori.watch.found`)."""
+    if answer is None or answer is False:
+        return found.NOWHERE if os.path.lexists(path) else found.NOTHING
+    if not isinstance(answer, os.stat_result):
+        return found.FOLDER if os.path.isdir(path) else found.FILE
+    if stat.S_ISREG(answer.st_mode):
+        return found.file_of(answer.st_size) if is_more else found.FILE
+    return found.FOLDER if stat.S_ISDIR(answer.st_mode) else found.THERE
+
+
+def _asks_for_one(frame: FrameType | None) -> bool:
+    """Tell whether the user's code asks for one variable by its name."""
+    is_direct = True
+    while frame is not None and frame.f_code.co_filename in _MAPPINGS:
+        if frame.f_code.co_name not in _BY_NAME:
+            return False
+        is_direct, frame = False, frame.f_back
+    if frame is None or not _is_users(frame.f_code.co_filename):
+        return False
+    if not is_direct:
+        return True
+    from opcode import opname
+
+    return opname[frame.f_code.co_code[frame.f_lasti]].startswith(_SUBSCRIPTS)
+
+
+def _is_users(file: str) -> bool:
+    """Tell whether code is neither a library's nor memori's own."""
+    known = _users.get(file)
+    if known is None:
+        is_librarys = file.startswith(("<frozen", _OWN, _LIBRARY)) or any(
+            site in file for site in _SITES
+        )
+        known = _users[file] = not is_librarys
+    return known

@@ -1,0 +1,214 @@
+"""What the user's code asks of files that it does not open, and of the environment, counts."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memori import Stage
+
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+from memori import Stage
+{function}
+if __name__ == "__main__":
+    stage = Stage(f, "found", "work")
+    print(json.dumps([stage.run(1)["found"], stage.state, str(stage.explain(1))]))
+"""
+
+
+def run(folder: Path, function: str, **environment: str) -> tuple[Any, bool]:
+    """Run a script in a new process; return what it found, and whether it ran."""
+    path = folder / "script.py"
+    path.write_text(SCRIPT.format(function=function))
+    done = subprocess.run(
+        [sys.executable, path],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert 0 == done.returncode, done.stderr
+    found, state, _ = json.loads(done.stdout)
+    return found, state
+
+
+def link_to_nowhere(folder: Path) -> None:
+    (folder / "link").symlink_to("target")
+
+
+ASKED = {
+    "exists": ("os.path.exists('mask')", None, lambda f: (f / "mask").write_text("")),
+    "isfile": ("os.path.isfile('mask')", None, lambda f: (f / "mask").write_text("")),
+    "pathlib": ("Path('mask').exists()", None, lambda f: (f / "mask").write_text("")),
+    "is_dir": ("Path('mask').is_dir()", None, lambda f: (f / "mask").mkdir()),
+    "access": ("os.access('mask', os.R_OK)", None, lambda f: (f / "mask").write_text("")),
+    "gone": (
+        "os.path.exists('mask')",
+        lambda f: (f / "mask").write_text(""),
+        lambda f: (f / "mask").unlink(),
+    ),
+    "a file that became a folder": (
+        "os.path.isfile('mask')",
+        lambda f: (f / "mask").write_text(""),
+        lambda f: ((f / "mask").unlink(), (f / "mask").mkdir()),
+    ),
+    "size": (
+        "os.path.getsize('mask')",
+        lambda f: (f / "mask").write_text("a"),
+        lambda f: (f / "mask").write_text("ab"),
+    ),
+    "stat": (
+        "Path('mask').stat().st_size",
+        lambda f: (f / "mask").write_text("a"),
+        lambda f: (f / "mask").write_text("ab"),
+    ),
+    "whether, and then how large": (
+        "os.path.exists('mask') and os.path.getsize('mask')",
+        lambda f: (f / "mask").write_text("a"),
+        lambda f: (f / "mask").write_text("ab"),
+    ),
+    "a link that leads nowhere": (
+        "os.path.exists('link')",
+        link_to_nowhere,
+        lambda f: (f / "target").write_text(""),
+    ),
+    "a link": ("os.path.islink('link')", link_to_nowhere, lambda f: (f / "link").unlink()),
+    "caught": (
+        "(lambda: [1 for _ in [0] if not _missing('mask')])()",
+        None,
+        lambda f: (f / "mask").write_text(""),
+    ),
+}
+MISSING = """
+def _missing(path):
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    return False
+"""
+
+
+@pytest.mark.parametrize("case", ASKED)
+def test_a_file_that_code_asked_for_counts(case: str, tmp_path: Path) -> None:
+    """That it is there, or its size where that was asked; unchanged, nothing runs."""
+    asked, before, change = ASKED[case]
+    function = f"{MISSING}\ndef f(x):\n    return {asked}\n"
+    if before is not None:
+        before(tmp_path)
+    first, _ = run(tmp_path, function)
+    assert (first, False) == run(tmp_path, function)
+    change(tmp_path)
+    second, ran = run(tmp_path, function)
+    assert (True, True) == (ran, first != second)
+    assert (second, False) == run(tmp_path, function)
+
+
+NAMED = {
+    "an item": "os.environ[f'{n}_TEST']",
+    "get": "os.environ.get(f'{n}_TEST')",
+    "getenv": "os.getenv(n + '_TEST')",
+    "a default": "os.environ.setdefault(n + '_TEST', '')",
+    "membership": "(n + '_TEST') in os.environ and os.environ[n + '_TEST']",
+    "expansion": "os.path.expandvars('$' + n + '_TEST')",
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_a_variable_with_a_computed_name_counts(case: str, tmp_path: Path) -> None:
+    """However it is asked for."""
+    function = f"def f(x):\n    n = 'memori'.upper()\n    return {NAMED[case]}\n"
+    assert ("one", True) == run(tmp_path, function, MEMORI_TEST="one")
+    assert ("one", False) == run(tmp_path, function, MEMORI_TEST="one", MEMORI_OTHER="x")
+    assert ("two", True) == run(tmp_path, function, MEMORI_TEST="two")
+    assert ("one", False) == run(tmp_path, function, MEMORI_TEST="one")
+
+
+@pytest.mark.parametrize(
+    "given", ["dict(os.environ)", "{**os.environ}", "os.environ.copy()", "list(os.environ.items())"]
+)
+def test_all_variables_at_once_are_none_that_was_asked_for(given: str, tmp_path: Path) -> None:
+    """They are handed to programs, and differ from one shell to the next."""
+    function = f"def f(x):\n    return bool({given})\n"
+    assert (True, True) == run(tmp_path, function, MEMORI_TEST="one")
+    assert (True, False) == run(tmp_path, function, MEMORI_TEST="two")
+
+
+STEADY = {
+    "a folder that it makes": "os.path.exists('out') or os.mkdir('out')",
+    "a file that it makes": "os.path.exists('out') or open('out', 'w').close()",
+    "a file that it makes below": "os.makedirs('out/a', exist_ok=True), open('out/a/b', 'w').close(), os.path.exists('out/a/b')",  # noqa: E501
+    "a file that a program makes": "os.path.exists('out') or os.system('touch out')",
+    "what a library asks for": "__import__('tempfile').gettempdir()",
+    "a temporary file": "os.path.exists(__import__('tempfile').mkdtemp() + '/x')",
+    "where a link leads": "os.path.realpath('link')",
+}
+
+
+@pytest.mark.parametrize("case", STEADY)
+def test_what_a_run_makes_itself_is_no_question(case: str, tmp_path: Path) -> None:
+    """An unchanged script hits on its second and third run."""
+    function = f"def f(x):\n    {STEADY[case]}\n    return 1\n"
+    assert (1, True) == run(tmp_path, function)
+    assert (1, False) == run(tmp_path, function)
+    assert (1, False) == run(tmp_path, function)
+
+
+def test_a_reason_names_what_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and the variable, before and now."""
+    monkeypatch.chdir(tmp_path)
+
+    def f(x: int) -> bool:
+        return os.path.exists("mask") or bool(os.environ["".join(["MEM", "A"])])
+
+    monkeypatch.setenv("MEMA", "one")
+    stage = Stage(f, hash_output=tmp_path / "work")
+    stage.run(1)
+    monkeypatch.setenv("MEMA", "two")
+    assert "variable MEMA, which the run read, was one and is two" in str(stage.explain(1))
+    monkeypatch.setenv("MEMA", "one")
+    (tmp_path / "mask").write_text("")
+    assert "mask, which the run looked at, was nothing and is file" in str(stage.explain(1))
+
+
+def test_a_variable_that_a_run_sets_is_none_that_it_was_given(tmp_path: Path) -> None:
+    """The next run in the same process finds what the first one left."""
+
+    def f(x: int) -> str:
+        name = "".join(["MEM", "B"])
+        before = os.environ.get(name, "")
+        os.environ[name] = f"set to {x}"
+        return before
+
+    stage = Stage(f, hash_output=tmp_path / "work")
+    try:
+        assert "" == stage.run(1)["output"] == stage.run(1)["output"]
+        assert not stage.state
+    finally:
+        os.environ.pop("MEMB", None)
+
+
+def test_what_stands_in_for_a_builtin_is_like_it(tmp_path: Path) -> None:
+    """It is pickled by name, bound to no instance, and counts as the builtin in any code."""
+    Stage(len, hash_output=tmp_path / "a").run([])
+
+    class Holder:
+        stat = os.stat
+
+    assert os.stat(tmp_path) == Holder().stat(tmp_path)
+    assert os.stat is pickle.loads(pickle.dumps(os.stat)) is copy.deepcopy(os.stat)
+    assert {os.stat} <= os.supports_dir_fd & os.supports_fd & os.supports_follow_symlinks
+    script = "from os import stat\ndef f(x):\n    return stat('.').st_mode * 0 + x\n"
+    before = "Stage(len, 'n', 'other').run([])\n"
+    assert (1, True) == run(tmp_path, script)
+    assert (1, False) == run(tmp_path, before + script)
