@@ -24,10 +24,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from memori.errors import warn
-from memori.neuro.bids import inheritance
+from memori.neuro.bids import ignored, inheritance
 from memori.neuro.bids.collecting import Outputs, Saved, run_and_save
 from memori.neuro.bids.content import BIDSError, read_json
-from memori.neuro.bids.description import RawDatasetError, refuse_raw, root_of
+from memori.neuro.bids.description import NAME, RawDatasetError, refuse_raw, root_of
 from memori.neuro.bids.entities import BIDSFile
 from memori.neuro.bids.makers import describe_folder, maker
 from memori.neuro.bids.names import Target, ignore_patterns
@@ -42,7 +42,7 @@ from memori.neuro.bids.sidecar import (
     spelled,
 )
 from memori.neuro.bids.uris import raw_sources
-from memori.neuro.bids.written import DerivativeError, Overwrite, claimed, outdated, retract
+from memori.neuro.bids.written import DerivativeError, Overwrite, claimed, locked, outdated, retract
 
 __all__ = ["DerivativeError", "Derivatives", "MissingFieldError", "RawDatasetError"]
 
@@ -342,6 +342,11 @@ class Derivatives:
         """Name the tools that made some results in dataset_description.json."""
         made = [maker(value) for value in values if isinstance(value, str)]
         describe_folder(self.root, self._named(), [], {}, made, [])
+
+    def ignore(self, patterns: Iterable[str]) -> None:
+        """Have the validator pass by what lies in the folder beside derivatives, such as logs."""
+        with locked(self.root, os.path.join(self.root, NAME)):
+            ignored.add(self.root, patterns)
 
     def _named(self) -> dict[str, str]:
         return {"Name": self.name} | ({"Version": self.version} if self.version else {})
