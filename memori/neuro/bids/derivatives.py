@@ -232,7 +232,8 @@ class Derivatives:
         made = maker(content.path)
         along = content.beside(target.suffix)
         patterns = ignore_patterns(target, os.path.relpath(path, self.root), along)
-        with claimed(self.root, path, files[0], content.digest, overwrite=overwrite) as wanting:
+        owner = _owner(target, files[0])
+        with claimed(self.root, path, owner, content.digest, overwrite=overwrite) as wanting:
             links = describe_folder(self.root, self._named(), files, fields, [made], patterns)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             content.put(path, wanting=bool(wanting), link=self.link)
@@ -240,7 +241,7 @@ class Derivatives:
         for end, beside in along.items():
             other = Value(beside, end)
             with claimed(
-                self.root, stem + end, files[0], other.digest, overwrite=overwrite
+                self.root, stem + end, owner, other.digest, overwrite=overwrite
             ) as wanting:
                 other.put(stem + end, wanting=bool(wanting), link=self.link)
         if target.extension != ".json" and not _goes_along(target, stem):
@@ -254,7 +255,7 @@ class Derivatives:
             }
             sidecar = Value({name: v for name, v in said.items() if v not in (None, [])}, None)
             with claimed(
-                self.root, f"{stem}.json", files[0], sidecar.digest, is_sidecar=True
+                self.root, f"{stem}.json", owner, sidecar.digest, is_sidecar=True
             ) as wanting:
                 sidecar.put(f"{stem}.json", wanting=bool(wanting), link=False)
         return path
@@ -350,6 +351,12 @@ class Derivatives:
 
     def _named(self) -> dict[str, str]:
         return {"Name": self.name} | ({"Version": self.version} if self.version else {})
+
+
+def _owner(target: Target, source: str) -> str:
+    """Return what a derivative is made from: the dataset, if it is of no subject alone."""
+    is_of_all = "sub" in BIDSFile(source).entities and "sub" not in target.entities
+    return (root_of(source) if is_of_all else None) or source
 
 
 def _sources(source: Source | None, others: Sequence[str | os.PathLike[str]]) -> list[str]:

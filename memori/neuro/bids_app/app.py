@@ -105,10 +105,9 @@ def app(
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
-    except AppError as error:
-        _end(made.name, str(error), error.code, is_full="--debug" in words)
     except (MemoriError, OSError) as error:
-        _end(made.name, str(error), 1, is_full="--debug" in words)
+        code = error.code if isinstance(error, AppError) else 1
+        _end(made.name, str(error), code, is_full="--debug" in words)
     sys.exit(code)
 
 
@@ -118,6 +117,5 @@ def _end(name: str, message: str, code: int, *, is_full: bool = False) -> NoRetu
         import traceback
 
         traceback.print_exc()
-    usage = f"; {name} --help tells what there is" if code == 2 and "--help" not in message else ""
-    print(f"{name}: {' '.join(message.split())}{usage}", file=sys.stderr)
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

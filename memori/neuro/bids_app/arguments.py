@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
                 "; give BIDS_DIR OUT_DIR and the level first, before options that take several "
                 "values, such as --participant-label"
             )
-        raise AppError(message, 2)
+        raise AppError(f"{message}; --help tells what there is", 2)
 
 
 def parser(
@@ -153,6 +153,7 @@ def _add_resources(made: argparse.ArgumentParser) -> None:
         help="run no more at once than fits, by what earlier runs took: 8G, 16000 (MB)",
     )
     group.add_argument("-v", "--verbose", action="count", default=0, help="say why a stage runs")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def labels(words: Sequence[str], key: str) -> list[str]:

@@ -214,7 +214,7 @@ class Call:
             named = " ".join(f"sub-{label}" for label in failed)
             whom = _counted(len(failed), "participant")
             say(f"{self.app.name}: {whom} failed: {named}", is_error=True)
-        elif not ran:
+        elif not ran and self.asked.analysis_level == "participant":
             say("nothing to do: all of it is remembered and saved")
         return int(bool(failed)), any(each.ran for each in done)
 

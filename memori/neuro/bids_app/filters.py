@@ -162,11 +162,11 @@ def _fits(file: BIDSFile, name: str, value: Any, is_regex: bool) -> bool:
     return any(_is(said, each, is_regex) for each in values)
 
 
-def _is(said: str, value: Any, is_regex: bool) -> bool:
+def _is(said: str, value: str | int | None, is_regex: bool) -> bool:
     if value is None or value == "*":
         return bool(said) == (value == "*")
     if isinstance(value, int):
         return said.isdigit() and int(said) == value
     if is_regex and said:
-        return re.search(str(value), said) is not None
-    return said == str(value)
+        return re.search(value, said) is not None
+    return said == value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -76,13 +77,14 @@ def _option(parameter: inspect.Parameter, hint: Any) -> Option:
 def _type_of(parameter: inspect.Parameter, kind: Any) -> dict[str, Any]:
     if kind is None and parameter.default not in (parameter.empty, None):
         kind = type(parameter.default)
-    members = [each for each in typing.get_args(kind) if each is not type(None)]
-    if typing.get_origin(kind) is typing.Literal:
+    origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):  # Optional
+        named = [each for each in members if each is not type(None)]
+        return _type_of(parameter, named[0] if len(named) == 1 else tuple(named))
+    if origin is typing.Literal:
         return {"choices": members, "type": type(members[0])}
-    if typing.get_origin(kind) is list or kind is list:
+    if kind is list or origin is list:
         return {"nargs": "+", "type": members[0] if members else str}
-    if len(members) == 1 and typing.get_origin(kind) is not tuple:
-        kind = members[0]  # Optional
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
     if kind in _PLAIN:
