@@ -42,7 +42,7 @@ WINGS = [
     {"filenames", "formats", "process", "tools"},
     {"data"},
     {"bids", "command"},
-    {"nipype", "bids_app"},
+    {"nipype", "bids_app", "provenance"},
     {"demo"},
 ]
 CORE = set().union(*LAYERS[:-2])
