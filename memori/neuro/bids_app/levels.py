@@ -33,6 +33,8 @@ class Done(NamedTuple):
         What failed in a stage.
     problem : str
         What is wrong, in one line; empty if nothing is.
+    saved : Mapping of str to str
+        The derivatives, by output.
     """
 
     case: dict[str, Any]
@@ -40,6 +42,7 @@ class Done(NamedTuple):
     ran: tuple[str, ...] = ()
     failure: Failure | None = None
     problem: str = ""
+    saved: Mapping[str, str] = {}
 
 
 def stages_of(node: Any) -> Iterator[Any]:
@@ -128,10 +131,10 @@ class Level:
             retract_case(self._derivatives, case, wanted, self._source)
             return Done(case, failure=result, problem=result.headline)
         try:
-            save_case(self._derivatives, case, result, wanted, self._source)
+            saved = save_case(self._derivatives, case, result, wanted, self._source)
         except (MemoriError, ValueError, OSError) as error:
             return Done(case, None, result.ran, problem=f"not saved: {_line(error)}")
-        return Done(case, result, result.ran)
+        return Done(case, result, result.ran, saved=saved)
 
 
 def reduce(stage: Any, done: Sequence[Done]) -> Results:
