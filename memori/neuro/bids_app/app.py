@@ -84,7 +84,7 @@ def app(
 
     script = sys.modules["__main__"]
     told = description if description is not None else (script.__doc__ or "")
-    own = os.path.splitext(os.path.basename(getattr(script, "__file__", None) or "app"))[0]
+    own = _name_of(getattr(script, "__file__", None) or "app")
     made = App(
         pipeline=pipeline,
         inputs=Inputs(dict(inputs), by, optional, several, lists),
@@ -109,6 +109,18 @@ def app(
         code = error.code if isinstance(error, AppError) else 1
         _end(made.name, str(error), code, is_full="--debug" in words)
     sys.exit(code)
+
+
+def _name_of(script: str) -> str:
+    """Return what an app is called: its file's name, or the package's that is run by `-m`.
+
+    Examples
+    --------
+    >>> _name_of("code/measure.py"), _name_of("/site-packages/measure/__main__.py")
+    ('measure', 'measure')
+    """
+    folder, name = os.path.split(os.path.abspath(script))
+    return os.path.basename(folder) if name == "__main__.py" else os.path.splitext(name)[0]
 
 
 def _end(name: str, message: str, code: int, *, is_full: bool = False) -> NoReturn:

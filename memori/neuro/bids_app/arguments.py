@@ -121,6 +121,7 @@ def _add_choices(made: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--skip-bids-validation",
+        "--skip-bids-validator",
         action="store_true",
         help="do not ask the bids-validator first",
     )
@@ -138,6 +139,7 @@ def _add_resources(made: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--nprocs",
         "--n-jobs",
+        "--n-procs",
         "--nthreads",
         "--n-cpus",
         metavar="N",
@@ -151,6 +153,9 @@ def _add_resources(made: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         type=_size,
         help="run no more at once than fits, by what earlier runs took: 8G, 16000 (MB)",
+    )
+    group.add_argument(
+        "--mem-gb", metavar="GB", dest="mem", type=lambda text: _size(f"{text}G"), help="the same"
     )
     group.add_argument("-v", "--verbose", action="count", default=0, help="say why a stage runs")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -19,7 +19,7 @@ from memori.neuro.bids_app.filters import read_filters
 from memori.neuro.bids_app.grouped import save_group
 from memori.neuro.bids_app.levels import Done, Level, Wanted, remembering_in
 from memori.neuro.bids_app.options import Option, options_of
-from memori.neuro.bids_app.places import prepare, require_apart
+from memori.neuro.bids_app.places import ignored, prepare, require_apart
 from memori.neuro.bids_app.room import at_once
 from memori.neuro.bids_app.telling import IGNORED, Telling
 from memori.neuro.bids_app.validation import NAME, require_valid, validator
@@ -124,7 +124,7 @@ class Call:
             if asked.analysis_level == "group":
                 code, has_run = self._run_group(group, derivatives, done, code, has_run)
         if done:
-            derivatives.ignore(IGNORED)
+            derivatives.ignore([*IGNORED, *ignored(asked.output_dir, asked.work_dir)])
         if not has_run and code == 0:
             self.telling.forget()
         return code

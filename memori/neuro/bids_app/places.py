@@ -37,6 +37,13 @@ def require_apart(bids_dir: str, output_dir: str, work_dir: str, name: str) -> N
         )
 
 
+def ignored(output_dir: str, work_dir: str) -> list[str]:
+    """Return the pattern of `.bidsignore` for a work folder that lies in OUT_DIR."""
+    inside = os.path.relpath(os.path.realpath(work_dir), os.path.realpath(output_dir))
+    parts = inside.split(os.sep)
+    return [] if parts[0] == os.pardir else [parts[0] if len(parts) == 1 else f"/{'/'.join(parts)}"]
+
+
 def prepare(*folders: str) -> None:
     """Make folders that can be written to.
 

@@ -276,14 +276,15 @@ class Lineage:
             return None
         digest = _digest(artifact)
         name = os.path.basename(artifact.path)
+        located, named = artifact.locate(run.root), _named(name, run.command)
         made = [f for f in self._by_digest.get(digest, ()) if f.name == name and f.run is not run]
-        near = [f for f in made if f.run and f.run.root == run.root]
-        path = artifact.locate(run.root)
-        there = [f for f in made if f.path == path]
-        if there or near or made:
-            return (there or near or made)[0]
-        if os.sep not in artifact.path:
-            path = _named(name, run.command) or (path if os.path.lexists(path) else "")
+        there = [f for f in made if f.path in (located, named) or _is_in_a_run(f.path, located)]
+        is_known = os.path.lexists(located) or (os.sep in artifact.path and "/*/" not in located)
+        path = located if is_known else named
+        if not there and not is_known and not os.path.lexists(named):  # by its name alone
+            there = sorted(made, key=lambda f: f.run is None or f.run.root != run.root)
+        if there:
+            return there[0]
         key = path or f"{digest}/{name}"
         known = self._files.get(key)
         if known is None or (known.sha256 and known.sha256 != digest):
@@ -336,6 +337,13 @@ def _comes_from(run: Run, source: str) -> bool:
                 return True
             waiting += above(file)
     return False
+
+
+def _is_in_a_run(path: str, located: str) -> bool:
+    """Tell whether a path is what an entry names without the key of the run: `NAME/*/mask.nii`."""
+    before, star, after = located.partition("/*/")
+    middle = path.removeprefix(f"{before}/").removesuffix(f"/{after}")
+    return bool(star) and path == f"{before}/{middle}/{after}" and "/" not in middle
 
 
 def _named(name: str, command: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from tests.neuro.bids_app.measure import describe, length, pipeline
 
 CASES = ["sub-01_task-rest_run-01", "sub-01_task-rest_run-02", "sub-02_ses-pre_task-nback_acq-fast",
          "sub-02_ses-pre_task-rest", "sub-02_ses-post_task-rest"]  # fmt: skip
+ROOT = Path(__file__).parents[3]
 
 
 def saved(folder):
@@ -414,10 +415,81 @@ def test_two_calls_at_once(tmp_path, bids):
     script = tmp_path / "measure.py"
     script.write_text(SCRIPT)
     words = [sys.executable, script, bids, "out", "participant", "--skip-bids-validation"]
-    root = Path(__file__).parents[3]
-    options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(root)}}
+    options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
 
     both = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True, **options) for _ in "ab"]
 
     assert [("", 0), ("", 0)] == [(each.communicate()[1], each.returncode) for each in both]
     assert sorted(CASES) == saved(tmp_path / "out")
+
+
+def test_a_file_of_somebody_elses_is_not_overwritten(run, tmp_path):
+    """That participant failed, the others are saved, and the file is as it was."""
+    path = tmp_path / "out/sub-01/func/sub-01_task-rest_run-01_desc-length_stat.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    describe(tmp_path / "out", DatasetType="derivative")
+
+    ran = run()
+
+    assert 1 == ran.code
+    assert "not saved: " in ran.err
+    assert "memori has no record of having written it" in ran.err
+    assert "mine" == path.read_text()
+    assert sorted(CASES) == saved(tmp_path / "out")
+
+
+def test_a_work_folder_in_the_derivatives_is_none_of_them(run, tmp_path):
+    """`-w OUT/work`, as many have it: the validator passes it by."""
+    assert 0 == run(work=tmp_path / "out" / "work").code
+    assert "work" in (tmp_path / "out/.bidsignore").read_text().splitlines()
+    assert "5 remembered" in run(work=tmp_path / "out" / "work").out
+    assert 2 == run(work=tmp_path / "out").code
+
+
+def test_a_place_that_cannot_be_made_is_told(run, tmp_path):
+    """In one line, before anything runs."""
+    (tmp_path / "taken").write_text("a file")
+
+    ran = run(out=tmp_path / "taken")
+
+    assert 1 == ran.code
+    assert "cannot be made: File exists" in ran.err
+    assert 1 == len(ran.err.splitlines())
+
+
+def test_derivatives_of_others_are_an_input_too(run, bids, tmp_path):
+    """An app may run over what fMRIPrep made."""
+    describe(bids, DatasetType="derivative", GeneratedBy=[{"Name": "fMRIPrep"}])
+    for path in bids.rglob("*_bold.nii.gz"):
+        path.rename(path.with_name(path.name.replace("_bold", "_space-MNI_desc-preproc_bold")))
+
+    ran = run("--task-id", "rest", inputs={"bold": {"suffix": "bold", "desc": "preproc"}})
+
+    assert 0 == ran.code, ran
+    assert 4 == len(saved(tmp_path / "out"))
+
+
+def test_ctrl_c_ends_it_with_130_and_the_next_call_goes_on(tmp_path, bids):
+    """What was done is remembered."""
+    import signal
+
+    script = tmp_path / "measure.py"
+    script.write_text(
+        SCRIPT.replace(
+            "time.sleep(0.2)",
+            "open('begun', 'a').write('x')\n    time.sleep(60 if 'run-02' in bold else 0)",
+        )
+    )
+    words = [sys.executable, script, bids, "out", "participant", "--skip-bids-validation"]
+    options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+
+    begun = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, **options)
+    while not (tmp_path / "begun").exists() or (tmp_path / "begun").stat().st_size < 2:
+        assert begun.poll() is None
+    begun.send_signal(signal.SIGINT)
+    told = begun.communicate()[1]
+
+    assert 130 == begun.returncode, told
+    assert "interrupted; what was done is remembered" in told.splitlines()[-1]
+    assert 1 == len(list((tmp_path / "work/sub-01/.memori/stages/length").glob("??/*-*.json")))

@@ -156,6 +156,20 @@ def test_a_folder_is_a_file_of_its_own(tmp_path):
     assert "make" == above(by_name["area.txt"])[0].run.stage
 
 
+def test_a_copy_of_the_same_name_is_not_taken_for_the_file(study, tmp_path):
+    """Another stage copied the raw file, byte for byte; who used the raw one did not use that."""
+
+    def stage_in(bold):
+        return shutil.copy(bold, workdir())
+
+    (bold,) = study.bids.glob("sub-03/func/*.nii.gz")
+    Stage(stage_in, "copy", study.work / "sub-03").run(bold=str(bold))
+    lineage = Lineage(study.out, [study.work])
+
+    (run,) = [run for run in lineage.runs if run.stage == "mask" and "sub-03" in run.root]
+    assert [str(bold)] == [file.path for file in run.used]
+
+
 # The formats, in their own readers
 
 
