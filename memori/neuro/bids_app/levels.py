@@ -5,6 +5,7 @@ What fails, be it while it runs, is checked or is saved, is one participant's ow
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -55,20 +56,21 @@ def stages_of(node: Any) -> Iterator[Any]:
 
 @contextmanager
 def remembering_in(folder: str, nodes: Sequence[Any]) -> Iterator[None]:
-    """Let stages whose `hash_output` is relative remember below a folder, for the time being."""
-    import os
+    """Let stages whose `hash_output` is relative remember below a folder, for the time being.
 
-    stages = {id(stage): stage for node in nodes for stage in stages_of(node)}.values()
-    before = [(stage, stage.hash_output) for stage in stages]
+    Further places, which are only looked in, stay where they are.
+    """
+    found = {id(stage): stage for node in nodes for stage in stages_of(node)}.values()
+    stages = [stage for stage in found if stage.hash_output is not None]
+    before = [[stage.hash_output, *stage.further_places] for stage in stages]
     braced = folder.replace("{", "{{").replace("}", "}}")
     try:
-        for stage, place in before:
-            if place is not None:
-                stage.hash_output = os.path.join(braced, place)
+        for stage, (own, *further) in zip(stages, before, strict=True):
+            stage.hash_output = [os.path.join(braced, own), *further]
         yield
     finally:
-        for stage, place in before:
-            stage.hash_output = place
+        for stage, places in zip(stages, before, strict=True):
+            stage.hash_output = places
 
 
 class Level:

@@ -279,9 +279,8 @@ class Lineage:
         located, named = artifact.locate(run.root), _named(name, run.command)
         made = [f for f in self._by_digest.get(digest, ()) if f.name == name and f.run is not run]
         there = [f for f in made if f.path in (located, named) or _is_in_a_run(f.path, located)]
-        is_known = os.path.lexists(located) or (os.sep in artifact.path and "/*/" not in located)
-        path = located if is_known else named
-        if not there and not is_known and not os.path.lexists(named):  # by its name alone
+        path = located if os.sep in artifact.path or os.path.lexists(located) else named
+        if not there and not os.path.lexists(located) and not os.path.lexists(named):
             there = sorted(made, key=lambda f: f.run is None or f.run.root != run.root)
         if there:
             return there[0]

@@ -41,3 +41,35 @@ def pipeline(scale: int = 1):
 
 
 GROUP = Stage(total, "total", hash_output="group")
+
+
+CASES = ["sub-01_task-rest_run-01", "sub-01_task-rest_run-02", "sub-02_ses-pre_task-nback_acq-fast",
+         "sub-02_ses-pre_task-rest", "sub-02_ses-post_task-rest"]  # fmt: skip
+
+
+def saved(folder):
+    """The derivatives of a folder, by name."""
+    found = folder.rglob("*_desc-length_stat.json")
+    return sorted(path.name.partition("_desc-")[0] for path in found if ".memori" not in path.parts)
+
+
+def everything(folder):
+    """All files below a folder with what they hold."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+SCRIPT = """
+import sys, time
+from memori import Pipeline, Stage
+from memori.neuro import app
+
+
+def length(bold):
+    time.sleep(0.2)
+    with open(bold) as stream:
+        return {"length": len(stream.read())}
+
+if __name__ == "__main__":
+    pipeline = Pipeline([("start", Stage(length, "length", hash_output="sub-{subject}"))])
+    app(pipeline, {"bold": {"suffix": "bold"}}, {"length": {"desc": "length", "suffix": "stat"}})
+"""
