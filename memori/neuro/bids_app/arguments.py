@@ -164,6 +164,11 @@ def _add_resources(made: argparse.ArgumentParser) -> None:
 def labels(words: Sequence[str], key: str) -> list[str]:
     """Return labels without their prefix, each once; commas and blanks part them.
 
+    Raises
+    ------
+    AppError
+        If one is empty, as an unset variable of a shell makes it: that is not to mean "all".
+
     Examples
     --------
     >>> labels(["sub-01", "02,sub-03", "01"], "sub")
@@ -171,7 +176,9 @@ def labels(words: Sequence[str], key: str) -> list[str]:
     """
     parts = [part.strip() for word in words for part in word.split(",")]
     bare = [part.removeprefix(f"{key}-").rstrip("/") for part in parts]
-    return list(dict.fromkeys(label for label in bare if label))
+    if words and not all(bare):
+        raise AppError(f"a label of {key}- is empty: {' '.join(map(repr, words))}", 2)
+    return list(dict.fromkeys(bare))
 
 
 def _count(text: str) -> int:

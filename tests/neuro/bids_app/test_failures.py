@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[3]
         (["--participant-label", "1"], "no participant '1' in"),
         (["--participant-label", "1"], "did you mean '01'?"),
         (["--participant-label", "01", "sub-011"], "did you mean '01'?"),
+        (["--participant-label", ""], "a label of sub- is empty"),
+        (["--participant-label", "01,,02"], "a label of sub- is empty"),
         (["--session-label", "prae"], "did you mean 'pre'?"),
         (["--task-id", "resting"], "did you mean 'rest'?"),
         (["--participant-lable", "01"], "did you mean --participant-label?"),
