@@ -184,7 +184,7 @@ class Call:
         except Exception as error:
             self._tell_crash("", "group", Done({}, problem=f"{type(error).__name__}: {error}"))
             return 1, True
-        self.telling.say(f"  ran: {' '.join(ran)}" if ran else "  remembered")
+        self.telling.say(f"  ran: {_named(ran)}" if ran else "  remembered")
         return code, has_run or bool(ran)
 
     # Telling
@@ -199,7 +199,7 @@ class Call:
                 failed[label] = None
                 self._tell_crash(label, title, each)
             else:
-                say(f"  {title}: " + (f"ran {' '.join(each.ran)}" if each.ran else "remembered"))
+                say(f"  {title}: " + (f"ran {_named(each.ran)}" if each.ran else "remembered"))
         for label, problems in chosen.problems.items():
             failed[label] = None
             for problem in problems:
@@ -234,6 +234,10 @@ class Call:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _named(stages: Sequence[str]) -> str:
+    return " ".join(dict.fromkeys(stages))  # of one for each element of a list, its name once
 
 
 def _hear_decisions(verbose: int) -> None:

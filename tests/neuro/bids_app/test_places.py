@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from memori import Pipeline, Stage
+from memori import Each, Pipeline, Stage
 from tests.neuro.bids_app.measure import (
     CASES,
     describe,
@@ -113,3 +113,26 @@ def test_a_place_that_cannot_be_made_is_told(run, tmp_path):
     assert 1 == ran.code
     assert "cannot be made: File exists" in ran.err
     assert 1 == len(ran.err.splitlines())
+
+
+def test_stages_over_lists_and_inner_pipelines_remember_there_too(run, tmp_path, monkeypatch):
+    """`Each` and a pipeline in a pipeline: all of their stages, and as they were afterwards."""
+    monkeypatch.chdir(tmp_path)
+    listed = Stage(lambda bold: [bold, bold], "files", "listed/{subject}", stage_name="list")
+    each = Stage(length, "length", "each/{subject}", scale=1)
+    joined = Stage(lambda length: {"all": length}, "joined", "join/{subject}", stage_name="join")
+    inner = Pipeline(
+        [("start", listed), (listed, over := Each(each, bold="files")), (over, joined)]
+    )
+
+    ran = run(
+        made=Pipeline([("start", inner)]),
+        outputs={"joined": {"desc": "length", "suffix": "stat"}},
+        group=None, group_outputs=None,
+    )  # fmt: skip
+
+    assert 0 == ran.code, ran
+    assert "sub-01_task-rest_run-01: ran list length join\n" in ran.out
+    assert {"listed", "each", "join"} == set(os.listdir(tmp_path / "work"))
+    assert {"my study", "out", "work"} == set(os.listdir(tmp_path))
+    assert "each/{subject}" == each.hash_output
