@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
+from mimetypes import guess_type
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +27,7 @@ from memori.version import __version__
 
 METADATA = "ro-crate-metadata.json"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+_TERMS = "https://w3id.org/ro/terms/workflow-run/context"  # sha256, containerImage
 
 
 def document(lineage: Lineage) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def document(lineage: Lineage) -> dict[str, Any]:
             "pip install rocrate"
         ) from error
     crate = ROCrate(version="1.1")
+    crate.metadata.extra_contexts.append(_TERMS)
     made = _Crate(crate, lineage)
     made.describe()
     for file in lineage.files:
@@ -75,7 +79,7 @@ class _Crate:
         root["license"] = said.get("License") or "not said"
         ends = [run.ended for run in self._lineage.runs if run.ended]
         if ends:
-            root["datePublished"] = max(ends).isoformat()
+            root["datePublished"] = _time(max(ends))
         root["conformsTo"] = self._other(
             _PROFILE, {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
         )
@@ -83,7 +87,7 @@ class _Crate:
     def add_file(self, file: File) -> None:
         """Add a file, as a part of the crate or as something outside of it."""
         name = relative(self._lineage, file)
-        told = {"name": file.name, "sha256": file.sha256}
+        told = {"name": file.name, "sha256": file.sha256, "encodingFormat": _format_of(file)}
         told = {key: value for key, value in told.items() if value}
         if is_inside(self._lineage, file) and self._lineage.is_present(file):
             add = self._crate.add_dataset if file.is_folder else self._crate.add_file
@@ -101,14 +105,14 @@ class _Crate:
         told = {
             "name": run.stage,
             "description": command(self._lineage, run) or json.dumps(run.parameters),
-            "startTime": run.began.isoformat() if run.began else "",
-            "endTime": run.ended.isoformat() if run.ended else "",
+            "startTime": _time(run.began),
+            "endTime": _time(run.ended),
         }
         action = self._crate.add_action(
-            [self._tool(*each) for each in run.software],
+            _single([self._tool(*each) for each in run.software]),
             identifier=f"#{quote(run.title.replace('/', '-'), safe='')}",
-            object=[self._files[id(file)] for file in run.used],
-            result=[self._files[id(file)] for file in self._lineage.made_by(run)],
+            object=_single([self._files[id(file)] for file in run.used]),
+            result=_single([self._files[id(file)] for file in self._lineage.made_by(run)]),
             properties={key: value for key, value in told.items() if value},
         )
         if run.container:
@@ -135,6 +139,22 @@ class _Crate:
         if name not in self._others:
             self._others[name] = self._crate.add(ContextEntity(self._crate, name, told))
         return self._others[name]
+
+
+def _single(found: list[Any]) -> Any:
+    """Return one thing as itself, as the format has it."""
+    return found[0] if len(found) == 1 else found
+
+
+def _time(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment else ""
+
+
+def _format_of(file: File) -> str:
+    if file.is_folder:
+        return ""
+    kind, packed = guess_type(file.name, strict=False)
+    return "application/gzip" if packed == "gzip" else kind or ""
 
 
 def _text(value: object) -> str:
