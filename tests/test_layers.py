@@ -42,7 +42,7 @@ WINGS = [
     {"filenames", "formats", "process", "tools"},
     {"data"},
     {"bids", "command"},
-    {"nipype"},
+    {"nipype", "bids_app", "provenance"},
     {"demo"},
 ]
 CORE = set().union(*LAYERS[:-2])

@@ -32,6 +32,7 @@ _COMMANDS = (
     "log",
     "verify",
     "prune",
+    "provenance",
     "demo",
     "version",
 )

@@ -68,6 +68,11 @@ class Each:
         return f"<{self.title}>"
 
     @property
+    def stages(self) -> list[Node]:
+        """The stage that is called for each element."""
+        return [self._node]
+
+    @property
     def title(self) -> str:
         """What messages call it."""
         return f"{self._node.title} over each of {' and '.join(map(repr, self._lists.values()))}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from memori.neuro.bids.derivatives import DerivativeError, Derivatives, RawDatasetError
     from memori.neuro.bids.entities import BIDSFile
     from memori.neuro.bids.sidecar import MissingFieldError
+    from memori.neuro.bids_app.app import app
     from memori.neuro.command.containers import Container
     from memori.neuro.command.errors import CommandError
     from memori.neuro.command.fields import TemplateError
@@ -63,6 +64,7 @@ __all__ = [
     "StyxRunner",
     "TemplateError",
     "ToolError",
+    "app",
     "arrays_to_disk",
     "as_interface",
     "as_node",
@@ -109,6 +111,7 @@ _WHERE = {
     "StyxRunner": "command.styx",
     "TemplateError": "command.fields",
     "ToolError": "tools.identity",
+    "app": "bids_app.app",
     "arrays_to_disk": "data.arrays_to_disk",
     "as_interface": "nipype.as_node",
     "as_node": "nipype.as_node",

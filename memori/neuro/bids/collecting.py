@@ -65,25 +65,45 @@ def run_and_save(
     listed = [dict(case) for case in cases]
     wanted = [outputs(case) if callable(outputs) else outputs for case in listed]
     for case, each in zip(listed, wanted, strict=True):
-        _check(derivatives, pipeline, case, each, source)
+        check_case(derivatives, pipeline, case, each, source)
     done: Cases = pipeline.map(listed, **options)
     paths: list[dict[str, str]] = []
     for (case, result), each in zip(done, wanted, strict=True):
         if isinstance(result, Failure):
-            _retract(derivatives, _lead(case, source), each)
+            retract_case(derivatives, case, each, source)
             paths.append({})
-            continue
-        default: dict[str, Any] = {"source": _lead(case, source), "sources": _files(case)}
-        saved = {
-            output: derivatives.save(result[output], **{**default, "overwrite": "edited", **names})
-            for output, names in each.items()
-        }
-        paths.append(saved)
-        derivatives.note_tools(result.values())
+        else:
+            paths.append(save_case(derivatives, case, result, each, source))
     return Saved(done, paths)
 
 
-def _retract(derivatives: Saver, lead: str | list[str], outputs: Outputs) -> None:
+def save_case(
+    derivatives: Saver,
+    case: Mapping[str, object],
+    result: Mapping[str, object],
+    outputs: Outputs,
+    source: str,
+) -> dict[str, str]:
+    """Save what one case made; return the derivatives by output.
+
+    What a skipped stage would have made (`memori.when`) is not there, and not saved.
+    """
+    skipped = getattr(result, "skipped", {})
+    default: dict[str, Any] = {"source": _lead(case, source), "sources": _files(case)}
+    saved = {
+        output: derivatives.save(result[output], **{**default, "overwrite": "edited", **names})
+        for output, names in outputs.items()
+        if output in result or not skipped
+    }
+    derivatives.note_tools(result.values())
+    return saved
+
+
+def retract_case(
+    derivatives: Saver, case: Mapping[str, object], outputs: Outputs, source: str
+) -> None:
+    """Move what earlier runs saved of a case out of the way, and say so."""
+    lead = _lead(case, source)
     gone = [
         os.path.basename(path)
         for names in outputs.values()
@@ -96,9 +116,10 @@ def _retract(derivatives: Saver, lead: str | list[str], outputs: Outputs) -> Non
         )
 
 
-def _check(
+def check_case(
     derivatives: Saver, pipeline: Any, case: Mapping[str, object], outputs: Outputs, source: str
 ) -> None:
+    """Raise if what a case will make cannot be saved, for its names or what BIDS requires."""
     lead = _lead(case, source)
     offered = list(pipeline.offers)
     for output, names in outputs.items():

@@ -352,7 +352,7 @@ class Dataset:
         >>> bids.cases(bold=dict(suffix="bold"), t1w=dict(suffix="T1w"))  # doctest: +SKIP
         [{'subject': '01', 'session': None, 'bold': 'ds000114/sub-01/...', 't1w': ...}, ...]
         """
-        finder = Finder(self.files, self.file, self.metadata, self.root, self._subjects())
+        finder = Finder(self.files, self.file, self.metadata, self.root, self.subjects())
         chosen = self._choices(where or {})
 
         def is_wanted(entities: Mapping[str, str]) -> bool:
@@ -362,7 +362,8 @@ class Dataset:
         over = [entity_name(name) for name in lists]
         return join(finder, inputs, keys, over, optional, several, missing, is_wanted)
 
-    def _subjects(self) -> list[str]:
+    def subjects(self) -> list[str]:
+        """List the labels of the subjects that have a folder, in order."""
         names = sorted(os.listdir(self.root))
         return [
             name.removeprefix("sub-")

@@ -24,10 +24,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from memori.errors import warn
-from memori.neuro.bids import inheritance
+from memori.neuro.bids import ignored, inheritance
 from memori.neuro.bids.collecting import Outputs, Saved, run_and_save
 from memori.neuro.bids.content import BIDSError, read_json
-from memori.neuro.bids.description import RawDatasetError, refuse_raw, root_of
+from memori.neuro.bids.description import NAME, RawDatasetError, refuse_raw, root_of
 from memori.neuro.bids.entities import BIDSFile
 from memori.neuro.bids.makers import describe_folder, maker
 from memori.neuro.bids.names import Target, ignore_patterns
@@ -42,7 +42,7 @@ from memori.neuro.bids.sidecar import (
     spelled,
 )
 from memori.neuro.bids.uris import raw_sources
-from memori.neuro.bids.written import DerivativeError, Overwrite, claimed, outdated, retract
+from memori.neuro.bids.written import DerivativeError, Overwrite, claimed, locked, outdated, retract
 
 __all__ = ["DerivativeError", "Derivatives", "MissingFieldError", "RawDatasetError"]
 
@@ -232,7 +232,8 @@ class Derivatives:
         made = maker(content.path)
         along = content.beside(target.suffix)
         patterns = ignore_patterns(target, os.path.relpath(path, self.root), along)
-        with claimed(self.root, path, files[0], content.digest, overwrite=overwrite) as wanting:
+        owner = _owner(target, files[0])
+        with claimed(self.root, path, owner, content.digest, overwrite=overwrite) as wanting:
             links = describe_folder(self.root, self._named(), files, fields, [made], patterns)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             content.put(path, wanting=bool(wanting), link=self.link)
@@ -240,7 +241,7 @@ class Derivatives:
         for end, beside in along.items():
             other = Value(beside, end)
             with claimed(
-                self.root, stem + end, files[0], other.digest, overwrite=overwrite
+                self.root, stem + end, owner, other.digest, overwrite=overwrite
             ) as wanting:
                 other.put(stem + end, wanting=bool(wanting), link=self.link)
         if target.extension != ".json" and not _goes_along(target, stem):
@@ -254,7 +255,7 @@ class Derivatives:
             }
             sidecar = Value({name: v for name, v in said.items() if v not in (None, [])}, None)
             with claimed(
-                self.root, f"{stem}.json", files[0], sidecar.digest, is_sidecar=True
+                self.root, f"{stem}.json", owner, sidecar.digest, is_sidecar=True
             ) as wanting:
                 sidecar.put(f"{stem}.json", wanting=bool(wanting), link=False)
         return path
@@ -343,8 +344,19 @@ class Derivatives:
         made = [maker(value) for value in values if isinstance(value, str)]
         describe_folder(self.root, self._named(), [], {}, made, [])
 
+    def ignore(self, patterns: Iterable[str]) -> None:
+        """Have the validator pass by what lies in the folder beside derivatives, such as logs."""
+        with locked(self.root, os.path.join(self.root, NAME)):
+            ignored.add(self.root, patterns)
+
     def _named(self) -> dict[str, str]:
         return {"Name": self.name} | ({"Version": self.version} if self.version else {})
+
+
+def _owner(target: Target, source: str) -> str:
+    """Return what a derivative is made from: the dataset, if it is of no subject alone."""
+    is_of_all = "sub" in BIDSFile(source).entities and "sub" not in target.entities
+    return (root_of(source) if is_of_all else None) or source
 
 
 def _sources(source: Source | None, others: Sequence[str | os.PathLike[str]]) -> list[str]:

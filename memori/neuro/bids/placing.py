@@ -53,7 +53,7 @@ class Value:
         self._content = b""
         if self.path is None:
             self.extension = ".json" if extension is None else extension
-            self._content = _as_json(value)
+            self._content = as_json(value)
             self.digest = hashlib.sha256(self._content).hexdigest()
             return
         require([self.path])
@@ -165,7 +165,8 @@ def _is_link_to(target: str, file: str) -> bool:
     return os.path.samefile(target, file) and os.path.abspath(target) != os.path.abspath(file)
 
 
-def _as_json(value: object) -> bytes:
+def as_json(value: object) -> bytes:
+    """Return a JSON value as the content of its derivative."""
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
         return f"{text}\n".encode()

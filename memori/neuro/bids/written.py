@@ -31,7 +31,14 @@ from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.errors import MemoriError, warn
 from memori.files import atomic_write, remove_if_there
-from memori.layout import derivative_record, is_run_folder, locks_of, set_aside
+from memori.layout import (
+    HIDDEN,
+    derivative_record,
+    derivative_records,
+    is_run_folder,
+    locks_of,
+    set_aside,
+)
 from memori.processes.lock import lock
 
 _MOST = 20  # digests in a record
@@ -197,6 +204,53 @@ def digest_of(path: str) -> str:
         return folder_digest(path, lambda inner: file_digest(inner, None).hash)
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Known(NamedTuple):
+    """A derivative that memori wrote, as it wrote it last.
+
+    Attributes
+    ----------
+    path, source : str
+        It, and what it was made from; absolute.
+    sha256 : str
+        Of what memori wrote last.
+    is_sidecar : bool
+        Whether it is a made sidecar.
+    """
+
+    path: str
+    source: str
+    sha256: str
+    is_sidecar: bool
+
+
+def known_below(folder: str) -> Iterator[Known]:
+    """Yield the derivatives that memori wrote at or below a folder and that are there."""
+    for root, inner, _ in os.walk(folder):
+        if HIDDEN in inner:
+            inner.remove(HIDDEN)
+            yield from _known_in(root)
+
+
+def known_around(path: str) -> Iterator[Known]:
+    """Yield the derivatives that memori wrote in the folders that an absolute path lies in."""
+    root = os.path.dirname(path)
+    while root != os.path.dirname(root):
+        yield from _known_in(root)
+        root = os.path.dirname(root)
+
+
+def _known_in(root: str) -> Iterator[Known]:
+    records = derivative_records(root)
+    for place, _, names in os.walk(records):
+        for name in sorted(names):
+            told = _read(os.path.join(place, name))
+            inside = os.path.relpath(os.path.join(place, name), records)
+            path = os.path.join(root, inside.removesuffix(".json"))
+            if told.source is not None and told.digests and os.path.lexists(path):
+                source = os.path.normpath(os.path.join(root, told.source))
+                yield Known(path, source, told.digests[-1], told.is_sidecar)
 
 
 class _Record(NamedTuple):

@@ -1,6 +1,7 @@
 """One session of the demo: make the dataset, preprocess it, and say what ran and what hit.
 
-Everything lies in one folder: `bids` (the raw dataset), `work` (what memori remembers) and
+What runs and saves is the participant level of a BIDS App, as of `memori.neuro.app`. Everything
+lies in one folder: `bids` (the raw dataset), `work` (what memori remembers) and
 `derivatives/demo` (the results, as BIDS has them).
 """
 
@@ -10,14 +11,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from memori import Cases, Pipeline, Results, Stage
+from memori import Pipeline, Results, Stage
 from memori.errors import MemoriError
 from memori.neuro import Dataset, Derivatives
+from memori.neuro.bids_app.levels import Level
 from memori.version import __version__
 
+_Pair = tuple[Mapping[str, Any], object]
 SUBJECTS = ("01", "02", "03")
 PARAMETERS: dict[str, float] = {"fwhm": 6.0, "threshold": 30.0, "detrend": 2}
 """What can be changed: smoothing in mm, brain threshold in %, order of the trend."""
@@ -91,15 +94,17 @@ def run_session(out: str, changes: Mapping[str, float], n_jobs: int) -> bool:
         version=__version__,
         SkullStripped=True,
     )
-    outcome, saved = derivatives.map(pipeline, cases, _outputs, source="bold", n_jobs=n_jobs)
-    pictures = [paths["picture"] for paths in saved if paths]
-    ran, hit = _report([(raw, made), (pipeline, outcome)])
+    done = Level(pipeline, _outputs, "bold", derivatives).run(cases, n_jobs)
+    ran, hit = _report([(raw, made), (pipeline, [(each.case, each.result) for each in done])])
     print(f"{ran + hit} stages: {ran} ran, {hit} hit, in {time.time() - began:.1f} s")
-    if outcome.failures:
-        print(outcome.summary(), outcome.failures[0].traceback, sep="\n", file=sys.stderr)
-        return False
-    _say_where(out, pictures, first=ran > 0 and not changes)
-    return True
+    failed = [each for each in done if each.problem]
+    for each in failed:
+        told = each.failure.traceback if each.failure else ""
+        print(f"sub-{each.case['subject']}: {each.problem}", told, sep="\n", file=sys.stderr)
+    if not failed:
+        pictures = [each.saved["picture"] for each in done]
+        _say_where(out, pictures, first=ran > 0 and not changes)
+    return not failed
 
 
 def _find_tools() -> None:
@@ -144,7 +149,7 @@ def _stages(pipeline: Pipeline) -> list[Stage]:
     return [stage for stage in pipeline.stages if isinstance(stage, Stage)]
 
 
-def _report(outcomes: list[tuple[Pipeline, Cases]]) -> tuple[int, int]:
+def _report(outcomes: Sequence[tuple[Pipeline, Iterable[_Pair]]]) -> tuple[int, int]:
     """Print what ran and what hit for each subject; return how many of each."""
     counts = {"ran": 0, "hit": 0}
     for subject in SUBJECTS:
