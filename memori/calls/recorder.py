@@ -27,7 +27,7 @@ from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
 from memori.calls.fault import met
 from memori.calls.observations import tell_own_folder
-from memori.calls.shared import has_written, left_outside, tell_of_races
+from memori.calls.shared import has_written, left_outside, standing, tell_of_races
 from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.store import SCHEMA, Entry
@@ -119,6 +119,8 @@ class Recorder:
         while outer is not None:
             self._inside.append(outer.key[-1] if outer.key else "")
             outer = outer.outer
+        with aside():
+            self._stood = standing(store)
         self._began = time.time()
         self._cpu = _usage()[0]
 
@@ -224,7 +226,9 @@ class Recorder:
                 entry = self._entry(values, artifacts, after, seconds, facts)
                 written = self._written(artifacts, facts, seen)
                 own = os.path.join(self._store.root, self._folder or "\0", "")
-                left = left_outside(own, self._store, artifacts, facts, seen, self._began)
+                left = left_outside(
+                    own, self._store, artifacts, facts, seen, self._began, self._stood
+                )
                 return self._filed(entry, after, written, left)
             warn(
                 f"{self._subject}: {what} changed while "

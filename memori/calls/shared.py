@@ -12,16 +12,20 @@ import os
 from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.errors import warn
-from memori.store.left import ANEW
+from memori.store.left import ANEW, NAMED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from memori.artifacts import Artifact
     from memori.key import Key
     from memori.store import Store
     from memori.watch import Facts, Observed
 
     Left = dict[str, tuple[str | None, str]]
+
+_MOST_LOOKED_AT = 100
 
 
 def left_outside(
@@ -31,6 +35,7 @@ def left_outside(
     facts: Facts | None,
     seen: Observed | None,
     began: float,
+    stood: Mapping[str, str],
 ) -> Left:
     """Return what a run left outside its folder, by path: what was there before, and what is now.
 
@@ -48,22 +53,44 @@ def left_outside(
         All that it was seen to do.
     began : float
         When it began.
+    stood : Mapping of str to str
+        What stood there before, as far as it was looked at (`standing`).
     """
     found: Left = {}
     if facts is not None:
         found.update({fact.path: (ANEW, fact.identity) for fact in facts.written})
         pairs = zip(facts.edited, facts.before, strict=True)
-        found.update({fact.path: (before or None, fact.identity) for fact, before in pairs})
+        for fact, before in pairs:  # of what a command reads nobody knows in time that it will
+            found[fact.path] = before or stood.get(fact.path), fact.identity
+    sees_all = facts is not None and not facts.unseen
+    shared = store.left_by_any() if sees_all else ()
     for each in artifacts:
         path = each.locate(store.root)
         if each.kind == "folder" or (each.kind == "file" and has_written(path, seen, began)):
-            found[path] = _before(path, seen), each.identity or ""
+            found[path] = _before(path, seen) or stood.get(path), each.identity or ""
+        elif each.kind == "file" and path in shared and seen is not None and not seen.how(path):
+            found[path] = NAMED, each.identity or ""
     outside = [path for path in found if not path.startswith(own)]
     for path in store.folders_around(outside) - found.keys():
         if not own.startswith(f"{path}/"):
             digest = folder_digest(path, lambda inner: file_digest(inner, store.memo).identity)
             found[path] = None, digest
     return {path: pair for path, pair in found.items() if not path.startswith(own)}
+
+
+def standing(store: Store) -> dict[str, str]:
+    """Return what stands, before a run, at places where earlier runs of its stage left something.
+
+    It tells whether a command that changes a file in place went on from what an earlier one left.
+    """
+    found = {}
+    for path in store.left_earlier(_MOST_LOOKED_AT):
+        try:
+            if os.path.isfile(path):
+                found[path] = file_digest(path, store.memo).identity
+        except OSError:
+            pass  # gone meanwhile, or nobody may read it: the run will say so if it matters
+    return found
 
 
 def _before(path: str, seen: Observed | None) -> str | None:

@@ -45,17 +45,20 @@ class Store:
     ----------
     memo : str
         The folder in which digests of files are remembered.
+    writer : str
+        Whose runs pass files on to each other: the stage's name, or a node's.
     further : tuple of Store
         The same stage in other folders, which are only looked at.
     """
 
-    __slots__ = ("further", "layout", "memo", "name", "root")
+    __slots__ = ("further", "layout", "memo", "name", "root", "writer")
 
     def __init__(self, root: str, stage_name: str, further: Sequence[str] = ()) -> None:
         self.root = root
         self.name = file_name(stage_name)
         self.layout = Layout(root, self.name)
         self.memo = memo_of(root)
+        self.writer = self.name
         self.further = tuple(Store(each, stage_name) for each in further if each != root)
         for each in self.further:
             each.memo = self.memo
@@ -131,7 +134,7 @@ class Store:
         inside: Sequence[str] = (),
     ) -> None:
         """Note what a run left outside its folder: see `memori.store.left`."""
-        left.note(self.root, self.name, key.digest, files, began, inside)
+        left.note(self.root, self.writer, key.digest, files, began, inside)
 
     def left_during(self, key: Key, paths: list[str], began: float) -> tuple[str, str] | None:
         """Return one of some paths that another run left meanwhile, and the name of its stage."""
@@ -142,7 +145,17 @@ class Store:
         key = entry.record["key"]
         own = os.path.join(self.root, entry.folder or "\0", "")
         is_own = path.startswith(own)
-        return left.came_of(self.root, self.name, key, path, pair, returned=returned, is_own=is_own)
+        return left.came_of(
+            self.root, self.writer, key, path, pair, returned=returned, is_own=is_own
+        )
+
+    def left_by_any(self) -> set[str]:
+        """Return all paths outside their folders that remembered runs left."""
+        return left.left(self.root)
+
+    def left_earlier(self, most: int) -> list[str]:
+        """Return paths outside their folders that this stage's runs left, so many of the latest."""
+        return left.left_by(self.root, self.writer, most)
 
     def folders_around(self, paths: list[str]) -> set[str]:
         """Return the folders left by runs that some absolute paths lie in."""

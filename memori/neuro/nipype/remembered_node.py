@@ -181,7 +181,7 @@ class RememberedNode(NodeHook):
             return None
         with aside():
             identity = self._identity()
-            store = NodeStore(self._memori["root"], identity.name)
+            store = NodeStore(self._memori["root"], identity.name, self.fullname)
             return self._hit_on(self._decision(identity, store), store)
 
     def _decision(self, identity: Identity, store: NodeStore) -> Decision:
@@ -203,7 +203,7 @@ class RememberedNode(NodeHook):
     def _remembered_run(self, updatehash: bool) -> Any:
         with aside():
             identity = self._identity()
-            store = NodeStore(self._memori["root"], identity.name)
+            store = NodeStore(self._memori["root"], identity.name, self.fullname)
             decision = self._decision(identity, store)
         entry = self._hit_on(decision, store)
         assert decision.key is not None
