@@ -20,7 +20,8 @@ down. It runs each time, with a warning.
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from nipype import logging as nipype_logging
@@ -49,6 +50,7 @@ from memori.neuro.nipype.engine_api import (
     str2bool,
     take_inputs,
 )
+from memori.neuro.nipype.given_folders import count_folders
 from memori.neuro.nipype.interface_run import argv_of, part_links
 from memori.neuro.nipype.kinds import reduced
 from memori.neuro.nipype.node_files import (
@@ -99,7 +101,13 @@ class RememberedNode(NodeHook):
 
     def around_interface(self) -> AbstractContextManager[object]:
         """Return the watch over the run."""
-        return self._watch or nullcontext()
+        return self._looks_on()
+
+    @contextmanager
+    def _looks_on(self) -> Iterator[None]:
+        with self._watch or nullcontext():
+            yield
+            count_folders(self.interface)
 
     # What Nipype asks of a node
 
@@ -173,7 +181,10 @@ class RememberedNode(NodeHook):
     def _identity(self) -> Identity:
         take_inputs(self)
         base = self._memori.get("base") or self.base_dir
-        return Identity(self, self._memori["root"], base)
+        return Identity(self, self._memori["root"], base, is_watched=self._is_watched())
+
+    def _is_watched(self) -> bool:
+        return self._memori.get("watch", True) and not watching_is_off()
 
     def hit(self) -> Entry | None:
         """Return the entry of this node, once what it recorded lies in the node's folder."""
@@ -239,7 +250,7 @@ class RememberedNode(NodeHook):
         with Recorder(*about, reasons=list(map(str, decision.changes))) as recorder:
             recorder.own_folders.append(self.output_dir())
             watch = None
-            if self._memori.get("watch", True) and not (adopts or watching_is_off()):
+            if self._is_watched() and not adopts:
                 watch = Watch(identity.code, store, self._memori.get("ignore_reads", ()))
             self._watch = watch or Unwatched(identity.code)
             try:
