@@ -13,11 +13,10 @@ from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.errors import warn
 from memori.store.left import ANEW, NAMED
+from memori.store.replaced import contents_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from memori.artifacts import Artifact
     from memori.key import Key
     from memori.store import Store
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     Left = dict[str, tuple[str | None, str]]
 
 _MOST_LOOKED_AT = 100
+_MOST_READ = 20
 
 
 def left_outside(
@@ -35,7 +35,7 @@ def left_outside(
     facts: Facts | None,
     seen: Observed | None,
     began: float,
-    stood: Mapping[str, str],
+    stood: Stood,
 ) -> Left:
     """Return what a run left outside its folder, by path: what was there before, and what is now.
 
@@ -53,21 +53,21 @@ def left_outside(
         All that it was seen to do.
     began : float
         When it began.
-    stood : Mapping of str to str
-        What stood there before, as far as it was looked at (`standing`).
+    stood : Stood
+        What stood there before, as far as it was looked at.
     """
     found: Left = {}
     if facts is not None:
         found.update({fact.path: (ANEW, fact.identity) for fact in facts.written})
         pairs = zip(facts.edited, facts.before, strict=True)
         for fact, before in pairs:  # of what a command reads nobody knows in time that it will
-            found[fact.path] = before or stood.get(fact.path), fact.identity
+            found[fact.path] = before or stood.digests.get(fact.path), fact.identity
     sees_all = facts is not None and not facts.unseen
     shared = store.left_by_any() if sees_all else ()
     for each in artifacts:
         path = each.locate(store.root)
         if each.kind == "folder" or (each.kind == "file" and has_written(path, seen, began)):
-            found[path] = _before(path, seen) or stood.get(path), each.identity or ""
+            found[path] = _before(path, seen) or stood.digests.get(path), each.identity or ""
         elif each.kind == "file" and path in shared and seen is not None and not seen.how(path):
             found[path] = NAMED, each.identity or ""
     outside = [path for path in found if not path.startswith(own)]
@@ -78,19 +78,41 @@ def left_outside(
     return {path: pair for path, pair in found.items() if not path.startswith(own)}
 
 
-def standing(store: Store) -> dict[str, str]:
-    """Return what stands, before a run, at places where earlier runs of its stage left something.
+class Stood:
+    """What stands, before a run, at places where earlier runs left something.
 
-    It tells whether a command that changes a file in place went on from what an earlier one left.
+    Parameters
+    ----------
+    store : Store
+        Of the run's stage.
+
+    Attributes
+    ----------
+    digests : dict of str to str
+        By path, of what runs of this stage left: whether a command that changes a file in place
+        went on from it.
     """
-    found = {}
-    for path in store.left_earlier(_MOST_LOOKED_AT):
-        try:
-            if os.path.isfile(path):
-                found[path] = file_digest(path, store.memo).identity
-        except OSError:
-            pass  # gone meanwhile, or nobody may read it: the run will say so if it matters
-    return found
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.digests: dict[str, str] = {}
+        for path in store.left_earlier(_MOST_LOOKED_AT):
+            try:
+                if os.path.isfile(path):
+                    self.digests[path] = file_digest(path, store.memo).identity
+            except OSError:
+                pass  # gone meanwhile, or nobody may read it: the run will say so if it matters
+        paths = store.left_earlier(_MOST_READ, by_any=True)
+        self._contents = contents_of(paths, store.memo)
+
+    def keep_replaced(self, left: Left) -> None:
+        """Keep what the run has written over, given what it left."""
+        contents = dict(
+            self._contents[path]
+            for path, (before, after) in left.items()
+            if before == ANEW and path in self._contents and self._contents[path][0] != after
+        )
+        self._store.keep_replaced(contents)
 
 
 def _before(path: str, seen: Observed | None) -> str | None:

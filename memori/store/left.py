@@ -130,11 +130,17 @@ def left(root: str) -> set[str]:
     return {os.path.normpath(os.path.join(root, each)) for line in _lines(root) for each in line[2]}
 
 
-def left_by(root: str, stage: str, most: int) -> list[str]:
-    """Return the paths that a stage's runs left, absolute; no more than so many, latest first."""
+def was_left(root: str, path: str, identity: str) -> bool:
+    """Tell whether a remembered run once left a content at an absolute path."""
+    lines = _about(root, os.path.relpath(path, root))
+    return any(after == identity for _, _, (before, after) in lines if before != NAMED)
+
+
+def left_by(root: str, stage: str | None, most: int) -> list[str]:
+    """Return the paths that a stage's runs (or all) left, absolute; so many of the latest."""
     found: dict[str, None] = {}
     for line in reversed(_lines(root)):
-        if line[0] == stage:
+        if stage is None or line[0] == stage:
             found.update(dict.fromkeys(e for e, (before, _) in line[2].items() if before != NAMED))
             if len(found) >= most:
                 break

@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 
 from memori.files import remove_if_there
-from memori.layout import Layout, file_name, locks_of, memo_of
+from memori.layout import Layout, file_name, locks_of, memo_of, replaced_of
 from memori.processes.lock import lock
-from memori.store import entries, folders, latest, left, made, nearest
+from memori.store import entries, folders, latest, left, made, nearest, replaced
 from memori.store.failures import keep_failure, unfinished_of
 
 TYPE_CHECKING = False
@@ -49,9 +49,11 @@ class Store:
         Whose runs pass files on to each other: the stage's name, or a node's.
     further : tuple of Store
         The same stage in other folders, which are only looked at.
+    is_further : bool
+        Whether this is one of those.
     """
 
-    __slots__ = ("further", "layout", "memo", "name", "root", "writer")
+    __slots__ = ("further", "is_further", "layout", "memo", "name", "root", "writer")
 
     def __init__(self, root: str, stage_name: str, further: Sequence[str] = ()) -> None:
         self.root = root
@@ -60,8 +62,9 @@ class Store:
         self.memo = memo_of(root)
         self.writer = self.name
         self.further = tuple(Store(each, stage_name) for each in further if each != root)
+        self.is_further = False
         for each in self.further:
-            each.memo = self.memo
+            each.memo, each.is_further = self.memo, True
 
     def lock(self, key: Key) -> lock:
         """Hold the lock of a key, waiting for whoever runs the same."""
@@ -153,9 +156,27 @@ class Store:
         """Return all paths outside their folders that remembered runs left."""
         return left.left(self.root)
 
-    def left_earlier(self, most: int) -> list[str]:
+    def left_earlier(self, most: int, *, by_any: bool = False) -> list[str]:
         """Return paths outside their folders that this stage's runs left, so many of the latest."""
-        return left.left_by(self.root, self.writer, most)
+        return left.left_by(self.root, None if by_any else self.writer, most)
+
+    def can_put_back(self, path: str, pair: tuple[str, str]) -> bool:
+        """Tell whether a hit may put back at a path what its run left: that, and what is there."""
+        if self.is_further or not replaced.is_kept(self.root, pair[0]):
+            return False
+        return left.was_left(self.root, path, pair[1])
+
+    def put_back(self, path: str, identity: str) -> None:
+        """Put back at an absolute path what a run left there."""
+        replaced.put_back(self.root, path, identity, self.memo)
+
+    def has_replaced(self) -> bool:
+        """Tell whether anything that could be put back was ever kept."""
+        return os.path.isdir(replaced_of(self.root))
+
+    def keep_replaced(self, contents: Mapping[str, bytes]) -> None:
+        """Keep, by digest, what a run has written over."""
+        replaced.keep(self.root, contents)
 
     def folders_around(self, paths: list[str]) -> set[str]:
         """Return the folders left by runs that some absolute paths lie in."""

@@ -29,7 +29,7 @@ from nipype.interfaces.base import InterfaceResult
 
 from memori.aside import aside
 from memori.calls.decision import Decision, decide
-from memori.calls.observations import Unwatched, Watch, pass_on, watching_is_off
+from memori.calls.observations import Unwatched, Watch, pass_on, put_back, watching_is_off
 from memori.calls.recorder import Recorder
 from memori.digest.values import encode
 from memori.errors import RecordError, warn
@@ -205,6 +205,7 @@ class RememberedNode(NodeHook):
         with aside():
             try:
                 is_back = self._put_back(entry)
+                put_back(entry, store, key.files)
             except NotPlainError:  # of a class that is not installed any more
                 is_back = False
         if is_back:
