@@ -226,9 +226,8 @@ class Recorder:
                 entry = self._entry(values, artifacts, after, seconds, facts)
                 written = self._written(artifacts, facts, seen)
                 own = os.path.join(self._store.root, self._folder or "\0", "")
-                left = left_outside(
-                    own, self._store, artifacts, facts, seen, self._began, self._stood
-                )
+                about = own, self._store, artifacts, facts, seen, self._began, self._stood
+                left = left_outside(*about, is_command=self.command is not None)
                 return self._filed(entry, after, written, left)
             warn(
                 f"{self._subject}: {what} changed while "

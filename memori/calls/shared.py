@@ -36,6 +36,8 @@ def left_outside(
     seen: Observed | None,
     began: float,
     stood: Stood,
+    *,
+    is_command: bool,
 ) -> Left:
     """Return what a run left outside its folder, by path: what was there before, and what is now.
 
@@ -55,6 +57,8 @@ def left_outside(
         When it began.
     stood : Stood
         What stood there before, as far as it was looked at.
+    is_command : bool
+        Whether a program did all of it, and no library in this process.
     """
     found: Left = {}
     if facts is not None:
@@ -62,7 +66,7 @@ def left_outside(
         pairs = zip(facts.edited, facts.before, strict=True)
         for fact, before in pairs:  # of what a command reads nobody knows in time that it will
             found[fact.path] = before or stood.digests.get(fact.path), fact.identity
-    sees_all = facts is not None and not facts.unseen
+    sees_all = facts is not None and not _blind(facts, is_command=is_command)
     shared = store.left_by_any() if sees_all else ()
     for each in artifacts:
         path = each.locate(store.root)
@@ -76,6 +80,14 @@ def left_outside(
             digest = folder_digest(path, lambda inner: file_digest(inner, store.memo).identity)
             found[path] = None, digest
     return {path: pair for path, pair in found.items() if not path.startswith(own)}
+
+
+def _blind(facts: Facts, *, is_command: bool) -> list[str]:
+    """Return who may have read files in a run of which nobody knows."""
+    from memori.watch.unseen import TOLD_OF, programs_among
+
+    unseen = programs_among(facts.unseen) if is_command else facts.unseen
+    return [each for each in unseen if each.partition(" (")[0] not in TOLD_OF]
 
 
 class Stood:

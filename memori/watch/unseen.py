@@ -44,6 +44,10 @@ READERS = {
 """By module: what it reads without telling."""
 
 
+TOLD_OF = frozenset({"sqlite3"})
+"""Of these, those that tell which file they open, and not what they then read of it."""
+
+
 def programs_among(unseen: Iterable[str]) -> list[str]:
     """Return those of the unseen that are programs, and no libraries.
 
@@ -51,6 +55,11 @@ def programs_among(unseen: Iterable[str]) -> list[str]:
     ['cat (a program)']
     """
     return [each for each in unseen if each.partition(" (")[0] not in READERS]
+
+
+def blind_readers() -> list[str]:
+    """Return who is loaded that may read files of which nobody knows."""
+    return [each for each in unseen_readers() if each.partition(" (")[0] not in TOLD_OF]
 
 
 def unseen_readers(loaded: Iterable[str] | None = None) -> list[str]:

@@ -22,7 +22,7 @@ from memori.neuro.nipype.traits import names_output, uncounted, with_paths
 from memori.neuro.nipype.what_counts import is_command
 from memori.watch.observed import current
 from memori.watch.threads import with_outer
-from memori.watch.unseen import unseen_readers
+from memori.watch.unseen import blind_readers
 
 if TYPE_CHECKING:
     from memori.watch import Observed
@@ -59,7 +59,7 @@ def folders_given(interface: Interface) -> list[str]:
 
 
 def _count(run: Observed, folder: str, *, is_seen: bool) -> None:
-    is_blind = run.unseen or run.unwatched or not (is_seen or not unseen_readers())
+    is_blind = run.unseen or run.unwatched or not (is_seen or not blind_readers())
     if is_seen and not is_blind:
         return
     touched = {

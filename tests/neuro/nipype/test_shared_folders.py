@@ -19,6 +19,7 @@ from nipype.interfaces.base import (
 )
 
 from memori.neuro import NipypeStage, remember_workflow
+from memori.watch.unseen import blind_readers
 
 
 @pytest.fixture(autouse=True)
@@ -228,7 +229,8 @@ def test_another_subject_runs_no_first_one_again(kind, how):
     assert [("1\n", ["run"]), ("1\n", [])] == [got(), got()]
     put("subjects/s2/stats.txt", "2\n")
     put("subjects/fsaverage/stats.txt", "00\n")
-    assert ("1\n", []) == got()
+    is_blind = kind is PythonStats and blind_readers()  # another test loaded h5py, say
+    assert ("1\n", ["run"] if is_blind else []) == got()
     put("subjects/s1/stats.txt", "3\n")
     assert [("3\n", ["run"]), ("3\n", [])] == [got(), got()]
     put("subjects/s1/new", "")
