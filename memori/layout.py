@@ -99,6 +99,11 @@ def left_of(root: str) -> str:
     return f"{root}/{HIDDEN}/left"
 
 
+def replaced_of(root: str) -> str:
+    """Return the folder of what one run left outside its folder and another one replaced."""
+    return f"{root}/{HIDDEN}/replaced"
+
+
 def locks_of(root: str) -> str:
     """Return the file that stands for a root's locks."""
     return f"{root}/{HIDDEN}/locks"

@@ -20,7 +20,14 @@ from memori.calls.attempts import attempted
 from memori.calls.current_run import CurrentRun, entered, reject_recursion
 from memori.calls.decision import Change, Decision, decide, exact_hit
 from memori.calls.limit import limit
-from memori.calls.observations import Unwatched, Watch, environment_of, pass_on, watching_is_off
+from memori.calls.observations import (
+    Unwatched,
+    Watch,
+    environment_of,
+    pass_on,
+    put_back,
+    watching_is_off,
+)
 from memori.digest.values import strings
 from memori.errors import StageError, warn
 from memori.key import Key
@@ -282,14 +289,16 @@ class Call:
     def _hit(self, decision: Decision) -> Outcome:
         entry, key, store = decision.hit_entry, decision.key, decision.elsewhere or self._store
         assert entry is not None
+        files = () if key is None else key.files
         try:
             with aside():
                 if decision.elsewhere is None:
+                    put_back(entry, store, files)
                     store.follow(entry)
         except OSError as error:
             message = f"the files that describe the latest run cannot be written: {error}"
             warn(f"{self._stage.subject}: {message}")
-        pass_on(entry, store, () if key is None else key.files)
+        pass_on(entry, store, files)
         return Outcome(self._inputs, restored(self._stage, entry, store.root))
 
     def _restored(self, entry: Entry) -> Results:

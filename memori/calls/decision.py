@@ -158,12 +158,14 @@ class Decision:
         seen = None if self.entry is None else self.entry.record.get("observed")
         return tuple((seen or {}).get("unseen", ()))
 
-    def _unseen_programs(self) -> list[str]:
+    def _told_unseen(self) -> list[str]:
+        """Return the programs, and in one text the libraries that the code names."""
         if not self.unseen:
             return []
-        from memori.watch.unseen import programs_among
+        from memori.watch.unseen import programs_among, used_among
 
-        return programs_among(self.unseen)
+        used = used_among(self.unseen, () if self.key is None else self.key.code.functions)
+        return [*programs_among(self.unseen), *([", ".join(used)] if used else [])]
 
     def __repr__(self) -> str:
         return f"<Decision {self._verdict()}>"
@@ -178,7 +180,7 @@ class Decision:
         lines += [f"  accepted {each}" for each in self.accepted]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
-        lines += [f"  not seen: what is read by {each}" for each in self._unseen_programs()]
+        lines += [f"  not seen: what is read by {each}" for each in self._told_unseen()]
         if self.entry is not None and "observed" not in self.entry.record:
             lines.append("  recorded unwatched")
         return "\n".join(lines)

@@ -199,8 +199,30 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
         datasets=datasets_of(file.absolute for file in files if file.absolute),
         anchors=anchors_of(files),
         made=store.was_written,
-        came_of=partial(store.came_of, entry, returned=False),
+        came_of=partial(_came_of, entry, store),
     )
+
+
+def _came_of(entry: Entry, store: Store, kind: str, path: str, pair: tuple[str, str]) -> bool:
+    if store.came_of(entry, path, pair, returned=False):
+        return True
+    return kind == "written" and store.can_put_back(path, pair)
+
+
+def put_back(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
+    """Put back what a remembered run left outside its folder and another one wrote over."""
+    record = entry.record.get("observed")
+    if not record or "written" not in record or not store.has_replaced():
+        return
+    from memori.watch import differences as compared
+
+    only = {"root": record["root"], "written": record["written"]}
+    anchors = anchors_of(files)
+    for _, path, *pair in compared(only, store.root, store.memo, anchors=anchors):
+        old, new = pair
+        stands = store.came_of(entry, path, (old, new), returned=False)
+        if not stands and store.can_put_back(path, (old, new)):
+            store.put_back(path, old)
 
 
 # A stage inside a stage

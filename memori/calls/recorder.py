@@ -27,7 +27,7 @@ from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
 from memori.calls.fault import met
 from memori.calls.observations import tell_own_folder
-from memori.calls.shared import has_written, left_outside, tell_of_races
+from memori.calls.shared import Stood, has_written, left_outside, tell_of_races
 from memori.errors import RecordError, warn
 from memori.key import Key
 from memori.store import SCHEMA, Entry
@@ -119,6 +119,8 @@ class Recorder:
         while outer is not None:
             self._inside.append(outer.key[-1] if outer.key else "")
             outer = outer.outer
+        with aside():
+            self._stood = Stood(store)
         self._began = time.time()
         self._cpu = _usage()[0]
 
@@ -224,7 +226,8 @@ class Recorder:
                 entry = self._entry(values, artifacts, after, seconds, facts)
                 written = self._written(artifacts, facts, seen)
                 own = os.path.join(self._store.root, self._folder or "\0", "")
-                left = left_outside(own, self._store, artifacts, facts, seen, self._began)
+                about = own, self._store, artifacts, facts, seen, self._began, self._stood
+                left = left_outside(*about, is_command=self.command is not None)
                 return self._filed(entry, after, written, left)
             warn(
                 f"{self._subject}: {what} changed while "
@@ -253,6 +256,7 @@ class Recorder:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
         store.note_left(key, left, self._began, self._inside)
+        self._stood.keep_replaced(left)
         # Looked at first: what appears after it, somebody else was just given.
         before = {each.path: each for each in store.under(key)}
         there = None if self._forced else exact_hit(key, store)

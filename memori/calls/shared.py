@@ -12,7 +12,8 @@ import os
 from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.errors import warn
-from memori.store.left import ANEW
+from memori.store.left import ANEW, NAMED
+from memori.store.replaced import contents_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     Left = dict[str, tuple[str | None, str]]
 
+_MOST_LOOKED_AT = 100
+_MOST_READ = 20
+
 
 def left_outside(
     own: str,
@@ -31,6 +35,9 @@ def left_outside(
     facts: Facts | None,
     seen: Observed | None,
     began: float,
+    stood: Stood,
+    *,
+    is_command: bool,
 ) -> Left:
     """Return what a run left outside its folder, by path: what was there before, and what is now.
 
@@ -48,22 +55,76 @@ def left_outside(
         All that it was seen to do.
     began : float
         When it began.
+    stood : Stood
+        What stood there before, as far as it was looked at.
+    is_command : bool
+        Whether a program did all of it, and no library in this process.
     """
     found: Left = {}
     if facts is not None:
         found.update({fact.path: (ANEW, fact.identity) for fact in facts.written})
         pairs = zip(facts.edited, facts.before, strict=True)
-        found.update({fact.path: (before or None, fact.identity) for fact, before in pairs})
+        for fact, before in pairs:  # of what a command reads nobody knows in time that it will
+            found[fact.path] = before or stood.digests.get(fact.path), fact.identity
+    sees_all = facts is not None and not _blind(facts, is_command=is_command)
+    shared = store.left_by_any() if sees_all else ()
     for each in artifacts:
         path = each.locate(store.root)
         if each.kind == "folder" or (each.kind == "file" and has_written(path, seen, began)):
-            found[path] = _before(path, seen), each.identity or ""
+            found[path] = _before(path, seen) or stood.digests.get(path), each.identity or ""
+        elif each.kind == "file" and path in shared and seen is not None and not seen.how(path):
+            found[path] = NAMED, each.identity or ""
     outside = [path for path in found if not path.startswith(own)]
     for path in store.folders_around(outside) - found.keys():
         if not own.startswith(f"{path}/"):
             digest = folder_digest(path, lambda inner: file_digest(inner, store.memo).identity)
             found[path] = None, digest
     return {path: pair for path, pair in found.items() if not path.startswith(own)}
+
+
+def _blind(facts: Facts, *, is_command: bool) -> list[str]:
+    """Return who may have read files in a run of which nobody knows."""
+    from memori.watch.unseen import TOLD_OF, programs_among
+
+    unseen = programs_among(facts.unseen) if is_command else facts.unseen
+    return [each for each in unseen if each.partition(" (")[0] not in TOLD_OF]
+
+
+class Stood:
+    """What stands, before a run, at places where earlier runs left something.
+
+    Parameters
+    ----------
+    store : Store
+        Of the run's stage.
+
+    Attributes
+    ----------
+    digests : dict of str to str
+        By path, of what runs of this stage left: whether a command that changes a file in place
+        went on from it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.digests: dict[str, str] = {}
+        for path in store.left_earlier(_MOST_LOOKED_AT):
+            try:
+                if os.path.isfile(path):
+                    self.digests[path] = file_digest(path, store.memo).identity
+            except OSError:
+                pass  # gone meanwhile, or nobody may read it: the run will say so if it matters
+        paths = store.left_earlier(_MOST_READ, by_any=True)
+        self._contents = contents_of(paths, store.memo)
+
+    def keep_replaced(self, left: Left) -> None:
+        """Keep what the run has written over, given what it left."""
+        contents = dict(
+            self._contents[path]
+            for path, (before, after) in left.items()
+            if before == ANEW and path in self._contents and self._contents[path][0] != after
+        )
+        self._store.keep_replaced(contents)
 
 
 def _before(path: str, seen: Observed | None) -> str | None:

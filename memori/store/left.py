@@ -10,6 +10,9 @@ anew. A stage is later if it first wrote there after the other one did. Runs of 
 file on only where each has read what the one before left (a table that grows by a line for each
 case); one that wrote it anew has taken its place.
 
+Steps often return all that lies in the folder. What a run returned of it without having touched it
+may become whatever remembered runs make of it.
+
 Not promised: that a step which changes a file in place, and has to run again, finds the file as it
 was before: it goes on from what lies there. Runs that are remembered elsewhere tell nothing.
 """
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 
 ANEW = "anew"
+NAMED = "named"
 _read: dict[str, tuple[tuple[int, int], list[Line]]] = {}
 
 
@@ -52,8 +56,9 @@ def note(
     stage, key : str
         Of the run.
     files : Mapping of str to (str or None, str)
-        By absolute path: what was there before (`ANEW` if it was not read, None if nobody knows),
-        and what is there now.
+        By absolute path: what was there before (`ANEW` if it was not read, None if nobody knows;
+        `NAMED` if the run returned the path and neither read nor wrote the file), and what is there
+        now.
     began : float
         When it began.
     inside : sequence of str, optional
@@ -101,11 +106,16 @@ def came_of(
     if is_own:
         lines.insert(0, (stage, key, (ANEW, pair[0])))
     stages = list(dict.fromkeys(each for each, _, _ in lines))
-    mine = [n for n, each in enumerate(lines) if each[:2] == (stage, key) and each[2][1] == pair[0]]
+    mine = [n for n, each in enumerate(lines) if each[1] == key and each[2][1] == pair[0]]
     if not mine:
         return False
+    stage, _, (how, _) = lines[mine[-1]]  # a node may have had another name then
+    if how == NAMED:  # a run would name it as it is now, too
+        return pair[1] == next((after for *_, (b, after) in reversed(lines) if b != NAMED), None)
     reached = {pair[0]}
     for other, _, (before, after) in lines[mine[-1] + 1 :]:
+        if before == NAMED:
+            continue
         if other == stage or stages.index(other) < stages.index(stage):
             if before not in reached:
                 return False  # it has taken its place
@@ -115,11 +125,31 @@ def came_of(
     return pair[1] in reached
 
 
+def left(root: str) -> set[str]:
+    """Return all paths, absolute, that runs left or named."""
+    return {os.path.normpath(os.path.join(root, each)) for line in _lines(root) for each in line[2]}
+
+
+def was_left(root: str, path: str, identity: str) -> bool:
+    """Tell whether a remembered run once left a content at an absolute path."""
+    lines = _about(root, os.path.relpath(path, root))
+    return any(after == identity for _, _, (before, after) in lines if before != NAMED)
+
+
+def left_by(root: str, stage: str | None, most: int) -> list[str]:
+    """Return the paths that a stage's runs (or all) left, absolute; so many of the latest."""
+    found: dict[str, None] = {}
+    for line in reversed(_lines(root)):
+        if stage is None or line[0] == stage:
+            found.update(dict.fromkeys(e for e, (before, _) in line[2].items() if before != NAMED))
+            if len(found) >= most:
+                break
+    return [os.path.normpath(os.path.join(root, each)) for each in list(found)[:most]]
+
+
 def folders_around(root: str, paths: Iterable[str]) -> set[str]:
     """Return the folders left by runs, noted or their own, that some absolute paths lie in."""
-    known = {
-        os.path.normpath(os.path.join(root, each)) for line in _lines(root) for each in line[2]
-    }
+    known = left(root)
     above: set[str] = set()
     for path in paths:
         folder = os.path.dirname(path)
@@ -150,7 +180,8 @@ def left_during(root: str, key: str, paths: Iterable[str], began: float) -> tupl
     for stage, other, files, _, ended, inside in reversed(_lines(root)):
         if ended > began and other != key and key not in inside:
             for relative in asked.keys() & files.keys():
-                return asked[relative], stage
+                if files[relative][0] != NAMED:
+                    return asked[relative], stage
     return None
 
 

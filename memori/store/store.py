@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 
 from memori.files import remove_if_there
-from memori.layout import Layout, file_name, locks_of, memo_of
+from memori.layout import Layout, file_name, locks_of, memo_of, replaced_of
 from memori.processes.lock import lock
-from memori.store import entries, folders, latest, left, made, nearest
+from memori.store import entries, folders, latest, left, made, nearest, replaced
 from memori.store.failures import keep_failure, unfinished_of
 
 TYPE_CHECKING = False
@@ -45,20 +45,26 @@ class Store:
     ----------
     memo : str
         The folder in which digests of files are remembered.
+    writer : str
+        Whose runs pass files on to each other: the stage's name, or a node's.
     further : tuple of Store
         The same stage in other folders, which are only looked at.
+    is_further : bool
+        Whether this is one of those.
     """
 
-    __slots__ = ("further", "layout", "memo", "name", "root")
+    __slots__ = ("further", "is_further", "layout", "memo", "name", "root", "writer")
 
     def __init__(self, root: str, stage_name: str, further: Sequence[str] = ()) -> None:
         self.root = root
         self.name = file_name(stage_name)
         self.layout = Layout(root, self.name)
         self.memo = memo_of(root)
+        self.writer = self.name
         self.further = tuple(Store(each, stage_name) for each in further if each != root)
+        self.is_further = False
         for each in self.further:
-            each.memo = self.memo
+            each.memo, each.is_further = self.memo, True
 
     def lock(self, key: Key) -> lock:
         """Hold the lock of a key, waiting for whoever runs the same."""
@@ -131,7 +137,7 @@ class Store:
         inside: Sequence[str] = (),
     ) -> None:
         """Note what a run left outside its folder: see `memori.store.left`."""
-        left.note(self.root, self.name, key.digest, files, began, inside)
+        left.note(self.root, self.writer, key.digest, files, began, inside)
 
     def left_during(self, key: Key, paths: list[str], began: float) -> tuple[str, str] | None:
         """Return one of some paths that another run left meanwhile, and the name of its stage."""
@@ -142,7 +148,35 @@ class Store:
         key = entry.record["key"]
         own = os.path.join(self.root, entry.folder or "\0", "")
         is_own = path.startswith(own)
-        return left.came_of(self.root, self.name, key, path, pair, returned=returned, is_own=is_own)
+        return left.came_of(
+            self.root, self.writer, key, path, pair, returned=returned, is_own=is_own
+        )
+
+    def left_by_any(self) -> set[str]:
+        """Return all paths outside their folders that remembered runs left."""
+        return left.left(self.root)
+
+    def left_earlier(self, most: int, *, by_any: bool = False) -> list[str]:
+        """Return paths outside their folders that this stage's runs left, so many of the latest."""
+        return left.left_by(self.root, None if by_any else self.writer, most)
+
+    def can_put_back(self, path: str, pair: tuple[str, str]) -> bool:
+        """Tell whether a hit may put back at a path what its run left: that, and what is there."""
+        if self.is_further or not replaced.is_kept(self.root, pair[0]):
+            return False
+        return left.was_left(self.root, path, pair[1])
+
+    def put_back(self, path: str, identity: str) -> None:
+        """Put back at an absolute path what a run left there."""
+        replaced.put_back(self.root, path, identity, self.memo)
+
+    def has_replaced(self) -> bool:
+        """Tell whether anything that could be put back was ever kept."""
+        return os.path.isdir(replaced_of(self.root))
+
+    def keep_replaced(self, contents: Mapping[str, bytes]) -> None:
+        """Keep, by digest, what a run has written over."""
+        replaced.keep(self.root, contents)
 
     def folders_around(self, paths: list[str]) -> set[str]:
         """Return the folders left by runs that some absolute paths lie in."""

@@ -49,7 +49,7 @@ def differences(
     datasets: Mapping[str, str] | None = None,
     anchors: Mapping[str, str] | None = None,
     made: Callable[[str], bool] | None = None,
-    came_of: Callable[[str, tuple[str, str]], bool] | None = None,
+    came_of: Callable[[str, str, tuple[str, str]], bool] | None = None,
 ) -> Iterator[Difference]:
     """Yield what is not any more as a run found or left it.
 
@@ -69,8 +69,8 @@ def differences(
         Tells of an absolute path whether a remembered run made what is there: such names do not
         count in listings, and were not missed by a run that looked for them in vain.
     came_of : callable, optional
-        Tells of an absolute path whether what is there came, by remembered runs, of what this run
-        left: given both digests.
+        Tells of an absolute path, written or edited, whether what is there came, by remembered
+        runs, of what this run left, or can be put back: given the kind, the path and both digests.
 
     Yields
     ------
@@ -87,7 +87,7 @@ def differences(
     yield from _file_differences("module", record.get("modules"), places, memo)
     for kind in ("written", "edited"):
         for each in _file_differences(kind, record.get(kind), places, memo):
-            if came_of is None or not came_of(each[1], each[2:]):
+            if came_of is None or not came_of(kind, each[1], each[2:]):
                 yield each
     yield from _name_differences(record, places, made)
     yield from _tool_differences(record.get("tools"))

@@ -6,8 +6,9 @@ it starts (`memori_watch.pth`) and installs the hook. Each writes down what it s
 before it happens, so that it may be killed at any time. When a run ends, its process reads what was
 written since it began.
 
-A worker that outlives the run which started it (of loky, of a pool) works for whoever asks: what
-it does counts for every run that goes on at that moment.
+What a run gives to a pool of processes (`concurrent.futures`, loky, multiprocessing), however old
+its workers are, says for whom it is done (`memori.watch.hook.Lent`). What else a worker does that
+outlives the run which started it counts for every run that goes on at that moment.
 
 Not promised: programs that are no Python, Pythons of other installations, and children that are
 started with an environment of their own. They are named (`Observed.unwatched`).
@@ -42,6 +43,7 @@ _numbers = count()
 _ended: dict[str, int] = {}  # runs of this process that are over, and when
 _own: list[str] = []  # the spool that this process offers
 _MOST_ENDED = 1000
+_spools: dict[str, int] = {}  # in a worker: where it writes for those who lend it functions
 
 
 def new_name() -> str:
@@ -141,24 +143,49 @@ def _is_for(run: Observed, line: dict[str, Any]) -> bool:
 
 def tell_what_is_seen(seen: Observed) -> None:
     """Write down from now on what a process is seen to do that another Python started."""
-    _tell_spool(seen, _spool_file())
+    _tell_spool(seen, _spool_file(os.environ[SPOOL]))
 
 
 def go_on_in_fork(live: Sequence[Observed]) -> None:
     """Go on watching, in a process that was forked while runs go on."""
     _own.clear()
+    _spools.clear()
     if live and SPOOL in os.environ:
         try:
             with aside():
-                spool = _spool_file()
+                spool = _spool_file(os.environ[SPOOL])
         except OSError:
             return  # the parent is gone, or its disk is full
         for run in live:
             _tell_spool(run, spool)
 
 
-def _spool_file() -> int:
-    folder = os.environ[SPOOL]
+def tell_for(names: Sequence[str], spool: str) -> Observed | None:
+    """Return who sees, in a worker, what is done for runs of the process that lends it a function.
+
+    None if nobody reads what it would tell.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the runs, the innermost first.
+    spool : str
+        Where they read.
+    """
+    if spool not in _spools:
+        try:
+            with aside():
+                _spools[spool] = _spool_file(spool)
+        except OSError:
+            return None
+    seen = None
+    for name in reversed(names):
+        seen = Observed(name, seen)
+        _tell_spool(seen, _spools[spool])
+    return seen
+
+
+def _spool_file(folder: str) -> int:
     above = _ancestors()
     if temporary.owner_of(folder) not in above:
         raise FileNotFoundError(f"nobody is left who reads {folder}")

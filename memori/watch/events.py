@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import _local
 
 from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
@@ -26,12 +27,25 @@ if TYPE_CHECKING:
 SOURCES = (".py", ".pyc")
 _WRITES = os.O_WRONLY | os.O_RDWR
 _DEEPEST = 60  # frames that are looked at to tell who reads
-_folder: list[str] = []  # the current one, once it was asked for
+_here = _local()  # the current folder, once it was asked for; a thread may have one of its own
+_moved: list[object] = [None]  # another object after each move
 
 
 def forget_folder() -> None:
     """Ask anew for the current folder when it is needed next."""
-    _folder.clear()
+    _moved[0] = object()
+
+
+def here() -> str:
+    """Return the current folder of this thread."""
+    try:
+        if _here.moved is _moved[0]:
+            return _here.folder  # type: ignore[no-any-return]
+    except AttributeError:
+        pass
+    _here.folder = os.getcwd()
+    _here.moved = _moved[0]
+    return _here.folder  # type: ignore[no-any-return]
 
 
 def _opened(run: Observed, args: tuple[object, ...]) -> None:
@@ -58,7 +72,7 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
                 run.imports(path, _stack())
             if reader:
                 return
-        run.reads(path, _stack())
+        run.reads(path, None if run.reads_old else _stack())
 
 
 def _names_a_folder(caller: FrameType | None) -> bool:
@@ -230,9 +244,7 @@ def absolute(path: object, folder: object = -1) -> str | None:
     if type(folder) is int and folder != -1:
         above = folder_of(folder)
         return None if above is None else plain_path(f"{above}/{text}")
-    if not _folder:
-        _folder.append(os.getcwd())
-    return plain_path(f"{_folder[0]}/{text}")
+    return plain_path(f"{here()}/{text}")
 
 
 def folder_of(descriptor: int) -> str | None:

@@ -22,13 +22,16 @@ from contextvars import Token
 from memori.watch import children
 from memori.watch.asked import follow_questions
 from memori.watch.commands.started import end_waiting, follow_popen, follow_programs
-from memori.watch.events import HANDLERS, SOURCES, forget_folder
+from memori.watch.events import HANDLERS, SOURCES, forget_folder, here
 from memori.watch.observed import ASIDE, Observed, current
-from memori.watch.threads import follow_pools, follow_threads, runs_of_thread
+from memori.watch.threads import follow_pools, follow_threads, lend_by, runs_of_thread, with_outer
 from memori.watch.touch import GLANCED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from memori.watch.events import Handler
 
 _READING = frozenset({"r", "rb"})
@@ -105,12 +108,48 @@ def watch_from_start() -> None:
     live.append(seen)
 
 
+class Lent:
+    """A function that a run gives to a worker: what it does there is told to the run.
+
+    Parameters
+    ----------
+    run : Observed
+        The run.
+    function : callable
+        What is called.
+    """
+
+    __slots__ = ("_function", "_names", "_spool")
+
+    def __init__(self, run: Observed, function: Callable[..., Any]) -> None:
+        self._names = [each.name for each in with_outer(run)]
+        self._spool = os.environ.get(children.SPOOL, "")
+        self._function = function
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """Call it."""
+        seen = children.tell_for(self._names, self._spool)
+        if seen is None:
+            return self._function(*args, **named)
+        install()
+        forget_folder()
+        live.append(seen)
+        token = current.set(seen)
+        try:
+            return self._function(*args, **named)
+        finally:
+            current.reset(token)
+            live.remove(seen)
+            seen.live = False
+
+
 def install() -> None:
     """Install the hook, once in a process (a process that was forked has it already)."""
     if not _installed:
         _installed.append(1)
         follow_threads(live)
         follow_questions(live)
+        lend_by(Lent)
         sys.addaudithook(_hook)
         os.register_at_fork(after_in_child=lambda: children.go_on_in_fork(live))
     follow_programs(live)
@@ -125,13 +164,17 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
         try:
             if (
                 mode in _READING
-                and path[0] == "/"  # type: ignore[index]
                 and (path[-1] not in "yc" or not path.endswith(SOURCES))  # type: ignore
+                and (path[0] == "/" or type(path) is str)  # type: ignore[index]
             ):
-                run.glanced[path] = GLANCED  # type: ignore[index]
-                return
-        except (TypeError, IndexError):
-            pass  # bytes, a number, nothing
+                whole = path if path[0] == "/" else f"{here()}/{path}"  # type: ignore[index]
+                while run is not None and run.glances:
+                    run.glanced[whole] = GLANCED  # type: ignore[index]
+                    run = run.outer
+                if run is None:
+                    return
+        except (TypeError, IndexError, OSError):
+            pass  # bytes, a number, nothing; a current folder that is gone
     handler = HANDLERS.get(event)
     if handler is None:
         return

@@ -69,6 +69,9 @@ class Observed:
         The words of each program that was started.
     executed : set of str
         Where such programs lie, as far as that is known.
+    reads_old : bool
+        Whether all files that were opened last are older than the run: it is no longer looked at
+        which code reads them, so that all of it counts as having read them.
     glances : bool
         Whether files that are opened for reading need no look any more.
     glanced : dict of str to Touch
@@ -144,6 +147,7 @@ class Observed:
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
         self.glances = False
+        self.reads_old = False
         self.glanced: dict[str, Touch] = {}
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
@@ -206,8 +210,9 @@ class Observed:
         elif found is not None:
             is_old = found.st_ctime_ns < self.began - OLD
             self._old_in_a_row = self._old_in_a_row + 1 if is_old else 0
-            is_alone = self.outer is None and not self.programs
-            self.glances = is_alone and self._old_in_a_row >= _ENOUGH
+            self.reads_old = self._old_in_a_row >= _ENOUGH
+            is_free = not self.programs and (self.outer is None or self.outer.glances)
+            self.glances = is_free and self.reads_old
 
     def connects(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that a database is about to be opened, which C code may read, and write as well."""

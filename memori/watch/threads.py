@@ -117,20 +117,45 @@ class _Carried:
             current.reset(token)
 
 
-def follow_pools() -> None:
-    """Carry runs to the threads of pools, if there may be pools in this process."""
-    module = sys.modules.get("concurrent.futures.thread")
-    pool = getattr(module, "ThreadPoolExecutor", None)
-    if pool is None or getattr(pool.submit, _RUN, None):
-        return
-    submit = pool.submit
+_lend: list[Callable[[Observed, Callable[..., object]], Callable[..., object]]] = []
+_PROCESS_POOLS = (
+    "concurrent.futures.process",
+    "loky.process_executor",
+    "joblib.externals.loky.process_executor",
+)
+_OF_POOL = ("apply_async", "_map_async", "imap", "imap_unordered")
 
-    @wraps(submit)
+
+def lend_by(how: Callable[[Observed, Callable[..., object]], Callable[..., object]]) -> None:
+    """Have what runs give to pools of processes made into what this returns for a run."""
+    _lend[:] = [how]
+
+
+def follow_pools() -> None:
+    """Carry runs to the threads and processes of pools, if there may be pools in this process."""
+    modules = sys.modules
+    _wraps(getattr(modules.get("concurrent.futures.thread"), "ThreadPoolExecutor", None), "submit")
+    for name in _PROCESS_POOLS:
+        _wraps(getattr(modules.get(name), "ProcessPoolExecutor", None), "submit", lends=True)
+    for name in _OF_POOL:
+        _wraps(getattr(modules.get("multiprocessing.pool"), "Pool", None), name, lends=True)
+
+
+def _wraps(pool: Any, name: str, *, lends: bool = False) -> None:
+    """Wrap a method by which a pool is given a function."""
+    give = getattr(pool, name, None)
+    if give is None or getattr(give, _RUN, None):
+        return
+
+    @wraps(give)
     def carrying(self: Any, function: Any, /, *args: Any, **named: Any) -> Any:
         run = current.get()
         if run is not None and run.live:
-            function = _Carried(run, function)
-        return submit(self, function, *args, **named)
+            if not lends:
+                function = _Carried(run, function)
+            elif _lend and type(self).__name__ != "ThreadPool":  # it is a Pool, too
+                function = _lend[0](run, function)
+        return give(self, function, *args, **named)
 
     setattr(carrying, _RUN, True)
-    pool.submit = carrying
+    setattr(pool, name, carrying)

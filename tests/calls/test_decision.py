@@ -226,6 +226,10 @@ def test_a_decision_names_who_may_have_read_unseen(tmp_path: Path) -> None:
     assert decision.entry is not None
     assert [["cat", __file__]] == decision.entry.record["observed"]["programs"]
     assert "\n  not seen: what is read by cat (a program)" in str(decision)
+    assert "\n  not seen: what is read by sqlite3 (databases)" in str(decision)
+    other = Stage(abs, "y", tmp_path / "work")
+    other.run(1)
+    assert "sqlite3" not in str(other.explain(1))  # it was loaded, and nothing names it
 
 
 def test_what_was_recorded_unwatched_says_so_and_can_be_run_again(

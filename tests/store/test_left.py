@@ -117,33 +117,92 @@ def test_nothing_runs_where_nothing_has_changed(kind):
     assert "used" == read("shared/status").strip()
 
 
+def test_one_command_may_be_each_of_the_steps():
+    """As recon-all is: what it went on from is looked at before it runs."""
+    choice = "if [ $1 = 1 ]; then cat ../in.txt; else cat x; echo $1; fi"
+    write("step.sh", f"cd shared; ({choice}) > y; cat y > x")
+    here = os.getcwd()
+    stage = ShellStage(f"sh -c 'cd {here}; . ./step.sh' sh {{step}}", hash_output="work")
+    steps = [(stage, step) for step in (1, 2, 3)]
+    for source in ("1\n", "2\n"):
+        write("in.txt", source)
+        assert [[True] * 3, [False] * 3, [False] * 3] == [states(steps) for _ in range(3)]
+        assert f"{source}2\n3\n" == read("shared/x")
+
+
 @pytest.mark.parametrize("kind", [in_python, in_shell])
 def test_an_edit_runs_all_that_made_the_file(kind):
-    """By hand, or by whoever is not remembered."""
+    """By hand, or by whoever is not remembered. Who only reads it finds it as it was."""
     steps = kind()
     states(steps)
     image = read("shared/image")
     write("shared/image", "edited")
-    assert [True] * 3 == states(steps)
+    assert [True, True, False] == states(steps)
+    assert "used" == read("shared/status").strip()
     assert image == read("shared/image")
     assert [False] * 3 == states(steps)
 
 
 @pytest.mark.parametrize("kind", [in_python, in_shell])
 def test_a_first_step_that_changes_runs_all_after_it(kind):
-    """And so it does when it changes back: what lies there came of another run."""
+    """When it changes back, who only reads what comes of that has read it before."""
     steps = kind()
     found = []
     for text in ("1", "2", "1", "2"):
         write("in.txt", text)
         found.append((states(steps), read("shared/image").strip()))
+        assert "used" == read("shared/status").strip()
         assert [False] * 3 == states(steps)
-    assert [([True] * 3, f"{text}+") for text in ("1", "2", "1", "2")] == found
+    new, known = [True] * 3, [True, True, False]
+    assert [(new, "1+"), (new, "2+"), (known, "1+"), (known, "2+")] == found
 
 
 def last(case):
     """Write over what another case wrote."""
     write("shared/last", str(case))
+
+
+def counted(case):
+    """Write over what another case wrote, in Python and by a command."""
+    write("shared/last", read(f"{case}.txt"))
+    subprocess.run(["cp", f"{case}.txt", "shared/copy"], check=True)
+    os.chmod("shared/copy", 0o640)
+
+
+def test_what_was_written_over_is_put_back():
+    """An unchanged script hits, and the file is that of its last call; an edit is no exception."""
+    for case in "abc":
+        write(f"{case}.txt", case)
+    stage = Stage(counted, hash_output="work")
+
+    def called(cases):
+        ran = [(stage.run(each), stage.state)[1] for each in cases]
+        assert read("shared/last") == read("shared/copy") == read(f"{cases[-1]}.txt")
+        assert 0o640 == os.stat("shared/copy").st_mode & 0o7777
+        return ran
+
+    assert [[True] * 3, [False] * 3, [False] * 3] == [called("abc") for _ in range(3)]
+    write("b.txt", "edited")
+    assert [[False, True, False], [False] * 3] == [called("abc") for _ in range(2)]
+    assert [False] == called("a")
+    write("b.txt", "b")
+    assert [False] * 2 == called("ab")
+    assert stage.explain("c").hit
+    assert "b" == read("shared/last")  # asking puts nothing back
+    write("shared/last", "by hand")
+    assert [True] == called("b")
+    os.unlink("shared/last")
+    assert [True] == called("b")
+
+
+def test_what_is_too_large_to_be_put_back_is_written_anew():
+    """Nothing is kept of it."""
+    for case in "ab":
+        write(f"{case}.txt", case * 300_000)
+    stage = Stage(counted, hash_output="work")
+    for _ in range(2):
+        assert [True] * 2 == [(stage.run(each), stage.state)[1] for each in "ab"]
+        assert read("b.txt") == read("shared/last")
 
 
 def table(case):

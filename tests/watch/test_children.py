@@ -153,6 +153,43 @@ def test_a_worker_that_outlives_its_run_works_for_the_next(file, tmp_path):
     assert (None, "read") == (second.how(file), second.how(str(other)))
 
 
+def in_a_pool_of_multiprocessing(pool):
+    """Run something by each of the ways that such a pool takes."""
+
+    def run(function, *args):
+        pool.apply(function, args)
+        pool.map(function, args)
+        list(pool.imap_unordered(function, args))
+
+    return run
+
+
+@pytest.mark.parametrize("kind", ["concurrent", "forkserver", "loky", "multiprocessing"])
+def test_a_worker_that_is_older_than_a_run_works_for_it(kind, file):
+    """And for the next one that has it read the same file, too; between runs for nobody."""
+    methods = {"concurrent": "fork", "forkserver": "forkserver", "multiprocessing": "spawn"}
+    context = multiprocessing.get_context(methods.get(kind))
+    if kind == "loky":
+        give = in_loky
+    elif kind == "multiprocessing":
+        pool = context.Pool(1)
+        give = in_a_pool_of_multiprocessing(pool)
+    else:
+        pool = ProcessPoolExecutor(1, mp_context=context)
+        give = lambda function, *args: pool.submit(function, *args).result()  # noqa: E731
+    give(read, file)
+    for _ in range(2):
+        with watching() as outer, watching() as inner:
+            give(read, file)
+        assert [("read", [])] * 2 == [(run.how(file), run.faults) for run in (outer, inner)]
+        give(read, file)
+    with watching() as other:
+        pass
+    assert other.how(file) is None
+    if kind != "loky":
+        (pool.terminate if kind == "multiprocessing" else pool.shutdown)()
+
+
 def test_programs_that_cannot_be_watched_are_named(file, monkeypatch):
     """What is no Python, and a Python that is not told, is said to be unwatched."""
     monkeypatch.setattr(strace, "_why_unusable", lambda path: "strace is not installed")

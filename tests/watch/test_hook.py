@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
@@ -14,7 +15,8 @@ import pytest
 
 from memori.aside import aside
 from memori.digest.files import file_digest
-from memori.watch import watching
+from memori.neuro.process.own_cwd import run_in
+from memori.watch import Sieve, watching
 
 
 @pytest.fixture
@@ -182,6 +184,43 @@ def test_a_run_inside_a_run_is_seen_by_both(file, tmp_path):
     assert ("write", "write") == (inner.how(file), inner.how(other))
     assert ("read", "write") == (outer.how(file), outer.how(other))
     assert outer.touch(file).before is not None
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_of_thousands_of_files_each_counts(relative, tmp_path, monkeypatch):
+    """For a run inside a run as well, by whatever name, and where a program was started."""
+    monkeypatch.chdir(tmp_path)
+    paths = [f"{number}.txt" if relative else f"{tmp_path}/{number}.txt" for number in range(60)]
+    for path in paths:
+        with open(path, "w"):
+            pass
+    time.sleep(2.1)  # so that they are older than the run
+    with watching() as outer, watching() as inner:
+        for number, path in enumerate(paths):
+            if number == 50:
+                subprocess.run(["true"], check=True)
+            with open(path):
+                pass
+    assert inner.reads_old
+    for seen in (outer, inner):
+        wanted = {os.path.abspath(path) for path in paths}
+        assert wanted == {
+            each.path for each in Sieve(seen, None).facts().read if each.path in wanted
+        }
+
+
+def test_a_thread_may_have_a_current_folder_of_its_own(tmp_path, monkeypatch):
+    """What a run reads after it called an interface in another folder is what lies in its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    for path in ("here.txt", "other/there.txt"):
+        with open(path, "w"):
+            pass
+    with watching() as seen:
+        run_in(str(tmp_path / "other"), lambda: open("there.txt").close())
+        open("here.txt").close()
+    paths = [tmp_path / "other" / "there.txt", tmp_path / "here.txt"]
+    assert ["read", "read"] == [seen.how(str(path)) for path in paths]
 
 
 def test_what_memori_does_aside_is_not_seen(file):

@@ -37,6 +37,7 @@ from memori.neuro.nipype.engine_api import (
     program_of,
     without_dependencies,
 )
+from memori.neuro.nipype.given_folders import count_folders
 from memori.neuro.nipype.traits import assign, outputs_of, with_texts
 from memori.neuro.nipype.watched_command import watch_commands
 from memori.neuro.tools.identity import require
@@ -207,6 +208,7 @@ def run_interface(
         _reject_failed(interface, getattr(interface, "_memori_runtime", None), began, error)
         raise
     _reject_failed(interface, result.runtime, began, None)
+    count_folders(interface)
     if isinstance(interface, DataSink):
         part_links(result.outputs.out_file if isdefined(result.outputs.out_file) else [])
     outputs = outputs_of(result.outputs, folder)

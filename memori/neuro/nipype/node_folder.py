@@ -39,9 +39,21 @@ if TYPE_CHECKING:
 
 
 class NodeStore(Store):
-    """A store without files that describe the latest run: nodes have one result each."""
+    """A store without files that describe the latest run: nodes have one result each.
+
+    Parameters
+    ----------
+    root, stage_name : str
+        As for any store.
+    node : str
+        The node's name in its workflow: nodes with one interface are steps of their own.
+    """
 
     __slots__ = ()
+
+    def __init__(self, root: str, stage_name: str, node: str) -> None:
+        super().__init__(root, stage_name)
+        self.writer = node
 
     def follow(self, entry: Entry) -> None:
         """Write nothing."""

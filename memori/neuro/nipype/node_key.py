@@ -93,6 +93,8 @@ class Identity:
         The folder of the memory.
     base : str or None
         The base folder of its workflow.
+    is_watched : bool
+        Whether its runs are watched.
 
     Attributes
     ----------
@@ -102,7 +104,7 @@ class Identity:
         Of its interface.
     """
 
-    def __init__(self, node: Any, root: str, base: str | None) -> None:
+    def __init__(self, node: Any, root: str, base: str | None, *, is_watched: bool) -> None:
         interface: Interface = node.interface
         self._root = root
         self._memo = memo_of(root)
@@ -110,7 +112,7 @@ class Identity:
         self._folders = NodeFolders(base, self._by_name)
         spec = interface.inputs
         values = {name: getattr(spec, name) for name in spec.copyable_trait_names()}
-        self._counted, unwritten = counted_values(interface, values)
+        self._counted, unwritten = counted_values(interface, values, is_watched=is_watched)
         code = code_of(interface, unwritten)
         self.name = code.__name__
         self.code = fingerprint(code)

@@ -20,7 +20,8 @@ down. It runs each time, with a warning.
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from nipype import logging as nipype_logging
@@ -28,7 +29,7 @@ from nipype.interfaces.base import InterfaceResult
 
 from memori.aside import aside
 from memori.calls.decision import Decision, decide
-from memori.calls.observations import Unwatched, Watch, pass_on, watching_is_off
+from memori.calls.observations import Unwatched, Watch, pass_on, put_back, watching_is_off
 from memori.calls.recorder import Recorder
 from memori.digest.values import encode
 from memori.errors import RecordError, warn
@@ -49,6 +50,7 @@ from memori.neuro.nipype.engine_api import (
     str2bool,
     take_inputs,
 )
+from memori.neuro.nipype.given_folders import count_folders
 from memori.neuro.nipype.interface_run import argv_of, part_links
 from memori.neuro.nipype.kinds import reduced
 from memori.neuro.nipype.node_files import (
@@ -99,7 +101,13 @@ class RememberedNode(NodeHook):
 
     def around_interface(self) -> AbstractContextManager[object]:
         """Return the watch over the run."""
-        return self._watch or nullcontext()
+        return self._looks_on()
+
+    @contextmanager
+    def _looks_on(self) -> Iterator[None]:
+        with self._watch or nullcontext():
+            yield
+            count_folders(self.interface)
 
     # What Nipype asks of a node
 
@@ -173,7 +181,10 @@ class RememberedNode(NodeHook):
     def _identity(self) -> Identity:
         take_inputs(self)
         base = self._memori.get("base") or self.base_dir
-        return Identity(self, self._memori["root"], base)
+        return Identity(self, self._memori["root"], base, is_watched=self._is_watched())
+
+    def _is_watched(self) -> bool:
+        return self._memori.get("watch", True) and not watching_is_off()
 
     def hit(self) -> Entry | None:
         """Return the entry of this node, once what it recorded lies in the node's folder."""
@@ -181,7 +192,7 @@ class RememberedNode(NodeHook):
             return None
         with aside():
             identity = self._identity()
-            store = NodeStore(self._memori["root"], identity.name)
+            store = NodeStore(self._memori["root"], identity.name, self.fullname)
             return self._hit_on(self._decision(identity, store), store)
 
     def _decision(self, identity: Identity, store: NodeStore) -> Decision:
@@ -194,6 +205,7 @@ class RememberedNode(NodeHook):
         with aside():
             try:
                 is_back = self._put_back(entry)
+                put_back(entry, store, key.files)
             except NotPlainError:  # of a class that is not installed any more
                 is_back = False
         if is_back:
@@ -203,7 +215,7 @@ class RememberedNode(NodeHook):
     def _remembered_run(self, updatehash: bool) -> Any:
         with aside():
             identity = self._identity()
-            store = NodeStore(self._memori["root"], identity.name)
+            store = NodeStore(self._memori["root"], identity.name, self.fullname)
             decision = self._decision(identity, store)
         entry = self._hit_on(decision, store)
         assert decision.key is not None
@@ -239,7 +251,7 @@ class RememberedNode(NodeHook):
         with Recorder(*about, reasons=list(map(str, decision.changes))) as recorder:
             recorder.own_folders.append(self.output_dir())
             watch = None
-            if self._memori.get("watch", True) and not (adopts or watching_is_off()):
+            if self._is_watched() and not adopts:
                 watch = Watch(identity.code, store, self._memori.get("ignore_reads", ()))
             self._watch = watch or Unwatched(identity.code)
             try:

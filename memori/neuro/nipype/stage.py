@@ -31,6 +31,7 @@ from nipype.interfaces.base import Interface
 from nipype.interfaces.io import DataSink
 
 from memori.calls.current_run import current, workdir
+from memori.calls.observations import watching_is_off
 from memori.digest.values import NotJSONError, to_json, to_json_as
 from memori.errors import MemoriError, StageError
 from memori.layout import memo_of
@@ -215,13 +216,17 @@ class NipypeStage(Stage):
         return super().takes(name) and name not in self._naming
 
     def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
-        """Return what a run was given, with folders of Directory traits as `Folder`."""
+        """Return what a run was given, with folders of Directory traits as `Folder`.
+
+        Where runs are watched they are mere paths: what is read there counts.
+        """
         given = args[0] if len(args) == 1 else None
         if isinstance(given, Results):
             offered = {name: value for name, value in given.items() if self._offers(name)}
             args, kwargs = (), {**offered, **kwargs}
         bound = super().bind(args, kwargs)
-        for name, value in bound.items():
+        is_watched = self.watched and not watching_is_off()
+        for name, value in bound.items() if not is_watched else ():
             trait = self.model.inputs.trait(name)
             if trait is not None and name not in self._naming:
                 bound[name] = as_folders(trait, value)

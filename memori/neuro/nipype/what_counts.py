@@ -179,18 +179,19 @@ def _packages_of(interface: Interface) -> tuple[ModuleType, ...]:
 
 
 def counted_values(
-    interface: Interface, values: Mapping[str, Any]
+    interface: Interface, values: Mapping[str, Any], *, is_watched: bool = False
 ) -> tuple[dict[str, JSON], dict[str, Any]]:
     """Return the values of traits that count, as JSON, and those that only code can tell apart.
 
-    Folders that Directory traits name become `Folder`, so that their contents count.
+    Folders that Directory traits name become `Folder`, so that their contents count, unless it is
+    watched what is read there (`memori.neuro.nipype.given_folders`).
     """
     ignored = uncounted(interface) | {"function_str"}
     counted = {}
     for name, value in values.items():
         if isdefined(value) and name not in ignored:
             trait = interface.inputs.trait(name)
-            is_read = trait is not None and not names_output(interface, name)
+            is_read = not is_watched and trait is not None and not names_output(interface, name)
             counted[name] = as_folders(trait, value) if is_read else value
     return written(counted)
 

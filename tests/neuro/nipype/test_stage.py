@@ -618,7 +618,7 @@ def test_folder_of_a_directory_trait_counts(tmp_path):
 
 
 def test_copied_folder_hits_for_a_command(tmp_path):
-    """A folder of a command's Directory trait counts by its name and what it holds."""
+    """Unwatched, a folder of a command's Directory trait counts by its name and what it holds."""
 
     class List(CommandLine):
         _cmd = "ls"
@@ -629,7 +629,7 @@ def test_copied_folder_hits_for_a_command(tmp_path):
     folder = tmp_path / "subject"
     folder.mkdir()
     (folder / "new.txt").write_text("x")
-    stage = NipypeStage(List(), tmp_path / "work")
+    stage = NipypeStage(List(), tmp_path / "work", watch=False)
     assert runs(stage, folder=folder)
     assert not runs(stage, folder=shutil.copytree(folder, tmp_path / "copy" / "subject"))
 

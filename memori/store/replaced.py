@@ -1,0 +1,95 @@
+"""Files outside runs' folders that one run wrote and another one wrote over: kept, and put back.
+
+Runs of one stage may write one file anew (a ``summary.txt`` for all subjects). Without memory the
+file is that of whoever ran last. With it, too: a hit puts back what its run left there, if what
+lies there now was left by another remembered run. So an unchanged script hits, and the file ends as
+its last call left it. What a run is about to write over is kept beside the records, by digest.
+
+Not promised: that of files larger than `MOST_BYTES`, of many files at once, and of runs that went
+on side by side; where nothing was kept the run runs again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from memori.digest.files import file_digest
+from memori.files import atomic_write, make_folder, replacing
+from memori.layout import replaced_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MOST_BYTES = 256 * 1024
+_MOST_AT_ONCE = 1024 * 1024
+_MOST_KEPT = 1000
+
+
+def contents_of(paths: Iterable[str], memo: str) -> dict[str, tuple[str, bytes]]:
+    """Return what stands at some absolute paths, by path: its digest, and all of it."""
+    found: dict[str, tuple[str, bytes]] = {}
+    left = _MOST_AT_ONCE
+    for path in paths:
+        content = _content_of(path, min(left, MOST_BYTES), memo)
+        if content is not None:
+            found[path] = content
+            left -= len(content[1])
+    return found
+
+
+def _content_of(path: str, most: int, memo: str) -> tuple[str, bytes] | None:
+    try:
+        before = os.stat(path)
+        if not os.path.isfile(path) or before.st_size > most:
+            return None
+        with open(path, "rb") as file:
+            content = file.read()
+        identity = file_digest(path, memo).identity
+        after = os.stat(path)
+    except OSError:
+        return None  # gone meanwhile, or nobody may read it: then it is not kept
+    is_same = (before.st_mtime_ns, before.st_ctime_ns) == (after.st_mtime_ns, after.st_ctime_ns)
+    return (identity, content) if is_same else None
+
+
+def keep(root: str, contents: Mapping[str, bytes]) -> None:
+    """Keep contents, by digest."""
+    folder = replaced_of(root)
+    for identity, content in contents.items():
+        path = os.path.join(folder, identity)
+        if not os.path.exists(path):
+            make_folder(folder)
+            atomic_write(path, content)
+            _trim(folder)
+
+
+def is_kept(root: str, identity: str) -> bool:
+    """Tell whether a content is kept."""
+    return len(identity) == 64 and os.path.isfile(os.path.join(replaced_of(root), identity))
+
+
+def put_back(root: str, path: str, identity: str, memo: str) -> None:
+    """Let a content that is kept stand at an absolute path, and keep what stood there."""
+    with open(os.path.join(replaced_of(root), identity), "rb") as file:
+        content = file.read()
+    path = os.path.realpath(path)
+    stood = _content_of(path, MOST_BYTES, memo)
+    if stood is not None:
+        keep(root, dict([stood]))
+    with replacing(path) as partial:
+        with open(partial, "xb") as file:
+            file.write(content)
+        os.chmod(partial, os.stat(path).st_mode & 0o7777)
+
+
+def _trim(folder: str) -> None:
+    """Remove the older half of what is kept, if it is too much."""
+    kept = [os.path.join(folder, name) for name in os.listdir(folder)]
+    if len(kept) > _MOST_KEPT:
+        try:
+            kept.sort(key=lambda path: os.stat(path).st_mtime_ns)
+            for path in kept[: len(kept) // 2]:
+                os.unlink(path)
+        except OSError:
+            pass  # another process trims; what is left costs room only
