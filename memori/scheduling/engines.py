@@ -18,6 +18,7 @@ import os
 import shlex
 
 from memori.errors import MemoriError
+from memori.scheduling.cores import cores_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,14 +116,6 @@ def _processes(jobs: int | None, cores: int, unknown: dict[str, object]) -> Exec
     import loky
 
     return loky.ProcessPoolExecutor(jobs or max(1, cores_here() // cores))  # type: ignore[no-any-return]
-
-
-def cores_here() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
 
 
 def executor_of_environment() -> Executor | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 
-from memori.scheduling.engines import cores_here
+from memori.scheduling.cores import cores_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from threading import local
 from memori.calls.current_run import current
 from memori.errors import MemoriError, warn
 from memori.processes import interrupts
-from memori.scheduling.engines import cores_here, executor_of_environment
+from memori.scheduling.cores import cores_here
+from memori.scheduling.engines import executor_of_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

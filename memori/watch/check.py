@@ -23,10 +23,10 @@ from memori.watch.facts import (
     stats_digest,
     tree_digest,
 )
-from memori.watch.found import NOTHING, answer
 from memori.watch.listings import present_names, results
 from memori.watch.modules import module_digest
 from memori.watch.places import Places
+from memori.watch.questions.found import NOTHING, answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

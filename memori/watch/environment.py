@@ -7,7 +7,7 @@ not set, today as tomorrow, and costs nothing.
 A run may set variables itself. The value before the run counts, as in a new process: a value
 found later exactly as a run left it counts as what it was before.
 
-Names that are computed are seen while the code runs (`memori.watch.asked`).
+Names that are computed are seen while the code runs (`memori.watch.questions.asked`).
 
 Not promised: variables that only libraries read.
 """

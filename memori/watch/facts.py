@@ -105,7 +105,7 @@ class Facts:
     missed, there : list of str
         Paths that a pattern asked for by name, those that did not exist and those that did.
     found : dict of str to str
-        By path: what a program was told of a file that it did not open (`memori.watch.found`).
+        By path: what was told of a file that was not opened (`memori.watch.questions.found`).
     variables : dict of str to str or None
         By name: variables of the environment that it asked for.
     listed : list of ListingFact

@@ -10,7 +10,7 @@ is opened in a thread that the run started. A run inside a run is seen by both. 
 reads and writes is done `aside`.
 
 Not promised: what C libraries open by themselves (HDF5, ITK, Arrow, SQLite). `os.stat`, of which
-Python does not tell either, is followed by `memori.watch.asked`.
+Python does not tell either, is followed by `memori.watch.questions.asked`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import sys
 from contextvars import Token
 
 from memori.watch import children
-from memori.watch.asked import follow_questions
 from memori.watch.commands.started import end_waiting, follow_popen, follow_programs
 from memori.watch.events import HANDLERS, SOURCES, forget_folder, here
 from memori.watch.observed import ASIDE, Observed, current
+from memori.watch.questions.asked import follow_questions
 from memori.watch.threads import follow_pools, follow_threads, lend_by, runs_of_thread, with_outer
 from memori.watch.touch import GLANCED
 

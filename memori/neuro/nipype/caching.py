@@ -14,7 +14,7 @@ from nipype.interfaces.base import Bunch, Interface, InterfaceResult, traits
 
 from memori.neuro.nipype.engine_api import outputs_of_kind
 from memori.neuro.nipype.stage import NipypeStage
-from memori.neuro.nipype.traits import shaped
+from memori.neuro.nipype.traits.parts import shaped
 
 if TYPE_CHECKING:
     from memori.place import Where

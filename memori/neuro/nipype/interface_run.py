@@ -38,7 +38,7 @@ from memori.neuro.nipype.engine_api import (
     without_dependencies,
 )
 from memori.neuro.nipype.given_folders import count_folders
-from memori.neuro.nipype.traits import assign, outputs_of, with_texts
+from memori.neuro.nipype.traits.parts import assign, outputs_of, with_texts
 from memori.neuro.nipype.watched_command import watch_commands
 from memori.neuro.tools.identity import require
 

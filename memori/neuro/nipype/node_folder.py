@@ -29,7 +29,7 @@ from memori.files import atomic_write
 from memori.layout import locks_of, node_note
 from memori.neuro.nipype.engine_api import outputs_of_kind
 from memori.neuro.nipype.node_files import keep_array
-from memori.neuro.nipype.trait_json import NotPlainError, from_plain, to_plain
+from memori.neuro.nipype.traits.values import NotPlainError, from_plain, to_plain
 from memori.processes.lock import lock
 from memori.store import Store
 

@@ -23,7 +23,7 @@ from memori.neuro.nipype.engine_api import (
 from memori.neuro.nipype.kinds import before
 from memori.neuro.nipype.node_folder import mark_of
 from memori.neuro.nipype.remembered_node import RememberedNode
-from memori.neuro.nipype.trait_json import NotPlainError, to_plain
+from memori.neuro.nipype.traits.values import NotPlainError, to_plain
 
 
 class RememberedMapNode(RememberedNode, ElementHook):

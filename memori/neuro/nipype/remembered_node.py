@@ -76,7 +76,7 @@ from memori.neuro.nipype.node_folder import (
     was_edited,
 )
 from memori.neuro.nipype.node_key import Identity
-from memori.neuro.nipype.trait_json import NotPlainError
+from memori.neuro.nipype.traits.values import NotPlainError
 from memori.neuro.nipype.watched_command import watch_commands
 from memori.results import Results
 from memori.store import Entry

@@ -38,7 +38,7 @@ from memori.layout import memo_of
 from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.engine_api import check_inputs, outputs_of_kind
 from memori.neuro.nipype.interface_run import run_and_tell
-from memori.neuro.nipype.traits import as_folders, assign, names_output, parameters, uncounted
+from memori.neuro.nipype.traits.parts import as_folders, assign, names_output, parameters, uncounted
 from memori.neuro.nipype.what_counts import (
     code_of,
     environment_of,

@@ -47,8 +47,7 @@ from memori.neuro.nipype.engine_api import (
     own_environment,
     program_of,
 )
-from memori.neuro.nipype.trait_json import NotPlainError, to_plain
-from memori.neuro.nipype.traits import (
+from memori.neuro.nipype.traits.parts import (
     THREADS,
     as_folders,
     names_output,
@@ -56,6 +55,7 @@ from memori.neuro.nipype.traits import (
     texts,
     uncounted,
 )
+from memori.neuro.nipype.traits.values import NotPlainError, to_plain
 from memori.neuro.tools.identity import facts, thread_variables
 
 if TYPE_CHECKING:

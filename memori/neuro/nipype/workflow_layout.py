@@ -35,7 +35,7 @@ from memori.neuro.nipype.engine_api import (
     evaluate_connect_function,
     found_by,
 )
-from memori.neuro.nipype.traits import assign, with_texts
+from memori.neuro.nipype.traits.parts import assign, with_texts
 
 Field = tuple[str, str]  # a node's name below the workflow, and a trait
 

@@ -36,7 +36,7 @@ from memori.errors import StageError
 from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import joins_unique
 from memori.neuro.nipype.kinds import original_kind
-from memori.neuro.nipype.traits import as_folders, assign, names_output
+from memori.neuro.nipype.traits.parts import as_folders, assign, names_output
 from memori.neuro.nipype.what_counts import (
     code_of,
     counted_values,

@@ -30,7 +30,7 @@ from memori.watch.commands.strace_lines import (
     texts_in,
 )
 from memori.watch.commands.traced_files import Files
-from memori.watch.found import FOLDER, THERE, file_of, link_to
+from memori.watch.questions.found import FOLDER, THERE, file_of, link_to
 from memori.watch.touch import folders_above, source_of
 
 TYPE_CHECKING = False

@@ -15,7 +15,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from memori.errors import MemoriWarning
 from memori.neuro import remember_workflow
-from memori.neuro.nipype.trait_json import NotPlainError, from_plain, to_plain
+from memori.neuro.nipype.traits.values import NotPlainError, from_plain, to_plain
 
 DAYS = pd.date_range("2020-03-01", periods=3, freq="D", tz="Europe/Zurich")
 TABLES = {

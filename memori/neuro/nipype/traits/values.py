@@ -29,7 +29,7 @@ from nipype.interfaces.base import Undefined, isdefined
 
 from memori.digest.folder import Folder
 from memori.fingerprint.walk import origin_of_class
-from memori.neuro.nipype.trait_tables import is_table, parts_of, table_of
+from memori.neuro.nipype.traits.tables import is_table, parts_of, table_of
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON

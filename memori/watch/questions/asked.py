@@ -22,10 +22,10 @@ import sys
 from functools import wraps
 
 from memori.fingerprint.stand_in import StandIn
-from memori.watch import found
 from memori.watch.environment import counted_value
 from memori.watch.events import absolute
 from memori.watch.observed import ASIDE, Observed, current
+from memori.watch.questions import found
 from memori.watch.threads import runs_of_thread, with_outer
 
 TYPE_CHECKING = False
@@ -143,7 +143,7 @@ def _tell(
 
 
 def _words(path: str, answer: object, *, is_more: bool) -> str:
-    """Return the words for what was answered (`memori.watch.found`)."""
+    """Return the words for what was answered (`memori.watch.questions.found`)."""
     if answer is None or answer is False:
         return found.NOWHERE if os.path.lexists(path) else found.NOTHING
     if not isinstance(answer, os.stat_result):

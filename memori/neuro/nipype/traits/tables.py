@@ -5,7 +5,7 @@ What a table is made of anew is compared with the table before it is kept, so th
 or index that is not known here is an error and never another table.
 
 Not promised: subclasses of pandas' own classes, sparse columns, and cells that hold what
-`memori.neuro.nipype.trait_json` cannot write down.
+`memori.neuro.nipype.traits.values` cannot write down.
 """
 
 from __future__ import annotations

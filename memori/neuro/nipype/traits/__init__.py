@@ -1,0 +1,1 @@
+"""The traits of interfaces: what part each plays, and their values as JSON."""

@@ -1,0 +1,13 @@
+"""How much of this machine a process may use."""
+
+from __future__ import annotations
+
+import os
+
+
+def cores_here() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1

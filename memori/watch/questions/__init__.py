@@ -1,0 +1,1 @@
+"""What is asked about files that are not opened, and the answers."""
