@@ -160,7 +160,7 @@ def executor_of_words(text: str) -> Executor:
         is_number = value.isdecimal() or name not in _NUMBERS
         if not name.isidentifier() or not is_given or not is_number:
             raise ValueError(
-                f"an executor is an engine and options, as in 'slurm jobs=20 cores=4', got {text!r}"
+                f"an executor is an engine and options, as 'slurm jobs=20 cores=4', got {text!r}"
             )
         options[name] = int(value) if name in _NUMBERS else value
     return executor(engine, **options)  # type: ignore[arg-type]
