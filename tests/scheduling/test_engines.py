@@ -214,6 +214,7 @@ def test_what_a_cancelled_job_was_at_is_done_by_another(
 
     monkeypatch.setitem(dask.config.config["distributed"]["deploy"], "lost-worker-timeout", "1s")
     options: Any = {"memory": "1GB", "walltime": "00:10:00", "interface": "lo"}
+    options["log_directory"] = str(tmp_path)
     with memori.executor("slurm", jobs=1, **options) as executor:
         log = tmp_path / "log"
 
