@@ -11,7 +11,8 @@ its workers are, says for whom it is done (`memori.watch.hook.Lent`). What else 
 outlives the run which started it counts for every run that goes on at that moment.
 
 Not promised: a `Process` that is no pool's, of a fork server older than all runs. Nor programs
-that are no Python, Pythons of other installations, and children that are started with an environment of their
+that are no Python, Pythons of other installations, and children that are started with an
+environment of their
 own: they are named (`Observed.unwatched`).
 """
 
