@@ -10,8 +10,10 @@ What a run gives to a pool of processes (`concurrent.futures`, loky, multiproces
 its workers are, says for whom it is done (`memori.watch.hook.Lent`). What else a worker does that
 outlives the run which started it counts for every run that goes on at that moment.
 
-Not promised: programs that are no Python, Pythons of other installations, and children that are
-started with an environment of their own. They are named (`Observed.unwatched`).
+Not promised: a `Process` that is no pool's, of a fork server older than all runs. Nor programs
+that are no Python, Pythons of other installations, and children that are started with an
+environment of their
+own: they are named (`Observed.unwatched`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Where reached code deals with the environment (`os.environ`, `os.getenv`, `os.path.expandvars`),
 each text in it that can name a variable counts by the variable's value. A text that names none is
-not set, today as tomorrow, and costs nothing.
+not set, today as tomorrow, and costs nothing. Where code starts programs, what a shell would put
+in for ``$NAME`` in its texts counts likewise.
 
 A run may set variables itself. The value before the run counts, as in a new process: a value
 found later exactly as a run left it counts as what it was before.
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from types import FunctionType
 
 _READERS = frozenset({"environ", "environb", "getenv", "getenvb", "expandvars"})
+_STARTERS = frozenset({"subprocess", "system", "Popen", "check_output", "getoutput", "popen"})
+_OF_A_SHELL = frozenset(
+    {"PWD", "OLDPWD", "SHLVL", "TMPDIR", "HOSTNAME", "RANDOM", "PATH", "LD_LIBRARY_PATH"}
+)
+"""Of the session and the machine; a program that is found elsewhere counts itself."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _EXPANDED = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
 _SECRET = re.compile(r"(?i)key|token|secret|pass|auth|credential")
@@ -54,6 +60,10 @@ def environment_names(functions: Iterable[FunctionType]) -> list[str]:
             for value in (*values, function.__defaults__, function.__kwdefaults__):
                 texts.update(_texts(value))
             found.update(_variables(texts))
+        elif not _STARTERS.isdisjoint(names):
+            for value in (*values, function.__defaults__, function.__kwdefaults__):
+                texts.update(_texts(value))
+            found.update(names_in_shell(texts))
     return sorted(found)
 
 
@@ -83,6 +93,21 @@ def _variables(texts: Iterable[str]) -> Iterator[str]:
             yield text
         elif "$" in text and len(text) < 4096:
             yield from (plain or braced for plain, braced in _EXPANDED.findall(text))
+
+
+def names_in_shell(texts: Iterable[str]) -> list[str]:
+    """Return the names of the variables that are set and that a shell would put into texts.
+
+    >>> names_in_shell(["cat ${HOME}/a", "$PWD", "a $b_that_is_not_set"])
+    ['HOME']
+    """
+    found = {
+        plain or braced.partition(":")[0]
+        for text in texts
+        if "$" in text and len(text) < 4096
+        for plain, braced in _EXPANDED.findall(text)
+    }
+    return sorted(name for name in found - _OF_A_SHELL if name in os.environ)
 
 
 def counted_variables(names: Iterable[str]) -> dict[str, str | None]:

@@ -164,10 +164,10 @@ def in_a_pool_of_multiprocessing(pool):
     return run
 
 
-@pytest.mark.parametrize("kind", ["concurrent", "forkserver", "loky", "multiprocessing"])
+@pytest.mark.parametrize("kind", ["concurrent", "loky", "multiprocessing"])
 def test_a_worker_that_is_older_than_a_run_works_for_it(kind, file):
     """And for the next one that has it read the same file, too; between runs for nobody."""
-    methods = {"concurrent": "fork", "forkserver": "forkserver", "multiprocessing": "spawn"}
+    methods = {"concurrent": "fork", "multiprocessing": "spawn"}
     context = multiprocessing.get_context(methods.get(kind))
     if kind == "loky":
         give = in_loky

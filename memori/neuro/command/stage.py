@@ -210,6 +210,11 @@ class ShellStage(Stage):
                 found.update(facts(program, environment, ignored=ignored))
         for name, value in plan.counted.items():
             found.setdefault(f"env {name}", hashlib.sha256(os.fsencode(value)).hexdigest())
+        from memori.watch.environment import counted_variables, names_in_shell
+
+        own = {*plan.variables, *plan.counted}
+        named = [name for name in names_in_shell(plan.argv[1:]) if name not in own]
+        found.update({f"variable {n}": value for n, value in counted_variables(named).items()})
         is_watched = self._sees_what_is_read()
         for name, value in inputs.items():
             if (
