@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from memori.cases import Cases, Failure
+    from memori.cases import Cases
+    from memori.failure import Failure
     from memori.graph.condition import when
     from memori.graph.each import Each
     from memori.original import hashable, redefine_result_key
@@ -82,7 +83,7 @@ __all__ = [
 _LATER = {
     "Cases": "memori.cases",
     "Each": "memori.graph.each",
-    "Failure": "memori.cases",
+    "Failure": "memori.failure",
     "Pipeline": "memori.pipeline",
     "executor": "memori.scheduling.engines",
     "hashable": "memori.original",

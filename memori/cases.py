@@ -7,13 +7,13 @@ Only a KeyboardInterrupt ends them, because it is how a user ends them.
 
 from __future__ import annotations
 
-from memori.digest.values import to_json
-from memori.errors import CasesError, MemoriError
+from memori.case_runs import CaseRuns
+from memori.errors import CasesError
+from memori.failure import Failure
 from memori.graph.reduction import grouped
 from memori.graph.wiring import Wiring
+from memori.pipeline_run import PipelineRun
 from memori.results import Results
-from memori.scheduling.orders import answer_of, portable
-from memori.scheduling.schedule import run_graph
 from memori.scheduling.workers import workers_for
 from memori.store.latest import catch_up
 
@@ -21,78 +21,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Executor
-    from typing import Any, Literal, NoReturn
+    from typing import Any, Literal
 
-    from memori.digest.values import JSON
+    from memori.case_runs import Case, Given
     from memori.graph.reduction import Group
-    from memori.node import Inputs, Node
-    from memori.results import Outcome
-    from memori.scheduling.orders import Answer
+    from memori.node import Node
     from memori.scheduling.workers import Workers
-
-    Case = dict[str, object]
-
-
-class Failure:
-    """What a failed case has in place of results; false, and an error to take a value from.
-
-    Attributes
-    ----------
-    case : dict
-        The inputs.
-    error : BaseException
-        What was raised.
-    traceback : str
-        Where, as Python prints it.
-    stage : str or None
-        The stage that failed; None if none was running.
-    log : str or None
-        The file that tells of it, with the inputs; None for a stage without `hash_output`.
-    """
-
-    def __init__(
-        self,
-        case: Case,
-        error: BaseException,
-        traceback: str,
-        stage: str | None = None,
-        log: str | None = None,
-        line: str = "pipeline.map([{}], on_error='raise')",
-    ) -> None:
-        self.case = case
-        self.error = error
-        self.traceback = traceback
-        self.stage = stage
-        self.log = log
-        self._line = line
-
-    @property
-    def rerun(self) -> str:
-        """The line that runs this case alone; what is remembered of it is not run again."""
-        return self._line.format(_literal(to_json(self.case)))
-
-    @property
-    def headline(self) -> str:
-        """The stage and the error, in one line."""
-        told = (str(self.error).splitlines() or [""])[0]
-        stage = "" if self.stage is None else f"stage {self.stage!r}: "
-        return f"{stage}{type(self.error).__name__}: {told}".removesuffix(": ")
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __reduce__(self) -> tuple[type[Failure], tuple[object, ...]]:
-        facts = portable(self.error), self.traceback, self.stage, self.log, self._line
-        return Failure, (self.case, *facts)
-
-    def __repr__(self) -> str:
-        return f"<Failure {self.headline}>"
-
-    def __getitem__(self, name: str) -> NoReturn:
-        raise MemoriError(
-            f"the case {self.case!r} failed, so it has no {name!r}: {self.error!r}; leave failed "
-            "cases out by `if result:`"
-        ) from self.error
 
 
 class Cases(list["tuple[Case, Results | Failure]"]):
@@ -185,10 +119,10 @@ class Cases(list["tuple[Case, Results | Failure]"]):
             group.reject_empty(stage)
         wiring = Wiring([("start", stage)])
         inputs = [group.inputs_of(stage, kwargs) for group in groups if group.members]
-        for each in inputs:
-            wiring.check((), each)
+        given = [wiring.check((), each) for each in inputs]
         workers = workers_for(n_jobs, executor)
-        found = run_cases(stage, inputs, workers, "raise" if by is None else on_error)
+        how = "raise" if by is None else on_error
+        found = run_cases(wiring, stage.title, inputs, given, workers, how)
         if by is None:
             return found[0][1]
         results = iter(found)
@@ -230,25 +164,11 @@ def _of_group(
     raise AssertionError("unreachable: it is empty")
 
 
-def _literal(value: JSON) -> str:
-    """Return a value as it is written in Python; `repr` does not, of what is not finite.
-
-    Examples
-    --------
-    >>> _literal({"x": [float("inf"), "a", None]})
-    "{'x': [float('inf'), 'a', None]}"
-    """
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{name!r}: {_literal(each)}' for name, each in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_literal, value))}]"
-    is_finite = not isinstance(value, float) or value - value == 0
-    return repr(value) if is_finite else f"float({str(value)!r})"
-
-
 def run_cases(
-    pipeline: Node,
-    cases: list[Case],
+    wiring: Wiring,
+    title: str,
+    cases: Sequence[Case],
+    given: Sequence[Given],
     workers: Workers | None,
     on_error: Literal["continue", "raise"],
 ) -> Cases:
@@ -259,73 +179,23 @@ def run_cases(
     BaseException
         What a case raised, if `on_error` is "raise"; and KeyboardInterrupt in any case.
     """
-    plan = _CasePlan(pipeline, cases, on_error)
-    if workers is None:
-        for place, case in enumerate(cases):
-            answer = answer_of(lambda case=case: pipeline.call((), case))  # type: ignore[misc]
-            if answer.run is not None:
-                plan.finish(place, answer.run)
-            elif answer.error is not None and not plan.fail(place, answer):
-                raise answer.error
-    else:
-        run_graph(dict.fromkeys(range(len(cases)), ()), workers, plan)
-    found = plan.collected()
-    _show_last(pipeline, found)
+    runs = CaseRuns(wiring, title, given, cases, continues=on_error == "continue")
+    outcomes = dict(runs.outcomes(workers))
+    found = Cases()
+    for number, case in enumerate(cases):
+        outcome = outcomes[number]
+        if isinstance(outcome, Failure):
+            found.append((case, outcome))
+        else:
+            found.executed += outcome.executed
+            found.append((case, outcome.results))
+    _show_last(wiring, given, found)
     return found
 
 
-def _show_last(pipeline: Node, cases: Cases) -> None:
+def _show_last(wiring: Wiring, given: Sequence[Given], cases: Cases) -> None:
     """Have the files that people read show the last case, whichever ended last, and where."""
-    done = [case for case, result in cases if not isinstance(result, Failure)]
+    done = [n for n, (_, result) in enumerate(cases) if not isinstance(result, Failure)]
     if done:
-        pipeline.recall((), done[-1])
+        PipelineRun(wiring, *given[done[-1]]).recall_all()
     catch_up()
-
-
-class _CasePlan:
-    """What is to be run for each case."""
-
-    def __init__(
-        self, pipeline: Node, cases: list[Case], on_error: Literal["continue", "raise"]
-    ) -> None:
-        self._pipeline = pipeline
-        self._cases = cases
-        self._continues = on_error == "continue"
-        self._threads = pipeline.threads
-        self._outcomes: dict[int, Outcome | Failure] = {}
-
-    def order(self, key: int) -> tuple[Node, Inputs]:
-        return self._pipeline, ((), self._cases[key])
-
-    def finish(self, key: int, run: Outcome) -> None:
-        self._outcomes[key] = run
-
-    def fail(self, key: int, answer: Answer) -> bool:
-        assert answer.error is not None
-        if isinstance(answer.error, KeyboardInterrupt) or not self._continues:
-            answer.error.add_note(f"memori: in case {self._cases[key]!r}")
-            return False
-        failure = Failure(
-            self._cases[key], answer.error, answer.traceback, answer.stage, answer.log
-        )
-        self._outcomes[key] = failure
-        return True
-
-    def threads(self, key: int) -> int:
-        return self._threads
-
-    def describe(self, key: int, stage: str | None) -> str:
-        case = f"case {self._cases[key]!r}"
-        return case if stage is None else f"stage {stage!r} of {case}"
-
-    def collected(self) -> Cases:
-        """Return what came of the cases, in the order given."""
-        found = Cases()
-        for place, case in enumerate(self._cases):
-            outcome = self._outcomes[place]
-            if isinstance(outcome, Failure):
-                found.append((case, outcome))
-            else:
-                found.executed += outcome.executed
-                found.append((case, outcome.results))
-        return found

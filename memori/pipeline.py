@@ -12,6 +12,7 @@ Not promised: an order among stages that do not depend on each other.
 
 from __future__ import annotations
 
+from memori.case_runs import CaseRuns
 from memori.cases import Cases, run_cases
 from memori.digest.values import to_json
 from memori.errors import warn
@@ -19,7 +20,6 @@ from memori.graph.wiring import Wiring, mermaid
 from memori.pipeline_run import PipelineRun
 from memori.plan import Decisions, Plan
 from memori.results import Outcome, Results
-from memori.scheduling.schedule import run_graph
 from memori.scheduling.workers import workers_for
 
 TYPE_CHECKING = False
@@ -205,13 +205,19 @@ class Pipeline:
                     f"value, or run the one case by map([{{...}}], {name}=...)"
                 )
         workers = workers_for(n_jobs, executor)
-        plan = PipelineRun(self._wiring, *self._wiring.check(args, kwargs))
+        given = self._wiring.check(args, kwargs)
         for each in self.overruled(args, kwargs):
             warn(each)
         if workers is None:
+            plan = PipelineRun(self._wiring, *given)
             plan.run_all()
         else:
-            run_graph(self._wiring.sources, workers, plan)
+            runs = CaseRuns(self._wiring, repr(self), [given], None, continues=False)
+            for _ in runs.outcomes(workers):
+                pass
+            assert runs.last is not None
+            plan = runs.last
+            plan.show()
         run = plan.merged()
         self.show(run)
         return run.results
@@ -258,15 +264,17 @@ class Pipeline:
         if on_error not in ("continue", "raise"):
             raise ValueError(f"on_error is 'continue' or 'raise', got {on_error!r}")
         listed = [dict(case) for case in cases]
+        given = []
         for place, case in enumerate(listed):
             try:
-                self._wiring.check((), case)
+                given.append(self._wiring.check((), case))
             except TypeError as error:
                 error.add_note(f"memori: in case {place}: {case!r}")
                 raise
             for each in self.overruled((), case):
                 warn(each)
-        return run_cases(self, listed, workers_for(n_jobs, executor), on_error)
+        workers = workers_for(n_jobs, executor)
+        return run_cases(self._wiring, repr(self), listed, given, workers, on_error)
 
     def call(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome:
         """Run every stage that is not remembered, and return all that is known of that."""

@@ -33,8 +33,8 @@ LAYERS = [
     {"face", "accepting", "stage"},
     {"node"},
     {"scheduling"},
-    {"graph", "pipeline_run"},
-    {"cases", "pipeline"},
+    {"failure", "graph", "pipeline_run"},
+    {"case_runs", "cases", "pipeline"},
     {"neuro"},
     {"cli"},
 ]

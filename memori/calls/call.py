@@ -28,8 +28,9 @@ from memori.calls.observations import (
     put_back,
     watching_is_off,
 )
+from memori.calls.telling import tell, told
 from memori.digest.values import strings
-from memori.errors import StageError, warn
+from memori.errors import BusyError, StageError, warn
 from memori.key import Key
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
@@ -161,8 +162,14 @@ class Call:
                 store.mark_made(made_by_itself(entry))
         return Decision(stage.stage_name, (), entry, key)
 
-    def run(self, *, forced: bool = False) -> Outcome:
-        """Return the outcome, running the callable unless this call is remembered."""
+    def run(self, *, forced: bool = False, waits: bool = True) -> Outcome:
+        """Return the outcome, running the callable unless this call is remembered.
+
+        Raises
+        ------
+        BusyError
+            If it is being run elsewhere right now, and one is not to wait for that.
+        """
         logger = _heard_logger()
         forced = forced or self._stage.always_runs
         with aside():
@@ -177,7 +184,9 @@ class Call:
         if not self._stage.remembered:
             with terminable():
                 return self._execute(decision.key, [*map(str, decision.changes)], forced=True)
-        with terminable(), self._store.lock(decision.key):
+        with terminable(), self._store.lock(decision.key, wait=waits) as is_mine:
+            if is_mine is False:
+                raise BusyError(f"{self._stage.subject} is being run elsewhere")
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
                 key = self._key() if decision.key.may_name_files else decision.key
@@ -247,9 +256,11 @@ class Call:
 
     def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
         stage = self._stage
-        return attempted(
-            lambda: self._attempt(key, reasons, forced=forced), stage.retries, stage.stage_name
-        )
+        tell("decided", stage.stage_name, hit=False, reason="; ".join(reasons))
+        with told(stage.stage_name):
+            return attempted(
+                lambda: self._attempt(key, reasons, forced=forced), stage.retries, stage.stage_name
+            )
 
     def _attempt(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
         from memori.calls.recorder import Recorder
@@ -290,6 +301,7 @@ class Call:
         entry, key, store = decision.hit_entry, decision.key, decision.elsewhere or self._store
         assert entry is not None
         files = () if key is None else key.files
+        tell("decided", self._stage.stage_name, hit=True, reason="")
         try:
             with aside():
                 if decision.elsewhere is None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal, TypeAlias
 
-    from memori.node import Inputs, Node
     from memori.scheduling.board import Mark
+    from memori.scheduling.orders import Carrier
     from memori.scheduling.workers import Workers
 
     Key: TypeAlias = Any
@@ -87,21 +87,21 @@ class Dispatch:
 
     # Placing
 
-    def place(self, key: Key, node: Node, inputs: Inputs, *, alone: bool = False) -> None:
-        """Ask a worker to call a node.
+    def place(self, key: Key, carrier: Carrier, asked: object, *, alone: bool = False) -> None:
+        """Ask a worker to do something.
 
         Raises
         ------
         MemoriError
             If there is no worker to ask.
         """
-        parcel = self._parcels.get(id(node))
+        parcel = self._parcels.get(id(carrier))
         if parcel is None:
             by_name = self._workers.find_by_name
-            parcel = self._parcels[id(node)] = Parcel(node, by_name=by_name)
+            parcel = self._parcels[id(carrier)] = Parcel(carrier, by_name=by_name)
             if by_name or self._workers.are_local:
                 parcel.pickled()  # it will have to travel: if it cannot, say so at once
-        order = Order(parcel, inputs, self._home, self._board, tries=1 if alone else 2)
+        order = Order(parcel, asked, self._home, self._board, tries=1 if alone else 2)
         self._witness.look()
         future = self._submit(order)
         self._going[order.name] = _Placed(key, order, future, alone=alone)
@@ -230,7 +230,7 @@ class Dispatch:
         self._witness.fruitless = 0
         if not answer.deaths:
             return answer
-        if answer.run is not None or answer.error is not None:
+        if answer.made is not None or answer.error is not None:
             _warn(
                 f"{self._told(placed, answer.deaths[-1])}. It was tried once more by its executor"
             )

@@ -1,8 +1,9 @@
 """Orders: what travels to a worker and back, and what a worker does with it.
 
-An order asks a worker to call a stage, or a pipeline for one case. Nothing is asked of the engine
-that carries it (threads, processes, loky, Dask, submitit) but to call one function with one
-argument and to bring back what it returns: whatever happens in the worker comes back as an answer.
+An order asks a worker to do something of a case, or of several (`memori.graph.stretch`). Nothing is
+asked of the engine that carries it (threads, processes, loky, Dask, submitit) but to call one
+function with one argument and to bring back what it returns: whatever happens in the worker comes
+back as an answer.
 No two orders are equal, so an engine that keeps results by what was called has none to give.
 
 A worker runs in the working folder (ours also in the environment) from which it is asked, and
@@ -24,12 +25,17 @@ from memori.processes.interrupts import adopt, terminable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, Protocol
 
-    from memori.node import Node
-    from memori.results import Outcome
     from memori.scheduling.board import Board, Mark
+
+    class Carrier(Protocol):
+        """Who does in a worker what an order asks for."""
+
+        def carry_out(self, asked: Any, is_stopped: Callable[[], bool], /) -> object:
+            """Do it; begin nothing more once it is stopped."""
+
 
 _HERE = os.urandom(8)  # with the process number, no other process anywhere has it
 
@@ -42,9 +48,9 @@ class Order:
     name : str
         That of no other order.
     parcel : Parcel
-        With what is to be called.
-    inputs : tuple of (tuple, mapping)
-        Its arguments.
+        With who does what is asked.
+    asked : object
+        What that is.
     home : Home
         Where it is asked for.
     board : Board
@@ -56,22 +62,21 @@ class Order:
     def __init__(
         self,
         parcel: Parcel,
-        inputs: tuple[tuple[object, ...], Mapping[str, object]],
+        asked: object,
         home: Home,
         board: Board,
         tries: int,
     ) -> None:
         self.name = os.urandom(8).hex()
         self.parcel = parcel
-        self.inputs = inputs
+        self.asked = asked
         self.home = home
         self.board = board
         self.tries = tries
 
-    def call(self) -> Outcome:
-        """Make the call."""
-        args, kwargs = self.inputs
-        return self.parcel.content.call(args, kwargs)
+    def call(self) -> object:
+        """Do what is asked; it is also asked whether nothing more is to begin."""
+        return self.parcel.content.carry_out(self.asked, lambda: self.board.is_stopped)
 
 
 class Answer:
@@ -79,8 +84,8 @@ class Answer:
 
     Attributes
     ----------
-    run : Outcome or None
-        What the call returned.
+    made : object
+        What was returned; None if something was raised.
     error : BaseException or None
         What it raised.
     traceback : str
@@ -95,14 +100,14 @@ class Answer:
 
     def __init__(
         self,
-        run: Outcome | None = None,
+        made: Any = None,
         error: BaseException | None = None,
         traceback: str = "",
         *,
         deaths: tuple[Mark, ...] = (),
         skipped: bool = False,
     ) -> None:
-        self.run = run
+        self.made = made
         self.error = error
         self.traceback = traceback
         self.deaths = deaths
@@ -131,7 +136,7 @@ class WorkerTraceback(Exception):  # noqa: N818  it is no error, but where one w
         return f'\n"""\n{self.args[0]}"""'
 
 
-def answer_of(call: Callable[[], Outcome]) -> Answer:
+def answer_of(call: Callable[[], object]) -> Answer:
     """Make a call; whatever it raises is the answer."""
     try:
         return Answer(call())
@@ -170,7 +175,7 @@ def carry_out(order: Order) -> Answer:
     return answer
 
 
-def _call(order: Order, mark: str | None) -> Outcome:
+def _call(order: Order, mark: str | None) -> object:
     """Make the call, marking what it starts."""
     order.home.enter()
     adopt(mark)
@@ -181,23 +186,23 @@ def _call(order: Order, mark: str | None) -> Outcome:
 
 
 class Parcel:
-    """A stage or pipeline that travels: pickled once, at its first journey.
+    """Stages that travel: pickled once, at their first journey.
 
     Parameters
     ----------
-    content : Node
+    content : Carrier
         What travels.
     by_name : bool
         Whether functions of `__main__` are found there by their name, rather than sent along.
     """
 
-    def __init__(self, content: Node, *, by_name: bool) -> None:
-        self._content: Node | None = content
+    def __init__(self, content: Carrier, *, by_name: bool) -> None:
+        self._content: Carrier | None = content
         self._pickled: bytes | None = None
         self._by_name = by_name
 
     @property
-    def content(self) -> Node:
+    def content(self) -> Carrier:
         """What has travelled, made anew after each journey."""
         if self._content is None:
             import pickle
