@@ -6,6 +6,8 @@ Pipeline        stages wired as a directed acyclic graph, over one case or many
 Each            a stage over each element of a list, in a pipeline
 when            a line of a pipeline that holds for some cases only
 Cases, Failure  what a pipeline returns for many cases
+Observer, Event
+                who looks on while cases run, and what is told
 CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from memori.failure import Failure
     from memori.graph.condition import when
     from memori.graph.each import Each
+    from memori.observer import Event, Observer
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
 
@@ -60,10 +63,12 @@ __all__ = [
     "Cases",
     "CasesError",
     "Each",
+    "Event",
     "Failure",
     "Folder",
     "MemoriError",
     "MemoriWarning",
+    "Observer",
     "Pipeline",
     "RecordError",
     "Results",
@@ -83,7 +88,9 @@ __all__ = [
 _LATER = {
     "Cases": "memori.cases",
     "Each": "memori.graph.each",
+    "Event": "memori.observer",
     "Failure": "memori.failure",
+    "Observer": "memori.observer",
     "Pipeline": "memori.pipeline",
     "executor": "memori.scheduling.engines",
     "hashable": "memori.original",

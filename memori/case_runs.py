@@ -11,20 +11,24 @@ else to do.
 
 from __future__ import annotations
 
+from memori.calls.telling import listener, telling_of
 from memori.failure import Failure
 from memori.graph.stretch import Stretch, Track, recall_far
+from memori.observer import Event, event_of, tell_all
 from memori.pipeline_run import PipelineRun
 from memori.scheduling.orders import answer_of
 from memori.scheduling.schedule import carry_out_plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from memori.digest.values import JSON
     from memori.graph.stretch import Reached
     from memori.graph.wiring import Wiring
     from memori.node import Node
+    from memori.observer import Observer
     from memori.results import Outcome
     from memori.scheduling.orders import Answer
     from memori.scheduling.workers import Workers
@@ -75,6 +79,8 @@ class CaseRuns:
         The cases, for messages; None for one call that is no case.
     continues : bool
         Whether a failure is the result of its case, rather than the end.
+    observers : sequence of Observer
+        Who looks on.
     """
 
     def __init__(
@@ -85,6 +91,7 @@ class CaseRuns:
         cases: Sequence[Case] | None,
         *,
         continues: bool,
+        observers: Sequence[Observer] = (),
     ) -> None:
         from collections import deque
 
@@ -93,6 +100,7 @@ class CaseRuns:
         self._given = given
         self._cases = cases
         self._continues = continues
+        self._observers = [*observers]
         self._next = 0
         self._at_once = 1
         self._workers: Workers | None = None
@@ -122,12 +130,43 @@ class CaseRuns:
 
     def _run_here(self, number: int) -> Outcome | Failure:
         run = PipelineRun(self._wiring, *self._given[number])
-        answer = answer_of(run.run_all)
+        token = listener.set(self.hear)
+        try:
+            with telling_of(number):
+                answer = answer_of(run.run_all)
+        finally:
+            listener.reset(token)
         if answer.error is None:
-            return run.merged()
+            outcome = run.merged()
+            self._tell_end(number, outcome)
+            return outcome
         if not self._is_borne(number, answer.error):
             raise answer.error
         return self._failure(number, answer)
+
+    def recall(self, number: int) -> None:
+        """Recall a case, so that it is the last one that was."""
+        PipelineRun(self._wiring, *self._given[number]).recall_all()
+
+    # Telling who looks on
+
+    def look_on(self, observer: Observer) -> None:
+        """Tell one more observer what happens."""
+        self._observers.append(observer)
+
+    @property
+    def hear(self) -> Callable[[Mapping[str, Any]], None] | None:
+        """What is given what stages tell; None if nobody looks on."""
+        return self._tell if self._observers else None
+
+    def _tell(self, told: Mapping[str, Any]) -> None:
+        tell_all(self._observers, told["what"], event_of(told, self._cases or ({},)))
+
+    def _tell_end(self, number: int, outcome: Outcome) -> None:
+        if self._observers and self._cases is not None:
+            hit, results = not outcome.executed, outcome.results
+            event = Event(self._cases[number], number, hit=hit, result=results)
+            tell_all(self._observers, "finished", event)
 
     # The plan: see `memori.scheduling.schedule`
 
@@ -142,7 +181,12 @@ class CaseRuns:
         if self._recalls_here():
             self._next += 1
             begun = self._begun[number] = _Begun(PipelineRun(self._wiring, *self._given[number]))
-            recall_far(begun.run, lambda: False)
+            token = listener.set(self.hear)
+            try:
+                with telling_of(number):
+                    recall_far(begun.run, lambda: False)
+            finally:
+                listener.reset(token)
             if begun.run.is_over:
                 self._end(number, begun.run.merged())
                 return None
@@ -238,12 +282,17 @@ class CaseRuns:
         assert self._cases is not None
         assert answer.error is not None
         about = answer.error, answer.traceback, answer.stage, answer.log
-        return Failure(self._cases[number], *about)
+        failure = Failure(self._cases[number], *about)
+        if self._observers:
+            event = Event(self._cases[number], number, error=failure.headline, result=failure)
+            tell_all(self._observers, "failed", event)
+        return failure
 
     def _end(self, number: int, outcome: Outcome) -> None:
         begun = self._begun.pop(number, None)
         if begun is not None and self._cases is None:
             self.last = begun.run
+        self._tell_end(number, outcome)
         self.ended.append((number, outcome))
 
     def threads_of(self, piece: Piece) -> int:

@@ -12,7 +12,7 @@ from memori.errors import CasesError
 from memori.failure import Failure
 from memori.graph.reduction import grouped
 from memori.graph.wiring import Wiring
-from memori.pipeline_run import PipelineRun
+from memori.processes.interrupts import terminable
 from memori.results import Results
 from memori.scheduling.workers import workers_for
 from memori.store.latest import catch_up
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any, Literal
 
-    from memori.case_runs import Case, Given
+    from memori.case_runs import Case
     from memori.graph.reduction import Group
     from memori.node import Node
+    from memori.results import Outcome
     from memori.scheduling.workers import Workers
 
 
@@ -121,8 +122,9 @@ class Cases(list["tuple[Case, Results | Failure]"]):
         inputs = [group.inputs_of(stage, kwargs) for group in groups if group.members]
         given = [wiring.check((), each) for each in inputs]
         workers = workers_for(n_jobs, executor)
-        how = "raise" if by is None else on_error
-        found = run_cases(wiring, stage.title, inputs, given, workers, how)
+        continues = by is not None and on_error == "continue"
+        runs = CaseRuns(wiring, stage.title, given, inputs, continues=continues)
+        found = run_cases(runs, inputs, workers)
         if by is None:
             return found[0][1]
         results = iter(found)
@@ -165,22 +167,21 @@ def _of_group(
 
 
 def run_cases(
-    wiring: Wiring,
-    title: str,
+    runs: CaseRuns,
     cases: Sequence[Case],
-    given: Sequence[Given],
     workers: Workers | None,
-    on_error: Literal["continue", "raise"],
+    *,
+    progress: bool | None = False,
 ) -> Cases:
     """Run the cases, on workers where some are given, and collect what they return.
 
     Raises
     ------
     BaseException
-        What a case raised, if `on_error` is "raise"; and KeyboardInterrupt in any case.
+        What a case raised, if that ends the others; and KeyboardInterrupt in any case.
     """
-    runs = CaseRuns(wiring, title, given, cases, continues=on_error == "continue")
-    outcomes = dict(runs.outcomes(workers))
+    with terminable():
+        outcomes = dict(_shown(runs, cases, workers, progress))
     found = Cases()
     for number, case in enumerate(cases):
         outcome = outcomes[number]
@@ -189,13 +190,48 @@ def run_cases(
         else:
             found.executed += outcome.executed
             found.append((case, outcome.results))
-    _show_last(wiring, given, found)
+    _show_last(runs, found)
     return found
 
 
-def _show_last(wiring: Wiring, given: Sequence[Given], cases: Cases) -> None:
+def completed(
+    runs: CaseRuns,
+    cases: Sequence[Case],
+    workers: Workers | None,
+    *,
+    progress: bool | None = False,
+) -> Iterator[tuple[Case, Results | Failure]]:
+    """Run the cases as they are asked for, and yield each with its result when it is over."""
+    for number, outcome in _shown(runs, cases, workers, progress):
+        result = outcome if isinstance(outcome, Failure) else outcome.results
+        yield cases[number], result
+    catch_up()
+
+
+def _shown(
+    runs: CaseRuns, cases: Sequence[Case], workers: Workers | None, wish: bool | None
+) -> Iterator[tuple[int, Outcome | Failure]]:
+    """Run the cases, and show how far they are."""
+    if wish is False:
+        yield from runs.outcomes(workers)
+        return
+    from memori.progress import display_for, progress_of, shown
+
+    display = display_for(wish)
+    if display is None:
+        yield from runs.outcomes(workers)
+        return
+    progress = progress_of(
+        runs.carrier.wiring.order, cases, 1 if workers is None else workers.capacity
+    )
+    runs.look_on(progress)
+    with shown(progress, display):
+        yield from runs.outcomes(workers)
+
+
+def _show_last(runs: CaseRuns, cases: Cases) -> None:
     """Have the files that people read show the last case, whichever ended last, and where."""
     done = [n for n, (_, result) in enumerate(cases) if not isinstance(result, Failure)]
     if done:
-        PipelineRun(wiring, *given[done[-1]]).recall_all()
+        runs.recall(done[-1])
     catch_up()

@@ -256,10 +256,7 @@ class Stage(Accepting):
         forced: bool = False,
         waits: bool = True,
     ) -> Outcome:
-        """Run it unless it is remembered, and return all that is known of that.
-
-        Without `waits` a run that another one is making right now is a `BusyError`.
-        """
+        """Run it unless it is remembered; without `waits` what runs elsewhere is a `BusyError`."""
         try:
             return self._call(args, kwargs, forced=forced, waits=waits)
         except BusyError:

@@ -34,7 +34,8 @@ LAYERS = [
     {"node"},
     {"scheduling"},
     {"failure", "graph", "pipeline_run"},
-    {"case_runs", "cases", "pipeline"},
+    {"observer"},
+    {"case_runs", "cases", "mapped", "pipeline", "progress"},
     {"neuro"},
     {"cli"},
 ]

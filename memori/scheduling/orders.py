@@ -22,6 +22,7 @@ from memori.calls.current_run import watcher
 from memori.calls.fault import taken
 from memori.errors import MemoriError
 from memori.processes.interrupts import adopt, terminable
+from memori.scheduling.post import posted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from memori.scheduling.board import Board, Mark
+    from memori.scheduling.post import Post
 
     class Carrier(Protocol):
         """Who does in a worker what an order asks for."""
@@ -55,6 +57,8 @@ class Order:
         Where it is asked for.
     board : Board
         Where the worker leaves its mark.
+    post : Post
+        Where it sends what it says.
     tries : int
         How often an engine may begin it, should its workers die of it.
     """
@@ -65,6 +69,7 @@ class Order:
         asked: object,
         home: Home,
         board: Board,
+        post: Post,
         tries: int,
     ) -> None:
         self.name = os.urandom(8).hex()
@@ -72,6 +77,7 @@ class Order:
         self.asked = asked
         self.home = home
         self.board = board
+        self.post = post
         self.tries = tries
 
     def call(self) -> object:
@@ -94,6 +100,8 @@ class Answer:
         What workers left that died of this order before; it is not begun for ever.
     skipped : bool
         Whether it was not begun, because nobody wants it any more.
+    told : list of dict
+        What the worker said, if it could not be heard before.
     stage, log : str or None
         The stage that failed, and the file that tells of it.
     """
@@ -112,6 +120,7 @@ class Answer:
         self.traceback = traceback
         self.deaths = deaths
         self.skipped = skipped
+        self.told: list[dict[str, Any]] = []
         self.stage, self.log = (None, None) if error is None else taken(error)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -149,7 +158,8 @@ def answer_of(call: Callable[[], object]) -> Answer:
 def carry_out(order: Order) -> Answer:
     """Carry out an order, in a worker."""
     if order.home.is_here:
-        return answer_of(order.call)
+        with posted(order.post, is_here=True):
+            return answer_of(order.call)
     if order.home.is_deserted:
         os._exit(1)  # the engine starts one order after the other, for nobody
     board = order.board
@@ -161,17 +171,24 @@ def carry_out(order: Order) -> Answer:
         return Answer(deaths=begun)
     mark = board.begin(order.name)
     if mark is None:  # another machine, or a disk that is full
-        return answer_of(partial(_call, order, None))
+        return _answered(order, None)
     token = watcher.set(mark)
     try:
         with terminable():  # if it ends this process, the mark stays
             own = board.mark_of(os.getpid()) if is_below else None
-            answer = answer_of(partial(_call, order, own))
+            answer = _answered(order, own)
             answer.deaths = begun
     finally:
         watcher.reset(token)
         os.close(mark)
     board.withdraw(order.name)
+    return answer
+
+
+def _answered(order: Order, mark: str | None) -> Answer:
+    with posted(order.post, is_here=False) as said:
+        answer = answer_of(partial(_call, order, mark))
+    answer.told = said.kept
     return answer
 
 

@@ -15,7 +15,7 @@ from memori.scheduling.orders import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, Protocol, TypeAlias
 
     from memori.scheduling.dispatch import Dispatch
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
         @property
         def threads(self) -> int:
             """How many threads the next piece keeps busy."""
+
+        @property
+        def hear(self) -> Callable[[dict[str, Any]], None] | None:
+            """What is given what stages tell; None if nobody wants to know."""
 
         def next(self) -> Any:
             """Return a piece that can begin; None if it turned out to be done."""
@@ -100,12 +104,18 @@ def carry_out_plan(plan: Plan, workers: Workers) -> Iterator[None]:
     from memori.processes.interrupts import terminable
     from memori.scheduling.dispatch import Dispatch
 
-    with Dispatch(workers, plan.describe) as dispatch:
-        going = _Going(plan, workers, dispatch)
+    dispatch = Dispatch(workers, plan.describe, plan.hear)
+    going = _Going(plan, workers, dispatch)
+    try:
         while going.is_active():
-            with terminable():
+            with terminable(), dispatch.ended_by_errors():
                 going.advance()
             yield
+    except BaseException:  # who asks for more left
+        with terminable():
+            dispatch.close(is_left=True)
+        raise
+    dispatch.close()
     if going.failures:
         first, *others = going.failures
         for other in others:
