@@ -28,25 +28,31 @@ def test_branches_of_one_case_run_at_the_same_time() -> None:
     assert {"y": 1, "left": True, "right": True} == result
 
 
-def test_nobody_waits_for_a_run_while_there_is_something_else_to_do(tmp_path: Path) -> None:
-    """Two cases share a stage that ends when a third case has run, on two workers."""
-    third = threading.Event()
-    calls = []
-
-    def make(template: str) -> str:
-        calls.append(template)
-        if template == "c":
-            third.set()
-        elif not third.wait(LONG):
+def made_once(template: str, folder: str) -> str:
+    """Note that it was called; what is made of a waits for what is made of c."""
+    with open(f"{folder}/calls", "a") as file:
+        file.write(f"{template}\n")
+    until = time.monotonic() + LONG
+    while template == "a" and "c" not in Path(folder, "calls").read_text():
+        time.sleep(0.01)
+        if time.monotonic() > until:
             raise TimeoutError
-        return template
+    return template
 
-    pipeline = Pipeline([("start", Stage(make, "made", tmp_path))])
-    cases = [{"template": "a"}, {"template": "a"}, {"template": "a"}, {"template": "c"}]
+
+@pytest.mark.parametrize("where", ["threads", "n_jobs"])
+def test_nobody_waits_for_a_run_while_there_is_something_else_to_do(
+    tmp_path: Path, where: str
+) -> None:
+    """Three cases share a stage, which runs once and ends when a fourth case has run."""
+    stage = Stage(made_once, "made", tmp_path / "work", watch=False)
+    pipeline = Pipeline([("start", stage)])
+    cases = [{"template": name, "folder": str(tmp_path)} for name in "aaac"]
     with ThreadPoolExecutor(2) as executor:
-        found = pipeline.map(cases, executor=executor)
+        options: Any = {"n_jobs": 2} if where == "n_jobs" else {"executor": executor}
+        found = pipeline.map(cases, **options)
     assert ["a", "a", "a", "c"] == [result["made"] for _, result in found]
-    assert ["a", "c"] == sorted(calls)
+    assert ["a", "c"] == (tmp_path / "calls").read_text().split()
     assert 2 == found.executed
 
 
