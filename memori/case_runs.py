@@ -12,10 +12,13 @@ else to do.
 from __future__ import annotations
 
 from memori.calls.telling import listener, telling_of
+from memori.calls.twin import meeting_place
 from memori.failure import Failure
 from memori.graph.stretch import Stretch, Track, recall_far
 from memori.observer import Event, event_of, tell_all
 from memori.pipeline_run import PipelineRun
+from memori.processes import temporary
+from memori.processes.watchdog import remove_folder
 from memori.scheduling.orders import answer_of
 from memori.scheduling.schedule import carry_out_plan
 
@@ -104,6 +107,7 @@ class CaseRuns:
         self._next = 0
         self._at_once = 1
         self._workers: Workers | None = None
+        self._place: str | None = None  # where equal runs meet
         self._recalls_here: Callable[[], bool] = lambda: False
         self._begun: dict[int, _Begun] = {}
         self.threads = min(stage.threads for stage in wiring.order)
@@ -119,8 +123,12 @@ class CaseRuns:
             What a case raised, if the others are not to go on; KeyboardInterrupt in any case.
         """
         if workers is None:
-            for number in range(len(self._given)):
-                yield number, self._run_here(number)
+            try:
+                for number in range(len(self._given)):
+                    yield number, self._run_here(number)
+            finally:
+                if self._place is not None:
+                    remove_folder(self._place)
             return
         self._workers = workers
         self._recalls_here = workers.recalls_here(_WHILE_STARTING)
@@ -130,12 +138,17 @@ class CaseRuns:
 
     def _run_here(self, number: int) -> Outcome | Failure:
         run = PipelineRun(self._wiring, *self._given[number])
-        token = listener.set(self.hear)
+        if self._place is None and any(
+            getattr(s, "is_scattered", False) for s in self._wiring.order
+        ):
+            self._place = temporary.new_folder()
+        tokens = listener.set(self.hear), meeting_place.set(self._place)
         try:
             with telling_of(number):
                 answer = answer_of(run.run_all)
         finally:
-            listener.reset(token)
+            listener.reset(tokens[0])
+            meeting_place.reset(tokens[1])
         if answer.error is None:
             outcome = run.merged()
             self._tell_end(number, outcome)

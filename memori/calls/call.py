@@ -29,6 +29,7 @@ from memori.calls.observations import (
     watching_is_off,
 )
 from memori.calls.telling import tell, told
+from memori.calls.twin import twins
 from memori.digest.values import strings
 from memori.errors import BusyError, StageError, warn
 from memori.key import Key
@@ -193,7 +194,22 @@ class Call:
                 entry = None if forced else exact_hit(key, self._store)
             if entry is not None:
                 return self._hit(Decision(self._stage.stage_name, (), entry, key))
-            return self._execute(key, [*map(str, decision.changes)], forced=forced)
+            return self._run_once(key, [*map(str, decision.changes)], forced=forced, waits=waits)
+
+    def _run_once(self, key: Key, reasons: list[str], *, forced: bool, waits: bool) -> Outcome:
+        """Run it, unless an equal run is remembered elsewhere (`memori.calls.twin`)."""
+        wanted = self._stage.is_scattered and not forced
+        twin = twins(key, self._store, wanted=wanted, wait=waits)
+        with twin as is_mine:
+            if not is_mine:
+                raise BusyError(f"{self._stage.subject} is being run elsewhere")
+            with aside():
+                entry = twin.copy()
+            if entry is not None:
+                return self._hit(Decision(self._stage.stage_name, (), entry, key))
+            outcome = self._execute(key, reasons, forced=forced)
+            twin.tell()
+            return outcome
 
     def _forced(self, key: Key) -> Decision:
         why = "forced" if self._stage.remembered else "remember=False"

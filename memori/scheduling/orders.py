@@ -20,6 +20,7 @@ from functools import lru_cache, partial
 
 from memori.calls.current_run import watcher
 from memori.calls.fault import taken
+from memori.calls.twin import meeting_place
 from memori.errors import MemoriError
 from memori.processes.interrupts import adopt, terminable
 from memori.scheduling.post import posted
@@ -82,7 +83,11 @@ class Order:
 
     def call(self) -> object:
         """Do what is asked; it is also asked whether nothing more is to begin."""
-        return self.parcel.content.carry_out(self.asked, lambda: self.board.is_stopped)
+        token = meeting_place.set(self.board.folder)
+        try:
+            return self.parcel.content.carry_out(self.asked, lambda: self.board.is_stopped)
+        finally:
+            meeting_place.reset(token)
 
 
 class Answer:
