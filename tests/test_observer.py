@@ -235,3 +235,46 @@ def test_a_terminal_shows_what_runs(tmp_path: Path, wish: str) -> None:
     assert b"results\n" == done.stdout
     assert bool(wish) == (b"2 of 2 cases done (2 ran) in" not in shown)
     assert bool(wish) == (b"slow (2 times)" not in shown)
+
+
+MODULE = """
+import logging
+
+logger = logging.getLogger("users.module")
+logger.setLevel(logging.INFO)
+logger.addHandler(logging.StreamHandler())
+logger.addHandler(logging.FileHandler("out.log"))
+
+def called(x):
+    logger.info("call %s", x)
+    return x
+"""
+MAIN = """
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import module
+from memori import Pipeline, Stage
+
+if __name__ == "__main__":
+    where = {"n_jobs": 2}
+    if sys.argv[1] != "n_jobs":
+        context = multiprocessing.get_context(sys.argv[1])
+        where = {"executor": ProcessPoolExecutor(2, context)}
+    Pipeline([("start", Stage(module.called, "y"))]).map([{"x": x} for x in range(3)], **where)
+"""
+
+
+@pytest.mark.parametrize("where", ["n_jobs", "fork", "spawn"])
+def test_a_module_that_sets_up_its_own_log_is_heard_once(tmp_path: Path, where: str) -> None:
+    """On the terminal and in its file, though each worker imports and sets it up again."""
+    (tmp_path / "module.py").write_text(MODULE)
+    (tmp_path / "script.py").write_text(MAIN)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "script.py", where], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    expected = ["call 0", "call 1", "call 2"]
+    assert expected == sorted((tmp_path / "out.log").read_text().splitlines())
+    assert expected == sorted(each for each in done.stderr.splitlines() if "call" in each)

@@ -191,18 +191,20 @@ def carry_out(order: Order) -> Answer:
 
 
 def _answered(order: Order, mark: str | None) -> Answer:
-    with posted(order.post, is_here=False) as said:
-        answer = answer_of(partial(_call, order, mark))
+    said = posted(order.post, is_here=False)
+    answer = answer_of(partial(_call, order, mark, said))
     answer.told = said.kept
     return answer
 
 
-def _call(order: Order, mark: str | None) -> object:
+def _call(order: Order, mark: str | None, said: posted) -> object:
     """Make the call, marking what it starts."""
     order.home.enter()
     adopt(mark)
     try:
-        return order.call()
+        order.parcel.unpack()  # which imports modules that may set up logging
+        with said:
+            return order.call()
     finally:
         adopt(None)
 
@@ -232,6 +234,10 @@ class Parcel:
             assert self._pickled is not None
             self._content = pickle.loads(self._pickled)
         return self._content
+
+    def unpack(self) -> None:
+        """Make the content anew, if that is still to be done."""
+        _ = self.content
 
     def pickled(self) -> bytes:
         """Return the content as bytes.

@@ -168,9 +168,12 @@ class posted:  # noqa: N801  a context manager, read as a word
 class _Levels:
     """How logging is set in the process of a run."""
 
-    def __init__(self, levels: dict[str, int], handlers: frozenset[int]) -> None:
+    def __init__(
+        self, levels: dict[str, int], handlers: frozenset[int], files: frozenset[str]
+    ) -> None:
         self.levels = levels
         self.handlers = handlers
+        self.files = files
 
 
 def _levels() -> _Levels | None:
@@ -178,10 +181,12 @@ def _levels() -> _Levels | None:
     if "logging" not in sys.modules:
         return None
     loggers = _loggers()
-    handlers = frozenset(id(each) for logger in loggers for each in logger.handlers)
+    handlers = [each for logger in loggers for each in logger.handlers]
     if not handlers:
         return None
-    return _Levels({each.name: each.level for each in loggers if each.level}, handlers)
+    files = frozenset(name for each in handlers if (name := getattr(each, "baseFilename", "")))
+    levels = {each.name: each.level for each in loggers if each.level}
+    return _Levels(levels, frozenset(map(id, handlers)), files)
 
 
 def _loggers() -> list[logging.Logger]:
@@ -219,7 +224,7 @@ def _is_of_run(handler: logging.Handler, levels: _Levels) -> bool:
     """Tell whether a handler came with a fork, or writes where those of the run do."""
     import logging
 
-    if id(handler) in levels.handlers:
+    if id(handler) in levels.handlers or getattr(handler, "baseFilename", "") in levels.files:
         return True
     streams = (sys.stderr, sys.stdout, sys.__stderr__, sys.__stdout__)
     return type(handler) is logging.StreamHandler and handler.stream in streams
