@@ -9,6 +9,7 @@ eight processes that recall the same at once in at most 1.5 times the time of on
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import subprocess
@@ -38,7 +39,7 @@ def chain(length: int, folder: str) -> Pipeline:
     stages = [
         Stage(increased, f"v{n}", folder, f"s{n}", {f"v{n}": "v"}, number=n) for n in range(length)
     ]
-    lines = [("start", stages[0]), *zip(stages, stages[1:], strict=False)]
+    lines = [("start", stages[0]), *itertools.pairwise(stages)]
     return Pipeline(lines)  # type: ignore[arg-type]
 
 

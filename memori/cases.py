@@ -180,8 +180,16 @@ def run_cases(
     BaseException
         What a case raised, if that ends the others; and KeyboardInterrupt in any case.
     """
-    with terminable():
-        outcomes = dict(_shown(runs, cases, workers, progress))
+    outcomes: dict[int, Outcome | Failure] = {}
+    try:
+        with terminable():
+            outcomes.update(_shown(runs, cases, workers, progress))
+    except KeyboardInterrupt as error:
+        error.add_note(
+            f"memori: {len(outcomes)} of {len(cases)} cases were done. Call it again to go on: "
+            "what is remembered does not run again"
+        )
+        raise
     found = Cases()
     for number, case in enumerate(cases):
         outcome = outcomes[number]

@@ -222,6 +222,8 @@ class Call:
         import memori.calls.recorder
 
         key.code.canonical()
+        if self._stage.is_scattered:
+            import shutil  # noqa: F401
         if self._stage.watched and not watching_is_off():
             import atexit  # noqa: F401
             import threading  # noqa: F401

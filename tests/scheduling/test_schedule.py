@@ -224,3 +224,21 @@ def test_who_leaves_ends_what_is_going_on(tmp_path: Path) -> None:
     assert time.monotonic() - began < LONG / 2
     assert not (tmp_path / "1-ended").exists()
     assert {"y": 0} == pipeline.map(cases[:1], n_jobs=2)[0][1]
+
+
+def test_who_interrupts_is_told_how_to_go_on(tmp_path: Path) -> None:
+    """What was done is remembered, and is not done again."""
+    is_over = []
+
+    def work(x: int) -> int:
+        if x == 2 and not is_over:
+            raise KeyboardInterrupt
+        return x
+
+    cases = [{"x": x} for x in range(3)]
+    pipeline = Pipeline([("start", Stage(work, "y", tmp_path, code_version="1"))])
+    with pytest.raises(KeyboardInterrupt) as caught:
+        pipeline.map(cases)
+    assert any("2 of 3 cases were done. Call it again" in each for each in caught.value.__notes__)
+    is_over.append(True)
+    assert 1 == pipeline.map(cases).executed
