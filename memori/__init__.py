@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from memori.cases import Cases
-    from memori.failure import Failure
     from memori.graph.condition import when
     from memori.graph.each import Each
-    from memori.observer import Event, Observer
+    from memori.mapping.cases import Cases
+    from memori.mapping.failure import Failure
+    from memori.mapping.observer import Event, Observer
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
 
@@ -86,11 +86,11 @@ __all__ = [
 ]
 
 _LATER = {
-    "Cases": "memori.cases",
+    "Cases": "memori.mapping.cases",
     "Each": "memori.graph.each",
-    "Event": "memori.observer",
-    "Failure": "memori.failure",
-    "Observer": "memori.observer",
+    "Event": "memori.mapping.observer",
+    "Failure": "memori.mapping.failure",
+    "Observer": "memori.mapping.observer",
     "Pipeline": "memori.pipeline",
     "executor": "memori.scheduling.engines",
     "hashable": "memori.original",

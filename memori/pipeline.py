@@ -12,11 +12,11 @@ Not promised: an order among stages that do not depend on each other.
 
 from __future__ import annotations
 
-from memori.case_runs import CaseRuns
 from memori.digest.values import to_json
 from memori.errors import warn
 from memori.graph.wiring import Wiring, mermaid
-from memori.mapped import Mapped
+from memori.mapping.case_runs import CaseRuns
+from memori.mapping.mapped import Mapped
 from memori.pipeline_run import PipelineRun
 from memori.plan import Decisions, Plan
 from memori.processes.interrupts import terminable

@@ -33,9 +33,8 @@ LAYERS = [
     {"face", "accepting", "stage"},
     {"node"},
     {"scheduling"},
-    {"failure", "graph", "pipeline_run"},
-    {"observer"},
-    {"case_runs", "cases", "mapped", "pipeline", "progress"},
+    {"graph", "pipeline_run"},
+    {"mapping", "pipeline"},
     {"neuro"},
     {"cli"},
 ]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from memori import Event, Observer, Pipeline, Results, Stage
-from memori.progress import Progress
+from memori.mapping.progress import Progress
 
 ROOT = Path(__file__).parents[1]
 
@@ -201,11 +201,15 @@ def test_the_log_has_the_lines_where_it_is_heard(caplog: pytest.LogCaptureFixtur
 
 
 SCRIPT = """
+import logging
 import time
 from memori import Pipeline, Stage
 
+logging.basicConfig(format="log: %(message)s")
+
 def slow(x):
     time.sleep(1.2)
+    logging.getLogger("users.own").warning("near the end of %s", x)
     return x
 
 if __name__ == "__main__":
@@ -235,6 +239,24 @@ def test_a_terminal_shows_what_runs(tmp_path: Path, wish: str) -> None:
     assert b"results\n" == done.stdout
     assert bool(wish) == (b"2 of 2 cases done (2 ran) in" not in shown)
     assert bool(wish) == (b"slow (2 times)" not in shown)
+    lines = [line.rpartition(b"\x1b[2K")[2] for line in shown.splitlines()]
+    logged = [line for line in lines if line.startswith(b"log: near the end of")]
+    assert [b"log: near the end of 1", b"log: near the end of 2"] == sorted(logged)
+
+
+def mapping(x: int) -> int:
+    time.sleep(0.6)
+    found = Pipeline([("start", Stage(slow, "y"))]).map([{"x": x}], progress=True)
+    return int(found[0][1]["y"])
+
+
+def test_a_map_inside_a_stage_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """One display is enough, and it counts the cases that were asked for."""
+    made = Pipeline([("start", Stage(mapping, "y"))])
+    made.map([{"x": 1}], progress=True)
+    assert "memori: 1 of 1 cases done (1 ran) in " in capfd.readouterr().err.splitlines()[-1]
+    made.map([{"x": 1}], progress=False)
+    assert "" == capfd.readouterr().err
 
 
 MODULE = """

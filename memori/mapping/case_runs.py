@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from memori.calls.telling import listener, telling_of
 from memori.calls.twin import meeting_place
-from memori.failure import Failure
 from memori.graph.stretch import Stretch, Track, recall_far
-from memori.observer import Event, event_of, tell_all
+from memori.mapping.failure import Failure
+from memori.mapping.observer import Event, event_of, tell_all
 from memori.pipeline_run import PipelineRun
 from memori.processes import temporary
 from memori.processes.watchdog import remove_folder
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.graph.stretch import Reached
     from memori.graph.wiring import Wiring
+    from memori.mapping.observer import Observer
     from memori.node import Node
-    from memori.observer import Observer
     from memori.results import Outcome
     from memori.scheduling.orders import Answer
     from memori.scheduling.workers import Workers

@@ -7,11 +7,11 @@ Only a KeyboardInterrupt ends them, because it is how a user ends them.
 
 from __future__ import annotations
 
-from memori.case_runs import CaseRuns
 from memori.errors import CasesError
-from memori.failure import Failure
 from memori.graph.reduction import grouped
 from memori.graph.wiring import Wiring
+from memori.mapping.case_runs import CaseRuns
+from memori.mapping.failure import Failure
 from memori.processes.interrupts import terminable
 from memori.results import Results
 from memori.scheduling.workers import workers_for
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any, Literal
 
-    from memori.case_runs import Case
     from memori.graph.reduction import Group
+    from memori.mapping.case_runs import Case
     from memori.node import Node
     from memori.results import Outcome
     from memori.scheduling.workers import Workers
@@ -223,7 +223,8 @@ def _shown(
     if wish is False:
         yield from runs.outcomes(workers)
         return
-    from memori.progress import display_for, progress_of, shown
+    from memori.mapping.display import display_for, shown
+    from memori.mapping.progress import progress_of
 
     display = display_for(wish)
     if display is None:

@@ -6,9 +6,9 @@ before the first one runs.
 
 from __future__ import annotations
 
-from memori.case_runs import CaseRuns
-from memori.cases import completed, run_cases
 from memori.errors import warn
+from memori.mapping.case_runs import CaseRuns
+from memori.mapping.cases import completed, run_cases
 from memori.scheduling.workers import workers_for
 
 TYPE_CHECKING = False
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any, Literal, overload
 
-    from memori.case_runs import Case
-    from memori.cases import Cases
-    from memori.failure import Failure
     from memori.graph.wiring import Wiring
-    from memori.observer import Observer
+    from memori.mapping.case_runs import Case
+    from memori.mapping.cases import Cases
+    from memori.mapping.failure import Failure
+    from memori.mapping.observer import Observer
     from memori.results import Results
 
 

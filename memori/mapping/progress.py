@@ -1,20 +1,14 @@
-"""Progress: what a map shows while it runs.
+"""Progress: how far a map is.
 
 How many cases are done, and how many of them hit, ran and failed; the stages that run now, and for
-how long; the time left, from what stages took so far or in earlier runs. In a terminal it is drawn
-by rich, in a notebook it is a text that changes, and where neither is there it is a line now and
-then: by the logger ``memori.progress``, or on standard error if it was asked for and nothing hears
-that logger. ``MEMORI_PROGRESS=off`` shows none.
+how long; the time left, from what stages took so far or in earlier runs.
 
 Not promised: the time left, where nobody knows yet how long the stages take.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from importlib.util import find_spec
 
 from memori.place import Place
 from memori.store import Store
@@ -22,25 +16,12 @@ from memori.store import Store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, Protocol, Self
+    from typing import Any
 
+    from memori.mapping.observer import Event
     from memori.node import Node
-    from memori.observer import Event
 
-    class Display(Protocol):
-        """Where progress is shown."""
-
-        def show(self, progress: Progress) -> None:
-            """Show it, as it is now."""
-
-        def close(self, progress: Progress) -> None:
-            """Show how it ended."""
-
-
-_PAUSE = 0.25  # seconds between two looks
-_SHORTEST = 0.5  # seconds before anything is shown
 _MOST_RUNNING = 8  # stages that are listed
-_BETWEEN_LINES = 10.0
 
 
 class Progress:
@@ -227,156 +208,3 @@ def progress_of(
         return None if entry is None else float(entry.record["ran"]["seconds"])
 
     return Progress(len(cases), [*filter(None, named)], at_once or 1, earlier)
-
-
-# Showing
-
-
-class shown:  # noqa: N801  a context manager, read as a word
-    """Show a progress inside a with block, by a thread that looks at it now and then."""
-
-    def __init__(self, progress: Progress, display: Display) -> None:
-        from threading import Event as Flag
-        from threading import Thread
-
-        self._progress = progress
-        self._display = display
-        self._is_over = Flag()
-        self._has_shown = False
-        self._thread = Thread(target=self._show, name="memori-progress", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-        if self._has_shown:
-            self._display.close(self._progress)
-
-    def _show(self) -> None:
-        pause = _SHORTEST
-        while not self._is_over.wait(pause):
-            pause = _PAUSE
-            self._has_shown = True
-            self._display.show(self._progress)
-
-
-def display_for(wish: bool | None) -> Display | None:
-    """Return where progress is to be shown; None for nowhere.
-
-    Parameters
-    ----------
-    wish : bool or None
-        Whether it is to be shown; None for where a person looks on or a log takes it.
-    """
-    if wish is False or (wish is None and os.environ.get("MEMORI_PROGRESS") in ("off", "0")):
-        return None
-    if _is_notebook():
-        return _Notebook()
-    if sys.stderr is not None and sys.stderr.isatty():
-        if os.environ.get("TERM") != "dumb" and find_spec("rich") is not None:
-            return _Terminal()
-        return _Lines(_print)
-    if _is_logged():
-        return _Lines(_log)
-    return _Lines(_print) if wish else None
-
-
-def _is_notebook() -> bool:
-    loaded = sys.modules.get("IPython")
-    shell = None if loaded is None else loaded.get_ipython()
-    return type(shell).__name__ == "ZMQInteractiveShell"
-
-
-def _is_logged() -> bool:
-    if "logging" not in sys.modules:
-        return False
-    logger = sys.modules["logging"].getLogger("memori.progress")
-    return bool(logger.isEnabledFor(20) and logger.hasHandlers())  # INFO
-
-
-def _log(line: str) -> None:
-    import logging
-
-    logging.getLogger("memori.progress").info("%s", line)
-
-
-def _print(line: str) -> None:
-    print(f"memori: {line}", file=sys.stderr, flush=True)
-
-
-class _Lines:
-    """A line now and then, when something changed, and one at the end."""
-
-    def __init__(self, put: Callable[[str], None]) -> None:
-        self._put = put
-        self._next = 0.0
-        self._last: tuple[object, ...] = ()
-
-    def show(self, progress: Progress) -> None:
-        now = progress.done, tuple(stage for stage, _, _ in progress.going())
-        if now != self._last and time.monotonic() >= self._next:
-            self._last, self._next = now, time.monotonic() + _BETWEEN_LINES
-            self._put(str(progress))
-
-    def close(self, progress: Progress) -> None:
-        self._put(f"{progress.counts()} in {duration(time.monotonic() - progress.began)}")
-
-
-class _Notebook:
-    """A text that changes in its place."""
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-
-    def show(self, progress: Progress) -> None:
-        self._put(str(progress))
-
-    def close(self, progress: Progress) -> None:
-        self._put(f"{progress.counts()} in {duration(time.monotonic() - progress.began)}")
-
-    def _put(self, text: str) -> None:
-        import IPython.display
-
-        display: Any = IPython.display.display
-        content = {"text/plain": text}
-        if self._handle is None:
-            self._handle = display(content, raw=True, display_id=True)
-        else:
-            self._handle.update(content, raw=True)
-
-
-class _Terminal:
-    """A bar and the stages that run, drawn by rich at the end of what else is printed."""
-
-    def __init__(self) -> None:
-        self._live: Any = None
-
-    def show(self, progress: Progress) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        if self._live is None:
-            console = Console(stderr=True)
-            self._live = Live(console=console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(self._drawn(progress), refresh=True)
-
-    def close(self, progress: Progress) -> None:
-        if self._live is not None:
-            self._live.stop()
-        _print(f"{progress.counts()} in {duration(time.monotonic() - progress.began)}")
-
-    def _drawn(self, progress: Progress) -> Any:
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=max(1, progress.cases), completed=progress.done, width=24)
-        table.add_row(bar, Text(progress.counts()), Text(progress.left_told(), style="dim"))
-        running = progress.running_now()
-        return Group(table, Text(f"  {running}", style="cyan")) if running else table

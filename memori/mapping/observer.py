@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Protocol
 
-    from memori.failure import Failure
+    from memori.mapping.failure import Failure
     from memori.results import Results
 else:
     Protocol = object
