@@ -248,17 +248,10 @@ class Stage(Accepting):
         """Travel, to workers and into copies, without the last run."""
         return {**self.__dict__, "_last": Outcome({}, Results())}
 
-    def call(
-        self,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-        *,
-        forced: bool = False,
-        waits: bool = True,
-    ) -> Outcome:
-        """Run it unless it is remembered; without `waits` what runs elsewhere is a `BusyError`."""
+    def call(self, args: tuple[object, ...], kwargs: Mapping[str, object], **how: bool) -> Outcome:
+        """Run it unless it is remembered; `how` as for `memori.calls.call.Call.run`."""
         try:
-            return self._call(args, kwargs, forced=forced, waits=waits)
+            return self._call(args, kwargs, **how)
         except BusyError:
             raise
         except BaseException as error:
@@ -266,13 +259,11 @@ class Stage(Accepting):
             tell("failed", self.stage_name, error=error)
             raise
 
-    def _call(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool, waits: bool
-    ) -> Outcome:
+    def _call(self, args: tuple[object, ...], kwargs: Mapping[str, object], **how: bool) -> Outcome:
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:
-            return Call(self, inputs, store).run(forced=forced, waits=waits)
+            return Call(self, inputs, store).run(**how)
         why = {self.stage_name: str(_ALWAYS)}
         tell("decided", self.stage_name, hit=False, reason=str(_ALWAYS))
         with terminable(), told(self.stage_name):
