@@ -52,7 +52,7 @@ def test_nobody_waits_for_a_run_while_there_is_something_else_to_do(
         options: Any = {"n_jobs": 2} if where == "n_jobs" else {"executor": executor}
         found = pipeline.map(cases, **options)
     assert ["a", "a", "a", "c"] == [result["made"] for _, result in found]
-    assert ["a", "c"] == (tmp_path / "calls").read_text().split()
+    assert ["a", "c"] == sorted((tmp_path / "calls").read_text().split())
     assert 2 == found.executed
 
 
