@@ -6,6 +6,8 @@ Pipeline        stages wired as a directed acyclic graph, over one case or many
 Each            a stage over each element of a list, in a pipeline
 when            a line of a pipeline that holds for some cases only
 Cases, Failure  what a pipeline returns for many cases
+Observer, Event
+                who looks on while cases run, and what is told
 CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
@@ -41,9 +43,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from memori.cases import Cases, Failure
     from memori.graph.condition import when
     from memori.graph.each import Each
+    from memori.mapping.cases import Cases
+    from memori.mapping.failure import Failure
+    from memori.mapping.observer import Event, Observer
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
 
@@ -59,10 +63,12 @@ __all__ = [
     "Cases",
     "CasesError",
     "Each",
+    "Event",
     "Failure",
     "Folder",
     "MemoriError",
     "MemoriWarning",
+    "Observer",
     "Pipeline",
     "RecordError",
     "Results",
@@ -80,9 +86,11 @@ __all__ = [
 ]
 
 _LATER = {
-    "Cases": "memori.cases",
+    "Cases": "memori.mapping.cases",
     "Each": "memori.graph.each",
-    "Failure": "memori.cases",
+    "Event": "memori.mapping.observer",
+    "Failure": "memori.mapping.failure",
+    "Observer": "memori.mapping.observer",
     "Pipeline": "memori.pipeline",
     "executor": "memori.scheduling.engines",
     "hashable": "memori.original",

@@ -52,6 +52,10 @@ class StageError(MemoriError):
     """A stage was used in a way that cannot work."""
 
 
+class BusyError(MemoriError):
+    """Another run is making the very same right now, and one was not to wait for it."""
+
+
 class CasesError(MemoriError):
     """Cases of a map failed.
 

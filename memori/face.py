@@ -121,6 +121,11 @@ class Face:
         """Further folders, which are only looked in."""
         return [each.text for each in self._further]
 
+    @property
+    def is_scattered(self) -> bool:
+        """Whether equal calls may be remembered in different folders: a field is no parameter."""
+        return bool(self._places)
+
     # Other stages, made of this one
 
     def with_options(self, **options: Any) -> Self:

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
             """Whether runs are recorded, to be hits."""
 
         @property
+        def is_scattered(self) -> bool:
+            """Whether equal calls may be remembered in different folders."""
+
+        @property
         def watched(self) -> bool:
             """Whether runs are watched (`memori.calls.observations`)."""
 

@@ -12,14 +12,15 @@ Not promised: an order among stages that do not depend on each other.
 
 from __future__ import annotations
 
-from memori.cases import Cases, run_cases
 from memori.digest.values import to_json
 from memori.errors import warn
 from memori.graph.wiring import Wiring, mermaid
+from memori.mapping.case_runs import CaseRuns
+from memori.mapping.mapped import Mapped
 from memori.pipeline_run import PipelineRun
 from memori.plan import Decisions, Plan
+from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
-from memori.scheduling.schedule import run_graph
 from memori.scheduling.workers import workers_for
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
 
 
-class Pipeline:
+class Pipeline(Mapped):
     """Stages wired as a directed acyclic graph.
 
     Parameters
@@ -205,13 +206,19 @@ class Pipeline:
                     f"value, or run the one case by map([{{...}}], {name}=...)"
                 )
         workers = workers_for(n_jobs, executor)
-        plan = PipelineRun(self._wiring, *self._wiring.check(args, kwargs))
+        given = self._wiring.check(args, kwargs)
         for each in self.overruled(args, kwargs):
             warn(each)
         if workers is None:
+            plan = PipelineRun(self._wiring, *given)
             plan.run_all()
         else:
-            run_graph(self._wiring.sources, workers, plan)
+            runs = CaseRuns(self._wiring, repr(self), [given], None, continues=False)
+            with terminable():
+                list(runs.outcomes(workers))
+            assert runs.last is not None
+            plan = runs.last
+            plan.show()
         run = plan.merged()
         self.show(run)
         return run.results
@@ -223,50 +230,6 @@ class Pipeline:
     def __getstate__(self) -> dict[str, object]:
         """Travel, to workers and into copies, without the last run."""
         return {**self.__dict__, "_last": Outcome({}, Results())}
-
-    def map(
-        self,
-        cases: Iterable[Mapping[str, object]],
-        *,
-        n_jobs: int | None = None,
-        executor: Executor | None = None,
-        on_error: Literal["continue", "raise"] = "continue",
-    ) -> Cases:
-        """Run many cases, each on its own: a failed case never takes another down.
-
-        Parameters
-        ----------
-        cases : iterable of mappings
-            Keyword arguments of `run`, one mapping for each case.
-        n_jobs : int, optional
-            Run that many cases at once, in processes; -1 for one per core.
-        executor : concurrent.futures.Executor, optional
-            Run the cases on this one instead.
-        on_error : {"continue", "raise"}, optional
-            Whether a failure comes back as the case's result, or is raised when it is met.
-
-        Returns
-        -------
-        Cases
-            A list of (case, result) in the order given; a result is `Results` or a `Failure`.
-
-        Raises
-        ------
-        TypeError
-            If a case cannot be run for its names or values; before any case runs.
-        """
-        if on_error not in ("continue", "raise"):
-            raise ValueError(f"on_error is 'continue' or 'raise', got {on_error!r}")
-        listed = [dict(case) for case in cases]
-        for place, case in enumerate(listed):
-            try:
-                self._wiring.check((), case)
-            except TypeError as error:
-                error.add_note(f"memori: in case {place}: {case!r}")
-                raise
-            for each in self.overruled((), case):
-                warn(each)
-        return run_cases(self, listed, workers_for(n_jobs, executor), on_error)
 
     def call(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome:
         """Run every stage that is not remembered, and return all that is known of that."""

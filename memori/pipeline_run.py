@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.graph.wiring import Wiring
     from memori.node import Inputs, Node
-    from memori.scheduling.orders import Answer
 
 
 class PipelineRun:
@@ -29,12 +28,49 @@ class PipelineRun:
         self._values = values
         self._given = given
         self._runs: dict[Node, Outcome] = {}
+        self.made: dict[Node, Outcome] = {}
+        self._aside: set[Node] = set()
+
+    def leave(self, stages: Collection[Node]) -> None:
+        """Leave stages to others; nothing else that is to be run here takes from them."""
+        self._aside.update(stages)
+
+    def ready(self) -> list[Node]:
+        """Return the stages that nothing came of yet, and whose sources are known."""
+        runs, sources, aside = self._runs, self._wiring.sources, self._aside
+        waiting = (s for s in self._wiring.order if s not in runs and s not in aside)
+        return [stage for stage in waiting if all(each in runs for each in sources[stage])]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known of every stage what came of it."""
+        return len(self._runs) == len(self._wiring.order)
+
+    def know(self, stage: Node, outcome: Outcome) -> None:
+        """Take what came of a stage elsewhere."""
+        self._runs[stage] = outcome
+
+    def note(self, stage: Node, outcome: Outcome) -> None:
+        """Note what came of a stage here."""
+        self._runs[stage] = self.made[stage] = outcome
+
+    def known(self) -> dict[int, Outcome | None]:
+        """Return what came of stages, by their place; None where it is not needed any more."""
+        runs, order = self._runs, self._wiring.order
+        wanted = {each for s in order if s not in runs for each in self._wiring.sources[s]}
+        return {n: runs[s] if s in wanted else None for n, s in enumerate(order) if s in runs}
+
+    def show(self) -> None:
+        """Have each stage show what came of it as its last run."""
+        for stage, outcome in self._runs.items():
+            stage.show(outcome)
 
     def run_all(self) -> None:
         """Run the stages here, one after the other."""
         for stage in self._wiring.order:
             node, inputs = self.order(stage)
-            self.finish(stage, node.call(*inputs))
+            self._runs[stage] = node.call(*inputs)
+            stage.show(self._runs[stage])
 
     def recall_all(self) -> bool:
         """Tell whether every stage is remembered."""
@@ -105,24 +141,6 @@ class PipelineRun:
         if reason is None:
             return key, self._wiring.inputs_of(*about)
         return _nothing_of(key, reason), ((), {})  # type: ignore[return-value]
-
-    def finish(self, key: Node, run: Outcome) -> None:
-        """Note what came of a stage."""
-        self._runs[key] = run
-        key.show(run)
-
-    def fail(self, key: Node, answer: Answer) -> bool:
-        """Go on after no failure."""
-        return False
-
-    def threads(self, key: Node) -> int:
-        """Return how many threads a stage keeps busy."""
-        return key.threads
-
-    def describe(self, key: Node, stage: str | None) -> str:
-        """Name a stage, or one inside it."""
-        inner = None if stage is None else f"stage {stage!r}"
-        return key.title if inner in (None, key.title) else f"{inner} of {key.title}"
 
 
 def _nothing_of(stage: Node, reason: str) -> Skipped:

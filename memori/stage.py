@@ -22,8 +22,9 @@ from memori.calls.current_run import CurrentRun, entered
 from memori.calls.decision import Change, Decision
 from memori.calls.fault import met
 from memori.calls.limit import limit
+from memori.calls.telling import tell, told
 from memori.digest.values import copy_json
-from memori.errors import warn
+from memori.errors import BusyError, warn
 from memori.fingerprint import fingerprint
 from memori.plan import awaiting
 from memori.processes.interrupts import terminable
@@ -31,7 +32,8 @@ from memori.results import Outcome, Results
 from memori.signature.options import parameters_first
 from memori.signature.outputs import Outputs
 from memori.signature.parameters import fixed_values, name_of, parameters_of, shown
-from memori.signature.paths import classes_of, told
+from memori.signature.paths import classes_of
+from memori.signature.paths import told as told_of_paths
 from memori.store import Store
 
 TYPE_CHECKING = False
@@ -246,26 +248,26 @@ class Stage(Accepting):
         """Travel, to workers and into copies, without the last run."""
         return {**self.__dict__, "_last": Outcome({}, Results())}
 
-    def call(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool = False
-    ) -> Outcome:
-        """Run it unless it is remembered, and return all that is known of that."""
+    def call(self, args: tuple[object, ...], kwargs: Mapping[str, object], **how: bool) -> Outcome:
+        """Run it unless it is remembered; `how` as for `memori.calls.call.Call.run`."""
         try:
-            return self._call(args, kwargs, forced=forced)
+            return self._call(args, kwargs, **how)
+        except BusyError:
+            raise
         except BaseException as error:
             met(error, stage=self.stage_name)
+            tell("failed", self.stage_name, error=error)
             raise
 
-    def _call(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object], *, forced: bool
-    ) -> Outcome:
+    def _call(self, args: tuple[object, ...], kwargs: Mapping[str, object], **how: bool) -> Outcome:
         inputs = self._inputs(args, kwargs)
         store = self._store(inputs)
         if store is not None:
-            return Call(self, inputs, store).run(forced=forced)
-        with terminable():
-            values = attempted(lambda: self._unrecorded(inputs), self.retries, self.stage_name)
+            return Call(self, inputs, store).run(**how)
         why = {self.stage_name: str(_ALWAYS)}
+        tell("decided", self.stage_name, hit=False, reason=str(_ALWAYS))
+        with terminable(), told(self.stage_name):
+            values = attempted(lambda: self._unrecorded(inputs), self.retries, self.stage_name)
         return Outcome(inputs, self.results_of(values), (self.stage_name,), why)
 
     def _unrecorded(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -353,7 +355,7 @@ class Stage(Accepting):
         if not paths:
             return fingerprint(self.function, self._depends_on)
         further = (*self._depends_on, *classes_of(paths.values()))
-        return fingerprint(self.function, further, notes=told(paths))
+        return fingerprint(self.function, further, notes=told_of_paths(paths))
 
     def counted(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return the inputs that can change a result, `uncounted` ones and mere places aside."""

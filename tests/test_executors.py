@@ -363,7 +363,7 @@ def test_whatever_a_case_raises_the_others_finish(
     tmp_path: Path, where: str, kind: str, on_error: Any
 ) -> None:
     """It is a failure, or what is raised; what ran beside it is finished and kept."""
-    stage = Stage(raising, "y", tmp_path / "work")
+    stage = Stage(raising, "y", tmp_path / "work", watch=False)  # they look for each other's files
     pipeline = Pipeline([("start", stage)])
     cases = [{"x": x, "kind": kind, "folder": str(tmp_path)} for x in (0, 1)]
     if on_error == "raise" or kind == "interrupt":
@@ -403,8 +403,8 @@ def test_whatever_a_case_raises_in_a_loop_the_others_run(tmp_path: Path, kind: s
 @pytest.mark.parametrize("where", wheres())
 def test_whatever_a_branch_raises_the_others_finish(tmp_path: Path, where: str, kind: str) -> None:
     """The error of a pipeline's run is what its stage raised."""
-    good = Stage(raising, "good", tmp_path / "work", "good", x=0)
-    bad = Stage(raising, "bad", tmp_path / "work", "bad", x=1)
+    good = Stage(raising, "good", tmp_path / "work", "good", watch=False, x=0)
+    bad = Stage(raising, "bad", tmp_path / "work", "bad", watch=False, x=1)
     with pytest.raises(RAISED[kind][0]) as caught:
         Pipeline([("start", good), ("start", bad)]).run(
             kind=kind, folder=str(tmp_path), **wheres()[where]()

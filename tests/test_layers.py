@@ -34,7 +34,7 @@ LAYERS = [
     {"node"},
     {"scheduling"},
     {"graph", "pipeline_run"},
-    {"cases", "pipeline"},
+    {"mapping", "pipeline"},
     {"neuro"},
     {"cli"},
 ]

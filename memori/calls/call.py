@@ -28,8 +28,10 @@ from memori.calls.observations import (
     put_back,
     watching_is_off,
 )
+from memori.calls.telling import tell, told
+from memori.calls.twin import twins
 from memori.digest.values import strings
-from memori.errors import StageError, warn
+from memori.errors import BusyError, StageError, warn
 from memori.key import Key
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
@@ -161,8 +163,14 @@ class Call:
                 store.mark_made(made_by_itself(entry))
         return Decision(stage.stage_name, (), entry, key)
 
-    def run(self, *, forced: bool = False) -> Outcome:
-        """Return the outcome, running the callable unless this call is remembered."""
+    def run(self, *, forced: bool = False, waits: bool = True) -> Outcome:
+        """Return the outcome, running the callable unless this call is remembered.
+
+        Raises
+        ------
+        BusyError
+            If it is being run elsewhere right now, and one is not to wait for that.
+        """
         logger = _heard_logger()
         forced = forced or self._stage.always_runs
         with aside():
@@ -177,14 +185,31 @@ class Call:
         if not self._stage.remembered:
             with terminable():
                 return self._execute(decision.key, [*map(str, decision.changes)], forced=True)
-        with terminable(), self._store.lock(decision.key):
+        with terminable(), self._store.lock(decision.key, wait=waits) as is_mine:
+            if is_mine is False:
+                raise BusyError(f"{self._stage.subject} is being run elsewhere")
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
                 key = self._key() if decision.key.may_name_files else decision.key
                 entry = None if forced else exact_hit(key, self._store)
             if entry is not None:
                 return self._hit(Decision(self._stage.stage_name, (), entry, key))
-            return self._execute(key, [*map(str, decision.changes)], forced=forced)
+            return self._run_once(key, [*map(str, decision.changes)], forced=forced, waits=waits)
+
+    def _run_once(self, key: Key, reasons: list[str], *, forced: bool, waits: bool) -> Outcome:
+        """Run it, unless an equal run is remembered elsewhere (`memori.calls.twin`)."""
+        wanted = self._stage.is_scattered and not forced
+        twin = twins(key, self._store, wanted=wanted, wait=waits)
+        with twin as is_mine:
+            if not is_mine:
+                raise BusyError(f"{self._stage.subject} is being run elsewhere")
+            with aside():
+                entry = twin.copy()
+            if entry is not None:
+                return self._hit(Decision(self._stage.stage_name, (), entry, key))
+            outcome = self._execute(key, reasons, forced=forced)
+            twin.tell()
+            return outcome
 
     def _forced(self, key: Key) -> Decision:
         why = "forced" if self._stage.remembered else "remember=False"
@@ -197,6 +222,8 @@ class Call:
         import memori.calls.recorder
 
         key.code.canonical()
+        if self._stage.is_scattered:
+            import shutil  # noqa: F401
         if self._stage.watched and not watching_is_off():
             import atexit  # noqa: F401
             import threading  # noqa: F401
@@ -247,9 +274,11 @@ class Call:
 
     def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
         stage = self._stage
-        return attempted(
-            lambda: self._attempt(key, reasons, forced=forced), stage.retries, stage.stage_name
-        )
+        tell("decided", stage.stage_name, hit=False, reason="; ".join(reasons))
+        with told(stage.stage_name):
+            return attempted(
+                lambda: self._attempt(key, reasons, forced=forced), stage.retries, stage.stage_name
+            )
 
     def _attempt(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
         from memori.calls.recorder import Recorder
@@ -290,6 +319,7 @@ class Call:
         entry, key, store = decision.hit_entry, decision.key, decision.elsewhere or self._store
         assert entry is not None
         files = () if key is None else key.files
+        tell("decided", self._stage.stage_name, hit=True, reason="")
         try:
             with aside():
                 if decision.elsewhere is None:

@@ -15,20 +15,23 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 
 from memori.errors import MemoriError, TimeLimitError, WorkerError, warn
 from memori.processes import interrupts, watchdog
 from memori.scheduling.board import Board
+from memori.scheduling.futures import cancel, is_done
 from memori.scheduling.orders import Answer, Home, Order, Parcel, carry_out
+from memori.scheduling.post import Post
 from memori.scheduling.witness import Witness, ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, Literal, TypeAlias
 
-    from memori.node import Inputs, Node
     from memori.scheduling.board import Mark
+    from memori.scheduling.orders import Carrier
     from memori.scheduling.workers import Workers
 
     Key: TypeAlias = Any
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5  # seconds in which a worker that was interrupted with us has answered
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two looks at what does not tell
+LONGEST_SILENCE = 0.1  # seconds in which what workers say is heard
 LONGEST_WAIT = 1.0  # seconds in which a signal is noticed that another thread has got
 
 
@@ -48,14 +52,22 @@ class Dispatch:
         Where they go.
     describe : callable
         Given a key and the name of a stage (or None), returns what a message calls them.
+    hear : callable, optional
+        What is given what stages tell.
     """
 
-    def __init__(self, workers: Workers, describe: Callable[[Key, str | None], str]) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        describe: Callable[[Key, str | None], str],
+        hear: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         from queue import SimpleQueue
 
         self._workers = workers
         self._describe = describe
         self._board = Board()
+        self._post = Post(self._board.folder, hear)
         self._mark = interrupts.new_mark()
         interrupts.tell(self._mark, "begin", None)
         interrupts.tell(self._mark, "workers", self._board.folder)
@@ -64,44 +76,53 @@ class Dispatch:
         self._going: dict[str, _Placed] = {}
         self._ended: SimpleQueue[str] = SimpleQueue()
         self._polled: dict[str, Any] = {}  # the futures that do not tell when they are done
-        self._tried: dict[
-            Key, int
-        ] = {}  # how often a worker died of it, or it came back unanswered
-        self._is_checked = False
+        # how often a worker died of it, or it came back unanswered
+        self._tried: dict[Key, int] = {}
+        self._is_checked = self._is_closed = False
         self._witness = Witness(self._at_work)
 
-    def __enter__(self) -> Dispatch:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+    def close(self, *, is_left: bool = False) -> None:
+        """Let go of everything, and end what is going on, for who leaves before the end."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
-            if kind is not None:
+            if is_left:
                 self._end()
         finally:
             self._workers.close()
             self._board.close()
             interrupts.tell(self._mark, "end")
 
+    @contextmanager
+    def ended_by_errors(self) -> Iterator[None]:
+        """End what is going on when something is raised inside a with block."""
+        try:
+            yield
+        except BaseException:
+            self.close(is_left=True)
+            raise
+
     def __len__(self) -> int:
         return len(self._going)
 
     # Placing
 
-    def place(self, key: Key, node: Node, inputs: Inputs, *, alone: bool = False) -> None:
-        """Ask a worker to call a node.
+    def place(self, key: Key, carrier: Carrier, asked: object, *, alone: bool = False) -> None:
+        """Ask a worker to do something.
 
         Raises
         ------
         MemoriError
             If there is no worker to ask.
         """
-        parcel = self._parcels.get(id(node))
+        parcel = self._parcels.get(id(carrier))
         if parcel is None:
             by_name = self._workers.find_by_name
-            parcel = self._parcels[id(node)] = Parcel(node, by_name=by_name)
+            parcel = self._parcels[id(carrier)] = Parcel(carrier, by_name=by_name)
             if by_name or self._workers.are_local:
                 parcel.pickled()  # it will have to travel: if it cannot, say so at once
-        order = Order(parcel, inputs, self._home, self._board, tries=1 if alone else 2)
+        order = Order(parcel, asked, self._home, self._board, self._post, tries=1 if alone else 2)
         self._witness.look()
         future = self._submit(order)
         self._going[order.name] = _Placed(key, order, future, alone=alone)
@@ -135,7 +156,7 @@ class Dispatch:
                 raise TypeError(f"{future.result!r} is no method")
             future.done()
         except Exception as error:
-            _cancel(future)
+            cancel(future)
             raise MemoriError(
                 f"{executor!r} returned for a call {type(future).__name__}, which cannot be asked "
                 f"for done() and result() ({error}): give an executor as concurrent.futures has "
@@ -178,15 +199,17 @@ class Dispatch:
             while not self._ended.empty():
                 placed = self._going.pop(self._ended.get(), None)
                 found += [] if placed is None else [placed]  # None for one that was cancelled
+            self._post.deliver()
             if found or not wait or not self._going:
                 return found
             self._end_overdue()
-            done = [name for name, future in self._polled.items() if _is_done(future)]
+            done = [name for name, future in self._polled.items() if is_done(future)]
             for name in done:
                 del self._polled[name]
                 self._ended.put(name)
             if not done:
-                self._wait_for_note(pause if self._polled else LONGEST_WAIT)
+                longest = LONGEST_SILENCE if self._post.is_wanted else LONGEST_WAIT
+                self._wait_for_note(min(pause, longest) if self._polled else longest)
                 pause = min(1.5 * pause, LONGEST_PAUSE)
 
     def _end_overdue(self) -> None:
@@ -210,9 +233,7 @@ class Dispatch:
         from concurrent.futures import BrokenExecutor, CancelledError
 
         if not hasattr(placed.future, "add_done_callback") and self._is_deserted(placed):
-            return self._of_unanswered(
-                placed, None
-            )  # some wait long for results before they say so
+            return self._of_unanswered(placed, None)  # some wait long before they say so
         try:
             answer = placed.future.result()
         except BrokenExecutor as error:
@@ -228,12 +249,11 @@ class Dispatch:
             told = f"the executor returned {answer!r} in the place of an answer"
             return Answer(None, MemoriError(told), told)
         self._witness.fruitless = 0
+        self._post.deliver(answer.told)
         if not answer.deaths:
             return answer
-        if answer.run is not None or answer.error is not None:
-            _warn(
-                f"{self._told(placed, answer.deaths[-1])}. It was tried once more by its executor"
-            )
+        if answer.made is not None or answer.error is not None:
+            warn(f"{self._told(placed, answer.deaths[-1])}. It was tried once more by its executor")
             return answer
         self._tried[placed.key] = self._tried.get(placed.key, 0) + len(answer.deaths)
         was_beside = any(self._board.beside(placed.order.name, d.process) for d in answer.deaths)
@@ -267,7 +287,7 @@ class Dispatch:
             error.add_note(f"memori: {self._describe(placed.key, None)} came back unanswered")
             return Answer(None, error, repr(error))
         who = self._describe(placed.key, None)
-        _warn(f"{who} came back unanswered, and is tried once more: {error!r}")
+        warn(f"{who} came back unanswered, and is tried once more: {error!r}")
         return "again"
 
     def _of_dead(
@@ -292,7 +312,7 @@ class Dispatch:
             code = self._witness.exit_code(mark.process)
             return Answer(None, WorkerError(told, mark.stage, code, tries), told)
         perhaps = "" if is_certain else "; perhaps because of what ran beside it"
-        _warn(f"{told}{perhaps}. It is tried once more, when nothing runs beside it")
+        warn(f"{told}{perhaps}. It is tried once more, when nothing runs beside it")
         return "alone"
 
     def _told(self, placed: _Placed, mark: Mark) -> str:
@@ -306,24 +326,24 @@ class Dispatch:
         """Begin nothing more; what is at work goes on."""
         self._board.stop()
         for placed in list(self._going.values()):
-            if not self._board.marks(placed.order.name) and _cancel(placed.future):
+            if not self._board.marks(placed.order.name) and cancel(placed.future):
                 self._forget(placed)
 
     def _end(self) -> None:
         """End all that is going on, for a user who interrupts."""
         self.stop()
         for future in self._polled.values():
-            _cancel(future)
+            cancel(future)
         elsewhere = [p for p in self._going.values() if self._board.marks(p.order.name)]
         interrupts.end_started()
         self._end_workers()
         self._workers.end()
         for placed in elsewhere:  # an engine may go on with it; threads of ours are waited for
             self._board.withdraw(placed.order.name)
-            if placed.order.name in self._polled or _cancel(placed.future):
+            if placed.order.name in self._polled or cancel(placed.future):
                 self._forget(placed)
         until = time.monotonic() + interrupts.GRACE if interrupts.is_terminating() else None
-        while not _is_over(until) and not all(_is_done(p.future) for p in self._going.values()):
+        while not _is_over(until) and not all(is_done(p.future) for p in self._going.values()):
             time.sleep(SHORTEST_PAUSE)
 
     def _forget(self, placed: _Placed) -> None:
@@ -374,24 +394,5 @@ class _Placed:
         self.is_alone = alone
 
 
-def _cancel(future: Any) -> bool:
-    """Cancel what an executor returned; tell whether nothing more is to come of it."""
-    try:
-        return future.cancel() is not False  # those that are no futures return None
-    except Exception:  # it has no such method, or a cluster that does not answer
-        return False
-
-
-def _is_done(future: Any) -> bool:
-    try:
-        return bool(future.done())
-    except Exception:
-        return True  # its result raises the same
-
-
 def _is_over(until: float | None) -> bool:
     return until is not None and time.monotonic() >= until
-
-
-def _warn(text: str) -> None:
-    warn(text)

@@ -1,8 +1,9 @@
 """Orders: what travels to a worker and back, and what a worker does with it.
 
-An order asks a worker to call a stage, or a pipeline for one case. Nothing is asked of the engine
-that carries it (threads, processes, loky, Dask, submitit) but to call one function with one
-argument and to bring back what it returns: whatever happens in the worker comes back as an answer.
+An order asks a worker to do something of a case, or of several (`memori.graph.stretch`). Nothing is
+asked of the engine that carries it (threads, processes, loky, Dask, submitit) but to call one
+function with one argument and to bring back what it returns: whatever happens in the worker comes
+back as an answer.
 No two orders are equal, so an engine that keeps results by what was called has none to give.
 
 A worker runs in the working folder (ours also in the environment) from which it is asked, and
@@ -19,17 +20,25 @@ from functools import lru_cache, partial
 
 from memori.calls.current_run import watcher
 from memori.calls.fault import taken
+from memori.calls.twin import meeting_place
 from memori.errors import MemoriError
 from memori.processes.interrupts import adopt, terminable
+from memori.scheduling.post import posted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, Protocol
 
-    from memori.node import Node
-    from memori.results import Outcome
     from memori.scheduling.board import Board, Mark
+    from memori.scheduling.post import Post
+
+    class Carrier(Protocol):
+        """Who does in a worker what an order asks for."""
+
+        def carry_out(self, asked: Any, is_stopped: Callable[[], bool], /) -> object:
+            """Do it; begin nothing more once it is stopped."""
+
 
 _HERE = os.urandom(8)  # with the process number, no other process anywhere has it
 
@@ -42,13 +51,15 @@ class Order:
     name : str
         That of no other order.
     parcel : Parcel
-        With what is to be called.
-    inputs : tuple of (tuple, mapping)
-        Its arguments.
+        With who does what is asked.
+    asked : object
+        What that is.
     home : Home
         Where it is asked for.
     board : Board
         Where the worker leaves its mark.
+    post : Post
+        Where it sends what it says.
     tries : int
         How often an engine may begin it, should its workers die of it.
     """
@@ -56,22 +67,27 @@ class Order:
     def __init__(
         self,
         parcel: Parcel,
-        inputs: tuple[tuple[object, ...], Mapping[str, object]],
+        asked: object,
         home: Home,
         board: Board,
+        post: Post,
         tries: int,
     ) -> None:
         self.name = os.urandom(8).hex()
         self.parcel = parcel
-        self.inputs = inputs
+        self.asked = asked
         self.home = home
         self.board = board
+        self.post = post
         self.tries = tries
 
-    def call(self) -> Outcome:
-        """Make the call."""
-        args, kwargs = self.inputs
-        return self.parcel.content.call(args, kwargs)
+    def call(self) -> object:
+        """Do what is asked; it is also asked whether nothing more is to begin."""
+        token = meeting_place.set(self.board.folder)
+        try:
+            return self.parcel.content.carry_out(self.asked, lambda: self.board.is_stopped)
+        finally:
+            meeting_place.reset(token)
 
 
 class Answer:
@@ -79,8 +95,8 @@ class Answer:
 
     Attributes
     ----------
-    run : Outcome or None
-        What the call returned.
+    made : object
+        What was returned; None if something was raised.
     error : BaseException or None
         What it raised.
     traceback : str
@@ -89,24 +105,27 @@ class Answer:
         What workers left that died of this order before; it is not begun for ever.
     skipped : bool
         Whether it was not begun, because nobody wants it any more.
+    told : list of dict
+        What the worker said, if it could not be heard before.
     stage, log : str or None
         The stage that failed, and the file that tells of it.
     """
 
     def __init__(
         self,
-        run: Outcome | None = None,
+        made: Any = None,
         error: BaseException | None = None,
         traceback: str = "",
         *,
         deaths: tuple[Mark, ...] = (),
         skipped: bool = False,
     ) -> None:
-        self.run = run
+        self.made = made
         self.error = error
         self.traceback = traceback
         self.deaths = deaths
         self.skipped = skipped
+        self.told: list[dict[str, Any]] = []
         self.stage, self.log = (None, None) if error is None else taken(error)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -131,7 +150,7 @@ class WorkerTraceback(Exception):  # noqa: N818  it is no error, but where one w
         return f'\n"""\n{self.args[0]}"""'
 
 
-def answer_of(call: Callable[[], Outcome]) -> Answer:
+def answer_of(call: Callable[[], object]) -> Answer:
     """Make a call; whatever it raises is the answer."""
     try:
         return Answer(call())
@@ -144,7 +163,8 @@ def answer_of(call: Callable[[], Outcome]) -> Answer:
 def carry_out(order: Order) -> Answer:
     """Carry out an order, in a worker."""
     if order.home.is_here:
-        return answer_of(order.call)
+        with posted(order.post, is_here=True):
+            return answer_of(order.call)
     if order.home.is_deserted:
         os._exit(1)  # the engine starts one order after the other, for nobody
     board = order.board
@@ -156,12 +176,12 @@ def carry_out(order: Order) -> Answer:
         return Answer(deaths=begun)
     mark = board.begin(order.name)
     if mark is None:  # another machine, or a disk that is full
-        return answer_of(partial(_call, order, None))
+        return _answered(order, None)
     token = watcher.set(mark)
     try:
         with terminable():  # if it ends this process, the mark stays
             own = board.mark_of(os.getpid()) if is_below else None
-            answer = answer_of(partial(_call, order, own))
+            answer = _answered(order, own)
             answer.deaths = begun
     finally:
         watcher.reset(token)
@@ -170,34 +190,43 @@ def carry_out(order: Order) -> Answer:
     return answer
 
 
-def _call(order: Order, mark: str | None) -> Outcome:
+def _answered(order: Order, mark: str | None) -> Answer:
+    said = posted(order.post, is_here=False)
+    answer = answer_of(partial(_call, order, mark, said))
+    answer.told = said.kept
+    return answer
+
+
+def _call(order: Order, mark: str | None, said: posted) -> object:
     """Make the call, marking what it starts."""
     order.home.enter()
     adopt(mark)
     try:
-        return order.call()
+        order.parcel.unpack()  # which imports modules that may set up logging
+        with said:
+            return order.call()
     finally:
         adopt(None)
 
 
 class Parcel:
-    """A stage or pipeline that travels: pickled once, at its first journey.
+    """Stages that travel: pickled once, at their first journey.
 
     Parameters
     ----------
-    content : Node
+    content : Carrier
         What travels.
     by_name : bool
         Whether functions of `__main__` are found there by their name, rather than sent along.
     """
 
-    def __init__(self, content: Node, *, by_name: bool) -> None:
-        self._content: Node | None = content
+    def __init__(self, content: Carrier, *, by_name: bool) -> None:
+        self._content: Carrier | None = content
         self._pickled: bytes | None = None
         self._by_name = by_name
 
     @property
-    def content(self) -> Node:
+    def content(self) -> Carrier:
         """What has travelled, made anew after each journey."""
         if self._content is None:
             import pickle
@@ -205,6 +234,10 @@ class Parcel:
             assert self._pickled is not None
             self._content = pickle.loads(self._pickled)
         return self._content
+
+    def unpack(self) -> None:
+        """Make the content anew, if that is still to be done."""
+        _ = self.content
 
     def pickled(self) -> bytes:
         """Return the content as bytes.

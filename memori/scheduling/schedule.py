@@ -1,11 +1,11 @@
-"""Scheduling: the nodes of a graph, each as soon as what it needs is there.
+"""Scheduling: pieces of work, each as soon as what it needs is there.
 
-What is remembered is recalled here, and takes no worker. What is not is placed with one; a few more
-are placed than there are workers, so that none waits for the next while this process looks up
-another. A node that says it keeps several threads busy takes the place of as many. After a failure
-nothing new begins, and what runs already is waited for.
+A plan says which pieces there are, and which can begin when one is done. A few more are placed than
+there are workers, so that none waits for the next. A piece that says it keeps several threads busy
+takes the place of as many. One that would only wait for another run begins when nothing else can.
+After a failure nothing new begins, and what runs already is waited for.
 
-Not promised: order among nodes that do not depend on each other.
+Not promised: order among pieces that do not depend on each other.
 """
 
 from __future__ import annotations
@@ -15,33 +15,58 @@ from memori.scheduling.orders import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, Protocol, TypeAlias
 
-    from memori.node import Inputs, Node
-    from memori.results import Outcome
     from memori.scheduling.dispatch import Dispatch
+    from memori.scheduling.orders import Carrier
     from memori.scheduling.workers import Workers
 
     Key: TypeAlias = Any
 
+    class Piece(Protocol):
+        """A piece of work."""
+
+        @property
+        def waits(self) -> bool:
+            """Whether it may have to wait for another run."""
+
     class Plan(Protocol):
-        """What is to be run under each key of a graph."""
+        """What is to be done, in pieces."""
 
-        def order(self, key: Key) -> tuple[Node, Inputs]:
-            """Return what to call for a key, now that what it needs is there."""
+        @property
+        def carrier(self) -> Carrier:
+            """Who does it in a worker."""
 
-        def finish(self, key: Key, run: Outcome) -> None:
-            """Take what a key's call returned."""
+        @property
+        def has_more(self) -> bool:
+            """Whether there is more than was taken by `next` and came of `finish` and `fail`."""
 
-        def fail(self, key: Key, answer: Answer) -> bool:
-            """Take what a key's call raised; tell whether the others go on."""
+        @property
+        def threads(self) -> int:
+            """How many threads the next piece keeps busy."""
 
-        def threads(self, key: Key) -> int:
-            """Return how many threads a key keeps busy."""
+        @property
+        def hear(self) -> Callable[[dict[str, Any]], None] | None:
+            """What is given what stages tell; None if nobody wants to know."""
 
-        def describe(self, key: Key, stage: str | None) -> str:
-            """Return what messages call a key, and the stage that it was at."""
+        def next(self) -> Any:
+            """Return a piece that can begin; None if it turned out to be done."""
+
+        def asked(self, piece: Any) -> object | None:
+            """Return what the carrier is asked; None if nobody wants it any more."""
+
+        def finish(self, piece: Any, made: Any) -> Iterable[Any]:
+            """Take what came of a piece, and return those that can begin now."""
+
+        def fail(self, piece: Any, answer: Answer) -> Iterable[Any] | None:
+            """Take what a piece raised; return what can begin now, or None if nothing is to."""
+
+        def threads_of(self, piece: Any) -> int:
+            """Return how many threads a piece keeps busy."""
+
+        def describe(self, piece: Any, stage: str | None) -> str:
+            """Return what messages call a piece, and the stage that it was at."""
 
 
 def ordered(predecessors: Mapping[Key, Iterable[Key]]) -> list[Key]:
@@ -66,17 +91,10 @@ def ordered(predecessors: Mapping[Key, Iterable[Key]]) -> list[Key]:
     return order
 
 
-def run_graph(predecessors: Mapping[Key, Iterable[Key]], workers: Workers, plan: Plan) -> None:
-    """Run the nodes of a graph, each as soon as its predecessors are finished.
+def carry_out_plan(plan: Plan, workers: Workers) -> Iterator[None]:
+    """Do what a plan says on workers; yields whenever something may have been done.
 
-    Parameters
-    ----------
-    predecessors : mapping
-        For each node those that it needs.
-    workers : Workers
-        Where they run, and how much may run at once.
-    plan : Plan
-        What they are.
+    Who leaves it before its end ends what is going on.
 
     Raises
     ------
@@ -86,10 +104,18 @@ def run_graph(predecessors: Mapping[Key, Iterable[Key]], workers: Workers, plan:
     from memori.processes.interrupts import terminable
     from memori.scheduling.dispatch import Dispatch
 
-    with terminable(), Dispatch(workers, plan.describe) as dispatch:
-        going = _Going(predecessors, workers, plan, dispatch)
+    dispatch = Dispatch(workers, plan.describe, plan.hear)
+    going = _Going(plan, workers, dispatch)
+    try:
         while going.is_active():
-            going.advance()
+            with terminable(), dispatch.ended_by_errors():
+                going.advance()
+            yield
+    except BaseException:  # who asks for more left
+        with terminable():
+            dispatch.close(is_left=True)
+        raise
+    dispatch.close()
     if going.failures:
         first, *others = going.failures
         for other in others:
@@ -98,42 +124,35 @@ def run_graph(predecessors: Mapping[Key, Iterable[Key]], workers: Workers, plan:
 
 
 class _Going:
-    """A graph that is being run."""
+    """A plan that is being carried out."""
 
-    def __init__(
-        self,
-        predecessors: Mapping[Key, Iterable[Key]],
-        workers: Workers,
-        plan: Plan,
-        dispatch: Dispatch,
-    ) -> None:
+    def __init__(self, plan: Plan, workers: Workers, dispatch: Dispatch) -> None:
         from collections import deque
-        from graphlib import TopologicalSorter
 
-        self._graph = TopologicalSorter(predecessors)
-        self._graph.prepare()
-        self._capacity = workers.capacity
         self._plan = plan
+        self._capacity = workers.capacity
         self._dispatch = dispatch
-        self._ready = deque(self._graph.get_ready())
-        self._alone: deque[Key] = deque()
-        self._busy: dict[Key, int] = {}  # with the threads that they keep busy
+        self._ready: deque[Piece] = deque()
+        self._waiting: deque[Piece] = deque()
+        self._alone: deque[Piece] = deque()
+        self._busy: dict[Piece, int] = {}  # with the threads that they keep busy
         self._one_runs_alone = False
         self._has_begun = False
         self.failures: list[BaseException] = []
 
     def is_active(self) -> bool:
-        """Tell whether something is to be run or waited for."""
-        waits = self._ready or self._alone
-        return bool(len(self._dispatch) or (waits and not self.failures))
+        """Tell whether something is to be done or waited for."""
+        left = self._ready or self._waiting or self._alone or self._plan.has_more
+        return bool(len(self._dispatch) or (left and not self.failures))
 
     def advance(self) -> None:
         """Begin what can begin, or else wait for something to end."""
-        key = self._next()
-        if key is not None:
-            self._begin(key)
-        again: list[Key] = []
-        for ended, outcome in self._dispatch.collect(wait=key is None):
+        piece = self._next()
+        if piece is not None:
+            self._begin(piece)
+        may_begin = piece is not None or self._takes_more()
+        again: list[Piece] = []
+        for ended, outcome in self._dispatch.collect(wait=not may_begin):
             self._busy.pop(ended, None)
             self._one_runs_alone = False
             if outcome == "again":
@@ -144,21 +163,33 @@ class _Going:
                 self._take(ended, outcome)
         self._ready.extendleft(reversed(again))
 
-    def _next(self) -> Key | None:
-        """Choose what can begin now; a node that wants more than there is runs alone."""
+    def _takes_more(self) -> bool:
+        is_open = not self.failures and not self._one_runs_alone and self._plan.has_more
+        return is_open and self._has_room(self._plan.threads)
+
+    def _next(self) -> Piece | None:
+        """Choose what can begin now; a piece that wants more than there is runs alone."""
         if self.failures or self._one_runs_alone:
             return None
         too_many: float = float("inf")
-        for place, key in enumerate(self._ready if self._has_room(1) else ()):
-            threads = self._plan.threads(key)
+        for place, piece in enumerate(self._ready if self._has_room(1) else ()):
+            threads = self._plan.threads_of(piece)
             if threads < too_many and self._has_room(threads):
                 del self._ready[place]
-                return key
+                return piece
             too_many = min(threads, too_many)
-        if self._alone and not self._ready and not self._busy:
+        if self._takes_more():
+            return self._plan.next()  # type: ignore[no-any-return]
+        if self._waiting and self._is_free():
+            return self._waiting.popleft()
+        if self._alone and not (self._ready or self._waiting or self._busy):
             self._one_runs_alone = True
             return self._alone.popleft()
         return None
+
+    def _is_free(self) -> bool:
+        """Tell whether a worker has nothing to do."""
+        return self._capacity is None or sum(self._busy.values()) < self._capacity
 
     def _has_room(self, threads: int) -> bool:
         if self._capacity is None or not self._busy:
@@ -169,33 +200,33 @@ class _Going:
         is_all_alike = threads == 1 == max(busy)  # so that whoever ends makes room for any
         return is_all_alike and len(busy) <= 2 * self._capacity
 
-    def _begin(self, key: Key) -> None:
-        node, inputs = self._plan.order(key)
-        try:
-            run = node.recall(*inputs)
-        except Exception:
-            run = None  # the call meets the same, and tells it
+    def _begin(self, piece: Piece) -> None:
         alone, self._one_runs_alone = self._one_runs_alone, False
-        if run is not None:
-            self._take(key, Answer(run))
+        asked = self._plan.asked(piece)
+        if asked is None:
             return
         try:
-            self._dispatch.place(key, node, inputs, alone=alone)
+            self._dispatch.place(piece, self._plan.carrier, asked, alone=alone)
         except (MemoriError, RuntimeError) as error:  # RuntimeError of one that was shut down
             if not self._has_begun:
                 raise
-            told = f"{self._plan.describe(key, None)} was not tried: {error}"
-            self._take(key, Answer(None, WorkerError(told), told))
+            told = f"{self._plan.describe(piece, None)} was not tried: {error}"
+            self._take(piece, Answer(None, WorkerError(told), told))
             return
         self._has_begun, self._one_runs_alone = True, alone
-        self._busy[key] = self._plan.threads(key)
+        self._busy[piece] = self._plan.threads_of(piece)
 
-    def _take(self, key: Key, answer: Answer) -> None:
-        """Take what came of a node, and see what is ready now."""
-        if answer.run is not None:
-            self._plan.finish(key, answer.run)
-        elif answer.error is not None and not self._plan.fail(key, answer):
+    def _take(self, piece: Piece, answer: Answer) -> None:
+        """Take what came of a piece, and see what is ready now."""
+        further: Iterable[Piece] | None = ()
+        if answer.made is not None:
+            further = self._plan.finish(piece, answer.made)
+        elif answer.error is not None:
+            further = self._plan.fail(piece, answer)
+        if further is None:
+            assert answer.error is not None
             self.failures.append(answer.error)
             self._dispatch.stop()
-        self._graph.done(key)
-        self._ready += self._graph.get_ready() if self._graph.is_active() else ()
+            return
+        for each in further:
+            (self._waiting if each.waits else self._ready).append(each)

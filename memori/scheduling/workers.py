@@ -14,6 +14,8 @@ so.
 from __future__ import annotations
 
 import os
+import sys
+import time
 from threading import local
 
 from memori.calls.current_run import current
@@ -24,6 +26,7 @@ from memori.scheduling.engines import executor_of_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
     from typing import Any
 
@@ -55,15 +58,27 @@ def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None
                 f"executor is something with a method `submit`, as concurrent.futures has them, "
                 f"got {executor!r}"
             )
-        return Workers(executor, None)
+        return Workers(executor, _width_of(executor))
     named = None if current() else executor_of_environment()
     if named is not None:
-        return Workers(named, None)
+        return Workers(named, _width_of(named))
     if n_jobs is None or n_jobs == 1:
         return None
     if not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
         raise ValueError(f"n_jobs is a number of processes or -1 for one per core, got {n_jobs!r}")
     return Workers(None, cores_here() if n_jobs == -1 else n_jobs)
+
+
+def _width_of(executor: Executor) -> int | None:
+    """Return how many calls a pool makes at once, where it is one of this machine that tells."""
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+    kinds: tuple[type, ...] = (ProcessPoolExecutor, ThreadPoolExecutor)
+    loaded = sys.modules.get("loky")
+    if isinstance(executor, kinds if loaded is None else (*kinds, loaded.ProcessPoolExecutor)):
+        width = getattr(executor, "_max_workers", None)
+        return width if isinstance(width, int) else None
+    return None
 
 
 class Workers:
@@ -86,6 +101,18 @@ class Workers:
     def are_local(self) -> bool:
         """Whether they are processes of our own."""
         return self._executor is None
+
+    def recalls_here(self, seconds: float) -> Callable[[], bool]:
+        """Return what tells whether what is remembered is to be looked up by who asks for it.
+
+        Who works on this machine looks it up itself, and so side by side; as long as no worker
+        process was started it is done here for so many seconds. What is known of no executor of
+        another kind is how much a call costs.
+        """
+        if not self.are_local:
+            return lambda: self.capacity is None
+        until = 0.0 if _has_local() else time.monotonic() + seconds
+        return lambda: time.monotonic() < until
 
     @property
     def find_by_name(self) -> bool:
@@ -163,6 +190,10 @@ def _local_processes(capacity: int | None) -> Executor:
         _kept.pool = loky.ProcessPoolExecutor(capacity, timeout=IDLE, env={"MEMORI_RUN": mark})
         _kept.settings = settings
     return _kept.pool
+
+
+def _has_local() -> bool:
+    return _kept.pool is not None and (_kept.settings or (0,))[0] == os.getpid()
 
 
 def _let_go() -> None:

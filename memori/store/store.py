@@ -66,9 +66,9 @@ class Store:
         for each in self.further:
             each.memo, each.is_further = self.memo, True
 
-    def lock(self, key: Key) -> lock:
-        """Hold the lock of a key, waiting for whoever runs the same."""
-        return lock(locks_of(self.root), int(key.digest[:15], 16))
+    def lock(self, key: Key, *, wait: bool = True) -> lock:
+        """Hold the lock of a key; whoever runs the same is waited for, or found to hold it."""
+        return lock(locks_of(self.root), int(key.digest[:15], 16), wait=wait)
 
     # Entries
 

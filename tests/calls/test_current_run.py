@@ -86,7 +86,7 @@ class Watched:
         return self.lock.__exit__(*error)
 
 lock = Store.lock
-Store.lock = lambda store, key: Watched(lock(store, key))
+Store.lock = lambda store, key, **how: Watched(lock(store, key, **how))
 
 def run(x):
     return x

@@ -13,8 +13,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from memori.cases import Cases, Failure
 from memori.errors import warn
+from memori.mapping.cases import Cases
+from memori.mapping.failure import Failure
 from memori.neuro.bids.entities import BIDSFile
 from memori.neuro.bids.names import ignore_pattern
 from memori.neuro.bids.naming import split_names, target_of

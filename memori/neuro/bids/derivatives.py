@@ -290,7 +290,7 @@ class Derivatives:
             The input of a case that gives the names. All inputs that are files of a dataset
             count as sources.
         **options
-            As for `Pipeline.map`: `n_jobs`, `executor`, `on_error`.
+            As for `Pipeline.map`: `n_jobs`, `executor`, `on_error`, `progress`, `observer`.
 
         Returns
         -------

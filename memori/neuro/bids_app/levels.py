@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from memori.cases import Cases, Failure
 from memori.errors import MemoriError
+from memori.mapping.cases import Cases
+from memori.mapping.failure import Failure
 from memori.neuro.bids.collecting import Outputs, check_case, retract_case, save_case
 from memori.neuro.bids.derivatives import Derivatives
 from memori.results import Results

@@ -80,7 +80,8 @@ def run_session(out: str, changes: Mapping[str, float], n_jobs: int) -> bool:
         )
     work = os.path.join(out, "work", "sub-{subject}")
     raw = _dataset(out, work)
-    made = raw.map([{"subject": s} for s in SUBJECTS], n_jobs=n_jobs)
+    subjects = [{"subject": subject} for subject in SUBJECTS]
+    made = raw.map(subjects, n_jobs=n_jobs, progress=True)
     for failure in made.failures:
         raise MemoriError(f"the demo's dataset cannot be made: {failure!r}") from failure.error
     from memori.neuro.demo.preprocessing import preprocessing

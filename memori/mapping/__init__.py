@@ -1,0 +1,1 @@
+"""A pipeline over many cases: what runs, what comes of it, and what is seen meanwhile."""
