@@ -147,7 +147,7 @@ class Call:
         key = decision.key
         assert key is not None
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(*about, key, store, reasons=["adopted"], inputs=self._inputs)
+        recorder = Recorder(*about, key, store, inputs=self._inputs)
         recorder.accepted = acceptance()
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         with terminable(), store.lock(key), recorder:
@@ -176,7 +176,7 @@ class Call:
         self._load(decision.key)
         if not self._stage.remembered:
             with terminable():
-                return self._execute(decision.key, [*map(str, decision.changes)], forced=True)
+                return self._execute(decision.key, decision, forced=True)
         with terminable(), self._store.lock(decision.key):
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
@@ -184,7 +184,7 @@ class Call:
                 entry = None if forced else exact_hit(key, self._store)
             if entry is not None:
                 return self._hit(Decision(self._stage.stage_name, (), entry, key))
-            return self._execute(key, [*map(str, decision.changes)], forced=forced)
+            return self._execute(key, decision, forced=forced)
 
     def _forced(self, key: Key) -> Decision:
         why = "forced" if self._stage.remembered else "remember=False"
@@ -195,6 +195,7 @@ class Call:
         import zlib  # noqa: F401
 
         import memori.calls.recorder
+        import memori.fingerprint.texts
 
         key.code.canonical()
         if self._stage.watched and not watching_is_off():
@@ -245,20 +246,18 @@ class Call:
                     if text and not set("*?[").intersection(text) and os.path.exists(path):
                         yield path
 
-    def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
+    def _execute(self, key: Key, why: Decision, *, forced: bool) -> Outcome:
         stage = self._stage
         return attempted(
-            lambda: self._attempt(key, reasons, forced=forced), stage.retries, stage.stage_name
+            lambda: self._attempt(key, why, forced=forced), stage.retries, stage.stage_name
         )
 
-    def _attempt(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
+    def _attempt(self, key: Key, why: Decision, *, forced: bool) -> Outcome:
         from memori.calls.recorder import Recorder
 
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(
-            *about, key, self._store, forced=forced, reasons=reasons, inputs=self._inputs
-        )
+        recorder = Recorder(*about, key, self._store, forced=forced, inputs=self._inputs, why=why)
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         watch = None
         if stage.remembered and stage.watched and not watching_is_off():
@@ -283,8 +282,8 @@ class Call:
         if entry is not None:
             pass_on(entry, self._store, key.files)
             results = self._restored(entry)
-        why = {stage.stage_name: "; ".join(reasons)}
-        return Outcome(self._inputs, results, (stage.stage_name,), why)
+        reasons = {stage.stage_name: "; ".join(map(str, why.changes))}
+        return Outcome(self._inputs, results, (stage.stage_name,), reasons)
 
     def _hit(self, decision: Decision) -> Outcome:
         entry, key, store = decision.hit_entry, decision.key, decision.elsewhere or self._store
