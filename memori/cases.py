@@ -7,6 +7,7 @@ Only a KeyboardInterrupt ends them, because it is how a user ends them.
 
 from __future__ import annotations
 
+from memori.calls.going_on import begin, end
 from memori.digest.values import to_json
 from memori.errors import CasesError, MemoriError
 from memori.graph.reduction import grouped
@@ -260,6 +261,16 @@ def run_cases(
         What a case raised, if `on_error` is "raise"; and KeyboardInterrupt in any case.
     """
     plan = _CasePlan(pipeline, cases, on_error)
+    try:
+        _run_all(pipeline, plan, cases, workers)
+    finally:
+        end(plan)
+    found = plan.collected()
+    _show_last(pipeline, found)
+    return found
+
+
+def _run_all(pipeline: Node, plan: _CasePlan, cases: list[Case], workers: Workers | None) -> None:
     if workers is None:
         for place, case in enumerate(cases):
             answer = answer_of(lambda case=case: pipeline.call((), case))  # type: ignore[misc]
@@ -269,9 +280,6 @@ def run_cases(
                 raise answer.error
     else:
         run_graph(dict.fromkeys(range(len(cases)), ()), workers, plan)
-    found = plan.collected()
-    _show_last(pipeline, found)
-    return found
 
 
 def _show_last(pipeline: Node, cases: Cases) -> None:
@@ -293,12 +301,19 @@ class _CasePlan:
         self._continues = on_error == "continue"
         self._threads = pipeline.threads
         self._outcomes: dict[int, Outcome | Failure] = {}
+        self._failed = 0
+        self._tell()
+
+    def _tell(self) -> None:
+        facts = self._pipeline.title, len(self._cases), len(self._outcomes), self._failed
+        begin(self, "cases", *facts)
 
     def order(self, key: int) -> tuple[Node, Inputs]:
         return self._pipeline, ((), self._cases[key])
 
     def finish(self, key: int, run: Outcome) -> None:
         self._outcomes[key] = run
+        self._tell()
 
     def fail(self, key: int, answer: Answer) -> bool:
         assert answer.error is not None
@@ -309,6 +324,8 @@ class _CasePlan:
             self._cases[key], answer.error, answer.traceback, answer.stage, answer.log
         )
         self._outcomes[key] = failure
+        self._failed += 1
+        self._tell()
         return True
 
     def threads(self, key: int) -> int:

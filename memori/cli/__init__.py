@@ -30,9 +30,11 @@ _COMMANDS = (
     "show",
     "why",
     "log",
+    "status",
     "verify",
     "prune",
     "provenance",
+    "config",
     "demo",
     "version",
 )

@@ -31,9 +31,9 @@ def remember_all(folder: str) -> None:
     root = os.path.abspath(folder)
 
     def run_remembered_workflow(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not hasattr(self, "_memori"):
-            remember_workflow(self, root)
-        return run_workflow(self, *args, **kwargs)
+        if hasattr(self, "_memori"):
+            return run_workflow(self, *args, **kwargs)
+        return remember_workflow(self, root).run(*args, **kwargs)  # its class has another now
 
     def run_remembered_node(self: Any, *args: Any, **kwargs: Any) -> Any:
         if hasattr(self, "_memori"):
