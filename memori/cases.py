@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.graph.reduction import Group
     from memori.node import Inputs, Node
+    from memori.notebook import Cell
     from memori.results import Outcome
     from memori.scheduling.orders import Answer
     from memori.scheduling.workers import Workers
@@ -132,6 +133,25 @@ class Cases(list["tuple[Case, Results | Failure]"]):
             lines.append(f"    alone: {failure.rerun}")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from memori.notebook import Cell, table
+
+        inputs = list(dict.fromkeys(name for case, _ in self for name in case))
+        done = [result for _, result in self if isinstance(result, Results)]
+        stages = sorted({name for each in done for name in (*each.ran, *each.skipped)})
+        rows = []
+        for case, result in self:
+            cells = [Cell(str(case[name]) if name in case else "") for name in inputs]
+            if isinstance(result, Failure):
+                cells.append(Cell(result.headline, "failed", title=result.rerun))
+                cells += [Cell("")] * len(stages)
+            else:
+                state = "ran" if result.ran else "remembered"
+                cells.append(Cell(state, state))
+                cells += [_cell_of(name, result) for name in stages]
+            rows.append(cells)
+        return table(rows, [*inputs, "", *stages], self.summary().splitlines()[0])
+
     def _skipped(self) -> Iterator[str]:
         for _, result in self:
             if isinstance(result, Results):
@@ -211,6 +231,15 @@ class Cases(list["tuple[Case, Results | Failure]"]):
         if failures:
             raise CasesError(self.summary(), failures) from failures[0].error
         return self
+
+
+def _cell_of(stage: str, results: Results) -> Cell:
+    from memori.notebook import Cell
+
+    if stage in results.skipped:
+        return Cell("skipped", "skipped", title=results.skipped[stage])
+    state = "ran" if stage in results.ran else "remembered"
+    return Cell(state, state, title=results.reasons.get(stage, ""))
 
 
 def _of_group(
