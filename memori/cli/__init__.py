@@ -36,6 +36,7 @@ _COMMANDS = (
     "provenance",
     "config",
     "demo",
+    "completion",
     "version",
 )
 
