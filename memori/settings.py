@@ -23,6 +23,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "watch": ("on", "off", "required"),
     "verify": ("stat", "content"),
     "ignore_reads": (),
+    "executor": (),
 }
 """The settings, each with the values that it may have."""
 DEFAULTS: Mapping[str, str] = {
@@ -30,6 +31,7 @@ DEFAULTS: Mapping[str, str] = {
     "watch": "on",
     "verify": "stat",
     "ignore_reads": "",
+    "executor": "",
 }
 _PROJECT = "pyproject.toml"
 _files: dict[str, dict[str, tuple[str, str]]] = {}

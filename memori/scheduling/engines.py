@@ -19,12 +19,12 @@ import shlex
 
 from memori.errors import MemoriError
 from memori.scheduling.cores import cores_here
+from memori.settings import setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-VARIABLE = "MEMORI_EXECUTOR"
 BATCH = {
     "slurm": "SLURMCluster",
     "sge": "SGECluster",
@@ -126,7 +126,7 @@ def executor_of_environment() -> Executor | None:
     ValueError
         If it is no engine with options.
     """
-    text = os.environ.get(VARIABLE, "").strip()
+    text = setting("executor").strip()
     if not text:
         return None
     mark = f"{os.getpid()} {text}"
