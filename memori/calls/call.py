@@ -19,6 +19,7 @@ from memori.aside import aside
 from memori.calls.attempts import attempted
 from memori.calls.current_run import CurrentRun, entered, reject_recursion
 from memori.calls.decision import Change, Decision, decide, exact_hit
+from memori.calls.going_on import get_ready
 from memori.calls.limit import limit
 from memori.calls.observations import (
     Unwatched,
@@ -197,6 +198,7 @@ class Call:
         import memori.calls.recorder
         import memori.fingerprint.texts
 
+        get_ready()
         key.code.canonical()
         if self._stage.watched and not watching_is_off():
             import atexit  # noqa: F401

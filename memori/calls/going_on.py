@@ -42,13 +42,18 @@ def begin(which: object, kind: str, *facts: object) -> None:
     *facts : str or int
         The facts of its kind.
     """
-    if not _file or _file[0][0] != os.getpid():
-        with aside():
-            _open()
+    get_ready()
     line = _lines.get(which)
     since = time.time() if line is None else json.loads(line)[1]
     _lines[which] = json.dumps([kind, since, *facts]).encode()
     _write()
+
+
+def get_ready() -> None:
+    """Make the file of this process, unless it is there."""
+    if not _file or _file[0][0] != os.getpid():
+        with aside():
+            _open()
 
 
 def end(which: object) -> None:
