@@ -72,7 +72,8 @@ def run_program(words: Sequence[str]) -> int:
 def _script(words: Sequence[str]) -> str:
     """Return the file of a program."""
     name = words[0] if words else ""
-    path = name if os.path.isfile(name) else shutil.which(name)
+    beside = os.path.dirname(sys.executable)  # of an environment that is not activated
+    path = name if os.path.isfile(name) else shutil.which(name) or shutil.which(name, path=beside)
     if path is None:
         raise MemoriError(f"{name!r} is no file, and no program of that name is found")
     if not path.endswith(".py"):

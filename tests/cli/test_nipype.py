@@ -89,6 +89,16 @@ def test_the_exit_is_that_of_the_program(here: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+def test_programs_of_the_own_environment_are_found(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is not activated."""
+    from memori.cli.program import _script
+
+    monkeypatch.setattr(sys, "executable", str(here / "bin/python"))
+    assert str(here / "bin/program") == _script(["program"])
+
+
 def test_what_is_no_python_program_is_refused(here: Path) -> None:
     """It says what is taken."""
     done = run(here, "--", "sh", "-c", "true")
