@@ -19,7 +19,7 @@ PACKAGE = ROOT / "memori"
 
 LAYERS = [
     {"version", "aside", "errors", "original", "helpers"},
-    {"files", "settings"},
+    {"files"},
     {"processes"},
     {"digest"},
     {"fingerprint"},

@@ -196,7 +196,7 @@ class Call:
         import zlib  # noqa: F401
 
         import memori.calls.recorder
-        import memori.fingerprint.texts
+        import memori.fingerprint.syntax
 
         get_ready()
         key.code.canonical()

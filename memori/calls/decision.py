@@ -173,7 +173,7 @@ class Decision:
         edited = [each.subject for each in self.changes if each.kind == "code"]
         if self.entry is None or not edited:
             return {}
-        from memori.fingerprint.texts import names_of
+        from memori.fingerprint.syntax import names_of
 
         names = names_of(self.entry.record["code"]["components"])
         return {label: names[label] for label in edited if label in names}

@@ -9,12 +9,15 @@ value, whose parts are told by name instead.
 
 from __future__ import annotations
 
-from memori.fingerprint.texts import difference, names_of
+from memori.fingerprint.syntax import names_of
 from memori.layout import root_of
 from memori.store import sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from memori.fingerprint import Code
     from memori.store import Entry
 
@@ -42,7 +45,43 @@ def _diffs(
         now = new.get(label, "")
         before, after = sources.text(root, name), known.get(now) or sources.text(root, now)
         if before is not None and after is not None:
-            lines = difference(before, after, label)
+            lines = _difference(before, after, label)
             more = [f"... and {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
             found[label] = "\n".join([*lines[:_MOST], *more])
     return {label: diff for label, diff in found.items() if diff}
+
+
+def _difference(old: str, new: str, subject: str) -> list[str]:
+    """Return the lines of a unified diff of two texts, by what counts of them; none if nothing."""
+    import difflib
+
+    then, now = _canonical(old).splitlines(), _canonical(new).splitlines()
+    if then == now:  # the names that it reaches lead elsewhere, say
+        return []
+    return list(
+        difflib.unified_diff(then, now, f"{subject} (as it ran)", f"{subject} (now)", lineterm="")
+    )
+
+
+def _canonical(text: str) -> str:
+    """Return a text without comments, docstrings and formatting, if it is whole statements."""
+    import ast
+
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return text
+    for node in ast.walk(tree):
+        body: Any = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = list(_without_remarks(body)) or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(tree)
+
+
+def _without_remarks(body: list[Any]) -> Iterator[Any]:
+    import ast
+
+    for each in body:
+        value = each.value if isinstance(each, ast.Expr) else None
+        if not (isinstance(value, ast.Constant) and isinstance(value.value, str)):
+            yield each

@@ -6,7 +6,7 @@ While a callable runs, `Watch` has `memori.watch` look on. Afterwards it says wh
 A stage that runs inside another one belongs to the outer run: what the inner one depends on, the
 outer one does too, also where the inner one was a hit (`pass_on`).
 
-``MEMORI_WATCH=off`` in the environment (`memori.settings`) watches nothing, and compares what was
+``MEMORI_WATCH=off`` (`memori.processes.settings`) watches nothing, and compares what was
 seen earlier all the same. ``MEMORI_WATCH=required`` takes what was recorded unwatched for a
 miss. ``MEMORI_IGNORE_READS`` leaves out further paths and patterns, with colons between, in all
 stages.
@@ -22,7 +22,7 @@ import sys
 from functools import partial
 
 from memori.artifacts import anchors_of
-from memori.settings import setting
+from memori.processes.settings import setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

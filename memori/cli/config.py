@@ -10,7 +10,7 @@ import argparse
 from typing import Any
 
 from memori.cli import told
-from memori.settings import SETTINGS, where
+from memori.processes.settings import SETTINGS, where
 
 
 def add_to(commands: Any) -> None:

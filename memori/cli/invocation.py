@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from memori.calls.acceptance import reject_unfit
 from memori.calls.current_run import workdir
 from memori.calls.observations import watching_is_off
-from memori.cli.run import place_of
+from memori.cli.told import place_of
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
 from memori.neuro.command.errors import STREAMS, CommandError

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from memori.cli.run import add_place, command_of, place_of
+from memori.cli import told
+from memori.cli.run import command_of
 
 _USAGE = "memori nipype [-d DIR] -- program|script.py|-m module arguments..."
 
@@ -24,7 +25,7 @@ def add_to(commands: Any) -> None:
         description="Run a script, a module or a console script in Python, with every Nipype "
         "workflow that it runs remembered, without an edit of the program.",
     )
-    add_place(parser)
+    told.add_place(parser)
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- program arguments...")
     parser.set_defaults(run=run)
 
@@ -34,5 +35,5 @@ def run(arguments: argparse.Namespace) -> int:
     words = command_of(arguments.words, _USAGE)
     from memori.cli.program import remember_all, run_program
 
-    remember_all(place_of(arguments))
+    remember_all(told.place_of(arguments))
     return run_program(words)

@@ -16,8 +16,8 @@ import argparse
 import sys
 from typing import Any
 
+from memori.cli import told
 from memori.errors import MemoriError
-from memori.settings import setting
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,22 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say why it runs, or not")
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Declare where runs are remembered, which may be set for all commands."""
-    parser.add_argument(
-        "-d", metavar="DIR", dest="folder", help="where runs are remembered (default: the setting "
-        "`folder`, else .memori)",
-    )  # fmt: skip
-
-
-def place_of(arguments: argparse.Namespace) -> str:
-    """Return the folder in which runs are remembered."""
-    return str(arguments.folder or setting("folder"))
-
-
 def add_call_options(parser: argparse.ArgumentParser) -> None:
     """Declare what tells one call of a command from another."""
-    add_place(parser)
+    told.add_place(parser)
     parser.add_argument(
         "-o", metavar="OUT", dest="outputs", nargs="+", action="extend", default=[],
         help="files or folders that the command writes; they are verified",

@@ -31,7 +31,7 @@ from memori.digest.formats import content_of, may_be_known, possible_companions_
 from memori.digest.sources import SMALL
 from memori.digest.values import encode, text_digest
 from memori.files import atomic_write, sealed, unsealed
-from memori.settings import setting
+from memori.processes.settings import setting
 from memori.version import __version__
 
 TYPE_CHECKING = False

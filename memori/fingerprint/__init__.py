@@ -11,7 +11,6 @@ functions, classes, values, special, opaque, compilers    the handlers
 names, modules, imports/            from names in code to what they lead to, imported or not
 walk, graph, guards, settle         what was met, kept, and is looked at again
 bytecode, sources, syntax, writer   what code and its source say
-texts         the source by component, for people who ask what was edited
 origins, atoms                      whose code it is; the encoding of plain values
 
 Contract: two fingerprints with one digest in common (`fast` or `canonical()`) are of code that

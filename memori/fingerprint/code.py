@@ -108,9 +108,9 @@ class Code:
         Parameters
         ----------
         wanted : container of str
-            The names (`memori.fingerprint.texts.names_of`) that are asked for.
+            The names (`memori.fingerprint.syntax.names_of`) that are asked for.
         """
-        from memori.fingerprint.texts import names_of, text_of
+        from memori.fingerprint.syntax import names_of, text_of
 
         names = names_of(self.components())
         found = {}

@@ -18,8 +18,8 @@ import os
 import shlex
 
 from memori.errors import MemoriError
+from memori.processes.settings import setting
 from memori.scheduling.cores import cores_here
-from memori.settings import setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

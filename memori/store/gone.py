@@ -14,15 +14,18 @@ from __future__ import annotations
 import os
 import re
 
-from memori.fingerprint.texts import names_of
+from memori.digest.values import encode
+from memori.fingerprint.syntax import names_of
 from memori.layout import arguments_of, sources_of
 from memori.store.entries import listed
+from memori.store.room import Room, last_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from memori.store.pruning import Kept
+    from memori.store.entry import Entry
+    from memori.store.memory import Memory
 
 
 _KEY8 = re.compile(r"/[0-9a-f]{8}(?:-\d+)?/")
@@ -31,6 +34,30 @@ _KEY8 = re.compile(r"/[0-9a-f]{8}(?:-\d+)?/")
 def without_key(path: str) -> str:
     """Return a path in a run's own folder as it counts for those that are given it."""
     return _KEY8.sub("/*/", path)
+
+
+class Kept:
+    """A remembered run, with what is asked of it."""
+
+    __slots__ = ("case", "entry", "memory", "room", "stage", "used", "why", "written")
+
+    def __init__(self, memory: Memory, stage: str, entry: Entry) -> None:
+        status = os.stat(entry.path)
+        self.memory = memory
+        self.stage = stage
+        self.entry = entry
+        self.written, self.used = status.st_mtime, last_use(status)
+        self.room = Room()
+        self.why = ""
+        paths = {file.pointer: without_key(file.path) for file in entry.files}
+        texts = [[k, v] for k, v in sorted(entry.inputs.items()) if isinstance(v, str)]
+        self.case = encode([memory.root, stage, sorted(map(str, paths.items())), texts])
+
+    def measure(self) -> None:
+        """Find the room that it takes."""
+        self.room.add(self.entry.path)
+        if self.entry.folder is not None:
+            self.room.add(f"{self.memory.root}/{self.entry.folder}")
 
 
 def of_old_code(runs: list[Kept]) -> set[int]:

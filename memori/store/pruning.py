@@ -22,12 +22,11 @@ from __future__ import annotations
 import os
 import time
 
-from memori.digest.values import encode
 from memori.files import remove_if_there
 from memori.layout import SHARD, Layout, arguments_of, locks_of, stages_of
 from memori.store import entries, folders
 from memori.store.failures import NOTE
-from memori.store.gone import of_gone_cases, of_old_code, unneeded_sources, without_key
+from memori.store.gone import Kept, of_gone_cases, of_old_code, unneeded_sources, without_key
 from memori.store.room import Room, last_use
 from memori.watch.places import Places
 
@@ -35,7 +34,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from memori.store.entry import Entry
     from memori.store.memory import Memory
 
 DAY = 86_400
@@ -95,30 +93,6 @@ class Wanted:
             or self.gone_cases
             or any(each is not None for each in (self.older, self.unused, self.stage, self.most))
         )
-
-
-class Kept:
-    """A remembered run, with what is asked of it."""
-
-    __slots__ = ("case", "entry", "memory", "room", "stage", "used", "why", "written")
-
-    def __init__(self, memory: Memory, stage: str, entry: Entry) -> None:
-        status = os.stat(entry.path)
-        self.memory = memory
-        self.stage = stage
-        self.entry = entry
-        self.written, self.used = status.st_mtime, last_use(status)
-        self.room = Room()
-        self.why = ""
-        paths = {file.pointer: without_key(file.path) for file in entry.files}
-        texts = [[k, v] for k, v in sorted(entry.inputs.items()) if isinstance(v, str)]
-        self.case = encode([memory.root, stage, sorted(map(str, paths.items())), texts])
-
-    def measure(self) -> None:
-        """Find the room that it takes."""
-        self.room.add(self.entry.path)
-        if self.entry.folder is not None:
-            self.room.add(f"{self.memory.root}/{self.entry.folder}")
 
 
 class Plan:

@@ -1,6 +1,6 @@
 """The source of code that ran, each text once in a folder, for people who ask what was edited.
 
-A text lies under the digest that the components of an entry say (`memori.fingerprint.texts`).
+A text lies under the digest that the components of an entry say (`memori.fingerprint.syntax`).
 Nothing is decided by it: one that is lost costs the diff, and comes back when code is new.
 """
 
@@ -23,7 +23,7 @@ def keep(root: str, code: Code) -> None:
     """Write the source of code that is not there yet; an OSError says that it cannot be written."""
     if (root, code.fast) in _kept:
         return
-    from memori.fingerprint.texts import names_of
+    from memori.fingerprint.syntax import names_of
 
     folder = sources_of(root)
     missing = {

@@ -11,7 +11,7 @@ import pytest
 
 from memori import MemoriError, Stage
 from memori.cli import main
-from memori.settings import setting
+from memori.processes.settings import setting
 
 
 @pytest.fixture
