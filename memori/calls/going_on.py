@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from glob import glob
 
 from memori.aside import aside
 from memori.processes import temporary
@@ -87,6 +86,8 @@ def _write() -> None:
 
 def told() -> Iterator[tuple[int, list[list[object]]]]:
     """Yield each process of this machine that runs something, and what: (kind, since, facts...)."""
+    from glob import glob
+
     above = os.path.dirname(temporary.new_name(_KIND))
     name = f"memori-{_KIND}-*"
     for path in sorted(glob(f"{above}/{name}") + glob(f"{above}/memori-own-*/{name}")):
