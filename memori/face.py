@@ -126,6 +126,20 @@ class Face:
         """Whether equal calls may be remembered in different folders: a field is no parameter."""
         return bool(self._places)
 
+    def _repr_html_(self) -> str:
+        from memori.notebook import results_table, table
+
+        facts = {
+            "function": self.function_name,
+            "inputs": ", ".join(self.inputs),
+            "static values": shown(self._static) if self._static else "",
+            "outputs": ", ".join(self.outputs),
+            "remembers in": self.hash_output or "nowhere: it always runs",
+        }
+        rows = [(name, told) for name, told in facts.items() if told]
+        last = self._last.results
+        return table(rows, caption=repr(self)) + (results_table(last, last.ran) if last else "")
+
     # Other stages, made of this one
 
     def with_options(self, **options: Any) -> Self:

@@ -20,6 +20,7 @@
     .memori/locks                             the locks of runs that go on (`memori.processes.lock`)
     .memori/files/                            digests of files, remembered by stat
     .memori/nodes/                            what lies in the folders of Nipype's nodes
+    .memori/sources/                          the source of code that ran, each text once
     .memori/arguments/                        arrays and images that functions were given
     .memori/derivatives/                      below a folder of BIDS derivatives: what was written
     .memori/outdated/, .memori/edited/        there, too: derivatives whose rerun failed, and those
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
 
 
 HIDDEN = ".memori"
-INSIDE = frozenset({"stages", "files", "nodes", "arguments", "derivatives", "outdated", "edited"})
+INSIDE = frozenset(
+    {"stages", "files", "nodes", "arguments", "sources", "derivatives", "outdated", "edited"}
+)
 """The folders in the hidden one; whatever else lies there is the user's."""
 _VIEWS = ("inputs", "outputs", "stage")
 _MOST_NAMES = 4096
@@ -120,6 +123,16 @@ def is_run_folder(root: str, name: str) -> bool:
 def arguments_of(root: str) -> str:
     """Return the folder of arrays, images and tables that remembered functions were given."""
     return f"{root}/{HIDDEN}/arguments"
+
+
+def sources_of(root: str) -> str:
+    """Return the folder of the source of code that ran."""
+    return f"{root}/{HIDDEN}/sources"
+
+
+def root_of(entry: str) -> str:
+    """Return the root whose memory holds the file of an entry."""
+    return entry.rpartition(f"/{HIDDEN}/stages/")[0]
 
 
 def node_note(root: str, folder: str) -> str:

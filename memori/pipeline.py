@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from memori.digest.values import to_json
 from memori.errors import warn
-from memori.graph.wiring import Wiring, mermaid
+from memori.graph.drawing import Graph, drawn
+from memori.graph.wiring import Wiring
 from memori.mapping.case_runs import CaseRuns
 from memori.mapping.mapped import Mapped
 from memori.pipeline_run import PipelineRun
@@ -25,7 +26,7 @@ from memori.scheduling.workers import workers_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from typing import Literal, TypeAlias
 
@@ -73,11 +74,21 @@ class Pipeline(Mapped):
     def __repr__(self) -> str:
         return f"<Pipeline of {', '.join(node.title for node in self.stages)}>"
 
-    def _repr_markdown_(self) -> str:
-        return f"```mermaid\n{self.graph()}\n```"
+    def _repr_svg_(self) -> str:
+        return self.graph().svg
 
-    def graph(self) -> str:
-        """Return the pipeline as a graph in Mermaid's text, which notebooks and GitHub draw.
+    def _repr_markdown_(self) -> str:
+        return self.graph()._repr_markdown_()
+
+    def graph(self, decisions: Iterable[Decision] | None = None) -> Graph:
+        """Return the pipeline as a graph in Mermaid's text, which GitHub draws; `.svg` is its SVG.
+
+        Stages are coloured by what came of them in the last run. A pipeline in it is one box.
+
+        Parameters
+        ----------
+        decisions : iterable of Decision, optional
+            What `explain` returned: stages are coloured by what would run instead.
 
         Examples
         --------
@@ -92,7 +103,21 @@ class Pipeline(Mapped):
             start -->|"x, y"| n0
             n0 -->|"total"| n1
         """
-        return mermaid(self._wiring)
+        last = self._last.results
+        states = dict.fromkeys(last.skipped, "skipped")
+        if decisions is not None:
+            states = {e.stage_name: "remembered" if e.hit else "ran" for e in decisions}
+        elif last:
+            states = dict.fromkeys(self._stage_names(), "remembered") | states
+            states |= dict.fromkeys(last.ran, "ran")
+        return drawn(self._wiring, states)
+
+    def _stage_names(self) -> Iterator[str]:
+        for stage in self._wiring.order:
+            if isinstance(stage, Pipeline):
+                yield from stage._stage_names()
+            else:
+                yield str(getattr(stage, "stage_name", stage.title))
 
     # What a pipeline shows, as a stage does
 

@@ -66,6 +66,11 @@ class Results(dict[str, "JSON"]):
     def __repr__(self) -> str:
         return f"Results({dict.__repr__(self)})"
 
+    def _repr_html_(self) -> str:
+        from memori.notebook import results_table
+
+        return results_table(self, self.ran)
+
 
 class Outcome:
     """A run of a stage or pipeline that is over.

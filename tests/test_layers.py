@@ -27,7 +27,7 @@ LAYERS = [
     {"artifacts", "key"},
     {"watch"},
     {"store"},
-    {"results", "kind"},
+    {"notebook", "results", "kind"},
     {"calls"},
     {"plan", "signature"},
     {"face", "accepting", "stage"},

@@ -19,6 +19,7 @@ from memori.aside import aside
 from memori.calls.attempts import attempted
 from memori.calls.current_run import CurrentRun, entered, reject_recursion
 from memori.calls.decision import Change, Decision, decide, exact_hit
+from memori.calls.going_on import get_ready
 from memori.calls.limit import limit
 from memori.calls.observations import (
     Unwatched,
@@ -149,7 +150,7 @@ class Call:
         key = decision.key
         assert key is not None
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(*about, key, store, reasons=["adopted"], inputs=self._inputs)
+        recorder = Recorder(*about, key, store, inputs=self._inputs)
         recorder.accepted = acceptance()
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         with terminable(), store.lock(key), recorder:
@@ -184,7 +185,7 @@ class Call:
         self._load(decision.key)
         if not self._stage.remembered:
             with terminable():
-                return self._execute(decision.key, [*map(str, decision.changes)], forced=True)
+                return self._execute(decision.key, decision, forced=True)
         with terminable(), self._store.lock(decision.key, wait=waits) as is_mine:
             if is_mine is False:
                 raise BusyError(f"{self._stage.subject} is being run elsewhere")
@@ -194,9 +195,9 @@ class Call:
                 entry = None if forced else exact_hit(key, self._store)
             if entry is not None:
                 return self._hit(Decision(self._stage.stage_name, (), entry, key))
-            return self._run_once(key, [*map(str, decision.changes)], forced=forced, waits=waits)
+            return self._run_once(key, decision, forced=forced, waits=waits)
 
-    def _run_once(self, key: Key, reasons: list[str], *, forced: bool, waits: bool) -> Outcome:
+    def _run_once(self, key: Key, why: Decision, *, forced: bool, waits: bool) -> Outcome:
         """Run it, unless an equal run is remembered elsewhere (`memori.calls.twin`)."""
         wanted = self._stage.is_scattered and not forced
         twin = twins(key, self._store, wanted=wanted, wait=waits)
@@ -207,7 +208,7 @@ class Call:
                 entry = twin.copy()
             if entry is not None:
                 return self._hit(Decision(self._stage.stage_name, (), entry, key))
-            outcome = self._execute(key, reasons, forced=forced)
+            outcome = self._execute(key, why, forced=forced)
             twin.tell()
             return outcome
 
@@ -220,7 +221,9 @@ class Call:
         import zlib  # noqa: F401
 
         import memori.calls.recorder
+        import memori.fingerprint.syntax
 
+        get_ready()
         key.code.canonical()
         if self._stage.is_scattered:
             import shutil  # noqa: F401
@@ -272,22 +275,21 @@ class Call:
                     if text and not set("*?[").intersection(text) and os.path.exists(path):
                         yield path
 
-    def _execute(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
+    def _execute(self, key: Key, why: Decision, *, forced: bool) -> Outcome:
         stage = self._stage
-        tell("decided", stage.stage_name, hit=False, reason="; ".join(reasons))
+        reasons = "; ".join(map(str, why.changes))
+        tell("decided", stage.stage_name, hit=False, reason=reasons)
         with told(stage.stage_name):
             return attempted(
-                lambda: self._attempt(key, reasons, forced=forced), stage.retries, stage.stage_name
+                lambda: self._attempt(key, why, forced=forced), stage.retries, stage.stage_name
             )
 
-    def _attempt(self, key: Key, reasons: list[str], *, forced: bool) -> Outcome:
+    def _attempt(self, key: Key, why: Decision, *, forced: bool) -> Outcome:
         from memori.calls.recorder import Recorder
 
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(
-            *about, key, self._store, forced=forced, reasons=reasons, inputs=self._inputs
-        )
+        recorder = Recorder(*about, key, self._store, forced=forced, inputs=self._inputs, why=why)
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         watch = None
         if stage.remembered and stage.watched and not watching_is_off():
@@ -312,8 +314,8 @@ class Call:
         if entry is not None:
             pass_on(entry, self._store, key.files)
             results = self._restored(entry)
-        why = {stage.stage_name: "; ".join(reasons)}
-        return Outcome(self._inputs, results, (stage.stage_name,), why)
+        reasons = {stage.stage_name: "; ".join(map(str, why.changes))}
+        return Outcome(self._inputs, results, (stage.stage_name,), reasons)
 
     def _hit(self, decision: Decision) -> Outcome:
         entry, key, store = decision.hit_entry, decision.key, decision.elsewhere or self._store

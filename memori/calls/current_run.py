@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 
+from memori.calls.going_on import begin, end
 from memori.errors import StageError
 from memori.processes import temporary
 from memori.processes.interrupts import Going
@@ -110,6 +111,7 @@ class entered:  # noqa: N801  a context manager, read as a word
 
     def __enter__(self) -> CurrentRun:
         self._token = _current.set(self._run)
+        begin(self, "run", self._run.stage_name, *self._run.key[:1], *self._run.key[-1:])
         _tell_watcher(self._run)
         self._going.__enter__()
         return self._run
@@ -118,6 +120,7 @@ class entered:  # noqa: N801  a context manager, read as a word
         _current.reset(self._token)
         if not self._run.is_here:  # a process that the run forked has no say in its end
             return
+        end(self)
         is_wanted = _tell_watcher(self._run.outer)
         self._going.__exit__(kind)
         if kind is None and not is_wanted:

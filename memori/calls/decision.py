@@ -16,7 +16,7 @@ import os
 import re
 
 from memori.calls.age import seconds_since_1970
-from memori.calls.excerpts import in_common, short, shortened
+from memori.calls.excerpts import apart, short, shortened
 from memori.calls.levels import comparable
 from memori.calls.observations import differences
 from memori.digest.values import encode
@@ -158,6 +158,26 @@ class Decision:
         seen = None if self.entry is None else self.entry.record.get("observed")
         return tuple((seen or {}).get("unseen", ()))
 
+    @property
+    def edits(self) -> dict[str, str]:
+        """The unified diff of each component of the code that was edited, if its source is kept."""
+        if self.entry is None or self.key is None or not self.compared:
+            return {}
+        from memori.calls.edits import edits_of
+
+        return edits_of(self.entry, self.compared, self.key.code)
+
+    @property
+    def compared(self) -> dict[str, str]:
+        """What the source of each edited component is called in the store, as the entry ran it."""
+        edited = [each.subject for each in self.changes if each.kind == "code"]
+        if self.entry is None or not edited:
+            return {}
+        from memori.fingerprint.syntax import names_of
+
+        names = names_of(self.entry.record["code"]["components"])
+        return {label: names[label] for label in edited if label in names}
+
     def _told_unseen(self) -> list[str]:
         """Return the programs, and in one text the libraries that the code names."""
         if not self.unseen:
@@ -177,6 +197,7 @@ class Decision:
 
     def __str__(self) -> str:
         lines = [self._verdict()]
+        lines += [f"  {line}" for diff in self.edits.values() for line in diff.splitlines()]
         lines += [f"  accepted {each}" for each in self.accepted]
         lines += [f"  overruled: {each}" for each in self.overruled]
         lines += [f"  not followed: {each}" for each in self.unresolved]
@@ -368,31 +389,9 @@ def _differences(
         elif name not in new:
             changes.append(Change(kind, f"{prefix}{name}", short(old[name], quote), _ABSENT))
         elif encode(old[name]) != encode(new[name]):
-            place, before, now = _apart(old[name], new[name])
+            place, before, now = apart(old[name], new[name])
             texts = shortened(*((repr(v) if quote else str(v)) for v in (before, now)))
             changes.append(Change(kind, f"{prefix}{name}{place}", *texts))
     if not changes and kind == "input" and list(old) != list(new):
         changes.append(Change(kind, f"{prefix}order", ", ".join(old), ", ".join(new)))
     return changes
-
-
-def _apart(old: JSON, new: JSON) -> tuple[str, JSON, JSON]:
-    """Return the smallest part in which two values differ: where it is, and both parts."""
-    place = ""
-    while True:
-        if isinstance(old, dict) and isinstance(new, dict) and list(old) == list(new):
-            pairs = [(repr(key), old[key], new[key]) for key in old]
-        elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-            pairs = [(str(n), *pair) for n, pair in enumerate(zip(old, new, strict=True))]
-        elif isinstance(old, list) and isinstance(new, list):
-            same = in_common(list(map(encode, old)), list(map(encode, new)))
-            end = len(old) - same[1], len(new) - same[1]
-            where = f"{place} from [{same[0]}]" if sum(same) else place
-            return where, old[same[0] : end[0]], new[same[0] : end[1]]
-        else:
-            return place, old, new
-        unlike = [pair for pair in pairs if encode(pair[1]) != encode(pair[2])]
-        if len(unlike) != 1:
-            return place, old, new
-        key, old, new = unlike[0]
-        place += f"[{key}]"

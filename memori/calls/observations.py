@@ -6,9 +6,10 @@ While a callable runs, `Watch` has `memori.watch` look on. Afterwards it says wh
 A stage that runs inside another one belongs to the outer run: what the inner one depends on, the
 outer one does too, also where the inner one was a hit (`pass_on`).
 
-``MEMORI_WATCH=off`` in the environment watches nothing, and compares what was seen earlier all the
-same. ``MEMORI_WATCH=required`` takes an entry that was recorded unwatched for a miss.
-``MEMORI_IGNORE_READS`` leaves out further paths and patterns, with colons between, in all stages.
+``MEMORI_WATCH=off`` (`memori.processes.settings`) watches nothing, and compares what was
+seen earlier all the same. ``MEMORI_WATCH=required`` takes what was recorded unwatched for a
+miss. ``MEMORI_IGNORE_READS`` leaves out further paths and patterns, with colons between, in all
+stages.
 
 Not promised: what `memori.watch` does not see (C libraries that open files themselves, what an
 unwatched program reads); an entry names whom of these the run had loaded or started.
@@ -21,6 +22,7 @@ import sys
 from functools import partial
 
 from memori.artifacts import anchors_of
+from memori.processes.settings import setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ _names: dict[int, tuple[Code, list[str]]] = {}
 
 def watching_is_off() -> bool:
     """Tell whether the user turned watching off."""
-    return os.environ.get("MEMORI_WATCH") == "off"
+    return setting("watch") == "off"
 
 
 class Watch:
@@ -68,7 +70,7 @@ class Watch:
 
         self._code = code
         self._store = store
-        everywhere = filter(None, os.environ.get("MEMORI_IGNORE_READS", "").split(os.pathsep))
+        everywhere = filter(None, setting("ignore_reads").split(os.pathsep))
         self._left_out = LeftOut([*ignored, *everywhere])  # the run may leave for another folder
         self._reach = Reach.of(code)
         self._variables = values_of(variables_of(code))
@@ -183,7 +185,7 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
     """Yield what is not any more as an entry's run found or left it: (kind, path, old, new)."""
     record = entry.record.get("observed")
     if record is None:
-        if os.environ.get("MEMORI_WATCH") == "required":
+        if setting("watch") == "required":
             yield "unwatched", "", "", ""
         return
     if len(record) < 2:  # nothing but the root

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from memori.artifacts import Artifact
+    from memori.calls.decision import Decision
     from memori.calls.observations import Watch
     from memori.calls.shared import Left
     from memori.digest.values import JSON
@@ -67,8 +68,8 @@ class Recorder:
         Where it is recorded.
     forced : bool, optional
         Whether it replaces an entry that stands.
-    reasons : sequence of str, optional
-        Why it runs.
+    why : Decision, optional
+        Why it runs; without, outputs that were there are adopted.
     inputs : dict of str to JSON, optional
         What it was given, for people; what counts of that by default.
 
@@ -91,7 +92,7 @@ class Recorder:
         store: Store,
         *,
         forced: bool = False,
-        reasons: Sequence[str] = (),
+        why: Decision | None = None,
         inputs: dict[str, JSON] | None = None,
     ) -> None:
         self._subject = subject
@@ -112,9 +113,12 @@ class Recorder:
             "stage": stage_name,
             "function": function,
             "code": code_record(key.code),
-            "reasons": _first(reasons),
+            "reasons": ["adopted"] if why is None else _first([*map(str, why.changes)]),
             "case": None,
         }
+        before = None if why is None else why.compared
+        if before:
+            self._record["compared"] = before
         outer, self._inside = current(), list[str]()
         while outer is not None:
             self._inside.append(outer.key[-1] if outer.key else "")

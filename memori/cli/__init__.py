@@ -30,10 +30,13 @@ _COMMANDS = (
     "show",
     "why",
     "log",
+    "status",
     "verify",
     "prune",
     "provenance",
+    "config",
     "demo",
+    "completion",
     "version",
 )
 

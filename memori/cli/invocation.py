@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from memori.calls.acceptance import reject_unfit
 from memori.calls.current_run import workdir
 from memori.calls.observations import watching_is_off
+from memori.cli.told import place_of
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
 from memori.neuro.command.errors import STREAMS, CommandError
@@ -197,7 +198,9 @@ def stage_of(
 ) -> CommandStage:
     """Return the stage of a command, with the options that `add_call_options` declares."""
     name = options.name or os.path.basename(words[0])
-    return CommandStage(Invocation(words, outputs, listen), options.folder, name, options.depends)
+    return CommandStage(
+        Invocation(words, outputs, listen), place_of(options), name, options.depends
+    )
 
 
 def remember(

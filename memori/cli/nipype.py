@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from memori.cli import told
 from memori.cli.run import command_of
 
 _USAGE = "memori nipype [-d DIR] -- program|script.py|-m module arguments..."
@@ -24,10 +25,7 @@ def add_to(commands: Any) -> None:
         description="Run a script, a module or a console script in Python, with every Nipype "
         "workflow that it runs remembered, without an edit of the program.",
     )
-    parser.add_argument(
-        "-d", metavar="DIR", dest="folder", default=".memori",
-        help="where runs are remembered (default: %(default)s)",
-    )  # fmt: skip
+    told.add_place(parser)
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- program arguments...")
     parser.set_defaults(run=run)
 
@@ -37,5 +35,5 @@ def run(arguments: argparse.Namespace) -> int:
     words = command_of(arguments.words, _USAGE)
     from memori.cli.program import remember_all, run_program
 
-    remember_all(arguments.folder)
+    remember_all(told.place_of(arguments))
     return run_program(words)

@@ -31,9 +31,9 @@ def remember_all(folder: str) -> None:
     root = os.path.abspath(folder)
 
     def run_remembered_workflow(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not hasattr(self, "_memori"):
-            remember_workflow(self, root)
-        return run_workflow(self, *args, **kwargs)
+        if hasattr(self, "_memori"):
+            return run_workflow(self, *args, **kwargs)
+        return remember_workflow(self, root).run(*args, **kwargs)  # its class has another now
 
     def run_remembered_node(self: Any, *args: Any, **kwargs: Any) -> Any:
         if hasattr(self, "_memori"):
@@ -72,7 +72,8 @@ def run_program(words: Sequence[str]) -> int:
 def _script(words: Sequence[str]) -> str:
     """Return the file of a program."""
     name = words[0] if words else ""
-    path = name if os.path.isfile(name) else shutil.which(name)
+    beside = os.path.dirname(sys.executable)  # of an environment that is not activated
+    path = name if os.path.isfile(name) else shutil.which(name) or shutil.which(name, path=beside)
     if path is None:
         raise MemoriError(f"{name!r} is no file, and no program of that name is found")
     if not path.endswith(".py"):

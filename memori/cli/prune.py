@@ -67,6 +67,10 @@ def add_to(commands: Any) -> None:
     add("--stage", metavar="NAME", help="runs of this stage")
     add("--not-latest", action="store_true",
         help="runs for whose case (the same files and texts) there is a later one")  # fmt: skip
+    add("--old-code", action="store_true",
+        help="runs of code that is gone: other than in the latest run of their stage")  # fmt: skip
+    add("--gone-cases", action="store_true",
+        help="runs of cases that no longer exist: an input file is gone")  # fmt: skip
     add("--keep", metavar="SIZE", type=size, help="only until so much is left, as 10GB; those "
         "unused for longest go first")  # fmt: skip
     add("--failed", action="store_true", help="folders of failed runs, too")
@@ -88,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
         unused=arguments.unused,
         stage=arguments.stage and file_name(arguments.stage),
         not_latest=arguments.not_latest,
+        old_code=arguments.old_code,
+        gone_cases=arguments.gone_cases,
         most=arguments.keep,
         failed=arguments.failed,
         idle=arguments.idle,

@@ -16,6 +16,7 @@ import argparse
 import sys
 from typing import Any
 
+from memori.cli import told
 from memori.errors import MemoriError
 
 
@@ -28,10 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_call_options(parser: argparse.ArgumentParser) -> None:
     """Declare what tells one call of a command from another."""
-    parser.add_argument(
-        "-d", metavar="DIR", dest="folder", default=".memori", help="where runs are remembered "
-        "(default: %(default)s)",
-    )  # fmt: skip
+    told.add_place(parser)
     parser.add_argument(
         "-o", metavar="OUT", dest="outputs", nargs="+", action="extend", default=[],
         help="files or folders that the command writes; they are verified",

@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from memori.processes.settings import setting
+
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
@@ -27,6 +29,19 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_folder(parser: argparse.ArgumentParser) -> None:
     """Declare the folder below which memory is looked for."""
     parser.add_argument("folder", nargs="?", default=".", help="where to look (default: here)")
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Declare where runs are remembered, which may be set for all commands."""
+    parser.add_argument(
+        "-d", metavar="DIR", dest="folder", help="where runs are remembered (default: the setting "
+        "`folder`, else .memori)",
+    )  # fmt: skip
+
+
+def place_of(arguments: argparse.Namespace) -> str:
+    """Return the folder in which runs are remembered."""
+    return str(arguments.folder or setting("folder"))
 
 
 def print_json(document: Any) -> None:

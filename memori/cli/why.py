@@ -4,8 +4,9 @@ Entries keep the reasons for which they ran, found against the entry that was mo
 them, so it also tells of runs in worker processes, on other hosts and of yesterday. The last run
 is all that ran without a pause of five minutes. What did not run is told as remembered.
 
-Not promised: what would run now (`Stage.explain`, `Pipeline.explain`), and the text of the code
-that was edited.
+Of code that was edited the diff is shown, by what counts of it.
+
+Not promised: what would run now (`Stage.explain`, `Pipeline.explain`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections import Counter
 from typing import Any
 
 from memori.calls.age import seconds_since_1970
+from memori.calls.edits import recorded_edits
 from memori.cli import told
 from memori.cli.ls import summary
 from memori.errors import MemoriError
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         by_stage.get(_stage_of(entry), []).append((memory, entry))
     if arguments.json:
         told.print_json({
-            name: [summary(memory, name, entry) for memory, entry in runs]
+            name: [{**summary(m, name, entry), "edits": recorded_edits(entry)} for m, entry in runs]
             for name, runs in by_stage.items()
         })  # fmt: skip
         return 0
@@ -72,9 +74,18 @@ def run(arguments: argparse.Namespace) -> int:
             for memory, entry in runs:
                 print(f"  {told.path(memory.root)}: {shown(entry.inputs)}")
                 print("\n".join(f"      {reason}" for reason in _reasons(entry)))
+        _print_edits([entry for _, entry in runs])
     if not by_stage:
         print(f"nothing ran below {arguments.folder}")
     return 0
+
+
+def _print_edits(entries: list[Entry]) -> None:
+    """Print each diff of code for which entries ran, once."""
+    diffs = dict.fromkeys(diff for each in entries for diff in recorded_edits(each).values())
+    for line in (line for diff in diffs for line in diff.splitlines()):
+        colour = {"-": "red", "+": "green"}.get(line[:1])
+        print(f"      {told.coloured(line, colour) if colour else line}")
 
 
 def last_run(memories: list[Memory]) -> list[_Run]:

@@ -31,6 +31,7 @@ from memori.digest.formats import content_of, may_be_known, possible_companions_
 from memori.digest.sources import SMALL
 from memori.digest.values import encode, text_digest
 from memori.files import atomic_write, sealed, unsealed
+from memori.processes.settings import setting
 from memori.version import __version__
 
 TYPE_CHECKING = False
@@ -108,7 +109,7 @@ def stat_of(status: os.stat_result) -> Stat:
 
 def reads_always() -> bool:
     """Tell whether the user asked that every file be read every time."""
-    return os.environ.get("MEMORI_VERIFY") == "content"
+    return setting("verify") == "content"
 
 
 def file_digest(path: str, memo: str | None = None) -> FileDigest:

@@ -30,7 +30,7 @@ from memori.fingerprint.walk import Walk, file_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, KeysView, Mapping
+    from collections.abc import Callable, Container, Iterable, KeysView, Mapping
     from types import CodeType
     from typing import Any, TypeGuard
 
@@ -101,6 +101,25 @@ class Code:
         if self._components is None:
             self._components = _components(self._root, self._overlay)
         return dict(self._components)
+
+    def texts(self, wanted: Container[str]) -> dict[str, str]:
+        """Return the source of components as it was written, by the name of the text.
+
+        Parameters
+        ----------
+        wanted : container of str
+            The names (`memori.fingerprint.syntax.names_of`) that are asked for.
+        """
+        from memori.fingerprint.syntax import names_of, text_of
+
+        names = names_of(self.components())
+        found = {}
+        for node, label in _labels(order(self._root, fast_parts, self._overlay)[0]).items():
+            name = names.get(label)
+            text = text_of(node) if name is not None and name in wanted else None
+            if name is not None and text is not None:
+                found[name] = text
+        return found
 
     def settle(self) -> set[tuple[int, str]]:
         """Take note, right after the callable ran here, of what the run itself has changed.

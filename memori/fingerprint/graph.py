@@ -21,6 +21,13 @@ from memori.fingerprint.bytecode import code_digest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Protocol
+
+    class Piece(Protocol):
+        """Statements of a module (`memori.fingerprint.imports.unloaded.Piece`)."""
+
+        def written(self) -> str:
+            """Return their text."""
 
     State = list["bytes | Node"]
     Overlay = dict["Node", State]
@@ -32,7 +39,7 @@ APART = "~"  # before the path of an edge that is no chain of names as the synta
 class Node:
     """One object that the callable reaches, as it was when it was met."""
 
-    __slots__ = ("code", "edges", "label", "origin", "owner", "shown", "state")
+    __slots__ = ("code", "edges", "label", "origin", "owner", "piece", "shown", "state")
 
     def __init__(self, label: str = "", origin: object = None) -> None:
         self.label = label
@@ -42,6 +49,7 @@ class Node:
         self.edges: list[tuple[str, State]] = []  # path as the code spells it -> what it names
         self.shown = ""  # what to show instead of a digest, if that is short and exact
         self.owner: tuple[object, str] | None = None  # of a slot: namespace or cell, and name
+        self.piece: Piece | None = None  # of code that nobody has imported
 
     def __repr__(self) -> str:
         return f"<Node {self.label or self.origin!r}>"

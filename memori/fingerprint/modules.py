@@ -362,5 +362,6 @@ def _piece_node(walk: Walk, piece: Piece) -> Node:
     node = walk.shared.get(piece.key)
     if node is None:
         node = walk.shared[piece.key] = Node(piece.label)
+        node.piece = piece
         walk.later(node, lambda walk, node: put_parts(walk, piece.parts(), node.state))
     return node

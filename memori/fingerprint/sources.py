@@ -18,7 +18,7 @@ from types import CodeType
 from memori.digest.memo import Memo
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.origins import file_of
-from memori.fingerprint.writer import inside, parsed
+from memori.fingerprint.writer import inside, lines_of, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,12 +47,13 @@ class Source:
     function is not found in it.
     """
 
-    __slots__ = ("_compiled", "_imports", "_lines", "_name", "_statements")
+    __slots__ = ("_compiled", "_content", "_imports", "_lines", "_name", "_statements")
 
     def __init__(self, content: bytes | str, name: str) -> None:
         self._name = name
+        self._content = content
         self._statements = parsed(content, name).body
-        self._lines = [_lines(each) for each in self._statements]
+        self._lines = [lines_of(each) for each in self._statements]
         # a call is compiled otherwise if the module imports what it is called on
         self._imports = [each for each in self._statements for each in _imports_in(each)]
         self._compiled: dict[int | None, dict[tuple[str, bytes], list[CodeType]]] = {}
@@ -67,6 +68,18 @@ class Source:
             if here or (same and number is None):  # lines were added above it, say
                 return self._syntax((here or same)[0])
         return None
+
+    def written(self, function: Function) -> str:
+        """Return a function as it is written, without decorators, flush to the left."""
+        content = self._content
+        lines = (content.encode() if isinstance(content, str) else content).splitlines()
+        start, (last, end) = function.col_offset, _end(function)
+        lines = lines[function.lineno - 1 : last]
+        lines[-1] = lines[-1][:end]
+        indent = len(lines[0]) - len(lines[0].lstrip())
+        lines[0] = lines[0][start:]
+        rest = (each[indent:] if not each[:indent].strip() else each for each in lines[1:])
+        return b"\n".join([lines[0], *rest]).decode("utf-8", "replace")
 
     def _syntax(self, code: CodeType) -> Function | None:
         """Return the function that has compiled to `code`."""
@@ -101,12 +114,6 @@ def _imports_in(statement: ast.stmt) -> list[Any]:
     return [each for each in inside(statement) if isinstance(each, (ast.Import, ast.ImportFrom))]
 
 
-def _lines(node: Any) -> tuple[int, int]:
-    """Return the first line of a statement, with its decorators, and the last."""
-    decorators = getattr(node, "decorator_list", ())
-    return min([node.lineno, *(each.lineno for each in decorators)]), _end(node)[0]
-
-
 def _index(code: CodeType, into: dict[tuple[str, bytes], list[CodeType]]) -> None:
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
@@ -118,7 +125,7 @@ def _begins_as(node: Any, code: CodeType) -> bool:
     if isinstance(node, ast.Lambda):
         return code.co_name == "<lambda>" and node.lineno == code.co_firstlineno
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return node.name == code.co_name and _lines(node)[0] == code.co_firstlineno
+        return node.name == code.co_name and lines_of(node)[0] == code.co_firstlineno
     return False
 
 

@@ -3,10 +3,15 @@
 What a function's decorators and defaults come to is seen in the live objects, so only parameters
 and body count here, as `writer` writes them. Code without a provable source stands for itself, as
 bytecode of this version of Python.
+
+The source of a component can be had as it was written, under a name: the digest of its syntax, or
+of the statements of a module that nobody had imported, which its own text says. Sources of one
+name say the same in all that counts.
 """
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from types import CodeType
 
@@ -18,7 +23,7 @@ from memori.fingerprint.writer import Writer, bound_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
 
     from memori.fingerprint.graph import Overlay, State
     from memori.fingerprint.sources import Function, Text
@@ -130,3 +135,42 @@ def _is_named(path: str, names: frozenset[str]) -> bool:
         return True
     # a name with two leading underscores is spelled otherwise in the bytecode of a class
     return any(first.endswith(name) for name in names if name.startswith("__"))
+
+
+# The source of components, for people
+
+_NAME = re.compile(r"(?:\w+ )?syntax ([0-9a-f]{12})\b.*|([0-9a-f]{12})")
+_MOST = 200_000  # characters; a text that is larger is nothing that a person reads
+
+
+def names_of(components: Mapping[str, str]) -> dict[str, str]:
+    """Return what the text of each component that may have one is called, by label.
+
+    Examples
+    --------
+    >>> names_of({"helper f": "syntax 0123456789ab, bytecode 3.11 ba9876543210", "global N": "3"})
+    {'helper f': '0123456789ab'}
+    """
+    found = ((label, _NAME.fullmatch(told)) for label, told in components.items())
+    return {label: match[1] or match[2] for label, match in found if match}
+
+
+def text_of(node: Node) -> str | None:
+    """Return the source of a component as it was written, or None."""
+    if node.piece is not None:
+        text: str | None = node.piece.written()
+    elif node.code is not None:
+        text = _written(node)
+    else:
+        return None
+    return text if text is None or len(text) <= _MOST else None
+
+
+def _written(node: Node) -> str | None:
+    assert node.code is not None
+    for text in texts_of(node.code, getattr(node.origin, "__globals__", {})):
+        source = source_of(text)
+        function = None if source is None else source.function(node.code)
+        if source is not None and function is not None:
+            return source.written(function)
+    return None

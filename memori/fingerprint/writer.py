@@ -45,6 +45,13 @@ def inside(node: ast.AST) -> Iterator[ast.AST]:
                 waiting += [item for item in value if isinstance(item, ast.AST)]
 
 
+def lines_of(node: Any) -> tuple[int, int]:
+    """Return the first line of a statement, with its decorators, and the last."""
+    decorators = getattr(node, "decorator_list", ())
+    first = min([node.lineno, *(each.lineno for each in decorators)])
+    return first, node.end_lineno or node.lineno
+
+
 def fields(node: ast.AST) -> Iterator[tuple[str, Any]]:
     """Yield the fields that a node has, with their names."""
     for name in node._fields:

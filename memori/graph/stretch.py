@@ -104,10 +104,10 @@ class Track:
 
     def __init__(self, wiring: Wiring, title: str) -> None:
         self.wiring = wiring
-        self._title = title
+        self.title = title
 
     def __repr__(self) -> str:
-        return self._title
+        return self.title
 
     def carry_out(
         self, asked: tuple[Stretch, ...], is_stopped: Callable[[], bool]

@@ -16,8 +16,6 @@ from memori.results import Results, came_from_results
 from memori.scheduling.schedule import ordered
 from memori.signature.parameters import shown
 
-_MOST = 3  # names on an edge that is drawn
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -273,51 +271,3 @@ def _nearest(name: str, inputs: list[str]) -> str:
     near = get_close_matches(name, inputs, n=1)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     return f"{meant} (parameters: {', '.join(inputs) or 'none'})"
-
-
-# Drawing: Mermaid's text, which GitHub, GitLab and JupyterLab draw in Markdown
-
-
-def mermaid(wiring: Wiring) -> str:
-    """Return a graph as Mermaid's text.
-
-    Each stage is a box, a pipeline inside the pipeline one box with a double edge; what passes
-    along an edge stands on it.
-    """
-    names = {stage: f"n{number}" for number, stage in enumerate(wiring.order)}
-    lines = ["flowchart TD", "    start([start])"]
-    for stage, name in names.items():
-        inner = getattr(stage, "stages", None)
-        label = _quoted(_title(stage))
-        lines.append(f"    {name}[{label}]" if inner is None else f"    {name}[[{label}]]")
-    for stage, name in names.items():
-        passed: set[str] = set()
-        for source in wiring.sources[stage]:
-            through = [each for each in source.offers if stage.takes(each)]
-            passed.update(through)
-            lines.append(f"    {names[source]} -->{_label(through)} {name}")
-        given = [each for each in stage.inputs if each not in passed and each not in stage.args]
-        if given or not wiring.sources[stage]:
-            lines.append(f"    start -->{_label(given)} {name}")
-    return "\n".join(lines)
-
-
-def _title(node: Node) -> str:
-    inner = getattr(node, "stages", None)
-    if inner is not None:
-        return ", ".join(_title(each) for each in inner)
-    return str(getattr(node, "stage_name", node.title))
-
-
-def _label(names: list[str]) -> str:
-    if not names:
-        return ""
-    left = len(names) - _MOST
-    return f"|{_quoted(', '.join(names[:_MOST]) + (f' and {left} more' if left > 0 else ''))}|"
-
-
-def _quoted(text: str) -> str:
-    """Return a text as Mermaid takes it, whatever it holds."""
-    import re
-
-    return '"' + re.sub(r'["#<>&;`]', lambda sign: f"#{ord(sign[0])};", text) + '"'

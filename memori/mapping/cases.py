@@ -7,6 +7,7 @@ Only a KeyboardInterrupt ends them, because it is how a user ends them.
 
 from __future__ import annotations
 
+from memori.calls.going_on import begin, end
 from memori.errors import CasesError
 from memori.graph.reduction import grouped
 from memori.graph.wiring import Wiring
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from memori.graph.reduction import Group
     from memori.mapping.case_runs import Case
     from memori.node import Node
+    from memori.notebook import Cell
     from memori.results import Outcome
     from memori.scheduling.workers import Workers
 
@@ -65,6 +67,25 @@ class Cases(list["tuple[Case, Results | Failure]"]):
             lines += [] if failure.log is None else [f"    log: {failure.log}"]
             lines.append(f"    alone: {failure.rerun}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from memori.notebook import Cell, table
+
+        inputs = list(dict.fromkeys(name for case, _ in self for name in case))
+        done = [result for _, result in self if isinstance(result, Results)]
+        stages = sorted({name for each in done for name in (*each.ran, *each.skipped)})
+        rows = []
+        for case, result in self:
+            cells = [Cell(str(case[name]) if name in case else "") for name in inputs]
+            if isinstance(result, Failure):
+                cells.append(Cell(result.headline, "failed", title=result.rerun))
+                cells += [Cell("")] * len(stages)
+            else:
+                state = "ran" if result.ran else "remembered"
+                cells.append(Cell(state, state))
+                cells += [_cell_of(name, result) for name in stages]
+            rows.append(cells)
+        return table(rows, [*inputs, "", *stages], self.summary().splitlines()[0])
 
     def _skipped(self) -> Iterator[str]:
         for _, result in self:
@@ -148,6 +169,15 @@ class Cases(list["tuple[Case, Results | Failure]"]):
         return self
 
 
+def _cell_of(stage: str, results: Results) -> Cell:
+    from memori.notebook import Cell
+
+    if stage in results.skipped:
+        return Cell("skipped", "skipped", title=results.skipped[stage])
+    state = "ran" if stage in results.ran else "remembered"
+    return Cell(state, state, title=results.reasons.get(stage, ""))
+
+
 def _of_group(
     stage: Node, group: Group, results: Iterator[tuple[Case, Results | Failure]]
 ) -> Results | Failure:
@@ -220,22 +250,38 @@ def _shown(
     runs: CaseRuns, cases: Sequence[Case], workers: Workers | None, wish: bool | None
 ) -> Iterator[tuple[int, Outcome | Failure]]:
     """Run the cases, and show how far they are."""
+    outcomes = _going_on(runs, len(cases), runs.outcomes(workers))
     if wish is False:
-        yield from runs.outcomes(workers)
+        yield from outcomes
         return
     from memori.mapping.display import display_for, shown
     from memori.mapping.progress import progress_of
 
     display = display_for(wish)
     if display is None:
-        yield from runs.outcomes(workers)
+        yield from outcomes
         return
     progress = progress_of(
         runs.carrier.wiring.order, cases, 1 if workers is None else workers.capacity
     )
     runs.look_on(progress)
     with shown(progress, display):
-        yield from runs.outcomes(workers)
+        yield from outcomes
+
+
+def _going_on(
+    runs: CaseRuns, count: int, outcomes: Iterator[tuple[int, Outcome | Failure]]
+) -> Iterator[tuple[int, Outcome | Failure]]:
+    """Tell other terminals how many cases are over (`memori status`)."""
+    done = failed = 0
+    begin(runs, "cases", runs.carrier.title, count, done, failed)
+    try:
+        for number, outcome in outcomes:
+            done, failed = done + 1, failed + isinstance(outcome, Failure)
+            begin(runs, "cases", runs.carrier.title, count, done, failed)
+            yield number, outcome
+    finally:
+        end(runs)
 
 
 def _show_last(runs: CaseRuns, cases: Cases) -> None:

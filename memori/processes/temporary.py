@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
+from memori.files import remove_if_there
 from memori.processes import interrupts
 
 _above: str | None = None
@@ -63,7 +64,7 @@ def lie_below(folder: str) -> None:
 
 
 def goes_with_process(path: str) -> None:
-    """Remove a folder when this process ends, if it is there then."""
+    """Remove a folder or file when this process ends, if it is there then."""
     if os.getpid() not in _kept.values():
         import atexit
 
@@ -82,4 +83,7 @@ def _remove_all() -> None:
         if owner == os.getpid() and os.path.lexists(path):  # a forked one leaves its parent's alone
             import shutil
 
-            shutil.rmtree(path, ignore_errors=True)
+            if os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                remove_if_there(path)

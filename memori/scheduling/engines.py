@@ -18,13 +18,13 @@ import os
 import shlex
 
 from memori.errors import MemoriError
+from memori.processes.settings import setting
 from memori.scheduling.cores import cores_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-VARIABLE = "MEMORI_EXECUTOR"
 BATCH = {
     "slurm": "SLURMCluster",
     "sge": "SGECluster",
@@ -126,7 +126,7 @@ def executor_of_environment() -> Executor | None:
     ValueError
         If it is no engine with options.
     """
-    text = os.environ.get(VARIABLE, "").strip()
+    text = setting("executor").strip()
     if not text:
         return None
     mark = f"{os.getpid()} {text}"

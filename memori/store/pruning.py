@@ -20,14 +20,13 @@ copied paths of elsewhere.
 from __future__ import annotations
 
 import os
-import re
 import time
 
-from memori.digest.values import encode
 from memori.files import remove_if_there
-from memori.layout import SHARD, Layout, locks_of, stages_of
+from memori.layout import SHARD, Layout, arguments_of, locks_of, stages_of
 from memori.store import entries, folders
 from memori.store.failures import NOTE
+from memori.store.gone import Kept, of_gone_cases, of_old_code, unneeded_sources, without_key
 from memori.store.room import Room, last_use
 from memori.watch.places import Places
 
@@ -35,11 +34,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from memori.store.entry import Entry
     from memori.store.memory import Memory
 
 DAY = 86_400
-_KEY8 = re.compile(r"/[0-9a-f]{8}(?:-\d+)?/")
 _PARTIAL = (".partial", ".taken")
 
 
@@ -54,6 +51,8 @@ class Wanted:
         The stage, by its file name.
     not_latest : bool
         Only runs for whose case (the same files and texts as inputs) there is a later one.
+    old_code, gone_cases : bool
+        Only runs of code that is gone, or of cases that no longer exist (`memori.store.gone`).
     most : float or None
         Bytes that may stay: of the runs that may go, those go whose use is longest ago.
     failed : bool
@@ -69,6 +68,8 @@ class Wanted:
         unused: float | None = None,
         stage: str | None = None,
         not_latest: bool = False,
+        old_code: bool = False,
+        gone_cases: bool = False,
         most: float | None = None,
         failed: bool = False,
         idle: float = DAY,
@@ -77,6 +78,8 @@ class Wanted:
         self.unused = unused
         self.stage = stage
         self.not_latest = not_latest
+        self.old_code = old_code
+        self.gone_cases = gone_cases
         self.most = most
         self.failed = failed
         self.idle = idle
@@ -84,33 +87,12 @@ class Wanted:
     @property
     def asks_for_runs(self) -> bool:
         """Whether remembered runs are to go, rather than only what the dead left."""
-        return self.not_latest or any(
-            each is not None for each in (self.older, self.unused, self.stage, self.most)
+        return (
+            self.not_latest
+            or self.old_code
+            or self.gone_cases
+            or any(each is not None for each in (self.older, self.unused, self.stage, self.most))
         )
-
-
-class Kept:
-    """A remembered run, with what is asked of it."""
-
-    __slots__ = ("case", "entry", "memory", "room", "stage", "used", "why", "written")
-
-    def __init__(self, memory: Memory, stage: str, entry: Entry) -> None:
-        status = os.stat(entry.path)
-        self.memory = memory
-        self.stage = stage
-        self.entry = entry
-        self.written, self.used = status.st_mtime, last_use(status)
-        self.room = Room()
-        self.why = ""
-        paths = {file.pointer: _without_key(file.path) for file in entry.files}
-        texts = [[k, v] for k, v in sorted(entry.inputs.items()) if isinstance(v, str)]
-        self.case = encode([memory.root, stage, sorted(map(str, paths.items())), texts])
-
-    def measure(self) -> None:
-        """Find the room that it takes."""
-        self.room.add(self.entry.path)
-        if self.entry.folder is not None:
-            self.room.add(f"{self.memory.root}/{self.entry.folder}")
 
 
 class Plan:
@@ -175,6 +157,13 @@ def plan(memories: Iterable[Memory], wanted: Wanted, sources: Iterable[str] = ()
     for each in made.going:
         if not each.room.files:
             each.measure()
+    goes = {id(each) for each in made.going}
+    for memory in found:
+        stays = [run for run in runs if run.memory is memory and id(run) not in goes]
+        for path in unneeded_sources(memory.root, stays):
+            if _is_old(path, wanted.idle):
+                what = "source of code that no run has"
+                made.left.append(Leftover(Layout(memory.root, ""), path, what))
     return made
 
 
@@ -193,9 +182,13 @@ def _chosen(runs: list[Kept], wanted: Wanted) -> list[Kept]:
     for each in runs:
         if each.used >= latest.setdefault(each.case, each).used:
             latest[each.case] = each
+    old = of_old_code(runs) if wanted.old_code else set()
+    gone = of_gone_cases(runs) if wanted.gone_cases else set()
     return [
         each
         for each in runs
+        if not wanted.old_code or id(each) in old
+        if not wanted.gone_cases or id(each) in gone
         if wanted.older is None or now - each.written >= wanted.older
         if wanted.unused is None or now - each.used >= wanted.unused
         if wanted.stage in (None, each.stage)
@@ -210,7 +203,7 @@ def _keep_what_is_needed(runs: list[Kept], chosen: list[Kept], sources: set[str]
     for each in runs:
         for artifact in each.entry.artifacts:
             place = artifact.locate(each.memory.root)
-            for path in {place, _without_key(place)}:
+            for path in {place, without_key(place)}:
                 makers.setdefault(path, []).append(each)
     waiting = [each for each in runs if id(each) not in goes]
     for path in sources.intersection(makers):
@@ -219,7 +212,7 @@ def _keep_what_is_needed(runs: list[Kept], chosen: list[Kept], sources: set[str]
         user = waiting.pop()
         why = f"{user.stage}/{user.entry.key[:8]} was made from it"
         for file in user.entry.files:
-            path = _without_key(file.locate(user.memory.root))
+            path = without_key(file.locate(user.memory.root))
             waiting += _needed(makers.get(path, ()), goes, file.identity, why)
         seen = user.entry.record.get("observed") or {}
         places = Places(user.memory.root, seen.get("root"))
@@ -252,10 +245,6 @@ def _least_used(runs: list[Kept], going: list[Kept], most: float) -> list[Kept]:
     return chosen
 
 
-def _without_key(path: str) -> str:
-    return _KEY8.sub("/*/", path)
-
-
 # What the dead left
 
 
@@ -282,6 +271,10 @@ def _leftovers(memory: Memory, wanted: Wanted) -> Iterator[Leftover]:
         path = f"{os.path.dirname(locks)}/{name}"
         if path.startswith(f"{locks}-") and _is_old(path):
             yield Leftover(layout, path, "a lock")
+    above = arguments_of(memory.root)
+    for path in (f"{above}/{name}" for name in entries.listed(above)):
+        if path.endswith(_PARTIAL) and _is_old(path):
+            yield Leftover(layout, path, "a partial folder")
     yield from _partial(layout, memory.root)
     yield from _partial(layout, os.path.dirname(stages_of(memory.root)))
 
@@ -304,9 +297,9 @@ def _partial(layout: Layout, folder: str) -> Iterator[Leftover]:
             yield Leftover(layout, path, "a partial file")
 
 
-def _is_old(path: str) -> bool:
+def _is_old(path: str, idle: float = DAY) -> bool:
     try:
-        return time.time() - os.stat(path).st_mtime > DAY
+        return time.time() - os.stat(path).st_mtime > idle
     except OSError:
         return False
 
@@ -344,6 +337,11 @@ def _remove_run(each: Kept) -> bool:
 
 def _remove_left(each: Leftover) -> bool:
     if each.mark is None:
+        if os.path.isdir(each.path):
+            import shutil
+
+            shutil.rmtree(each.path, ignore_errors=True)
+            return not os.path.lexists(each.path)
         remove_if_there(each.path)
         return True
     folder = os.path.relpath(each.path, each.layout.root)

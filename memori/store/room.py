@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import os
 
+from memori.digest.files import in_threads
 from memori.layout import OLD_SHARD, SHARD
+from memori.store.entries import listed
+
+_CHUNK = 2000  # runs that one thread counts at a time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,36 +70,66 @@ class Room:
             pass  # a run that goes on removed it
         return inner
 
-    def count_entries(self, folder: str) -> None:
-        """Count the entries and marks in a folder of entries."""
+    def merge(self, other: Room) -> None:
+        """Add what was counted elsewhere."""
+        for name in ("entries", "unfinished", "bytes", "files"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.used = max(self.used, other.used)
+
+    def add_entries(self, folder: str) -> None:
+        """Count a folder of entries and marks, each of which is a file."""
+        size = count = entries = unfinished = 0
+        used = self.used
         try:
             with os.scandir(folder) as found:
                 for each in found:
-                    is_mark = each.name.endswith(".unfinished")
-                    if is_mark or each.name.endswith(".json"):
-                        status = each.stat()
-                        self.unfinished += is_mark
-                        if not is_mark:
-                            self.entries += 1
-                            self.used = max(self.used, last_use(status))
+                    status = each.stat(follow_symlinks=False)
+                    size += status.st_size
+                    count += 1
+                    name = each.name
+                    if name.endswith(".json"):
+                        entries += 1
+                        used = max(used, status.st_mtime, status.st_atime)
+                    elif name.endswith(".unfinished"):
+                        unfinished += 1
+            size += os.lstat(folder).st_size
+            count += 1
         except OSError:
-            pass
+            pass  # a run that goes on removed something: what was counted until then stands
+        self.bytes += size
+        self.files += count
+        self.entries += entries
+        self.unfinished += unfinished
+        self.used = used
 
 
 def room_of(layout: Layout) -> Room:
-    """Return the room that the memory of a stage takes."""
+    """Return the room that the memory of a stage takes; each file is looked at once."""
+    own = f"{layout.root}/{layout.name}"
+    runs = [f"{own}/{name}" for name in listed(own)]
+    inside = [f"{layout.records}/{name}" for name in listed(layout.records)]
+    chunks = [[each] for each in inside]
+    chunks += [runs[at : at + _CHUNK] for at in range(0, len(runs), _CHUNK)]
     room = Room()
-    try:
-        shards = os.listdir(layout.records)
-    except OSError:
-        shards = []
-    for name in shards:
-        if SHARD.fullmatch(name) or OLD_SHARD.fullmatch(name):
-            room.count_entries(f"{layout.records}/{name}")
-    room.add(layout.records)
-    room.add(f"{layout.root}/{layout.name}")
+    for part in in_threads(_room_of, chunks):
+        room.merge(part)
+    for path in (layout.records, own):
+        try:
+            room.bytes += os.lstat(path).st_size
+            room.files += 1
+        except OSError:
+            pass  # it is not there
     for path in layout.views:
         room.add(path)
+    return room
+
+
+def _room_of(paths: list[str]) -> Room:
+    room = Room()
+    for path in paths:
+        name = os.path.basename(path)
+        is_shard = SHARD.fullmatch(name) or OLD_SHARD.fullmatch(name)
+        (room.add_entries if is_shard else room.add)(path)
     return room
 
 

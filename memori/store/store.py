@@ -16,7 +16,7 @@ import os
 from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of, replaced_of
 from memori.processes.lock import lock
-from memori.store import entries, folders, latest, left, made, nearest, replaced
+from memori.store import entries, folders, latest, left, made, nearest, replaced, sources
 from memori.store.failures import keep_failure, unfinished_of
 
 TYPE_CHECKING = False
@@ -90,6 +90,7 @@ class Store:
 
     def write(self, entry: Entry, key: Key) -> None:
         """Write an entry, replacing the one under its key; an OSError leaves what was there."""
+        sources.keep(self.root, key.code)
         entries.write(self.layout, entry, key)
         nearest.note(self.layout, entry, key)
 

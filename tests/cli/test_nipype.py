@@ -89,7 +89,43 @@ def test_the_exit_is_that_of_the_program(here: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+def test_programs_of_the_own_environment_are_found(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is not activated."""
+    from memori.cli.program import _script
+
+    monkeypatch.setattr(sys, "executable", str(here / "bin/python"))
+    assert str(here / "bin/program") == _script(["program"])
+
+
 def test_what_is_no_python_program_is_refused(here: Path) -> None:
     """It says what is taken."""
     done = run(here, "--", "sh", "-c", "true")
     assert (1, True) == (done.returncode, "is no Python program" in done.stderr)
+
+
+def test_a_program_does_not_wait_for_the_polls_of_its_plugin(here: Path) -> None:
+    """Not in its first run either: what has ended, and what is remembered, is seen at once."""
+    (here / "polls.py").write_text(POLLS)
+    for base_dir in ("one", "other"):
+        done = run(here, "--", "polls.py", base_dir)
+        assert (0, "[3, 4]") == (done.returncode, done.stdout.splitlines()[-1])
+
+
+POLLS = """
+import sys
+from nipype import Function, MapNode, Workflow
+
+def add(n):
+    return n + 1
+
+if __name__ == "__main__":
+    workflow = Workflow("polls", base_dir=sys.argv[1])
+    first, second = (MapNode(Function(["n"], ["m"], add), "n", name) for name in ("a", "b"))
+    first.inputs.n = [1, 2]
+    workflow.connect(first, "m", second, "n")
+    workflow.config["execution"]["poll_sleep_duration"] = 600
+    (*_, last) = workflow.run(plugin="MultiProc", plugin_args={"n_procs": 2}).nodes
+    print(last.result.outputs.m)
+"""

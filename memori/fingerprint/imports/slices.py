@@ -11,7 +11,7 @@ from __future__ import annotations
 import _ast as ast
 from hashlib import sha256
 
-from memori.fingerprint.writer import Writer, fields, inside, parsed
+from memori.fingerprint.writer import Writer, fields, inside, lines_of, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ _SIMPLE = (ast.Name, ast.Tuple, ast.List, ast.Starred)
 class Statement:
     """One top-level statement: what it binds, uses and imports, and whether it acts on things."""
 
-    __slots__ = ("acts", "binds", "imports", "stars", "text", "uses")
+    __slots__ = ("acts", "binds", "imports", "lines", "stars", "text", "uses")
 
     def __init__(self, node: ast.stmt) -> None:
         writer = Writer()
         writer.write(node)
         self.text = writer.text()
+        self.lines = lines_of(node)
         self.binds: set[str] = set()
         self.uses: dict[str, set[Chain]] = {}
         self.imports: dict[str, list[Imported]] = {}
@@ -156,6 +157,7 @@ class Slices:
     """A module's source, cut into statements."""
 
     def __init__(self, content: bytes | str, name: str) -> None:
+        self._content = content
         statements = list(_reached(parsed(content, name).body))
         self.statements = [Statement(node) for node in statements]
         self.binders: dict[str, list[int]] = {}
@@ -168,6 +170,14 @@ class Slices:
         for statement in self.statements:
             for bound, found in statement.imports.items():
                 self.imports.setdefault(bound, []).extend(found)
+
+    def written(self, statement: Statement) -> str:
+        """Return a statement as it is written."""
+        first, last = statement.lines
+        lines = self._content.splitlines()[first - 1 : last]
+        return "\n".join(
+            line if isinstance(line, str) else line.decode("utf-8", "replace") for line in lines
+        )
 
     def acting(self) -> list[Statement]:
         """Return the statements that act on things, and those that they need, in order."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
 
-    from memori.fingerprint.imports.slices import Imported, Slices
+    from memori.fingerprint.imports.slices import Imported, Slices, Statement
 
     Chain = tuple[str, ...]
 
@@ -55,12 +55,7 @@ class Piece:
         """Yield what counts: the text of the statements, and what they read elsewhere."""
         from memori.fingerprint.imports.slices import text_digest
 
-        cut, name = self._cut, self._name
-        statements = (
-            cut.acting() if name == EFFECT else cut.needed(None if name is None else [name])
-        )
-        if {each for statement in statements for each in statement.uses} & _WIDE:
-            statements, name = cut.needed(None), None
+        cut, (statements, name) = self._cut, self._statements()
         yield b"U" + text_digest(statements)
         for imported, chain in cut.outside(statements):
             yield text(".".join(chain))
@@ -74,6 +69,20 @@ class Piece:
                 for imported in cut.imports[bound]:
                     yield _read(self._package, imported, ())
             yield from self._from_stars(())
+
+    def _statements(self) -> tuple[list[Statement], str | None]:
+        """Return the statements, and the name that they are of; None if it is all of them."""
+        cut, name = self._cut, self._name
+        statements = (
+            cut.acting() if name == EFFECT else cut.needed(None if name is None else [name])
+        )
+        if {each for statement in statements for each in statement.uses} & _WIDE:
+            return cut.needed(None), None
+        return statements, name
+
+    def written(self) -> str:
+        """Return the statements as they are written."""
+        return "\n".join(self._cut.written(each) for each in self._statements()[0])
 
     def _from_stars(self, chain: Chain) -> Iterator[Read]:
         for module, level in self._cut.stars:

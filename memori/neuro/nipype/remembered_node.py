@@ -248,7 +248,7 @@ class RememberedNode(NodeHook):
         subject = f"node {self.fullname}"
         assert decision.key is not None
         about = (subject, identity.name, function, decision.key, store)
-        with Recorder(*about, reasons=list(map(str, decision.changes))) as recorder:
+        with Recorder(*about, why=decision) as recorder:
             recorder.own_folders.append(self.output_dir())
             watch = None
             if self._is_watched() and not adopts:

@@ -1,0 +1,105 @@
+"""What this process runs at the moment, told to whoever asks from another terminal.
+
+A process that runs stages keeps one small temporary file that says who it is and, in one line each,
+what goes on in it; `memori status` reads those of this machine. Telling costs two writes for each
+run, and nothing depends on it.
+
+Not promised: what runs on other machines, for other users, or with another ``TMPDIR``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from memori.aside import aside
+from memori.processes import temporary
+from memori.processes.owner import is_gone, this_process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_KIND = "status"
+_LARGEST = 1 << 20
+_END = b"\0"
+_file: list[tuple[int, int, int]] = []  # process, descriptor, and where the lines begin
+_lines: dict[object, bytes] = {}
+
+
+def begin(which: object, kind: str, *facts: object) -> None:
+    """Note that something goes on, or what is new of it.
+
+    Parameters
+    ----------
+    which : object
+        Tells it from others, to `end` it.
+    kind : str
+        ``"run"``, with the stage, the root and the key; or ``"cases"``, with what they run, how
+        many there are, are over and have failed.
+    *facts : str or int
+        The facts of its kind.
+    """
+    get_ready()
+    line = _lines.get(which)
+    since = time.time() if line is None else json.loads(line)[1]
+    _lines[which] = json.dumps([kind, since, *facts]).encode()
+    _write()
+
+
+def get_ready() -> None:
+    """Make the file of this process, unless it is there."""
+    if not _file or _file[0][0] != os.getpid():
+        with aside():
+            _open()
+
+
+def end(which: object) -> None:
+    """Note that it is over."""
+    if _lines.pop(which, None) is not None:
+        _write()
+
+
+def _open() -> None:
+    """Make the file of this process; a parent's is left alone."""
+    _lines.clear()
+    path = temporary.new_name(_KIND)
+    head = f"{json.dumps(this_process())}\n".encode()
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.write(descriptor, head)
+        temporary.goes_with_process(path)
+    except OSError:
+        descriptor = -1  # nobody can be told
+    _file[:] = [(os.getpid(), descriptor, len(head))]
+
+
+def _write() -> None:
+    _, descriptor, place = _file[0]
+    if descriptor >= 0:
+        try:
+            os.pwrite(descriptor, b"\n".join(list(_lines.values())) + _END, place)
+        except OSError:
+            pass  # the disk is full: what goes on is not known then
+
+
+def told() -> Iterator[tuple[int, list[list[object]]]]:
+    """Yield each process of this machine that runs something, and what: (kind, since, facts...)."""
+    from glob import glob
+
+    above = os.path.dirname(temporary.new_name(_KIND))
+    name = f"memori-{_KIND}-*"
+    for path in sorted(glob(f"{above}/{name}") + glob(f"{above}/memori-own-*/{name}")):
+        try:
+            with open(path, "rb") as stream:
+                head, _, rest = stream.read(_LARGEST).partition(b"\n")
+            owner = json.loads(head)
+            if is_gone(owner):
+                os.unlink(path)
+                continue
+            lines = [json.loads(line) for line in rest.partition(_END)[0].splitlines()]
+        except (OSError, ValueError):
+            continue  # it just begins, is another user's, or is over
+        if lines:
+            yield owner["process"], lines
