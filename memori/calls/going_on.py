@@ -1,10 +1,13 @@
 """What this process runs at the moment, told to whoever asks from another terminal.
 
-A process that runs stages keeps one small temporary file that says who it is and, in one line each,
-what goes on in it; `memori status` reads those of this machine. Telling costs two writes for each
-run, and nothing depends on it.
+A process that runs stages keeps one small file that says who it is and, in one line each, what goes
+on in it; `memori status` reads those of this machine. Where the system has files in memory (Linux)
+it is one of these, which others find below ``/proc`` and which goes with its process, however that
+ends; elsewhere it is a temporary one. Telling costs two writes for each run, and nothing depends
+on it.
 
-Not promised: what runs on other machines, for other users, or with another ``TMPDIR``.
+Not promised: what runs on other machines, for other users, or, without such files, with another
+``TMPDIR`` or in a process that was killed.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _KIND = "status"
+_NAME = f"memori-{_KIND}"
+_PROCESSES = "/proc/"
 _LARGEST = 1 << 20
 _END = b"\0"
 _file: list[tuple[int, int, int]] = []  # process, descriptor, and where the lines begin
@@ -64,15 +69,24 @@ def end(which: object) -> None:
 def _open() -> None:
     """Make the file of this process; a parent's is left alone."""
     _lines.clear()
-    path = temporary.new_name(_KIND)
     head = f"{json.dumps(this_process())}\n".encode()
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = _in_memory() if hasattr(os, "memfd_create") else _temporary()
         os.write(descriptor, head)
-        temporary.goes_with_process(path)
     except OSError:
         descriptor = -1  # nobody can be told
     _file[:] = [(os.getpid(), descriptor, len(head))]
+
+
+def _in_memory() -> int:
+    return os.memfd_create(_NAME, os.MFD_CLOEXEC)
+
+
+def _temporary() -> int:
+    path = temporary.new_name(_KIND)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    temporary.goes_with_process(path)
+    return descriptor
 
 
 def _write() -> None:
@@ -86,20 +100,45 @@ def _write() -> None:
 
 def told() -> Iterator[tuple[int, list[list[object]]]]:
     """Yield each process of this machine that runs something, and what: (kind, since, facts...)."""
-    from glob import glob
-
-    above = os.path.dirname(temporary.new_name(_KIND))
-    name = f"memori-{_KIND}-*"
-    for path in sorted(glob(f"{above}/{name}") + glob(f"{above}/memori-own-*/{name}")):
+    for path in [*_files_in_memory(), *_temporary_files()]:
         try:
             with open(path, "rb") as stream:
                 head, _, rest = stream.read(_LARGEST).partition(b"\n")
             owner = json.loads(head)
             if is_gone(owner):
-                os.unlink(path)
+                if not path.startswith(_PROCESSES):
+                    os.unlink(path)
                 continue
             lines = [json.loads(line) for line in rest.partition(_END)[0].splitlines()]
         except (OSError, ValueError):
             continue  # it just begins, is another user's, or is over
         if lines:
             yield owner["process"], lines
+
+
+def _files_in_memory() -> Iterator[str]:
+    """Yield the file of each process that has one in memory; a forked one has its parent's too."""
+    found: dict[int, str] = {}
+    for process in filter(str.isdigit, _names(_PROCESSES)):
+        for name in _names(f"{_PROCESSES}{process}/fd"):
+            path = f"{_PROCESSES}{process}/fd/{name}"
+            try:
+                if os.readlink(path).startswith(f"/memfd:{_NAME}"):
+                    found.setdefault(os.stat(path).st_ino, path)
+            except OSError:
+                continue  # it is over
+    yield from found.values()
+
+
+def _temporary_files() -> list[str]:
+    from glob import glob
+
+    above, name = os.path.dirname(temporary.new_name(_KIND)), f"memori-{_KIND}-*"
+    return sorted(glob(f"{above}/{name}") + glob(f"{above}/memori-own-*/{name}"))
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []  # of another user, over, or on another system
