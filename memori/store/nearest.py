@@ -17,8 +17,8 @@ from struct import iter_unpack
 
 from memori.digest.memo import Memo
 from memori.digest.values import encode
-from memori.files import atomic_write
-from memori.store.entries import content_of, read
+from memori.files import atomic_write, content_of, opened
+from memori.store.entries import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def note(layout: Layout, entry: Entry, key: Key) -> None:
     line = name.ljust(_NAME) + _sketch(key).to_bytes(_BITS // 8, "big")
     if len(line) != _LINE:
         return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    descriptor = opened(path, os.O_APPEND)
     try:
         is_full = os.fstat(descriptor).st_size >= 2 * _MOST * _LINE
         os.write(descriptor, line)
