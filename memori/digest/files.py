@@ -180,7 +180,7 @@ def seconds_until_trusted(path: str) -> float:
 
 
 def _holds(known: FileDigest, path: str, status: Stat) -> bool:
-    if known.stats[0] != status:
+    if not known.stats or known.stats[0] != status:
         return False
     folder = os.path.dirname(path)
     if any(is_file(os.path.join(folder, name)) for name in known.absent):

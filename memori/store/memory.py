@@ -10,7 +10,7 @@ import os
 
 from memori.digest.values import from_text
 from memori.files import content_of, remove_if_there
-from memori.layout import HIDDEN, INSIDE, Layout, file_name, derivative_records, stages_of
+from memori.layout import HIDDEN, INSIDE, Layout, derivative_records, file_name, stages_of
 from memori.store import entries, folders, latest, room
 from memori.store.failures import Unfinished, unfinished
 from memori.store.verifying import verify
