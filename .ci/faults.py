@@ -71,7 +71,7 @@ PATIENCE = 10  # seconds that what is left of a killed run may take to end
 
 
 def processes(session: int) -> dict[int, str]:
-    """The processes of a session that go on, each with its command line."""
+    """Find the processes of a session that go on, each with its command line."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -100,7 +100,7 @@ def begin(script: Path, work: Path, log: Path) -> subprocess.Popen:
 
 
 def outputs(work: Path) -> dict[str, str]:
-    """What the runs made: contents by name, of runs that were not failures."""
+    """Read what the runs made: contents by name, of runs that were not failures."""
     return {
         f"{each.parent.parent.relative_to(work)}/{each.name}": hashlib.sha256(
             each.read_bytes()
@@ -111,7 +111,7 @@ def outputs(work: Path) -> dict[str, str]:
 
 
 def entries(work: Path) -> dict[str, int]:
-    """The entries, each with when it was written."""
+    """List the entries, each with when it was written."""
     return {str(each): each.stat().st_mtime_ns for each in work.rglob("stages/*/*/*.json")
             if each.parent.name != "folders"}  # fmt: skip
 
