@@ -19,6 +19,7 @@ import pytest
 from memori import Stage, workdir
 from memori.cli import main
 from memori.files import sealed, unsealed
+from memori.store import replaced
 from memori.watch.commands.tools import tool_differences
 
 COMMANDS = (
@@ -254,3 +255,23 @@ def test_a_program_that_only_a_record_names_is_not_started(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert [] == list(tool_differences(told))
     assert proof.exists()
+
+
+def test_a_hit_puts_nothing_back_elsewhere(tmp_path: Path, precious: Path) -> None:
+    """A record may say that a run left any file, and that another one wrote over it."""
+    root = tmp_path / "project" / "work"
+    for path, is_place in {
+        tmp_path / "project" / "summary.txt": True,
+        tmp_path / "project" / "results" / "summary.txt": True,
+        tmp_path / "project" / ".bashrc": False,
+        tmp_path / "project" / ".ssh" / "config": False,
+        precious / "file": False,
+        tmp_path / "project" / "link" / "file": False,
+    }.items():
+        (tmp_path / "project").mkdir(exist_ok=True)
+        (tmp_path / "project" / "link").unlink(missing_ok=True)
+        (tmp_path / "project" / "link").symlink_to(precious)
+        assert is_place == replaced.is_place(str(root), str(path))
+    outside = os.path.relpath(precious / "file", root / ".memori" / "replaced").rjust(64, "/")
+    assert not replaced.is_kept(str(root), outside)
+    assert not replaced.is_kept(str(root), str(precious / "file").rjust(64, "/"))
