@@ -230,6 +230,7 @@ _NEEDED: dict[str, Fits] = {
 }
 _OPTIONAL: dict[str, Fits] = {
     "reasons": _texts,
+    "compared": _dict_of_texts,
     "command": _dict_of(argv=_texts, tool=_text, version=_or_none(_text)),
     "accepted": _list_of(_dict_of(at=_moment, by=_text, host=_text, changes=_list_of(_CHANGE))),
     "observed": lambda value: value == {} or _OBSERVED(value),
