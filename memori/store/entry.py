@@ -54,6 +54,7 @@ class Entry:
         self.outputs: dict[str, JSON] = record["outputs"]
         self.files = [Artifact.from_record(each) for each in record["files"]]
         self.artifacts = [Artifact.from_record(each) for each in record["artifacts"]]
+        require_places(self.inputs, self.files)
         require_places(self.outputs, self.artifacts)
 
     @property
