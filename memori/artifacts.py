@@ -31,6 +31,7 @@ from memori.digest.files import (
 )
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import copy_json, put, strings
+from memori.files import is_path
 from memori.layout import is_run_folder
 
 TYPE_CHECKING = False
@@ -150,9 +151,12 @@ class Artifact:
             raise ValueError(f"{kind!r} is no kind of artifact")
         file = from_record(record) if kind == "file" else None
         pointer = tuple(record["at"])
-        if not pointer or not isinstance(record["path"], str):
+        path, folder = record["path"], record.get("folder")
+        if not pointer or not isinstance(pointer[0], str) or not is_path(path):
             raise ValueError("an artifact has a place and a path")
-        return cls(pointer, kind, record["path"], "relative" in record, file, record.get("folder"))
+        if not isinstance(folder, (str, type(None))):
+            raise ValueError(f"{folder!r} is no digest of a folder")
+        return cls(pointer, kind, path, "relative" in record, file, folder)
 
 
 def _identify(kind: Kind, path: str, memo: str | None) -> FileDigest | str | None:

@@ -13,7 +13,9 @@ somebody reads out of the way before it renames another one over it.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import contextmanager
 from hashlib import sha256
 
@@ -85,6 +87,82 @@ def move(source: str, target: str) -> None:
             if not (os.path.lexists(source) and os.path.isdir(os.path.dirname(target) or ".")):
                 raise
     os.replace(source, target)
+
+
+LARGEST = 1 << 28
+"""Bytes of the largest file that is read whole; nothing that memori keeps comes near it."""
+_READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+_QUIETLY = _READING | getattr(os, "O_NOATIME", 0)
+_WRITING = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+
+
+def content_of(path: str) -> bytes:
+    """Return the bytes of a file that memori keeps, in as few system calls as can be.
+
+    Its access time stays, which of an entry says when a run hit it last.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no regular file, or is larger than `LARGEST`.
+    """
+    try:
+        descriptor = os.open(path, _QUIETLY)
+    except PermissionError:  # another user's file: only its owner may read it so
+        descriptor = os.open(path, _READING)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", path)
+        if status.st_size > LARGEST:
+            raise OSError(errno.EFBIG, f"it has more than {LARGEST} bytes", path)
+        content = os.read(descriptor, 65536)
+        while len(content) <= LARGEST and (more := os.read(descriptor, 1 << 20)):
+            content += more
+        return content
+    finally:
+        os.close(descriptor)
+
+
+def is_path(text: object) -> bool:
+    """Tell whether the system can be asked about a path that somebody wrote down."""
+    if not isinstance(text, str) or "\0" in text:
+        return False
+    try:
+        return text.isascii() or bool(os.fsencode(text))
+    except UnicodeEncodeError:
+        return False
+
+
+def opened(path: str, flags: int = 0) -> int:
+    """Open a file that memori keeps, to write in its place, and return its descriptor.
+
+    What is written never ends up elsewhere: in place of a link, or of a file that has another name
+    as well, there is a copy of it first.
+
+    Parameters
+    ----------
+    path : str
+        The file, which is made if need be; its folder must exist.
+    flags : int, optional
+        Further ones of `os.open`.
+    """
+    try:
+        descriptor = os.open(path, _WRITING | flags, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            raise
+    else:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink < 2:
+            return descriptor
+        os.close(descriptor)
+    try:
+        content = content_of(path)
+    except OSError:
+        content = b""
+    atomic_write(path, content)
+    return os.open(path, _WRITING | flags, 0o666)
 
 
 _HEAD = b'{"sha256": "'

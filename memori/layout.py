@@ -60,6 +60,11 @@ OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
 ENTRY = re.compile(r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json")
 """The file of an entry, relative to the stage's records."""
+_NAME = r"(?!\.)[\w.+=@,-]+"
+RUN_FOLDER = re.compile(rf"{_NAME}/[0-9a-f]{{8}}(?:-\d+)?")
+"""A run's own folder, relative to the root."""
+CLAIMED = re.compile(rf"\.memori/stages/{_NAME}/(?:{ENTRY.pattern}|recent/[0-9a-f]+)")
+"""What a claim may name, relative to the root: the entry that a run becomes, its list of names."""
 
 
 def file_name(name: str) -> str:

@@ -29,8 +29,9 @@ import time
 
 from memori.digest.formats import content_of, may_be_known, possible_companions_of
 from memori.digest.sources import SMALL
-from memori.digest.values import encode, text_digest
-from memori.files import atomic_write, sealed, unsealed
+from memori.digest.values import encode, from_text, text_digest
+from memori.files import atomic_write, is_path, sealed, unsealed
+from memori.files import content_of as kept_content
 from memori.processes.settings import setting
 from memori.version import __version__
 
@@ -179,7 +180,7 @@ def seconds_until_trusted(path: str) -> float:
 
 
 def _holds(known: FileDigest, path: str, status: Stat) -> bool:
-    if known.stats[0] != status:
+    if not known.stats or known.stats[0] != status:
         return False
     folder = os.path.dirname(path)
     if any(is_file(os.path.join(folder, name)) for name in known.absent):
@@ -289,8 +290,7 @@ def _memo_path(memo: str, path: str, status: Stat) -> str:
 
 def _recall(path: str) -> FileDigest | None:
     try:
-        with open(path, "rb") as file:
-            record = json.loads(unsealed(file.read()))
+        record = from_text(unsealed(kept_content(path)))
         return from_record(record["file"]) if record["memori"] == __version__ else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # lost, broken or of another memori: the file is read again
@@ -349,6 +349,8 @@ def from_record(record: dict[str, object]) -> FileDigest:
     if not (content is None or isinstance(content, str)):
         raise ValueError("not the record of a file")
     if stats and len(stats) != 1 + len(companions):
+        raise ValueError("not the record of a file")
+    if not all(map(is_path, (*companions, *absent))):
         raise ValueError("not the record of a file")
     found = tuple(tuple(each) for each in stats)
     return FileDigest(hash, content, tuple(companions), found, bool(stats), tuple(absent))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_DEEPEST = 150
+DEEPEST = 150
 _SAVERS = (
     ("numpy.ma", "", 'memori.neuro.save_array({"values": value.data, "mask": value.mask})'),
     ("numpy", "ndarray", "memori.neuro.save_array(value)"),
@@ -108,7 +108,7 @@ def to_json(value: object, pointer: Pointer = ()) -> JSON:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if len(pointer) > _DEEPEST:
+    if len(pointer) > DEEPEST:
         raise NotJSONError(value, pointer[:4], "it is nested too deep or holds itself")
     if isinstance(value, (list, tuple)):
         return [
@@ -156,6 +156,20 @@ def _scalar(value: object, pointer: Pointer) -> JSON:
         if isinstance(path, str):
             return path
     raise NotJSONError(value, pointer)
+
+
+def from_text(text: str | bytes) -> JSON:
+    """Return the JSON value of a text.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or nested so deep that Python cannot hold it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def copy_json(value: JSON) -> JSON:

@@ -49,6 +49,8 @@ def is_gone(owner: object) -> bool:
         os.kill(process, 0)
     except OSError as error:
         return isinstance(error, ProcessLookupError)
+    except OverflowError:  # no process has such a number
+        return False
     return False  # it is there, and the system hides other users' processes
 
 

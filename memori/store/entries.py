@@ -8,12 +8,12 @@ explained by one of these.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
+from memori.digest.values import from_text
 from memori.errors import warn
-from memori.files import atomic_write, make_folder
+from memori.files import atomic_write, content_of, make_folder, opened
 from memori.layout import ENTRY, OLD_SHARD, SHARD
 from memori.store.entry import Entry, SchemaError
 
@@ -29,7 +29,6 @@ _LARGEST_PARSED = 16384
 _MOST_NEIGHBOURS = 16
 MOST_OF_A_KEY = 8
 _MOST_RECENT = 4
-_QUIETLY = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOATIME", 0)
 _USE_TOLD = 3600  # seconds; a use is noted again after so long
 _NAME = 64  # bytes for the name of an entry's file in a file of names
 _parsed: dict[str, tuple[bytes, Entry]] = {}
@@ -96,7 +95,7 @@ def _entries_in(folder: str) -> list[str]:
 def of_folder(layout: Layout, folder: str) -> Entry | None:
     """Return the entry that a run's own folder (relative to the root) belongs to."""
     try:
-        first = json.loads(content_of(layout.claim(folder)).splitlines()[0])
+        first = from_text(content_of(layout.claim(folder)).splitlines()[0])
         stem = os.path.join(layout.root, str(first["entry"])).removesuffix(".json")
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return None
@@ -201,7 +200,7 @@ def put_names(layout: Layout, path: str, entries: list[str]) -> None:
     """Make a file of names list these files of entries."""
     names = [each[len(layout.records) + 1 :].encode("ascii") for each in entries]
     content = b"".join(name.ljust(_NAME - 1) + b"\n" for name in names)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = opened(path)
     try:
         os.write(descriptor, content)
     finally:
@@ -209,24 +208,6 @@ def put_names(layout: Layout, path: str, entries: list[str]) -> None:
 
 
 # Reading
-
-
-def content_of(path: str) -> bytes:
-    """Return the bytes of a small file, in as few system calls as can be.
-
-    Its access time stays, which of an entry says when a run hit it last.
-    """
-    try:
-        descriptor = os.open(path, _QUIETLY)
-    except PermissionError:  # another user's file: only its owner may read it so
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        content = os.read(descriptor, 65536)
-        while more := os.read(descriptor, 1 << 20):
-            content += more
-        return content
-    finally:
-        os.close(descriptor)
 
 
 def listed(folder: str) -> list[str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 
 from memori.artifacts import Artifact
-from memori.digest.values import encode, part_at
+from memori.digest.values import encode, from_text
 from memori.files import sealed, unsealed
+from memori.store.shape import require_places, require_shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Entry:
     __slots__ = ("artifacts", "files", "inputs", "key", "outputs", "path", "record")
 
     def __init__(self, record: dict[str, JSON]) -> None:
+        require_shape(record)
         self.record = record
         self.path = ""
         self.key: str = record["key"]
@@ -52,27 +54,8 @@ class Entry:
         self.outputs: dict[str, JSON] = record["outputs"]
         self.files = [Artifact.from_record(each) for each in record["files"]]
         self.artifacts = [Artifact.from_record(each) for each in record["artifacts"]]
-        self._require_shape()
-
-    def _require_shape(self) -> None:
-        code = self.record["code"]
-        shapes = (
-            (self.key, str),
-            (self.inputs, dict),
-            (self.outputs, dict),
-            (code["fast"], str),
-            (code["components"], dict),
-            (self.record["surroundings"], dict),
-        )
-        for value, shape in shapes:
-            if not isinstance(value, shape):
-                raise TypeError(f"{value!r} stands where a {shape.__name__} belongs")
-        code["canonical"]
-        for artifact in self.artifacts:
-            if not isinstance(part_at(self.outputs, artifact.pointer), str):
-                raise TypeError(f"no path stands at {artifact.pointer}")
-        if not isinstance(self.record["folder"], (str, type(None))):
-            raise TypeError(f"{self.record['folder']!r} is no folder")
+        require_places(self.inputs, self.files)
+        require_places(self.outputs, self.artifacts)
 
     @property
     def folder(self) -> str | None:
@@ -110,7 +93,7 @@ class Entry:
             If it is broken or was edited; the message says which.
         """
         try:
-            record = json.loads(unsealed(content))
+            record = from_text(unsealed(content))
             if record["schema"] not in _READ:
                 raise SchemaError(
                     f"it is in schema {record['schema']}, written by memori {record['memori']}; "

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 
-from memori.files import atomic_write
+from memori.files import atomic_write, content_of
 from memori.processes.owner import is_gone
 from memori.store.entries import listed, names_in
 from memori.store.folders import claimed, drop_if_over, folder_of_try
@@ -90,8 +90,7 @@ def unfinished_of(layout: Layout, key: Key) -> Unfinished | None:
 def _text_in(folder: str) -> tuple[str, float | None]:
     path = os.path.join(folder, NOTE)
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(), os.fstat(file.fileno()).st_mtime
+        return content_of(path).decode("utf-8", "replace"), os.stat(path).st_mtime
     except OSError:
         return "", None
 

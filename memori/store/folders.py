@@ -20,10 +20,11 @@ import os
 import re
 import time
 
-from memori.files import atomic_write, make_folder, remove_if_there
-from memori.layout import Layout, stages_of
+from memori.digest.values import from_text
+from memori.files import atomic_write, content_of, make_folder, opened, remove_if_there
+from memori.layout import CLAIMED, RUN_FOLDER, Layout, stages_of
 from memori.processes.owner import is_gone, is_this_process, this_process
-from memori.store.entries import MOST_OF_A_KEY, content_of, everything, listed
+from memori.store.entries import MOST_OF_A_KEY, everything, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def drop(layout: Layout, folder: str) -> bool:
 
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
-    if above == layout.name and _KEY8.fullmatch(name):
+    if above == layout.name and _KEY8.fullmatch(name) and not _is_elsewhere(layout):
         if _is_held_elsewhere(layout, folder, _told(layout.claim(folder))):
             return True
         shutil.rmtree(path, ignore_errors=True)  # which follows no link
@@ -117,6 +118,11 @@ def drop(layout: Layout, folder: str) -> bool:
             remove_if_there(layout.claim(folder))
             return True
     return False
+
+
+def _is_elsewhere(layout: Layout) -> bool:
+    """Tell whether the folders of the runs lie behind a link, through which nothing is removed."""
+    return os.path.islink(f"{layout.root}/{layout.name}")
 
 
 def _is_held_elsewhere(layout: Layout, folder: str, told: list[dict[str, JSON]]) -> bool:
@@ -157,7 +163,8 @@ def folder_of_try(layout: Layout, key: Key) -> str | None:
 def folder_of_mark(mark: str) -> str | None:
     """Return the folder that a mark of an unfinished run names; relative."""
     try:
-        return str(json.loads(content_of(mark))["folder"])
+        folder = from_text(content_of(mark))["folder"]
+        return folder if RUN_FOLDER.fullmatch(folder) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -243,10 +250,14 @@ def _line(told: dict[str, JSON]) -> bytes:
 
 def _told(claim: str) -> list[dict[str, JSON]]:
     try:
-        lines = [json.loads(line) for line in content_of(claim).splitlines() if line]
+        lines = [from_text(line) for line in content_of(claim).splitlines() if line]
     except (OSError, ValueError):
         return []  # gone, or being written
-    return lines if all(isinstance(line, dict) for line in lines) else []
+    if not all(isinstance(line, dict) for line in lines):
+        return []
+    named = [lines[0][name] for name in ("entry", "recent") if lines and name in lines[0]]
+    is_ours = all(isinstance(each, str) and CLAIMED.fullmatch(each) for each in named)
+    return lines if is_ours else []
 
 
 def _ending(told: list[dict[str, JSON]], name: str) -> JSON:
@@ -256,7 +267,8 @@ def _ending(told: list[dict[str, JSON]], name: str) -> JSON:
 
 def _note(claim: str, line: dict[str, JSON]) -> None:
     try:
-        descriptor = os.open(claim, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.stat(claim)
+        descriptor = opened(claim, os.O_APPEND)
     except FileNotFoundError:
         return  # somebody removed the folder with its claim
     try:
@@ -284,6 +296,9 @@ def _is_emptied(layout: Layout, folder: str) -> bool:
     import shutil
 
     path = f"{layout.root}/{folder}"
+    if _is_elsewhere(layout):
+        failed(layout, folder)
+        return False
     try:
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)

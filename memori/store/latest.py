@@ -17,7 +17,7 @@ import json
 import os
 
 from memori.digest.values import copy_json, put
-from memori.files import move, remove_if_there
+from memori.files import move, opened, remove_if_there
 from memori.layout import locks_of
 from memori.processes.lock import lock
 from memori.store.entries import everything, names_in, newest_first, put_names, read, use
@@ -163,17 +163,16 @@ class _rewriting:  # noqa: N801  a context manager, read as a word
         try:
             self._write()
             move(self._partial, self._path)
+        except IsADirectoryError:  # the user's: it goes back
+            os.rename(self._partial, self._path)
+            raise
         except BaseException:
             remove_if_there(self._partial)
             raise
 
     def _write(self) -> None:
-        descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = opened(self._partial)
         try:
-            if os.fstat(descriptor).st_nlink > 1:  # somebody keeps this content under another name
-                os.unlink(self._partial)
-                os.close(descriptor)
-                descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             view = memoryview(self._content)
             while view:
                 view = view[os.write(descriptor, view) :]

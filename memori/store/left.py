@@ -23,7 +23,8 @@ import json
 import os
 import time
 
-from memori.files import make_folder
+from memori.digest.values import from_text
+from memori.files import content_of, make_folder, opened
 from memori.layout import left_of
 
 TYPE_CHECKING = False
@@ -70,7 +71,7 @@ def note(
     make_folder(os.path.dirname(path))
     told = {os.path.relpath(each, root): pair for each, pair in files.items()}
     line = json.dumps([stage, key, told, began, time.time(), [*inside]]).encode("ascii") + b"\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    descriptor = opened(path, os.O_APPEND)
     try:
         os.write(descriptor, line)
     finally:
@@ -199,8 +200,7 @@ def _lines(root: str) -> list[Line]:
         known = _read.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
-        with open(path, "rb") as file:
-            found = [line for line in map(_line, file) if line is not None]
+        found = [line for line in map(_line, content_of(path).splitlines()) if line is not None]
     except OSError:
         return []
     _read[path] = stamp, found
@@ -209,8 +209,11 @@ def _lines(root: str) -> list[Line]:
 
 def _line(text: bytes) -> Line | None:
     try:
-        stage, key, files, began, ended, inside = json.loads(text)
+        stage, key, files, began, ended, inside = from_text(text)
         pairs = {name: (before, after) for name, (before, after) in files.items()}
-        return stage, key, pairs, float(began), float(ended), list(inside)
-    except (ValueError, TypeError, AttributeError):
-        return None  # written by halves
+        texts = [stage, key, *inside, *(each for pair in pairs.values() for each in pair)]
+        if all(each is None or isinstance(each, str) for each in texts):
+            return stage, key, pairs, float(began), float(ended), list(inside)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        pass  # written by halves
+    return None

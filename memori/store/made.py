@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from memori.digest.values import encode, text_digest
-from memori.files import make_folder
+from memori.files import make_folder, opened
 from memori.layout import written_of
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ def _add(table: str, marks: list[str], slots: int) -> None:
     if not marks:
         return
     make_folder(os.path.dirname(table))
-    descriptor = os.open(table, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = opened(table)
     try:
         for digest in marks:
             os.pwrite(descriptor, f"{digest}\n".encode("ascii"), _place(digest, slots))

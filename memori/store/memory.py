@@ -6,11 +6,11 @@ but by `Memory.drop`.
 
 from __future__ import annotations
 
-import json
 import os
 
-from memori.files import remove_if_there
-from memori.layout import HIDDEN, INSIDE, Layout, derivative_records, stages_of
+from memori.digest.values import from_text
+from memori.files import content_of, remove_if_there
+from memori.layout import HIDDEN, INSIDE, Layout, derivative_records, file_name, stages_of
 from memori.store import entries, folders, latest, room
 from memori.store.failures import Unfinished, unfinished
 from memori.store.verifying import verify
@@ -37,7 +37,12 @@ class Memory:
 
     def stages(self) -> list[str]:
         """Return the names of the stages that recorded something, as file names."""
-        return sorted(entries.listed(stages_of(self.root)))
+        above = stages_of(self.root)
+        return sorted(
+            name
+            for name in entries.listed(above)
+            if file_name(name) == name and not os.path.islink(f"{above}/{name}")
+        )
 
     def entries(self, stage: str) -> Iterator[Entry]:
         """Yield the sound entries of a stage, the newest first."""
@@ -162,7 +167,7 @@ def sources_of_derivatives(folder: str) -> Iterator[str]:
         for place, _, names in os.walk(derivative_records(above)):
             for name in names:
                 try:
-                    told = json.loads(entries.content_of(f"{place}/{name}"))
+                    told = from_text(content_of(f"{place}/{name}"))
                     yield os.path.normpath(os.path.join(above, told["source"]))
                 except (OSError, ValueError, KeyError, TypeError):
                     continue

@@ -17,8 +17,9 @@ from struct import iter_unpack
 
 from memori.digest.memo import Memo
 from memori.digest.values import encode
-from memori.files import atomic_write
-from memori.store.entries import content_of, read
+from memori.files import LARGEST, atomic_write, opened
+from memori.layout import ENTRY
+from memori.store.entries import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,14 +49,17 @@ def note(layout: Layout, entry: Entry, key: Key) -> None:
     line = name.ljust(_NAME) + _sketch(key).to_bytes(_BITS // 8, "big")
     if len(line) != _LINE:
         return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    descriptor = opened(path, os.O_APPEND)
     try:
         is_full = os.fstat(descriptor).st_size >= 2 * _MOST * _LINE
         os.write(descriptor, line)
     finally:
         os.close(descriptor)
     if is_full:
-        atomic_write(path, content_of(path)[-_MOST * _LINE :])
+        with open(path, "rb") as file:
+            file.seek(-_MOST * _LINE, os.SEEK_END)
+            latest = file.read(_MOST * _LINE)
+        atomic_write(path, latest)
 
 
 def nearest(layout: Layout, key: Key) -> Entry | None:
@@ -66,7 +70,7 @@ def nearest(layout: Layout, key: Key) -> Entry | None:
         return None
     for place in _by_distance(sketches, _sketch(key)):
         plain = os.fsdecode(names[place].rstrip())
-        entry = None if ".." in plain else read(f"{layout.records}/{plain}")
+        entry = read(f"{layout.records}/{plain}") if ENTRY.fullmatch(plain) else None
         if entry is not None:
             return entry
     return None
@@ -90,15 +94,17 @@ def _by_distance(sketches: list[int], sketch: int) -> Iterator[int]:
 def _sketches(path: str) -> tuple[list[bytes], list[int]]:
     """Return the names and bits in a file; what this process has read of it is not parsed again."""
     names, sketches, last = _parsed.get(path, ([], [], b""))
+    if not os.path.isfile(path):
+        return [], []
     with open(path, "rb", buffering=0) as file:
         file.seek(max(0, len(names) - 1) * _LINE)
-        new = file.read()
+        new = file.read(LARGEST)
         if new[: len(last)] == last:
             new = new[len(last) :]
         else:  # the file was cut meanwhile
             names, sketches = [], []
             file.seek(0)
-            new = file.read()
+            new = file.read(LARGEST)
     whole = new[: len(new) // _LINE * _LINE]
     if whole:
         lines = list(iter_unpack(f"{_NAME}s{_LINE - _NAME}s", whole))

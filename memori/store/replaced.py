@@ -5,13 +5,14 @@ file is that of whoever ran last. With it, too: a hit puts back what its run lef
 lies there now was left by another remembered run. So an unchanged script hits, and the file ends as
 its last call left it. What a run is about to write over is kept beside the records, by digest.
 
-Not promised: that of files larger than `MOST_BYTES`, of many files at once, and of runs that went
-on side by side; where nothing was kept the run runs again.
+Not promised: that of files larger than `MOST_BYTES`, of many files at once, of runs that went on
+side by side, and of files outside of the folder that the memory lies in; then the run runs again.
 """
 
 from __future__ import annotations
 
 import os
+import re
 
 from memori.digest.files import file_digest
 from memori.files import atomic_write, make_folder, replacing
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MOST_BYTES = 256 * 1024
+_DIGEST = re.compile("[0-9a-f]{64}")
 _MOST_AT_ONCE = 1024 * 1024
 _MOST_KEPT = 1000
 
@@ -66,7 +68,18 @@ def keep(root: str, contents: Mapping[str, bytes]) -> None:
 
 def is_kept(root: str, identity: str) -> bool:
     """Tell whether a content is kept."""
-    return len(identity) == 64 and os.path.isfile(os.path.join(replaced_of(root), identity))
+    kept = os.path.join(replaced_of(root), identity)
+    return bool(_DIGEST.fullmatch(identity)) and os.path.isfile(kept) and not os.path.islink(kept)
+
+
+def is_place(root: str, path: str) -> bool:
+    """Tell whether a hit may write at an absolute path: beside the memory or below, not hidden.
+
+    A record names whatever its writer wanted, and a hit is no place to write over `~/.bashrc`.
+    """
+    above = os.path.realpath(os.path.dirname(root))
+    relative = os.path.relpath(os.path.realpath(path), above)
+    return not any(part.startswith(".") for part in relative.split(os.sep))
 
 
 def put_back(root: str, path: str, identity: str, memo: str) -> None:

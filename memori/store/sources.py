@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from memori.digest.memo import Memo
-from memori.files import atomic_write, make_folder
+from memori.files import atomic_write, content_of, make_folder
 from memori.layout import sources_of
 
 TYPE_CHECKING = False
@@ -37,10 +37,11 @@ def keep(root: str, code: Code) -> None:
 
 def text(root: str, name: str) -> str | None:
     """Return the text of this name; None if it is not there."""
+    if "/" in name or "\0" in name:  # a record names whatever its writer wanted
+        return None
     try:
-        with open(_file(root, name), "rb") as stream:
-            return stream.read().decode("utf-8", "surrogateescape")
-    except OSError:
+        return content_of(_file(root, name)).decode("utf-8", "surrogateescape")
+    except (OSError, UnicodeEncodeError):
         return None
 
 

@@ -165,7 +165,7 @@ class Store:
         """Tell whether a hit may put back at a path what its run left: that, and what is there."""
         if self.is_further or not replaced.is_kept(self.root, pair[0]):
             return False
-        return left.was_left(self.root, path, pair[1])
+        return replaced.is_place(self.root, path) and left.was_left(self.root, path, pair[1])
 
     def put_back(self, path: str, identity: str) -> None:
         """Put back at an absolute path what a run left there."""

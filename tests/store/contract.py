@@ -184,7 +184,8 @@ class StoreContract:
         """That a file was copied or touched between two runs is nothing that they saw."""
         for stat in (1, 2):
             entry = entry_of(key_of(2), stat)
-            read = {"files": ["a.txt"], "digests": ["d"], "stats": [stat]}
+            stats = f"{stat}" * 56
+            read = {"files": [[".", ["a.txt"]]], "digests": "d" * 64, "stats": stats, "all": stats}
             entry.record["observed"] = {"root": store.root, "read": read}
             store.write(entry, key_of(2))
         assert [2] == outputs(store.under(key_of(2)))

@@ -7,12 +7,12 @@ Whatever would read such a file raises `ContentError`, which says how to get it.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Iterable
 from typing import Any
 
+from memori.digest.values import from_text
 from memori.errors import MemoriError
 
 _LONGEST_POINTER = 32_768
@@ -87,7 +87,7 @@ def read_json(path: str) -> dict[str, Any]:
     require([path])
     try:
         with open(path, encoding="utf-8-sig") as stream:
-            found = json.load(stream)
+            found = from_text(stream.read())
     except ValueError as error:
         raise BIDSError(
             f"{path!r} is no JSON: {error}; mend it, `python -m json.tool` shows where"

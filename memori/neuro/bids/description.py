@@ -16,6 +16,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from memori.digest.values import from_text
 from memori.errors import MemoriError
 from memori.files import atomic_write
 from memori.neuro.bids.content import read_json
@@ -132,7 +133,7 @@ def _said(description: str) -> str | None:
     """Say why a description is not that of derivatives: "" if it is, None without one."""
     try:
         with open(description, encoding="utf-8-sig") as stream:
-            found = json.load(stream)
+            found = from_text(stream.read())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:

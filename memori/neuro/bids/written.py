@@ -29,6 +29,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
+from memori.digest.values import from_text
 from memori.errors import MemoriError, warn
 from memori.files import atomic_write, remove_if_there
 from memori.layout import (
@@ -272,7 +273,7 @@ def _read(record: str) -> _Record:
     """Return what a record says; a broken one is none."""
     try:
         with open(record, encoding="utf-8") as stream:
-            found = json.load(stream)
+            found = from_text(stream.read())
         digests = [str(each) for each in found["sha256"]]
         return _Record(str(found["source"]), digests, bool(found.get("sidecar")))
     except (OSError, ValueError, KeyError, TypeError):

@@ -8,9 +8,10 @@ line all the same: one that holds only numbers is none.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
+
+from memori.digest.values import from_text
 
 _SUFFIXES = frozenset({"physio", "stim", "motion"})
 
@@ -40,7 +41,7 @@ def names_elsewhere(path: str, first: list[str]) -> list[str] | None:
         return _column(channels, "name")
     for sidecar in _sidecars(folder, parts, suffix):
         with open(sidecar, encoding="utf-8") as file:
-            described = json.load(file)
+            described = from_text(file.read())
         if isinstance(described, dict) and isinstance(described.get("Columns"), list):
             return [str(each) for each in described["Columns"]]
     return []

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from nipype.interfaces.base import Bunch
 
+from memori.digest.values import from_text
 from memori.neuro.command.copies import private_copy
 from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE
 
@@ -178,7 +179,7 @@ def recall_aside(kept: str, folder: str) -> tuple[Bunch, dict[str, tuple[Pointer
     """Return what `keep_aside` wrote, for a node in `folder`: the runtime and the links."""
     try:
         with open(os.path.join(kept, _ASIDE), encoding="ascii") as file:
-            told = json.load(file)
+            told = from_text(file.read())
     except (OSError, ValueError):
         told = {}
     links = told.pop("links", {})

@@ -24,7 +24,7 @@ from nipype.interfaces.base import Interface, isdefined, traits
 
 from memori.artifacts import spelled_values
 from memori.digest.files import file_digest, is_file, stat_of
-from memori.digest.values import copy_json, part_at, strings
+from memori.digest.values import copy_json, from_text, part_at, strings
 from memori.files import atomic_write
 from memori.layout import locks_of, node_note
 from memori.neuro.nipype.engine_api import outputs_of_kind
@@ -90,7 +90,7 @@ class NodeFolder:
         """Return the note, if there is a sound one."""
         try:
             with open(self._note, encoding="ascii") as file:
-                note = json.load(file)
+                note = from_text(file.read())
             note["key"], note["needed"], note["passed"], note["files"].items()
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -268,6 +268,8 @@ def outputs_from_plain(
         if value["memori"] == "text":
             return folder.join(value["parts"])
         if value["memori"] == "array file":
+            if not text(value["file"]).startswith(folder + os.sep):
+                raise ValueError(f"the array {value['file']!r} lies outside of the run's folder")
             return np.load(value["file"], allow_pickle=False)
         return input_at(interface.inputs, value["at"])
 

@@ -142,9 +142,10 @@ def identity(command: str, path: str) -> str:
     evidence = [*evidence, *further]
     before += _stats(further)
     fresh = _Known(evidence, before, answer)
-    if _are_settled(before) and _stats(evidence) == before:
-        _known[path] = fresh
-        _keep(path, fresh)
+    if not (_are_settled(before) and _stats(evidence) == before):
+        fresh = fresh._replace(stats=[])  # no stat vouches for it: it is asked again
+    _known[path] = fresh
+    _keep(path, fresh)
     return fresh.identity
 
 
@@ -183,6 +184,12 @@ def told_of(
     """
     is_tool = always or _suite_at(path, path) is not None or distribution_behind(path) is not None
     return facts(path, environment) if is_tool else {}
+
+
+def is_familiar(path: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether a program is one that the user starts: by its name, or it was asked before."""
+    name = os.path.basename(path)
+    return path in _known or find(name, environment) == path or _recall(path) is not None
 
 
 def surroundings(

@@ -34,14 +34,24 @@ def tools_among(programs: Iterable[str]) -> dict[str, Told]:
 def tool_differences(tools: Mapping[str, Told]) -> Iterator[tuple[str, str, str, str]]:
     """Yield what is not any more as a run found it: ("tool", what, old, new).
 
-    A program that is not there any more differs in nothing: a hit does not need it.
+    A program that is not there any more differs in nothing: a hit does not need it. One that this
+    user has never asked, and would not find under its name, is not asked: it may be started for
+    that, and a record names whatever its writer wanted.
     """
     for path, then in tools.items():
         if os.path.isfile(path):
+            if not _is_familiar(path):
+                yield "tool", path, "another user's", "not known here"
+                continue
             now = _ask(path)
             for name in dict.fromkeys((*then, *now)):
                 if then.get(name) != now.get(name):
                     yield "tool", name, str(then.get(name)), str(now.get(name))
+
+
+def _is_familiar(path: str) -> bool:
+    is_known: bool = import_module(_WHO_KNOWS).is_familiar(path, os.environ)
+    return is_known
 
 
 def _ask(path: str) -> Told:
