@@ -30,7 +30,7 @@ LAYERS = [
     {"notebook", "results", "kind"},
     {"calls"},
     {"plan", "signature"},
-    {"face", "accepting", "stage"},
+    {"face", "accepting", "stage", "again"},
     {"node"},
     {"scheduling"},
     {"graph", "pipeline_run"},
@@ -43,6 +43,7 @@ WINGS = [
     {"data"},
     {"bids", "command"},
     {"nipype", "bids_app", "provenance"},
+    {"report"},
     {"demo"},
 ]
 CORE = set().union(*LAYERS[:-2])

@@ -66,12 +66,12 @@ def describe(
 
 
 def told_inputs(text: str) -> dict[str, JSON]:
-    """Return the inputs that the text of a failure tells, but for those that it cuts short.
+    r"""Return the inputs that the text of a failure tells, but for those that it cuts short.
 
     Examples
     --------
-    >>> told_inputs("ValueError: no\\n\\ninputs:\\n  fwhm = 6\\n  name = \\"x\\"\\n\\nTraceback")
-    {'fwhm': 6, 'name': 'x'}
+    >>> told_inputs("ValueError: no\n\ninputs:\n  fwhm = 6\n  mask = null\n\nTraceback")
+    {'fwhm': 6, 'mask': None}
     """
     inputs: dict[str, JSON] = {}
     _, _, rest = text.partition("\ninputs:\n")

@@ -21,7 +21,7 @@ import sys
 import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from memori.artifacts import anchors_of, find_outputs, relative_values
+from memori.artifacts import anchors_of, current_folder, find_outputs, relative_values
 from memori.aside import aside
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
@@ -72,6 +72,8 @@ class Recorder:
         Why it runs; without, outputs that were there are adopted.
     inputs : dict of str to JSON, optional
         What it was given, for people; what counts of that by default.
+    alone : callable, optional
+        Returns source that makes the stage anew, should it fail (`memori.calls.reproduction`).
 
     Attributes
     ----------
@@ -94,7 +96,10 @@ class Recorder:
         forced: bool = False,
         why: Decision | None = None,
         inputs: dict[str, JSON] | None = None,
+        alone: Callable[[], str] | None = None,
     ) -> None:
+        self._alone = alone
+        self._here = current_folder()
         self._subject = subject
         self._before = key
         self._store = store
@@ -146,6 +151,7 @@ class Recorder:
 
     def _keep_failure(self, error: BaseException) -> None:
         from memori.calls.failure import describe, inputs_of, is_failure
+        from memori.calls.reproduction import told_reproduction
 
         if not is_failure(error):
             return
@@ -154,6 +160,9 @@ class Recorder:
         text = describe(error, self._subject, self._record["function"], inputs, seconds)
         if self._folder is None:
             self._folder = self._store.new_folder(self._before)
+        own = os.path.join(self._store.root, self._folder)
+        told = told_reproduction(error, own, self._subject, self._here, inputs, self._alone)
+        text = f"{text.rstrip()}\n\n{told}".rstrip()
         log = self._store.keep_failure(self._folder, text, whole=self._has_returned)
         met(error, log=log)
 

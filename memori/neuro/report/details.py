@@ -121,7 +121,7 @@ def _logs(run: Run) -> list[list[str]]:
 
 
 def reproduction_beside(folder: str) -> str:
-    """Return what runs a failed stage again, which lies beside its log; an empty text if nothing."""
+    """Return what runs a failed stage again, beside its log; an empty text if there is nothing."""
     path = os.path.join(folder, "reproduce.py")
     return path if os.path.isfile(path) and os.path.isfile(os.path.join(folder, NOTE)) else ""
 

@@ -210,6 +210,18 @@ def _tell_cases(runs: list[Run], folder: str) -> None:
             run.case = run.case or (place if several else "all")
         else:
             run.case = place
+    _shorten(runs)
+
+
+def _shorten(runs: list[Run]) -> None:
+    """Leave out the folder that all cases lie in."""
+    cases = {run.case for run in runs}
+    first, slash, _ = next(iter(cases), "").partition("/")
+    while slash and all(case.startswith(f"{first}/") for case in cases):
+        for run in runs:
+            run.case = run.case[len(first) + 1 :]
+        cases = {run.case for run in runs}
+        first, slash, _ = next(iter(cases)).partition("/")
 
 
 def _label(run: Run, labels: dict[Run, str], users: tuple[Run, ...]) -> str:

@@ -84,11 +84,13 @@ def read_volume(path: str) -> Volume:
         raise NotDrawnError(f"its shape {shape} is none of voxels")
     if np.prod(shape, dtype=float) * 4 > _MOST_BYTES:
         raise NotDrawnError(f"it is too large for a picture: {' x '.join(map(str, shape))}")
-    image = nib.as_closest_canonical(nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine))
+    stored = nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine)  # type: ignore[no-untyped-call]
+    image = nib.as_closest_canonical(stored)  # type: ignore[no-untyped-call]
     data = _real(np.asanyarray(image.dataobj))
     data = data.reshape(*data.shape[:3], -1) if data.ndim > 3 else data
     grid = (data.shape[:3], tuple(np.round(image.affine, 3).ravel()))
-    zooms = tuple(float(abs(each)) or 1.0 for each in nib.affines.voxel_sizes(image.affine))
+    lengths = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
+    zooms = tuple(float(each) or 1.0 for each in lengths)
     if data.ndim == 4 and data.shape[3] > 1:
         return Volume(data.mean(axis=3, dtype=np.float32), zooms, grid, data, shape)
     return Volume(data.reshape(data.shape[:3]).astype(np.float32), zooms, grid, None, shape)
@@ -146,11 +148,11 @@ def slices(volume: Volume, outline: Volume | None = None) -> bytes:
 
 
 def _places(data: Array, axis: int) -> list[int]:
-    """Return the slices of a plane that are shown, between the first and last that hold anything."""
+    """Return which slices are shown: between the first and the last that hold anything."""
     others = tuple(each for each in range(3) if each != axis)
     held = np.flatnonzero(np.any(data != data.flat[0], axis=others))
     first, last = (int(held[0]), int(held[-1])) if held.size else (0, data.shape[axis] - 1)
-    return [int(round(each)) for each in np.linspace(first, last, SLICES)]
+    return [round(each) for each in np.linspace(first, last, SLICES)]
 
 
 def _upright(plane: Array) -> Array:
@@ -176,7 +178,7 @@ def _edges(labels: Array) -> Array:
     middle = wide[1:-1, 1:-1]
     around = (wide[:-2, 1:-1], wide[2:, 1:-1], wide[1:-1, :-2], wide[1:-1, 2:])
     differs = np.logical_or.reduce([middle != each for each in around])
-    return ((differs & (middle != 0)) * 255).astype(np.uint8)
+    return np.where(differs & (middle != 0), 255, 0).astype(np.uint8)
 
 
 def as_webp(picture: Any, quality: int = 60) -> bytes:

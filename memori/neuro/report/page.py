@@ -1,4 +1,4 @@
-"""The report as one HTML file: it needs no network, and shows what is asked for when it is asked for.
+"""The report as one HTML file, which needs no network and nothing beside it.
 
 The page carries its data as JSON: a summary that is read at once, and for each case a packed part
 (gzip, base64) that is unpacked when a run of it is looked at. Values reach the page as text, never

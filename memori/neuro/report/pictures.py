@@ -155,11 +155,12 @@ class Gallery:
             name, below = same[0]
             figure["sheets"] = [_sheet(f"outline over {name}", slices(below, volume))]
             return figure
-        label = "mean over time" if volume.series is not None else "after"
+        label = "mean over time" if volume.series is not None else ""
         figure["sheets"] = [_sheet(label, slices(volume))]
         if volume.series is None and same and len({each.grid for _, each in beside}) > 1:
             name, target = same[0]  # it was brought to the grid of another image
-            figure["sheets"].append(_sheet(name, slices(target)))
+            figure["sheets"][0]["label"] = os.path.basename(path)
+            figure["sheets"].append(_sheet(f"{name}, whose grid it has", slices(target)))
         if volume.series is not None:
             try:
                 drawn = carpet(carpet_of(volume))
@@ -205,7 +206,7 @@ def viewer(volume: Volume) -> str:
 
     step = max(1, -(-max(volume.data.shape) // _SIDE_OF_VIEWER))
     affine = np.array(volume.grid[1]).reshape(4, 4) @ np.diag([step, step, step, 1])
-    image = nib.Nifti1Image(volume.data[::step, ::step, ::step], affine)
+    image = nib.Nifti1Image(volume.data[::step, ::step, ::step], affine)  # type: ignore[no-untyped-call]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it resamples what looks binary: it is for the eye
         page = plotting.view_img(
@@ -268,7 +269,7 @@ def _of_cifti(path: str) -> Figure:
 
     from memori.neuro.report.images import carpet
 
-    image: Any = nib.load(path)  # type: ignore[no-untyped-call]
+    image: Any = nib.load(path)
     if len(image.shape) != 2 or image.shape[0] < 3:
         return {"kind": "note", "note": f"CIFTI of shape {image.shape}; no picture"}
     rows = np.asarray(image.dataobj[:, :: max(1, image.shape[1] // 300)], np.float32).T

@@ -216,15 +216,15 @@ async function openRun(row, column) {
     el("p", { class: "hint" }, `${duration(run.seconds)}${took}${memory}`),
     el("p", { class: "hint" }, run.folder));
   const figures = (await part(`figures-${row}`))?.[column];
-  const drawn = figures ? [el("div", { class: "figures" }, ...figures.map(drawFigure))] : [];
+  const drawn = figures ? [el("div", { class: "figures" }, ...figures.map((each) => drawFigure(each)))] : [];
   const [first, rest] = [run.failure ? runParts(run) : [], run.failure ? [] : runParts(run)];
   dialog.append(...first, ...drawn, ...rest);
 }
 
 // Figures
 
-function drawFigure(figure) {
-  const caption = el("figcaption", {}, el("strong", {}, figure.title), ` ${figure.file}`,
+function drawFigure(figure, stage = "") {
+  const caption = el("figcaption", {}, el("strong", {}, stage ? `${stage}: ${figure.title}` : figure.title), ` ${figure.file}`,
     figure.note ? el("small", {}, figure.note) : null);
   const made = el("figure", {}, caption);
   if (figure.kind === "image") made.append(el("img", { src: figure.src, alt: figure.alt, loading: "lazy" }));
@@ -237,6 +237,7 @@ function drawSlices(made, figure) {
   const planes = ["sagittal", "coronal", "axial"].map((plane) => el("div", { role: "img", "aria-label": `${figure.alt}, ${plane} slice` }));
   let [sheet, column] = [0, 8];
   const label = el("small", {}, "");
+  const box = el("div", { class: "planes" }, ...planes);
   const show = () => planes.forEach((each, row) => {
     each.style.backgroundImage = `url("${figure.sheets[sheet].src}")`;
     each.style.backgroundPosition = `${(column / 15) * 100}% ${row * 50}%`;
@@ -252,10 +253,10 @@ function drawSlices(made, figure) {
     tools.append(el("button", { type: "button", onclick: (event) => {
       event.target.remove();
       made.classList.add("tall");
+      box.hidden = range.hidden = label.hidden = true;
       made.append(el("iframe", { sandbox: "allow-scripts", srcdoc: figure.viewer, title: `slice viewer of ${figure.title}` }));
     } }, "Slice viewer"));
   }
-  const box = el("div", { class: "planes" }, ...planes);
   box.addEventListener("wheel", (event) => {
     event.preventDefault();
     range.value = Number(range.value) + Math.sign(event.deltaY);
@@ -280,7 +281,7 @@ async function drawPictures() {
   const row = $("case").value;
   const figures = await part(`figures-${row}`);
   const made = Object.entries(figures ?? {}).flatMap(([column, each]) =>
-    [el("h3", {}, told.stages[column].name), ...each.map(drawFigure)]);
+    each.map((figure) => drawFigure(figure, told.stages[column].name)));
   if (row === $("case").value) $("pictures").replaceChildren(...made);
 }
 

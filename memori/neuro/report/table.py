@@ -45,7 +45,9 @@ class Table:
         runs = self.cells.get((case, stage))
         if runs:
             return runs[0].state
-        states = {self.cells[case, each][0].state for each in self.stages if (case, each) in self.cells}
+        states = {
+            self.cells[case, each][0].state for each in self.stages if (case, each) in self.cells
+        }
         return "skipped" if "failed" in states and case != SEVERAL else ""
 
 
