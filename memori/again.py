@@ -54,13 +54,11 @@ def source_of(function: object, outputs: list[str]) -> str:
 
 def _where(function: FunctionType) -> str:
     """Return the argument that says where a function is defined."""
-    module = function.__module__
-    is_main = module in ("__main__", "__mp_main__")
-    found = None if is_main else sys.modules.get(module)
-    if found is not None and getattr(found, "__spec__", None) is not None:
+    path, module = os.path.abspath(function.__code__.co_filename), function.__module__
+    is_script = "." not in module and "site-packages" not in path and os.path.isfile(path)
+    if not is_script and module != "__main__" and module in sys.modules:
         return f"module={module!r}"
-    path = os.path.abspath(function.__code__.co_filename)
-    if not os.path.isfile(path):
+    if not is_script:
         raise LookupError(
             f"{function.__qualname__} was typed into a notebook or a shell "
             f"({function.__code__.co_filename}), so it cannot be imported"
@@ -98,7 +96,13 @@ def stage_of(
         source = import_module(module)
     else:
         raise TypeError("stage_of takes a module or a file")
-    found = attrgetter(name)(source)
+    try:
+        found = attrgetter(name)(source)
+    except AttributeError:
+        raise LookupError(
+            f"{file or module} has no {name} once it is imported; what is defined below "
+            '`if __name__ == "__main__":` cannot be run alone'
+        ) from None
     known = getattr(found, "stage", None)  # of a remembered function
     return known if isinstance(known, Stage) else Stage(found, outputs)
 

@@ -152,7 +152,7 @@ document.addEventListener("keydown", (event) => {
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "/") { $("search").focus(); event.preventDefault(); }
   else if (event.key === "?") $("keys").showModal();
-  else if (event.key === "0") choose(only.state);
+  else if (event.key === "0") { $("search").value = ""; only.words = []; choose(only.state); }
   else if (told.states[event.key - 1]) choose(told.states[event.key - 1]);
   else if (event.key === "f" && told.failures.length) {
     atFailure = (atFailure + 1) % $("failures").querySelectorAll("details").length;
