@@ -11,7 +11,7 @@ Not promised: values; pictures are for the eye, windowed between the 1st and 99t
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import nibabel as nib
@@ -47,15 +47,15 @@ class Volume:
         What two images have in common that can be laid over each other.
     series : array (x, y, z, t) or None
         All of a time series.
-    shape : tuple of int
-        As stored.
+    stored : str
+        Its shape and the size of its voxels, as stored.
     """
 
     data: Array
     zooms: tuple[float, ...]
     grid: tuple[Any, ...]
     series: Array | None = None
-    shape: tuple[int, ...] = field(default=())
+    stored: str = ""
 
     @property
     def is_mask(self) -> bool:
@@ -84,6 +84,8 @@ def read_volume(path: str) -> Volume:
         raise NotDrawnError(f"its shape {shape} is none of voxels")
     if np.prod(shape, dtype=float) * 4 > _MOST_BYTES:
         raise NotDrawnError(f"it is too large for a picture: {' x '.join(map(str, shape))}")
+    sizes = " x ".join(f"{each:.3g}" for each in np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0)))
+    told = f"{' x '.join(map(str, shape))} voxels of {sizes} mm"
     stored = nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine)  # type: ignore[no-untyped-call]
     image = nib.as_closest_canonical(stored)  # type: ignore[no-untyped-call]
     data = _real(np.asanyarray(image.dataobj))
@@ -92,8 +94,8 @@ def read_volume(path: str) -> Volume:
     lengths = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
     zooms = tuple(float(each) or 1.0 for each in lengths)
     if data.ndim == 4 and data.shape[3] > 1:
-        return Volume(data.mean(axis=3, dtype=np.float32), zooms, grid, data, shape)
-    return Volume(data.reshape(data.shape[:3]).astype(np.float32), zooms, grid, None, shape)
+        return Volume(data.mean(axis=3, dtype=np.float32), zooms, grid, data, told)
+    return Volume(data.reshape(data.shape[:3]).astype(np.float32), zooms, grid, None, told)
 
 
 def _real(data: Array) -> Array:

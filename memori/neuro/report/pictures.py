@@ -146,9 +146,7 @@ class Gallery:
         from memori.neuro.report.images import NotDrawnError, carpet, carpet_of, read_volume, slices
 
         volume = read_volume(path)
-        shape = " x ".join(map(str, volume.shape))
-        note = f"{shape} voxels of {' x '.join(f'{each:.3g}' for each in volume.zooms)} mm"
-        figure: Figure = {"kind": "slices", "note": note}
+        figure: Figure = {"kind": "slices", "note": volume.stored}
         beside = list(self._beside(run, path))
         same = [(name, each) for name, each in beside if each.grid == volume.grid]
         if volume.is_mask and same:

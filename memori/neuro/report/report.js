@@ -257,11 +257,6 @@ function drawSlices(made, figure) {
       made.append(el("iframe", { sandbox: "allow-scripts", srcdoc: figure.viewer, title: `slice viewer of ${figure.title}` }));
     } }, "Slice viewer"));
   }
-  box.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    range.value = Number(range.value) + Math.sign(event.deltaY);
-    range.dispatchEvent(new Event("input"));
-  }, { passive: false });
   show();
   made.append(box, tools, label);
   if (figure.carpet) made.append(el("img", { class: "carpet", src: figure.carpet, alt: `carpet plot of ${figure.title}: a row a voxel, time to the right` }));

@@ -48,6 +48,8 @@ def surface(mesh: Any, values: Any = None) -> bytes:
         raise NotDrawnError(f"it is too large for a picture: {len(points)} vertices")
     if values is None:
         values = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    if np.ptp(values) == 0:  # nothing to colour
+        values = points[:, 2]
     figure = Figure(figsize=(6, 3), layout="constrained")
     for place, view in enumerate(("lateral", "medial")):
         axes = figure.add_subplot(1, 2, place + 1, projection="3d")
