@@ -161,8 +161,7 @@ class Recorder:
         if self._folder is None:
             self._folder = self._store.new_folder(self._before)
         own = os.path.join(self._store.root, self._folder)
-        told = told_reproduction(error, own, self._subject, self._here, inputs, self._alone)
-        text = f"{text.rstrip()}\n\n{told}".rstrip()
+        text += told_reproduction(error, own, self._subject, self._here, inputs, self._alone)
         log = self._store.keep_failure(self._folder, text, whole=self._has_returned)
         met(error, log=log)
 

@@ -61,14 +61,14 @@ def told_reproduction(
             return ""
         body = body or _calling(alone(), here, inputs)  # type: ignore[misc]
     except (LookupError, ValueError, RecursionError) as unknown:
-        return f"no {NAME} is here, which would run this stage alone: {unknown}"
+        return f"\nno {NAME} is here, which would run this stage alone: {unknown}"
     path = os.path.join(folder, NAME)
     script = (
         f'"""Runs {_quiet(subject)} alone, with the inputs of the run that failed."""\n\n{body}'
     )
     atomic_write(path, script.encode("utf-8", "backslashreplace"))
     os.chmod(path, 0o600)
-    return f"to run this stage alone: {shlex.join([sys.executable, path])}"
+    return f"\nto run this stage alone: {shlex.join([sys.executable, path])}"
 
 
 def _quiet(text: str) -> str:
