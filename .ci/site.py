@@ -1,14 +1,20 @@
-"""What makes a site of docs/: links to files beside docs/ lead to the repository."""
+"""The site of docs/: the README is on its first page, and links that leave docs/ are texts."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
-REPOSITORY = "https://github.com/memori-neuro/memori/blob/main/"
-_OUTSIDE = re.compile(r"\]\(\.\./([^)]+)\)")
+ROOT = Path(__file__).resolve().parents[1]
+_OUTSIDE = re.compile(
+    r"\[([^\]]+)\]\((?:\.\./[^)]+|(?:CONTRIBUTING|CHANGELOG|README)\.md|CITATION\.cff|LICENSE)\)"
+)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Turn links to files that are no pages into links to the repository."""
-    return _OUTSIDE.sub(rf"]({REPOSITORY}\1)", markdown)
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Put the README below the first page, and leave out links to files that are no pages."""
+    if page.file.src_uri == "index.md":
+        readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n")[2]
+        markdown += readme.replace("](docs/", "](")
+    return _OUTSIDE.sub(r"\1", markdown)
