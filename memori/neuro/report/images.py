@@ -99,11 +99,13 @@ def read_volume(path: str) -> Volume:
 
 
 def _real(data: Array) -> Array:
-    """Return numbers for what is a colour or complex."""
+    """Return numbers for what is a colour, complex or a vector, and 0 for what is no number."""
     if data.dtype.names:
         data = np.stack([data[name] for name in data.dtype.names[:3]], -1).mean(-1)
     data = np.abs(data) if np.iscomplexobj(data) else data
-    return np.nan_to_num(data) if data.dtype.kind == "f" else data
+    is_float = data.dtype.kind == "f"
+    data = np.nan_to_num(data, posinf=0, neginf=0) if is_float else data
+    return np.sqrt((data.astype(np.float32) ** 2).sum(axis=-1)) if data.ndim > 4 else data
 
 
 # Slices

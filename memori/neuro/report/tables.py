@@ -54,7 +54,9 @@ def _text(path: str) -> tuple[list[list[Any]], list[str]]:
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
         lines = [line for line in file if line.strip() and not line.startswith("#")]
     if path.endswith((".tsv", ".csv")):
-        found = list(csv.reader(lines, delimiter="\t" if path.endswith(".tsv") else ","))
+        is_tsv = path.endswith(".tsv")  # BIDS has no quotes there
+        kind = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if is_tsv else {"delimiter": ","}
+        found = list(csv.reader(lines, **kind))
     else:
         found = [line.replace(",", " ").split() for line in lines]
     if not found:
