@@ -21,49 +21,10 @@ from memori.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FunctionType
     from typing import Any
 
     from memori.digest.values import JSON
     from memori.results import Results
-
-
-def source_of(function: object, outputs: list[str]) -> str:
-    """Return Python source that finds a function again and makes a stage of it.
-
-    Raises
-    ------
-    LookupError
-        If it cannot be found by name; the message says why.
-    """
-    import inspect
-
-    plain = inspect.unwrap(function) if callable(function) else function
-    name = getattr(plain, "__qualname__", type(plain).__qualname__)
-    if not inspect.isfunction(plain):
-        raise LookupError(f"the callable is a {type(plain).__qualname__}, and no plain function")
-    if "<" in name:
-        kind = "a lambda" if "<lambda>" in name else "defined inside of another function"
-        raise LookupError(f"{name} is {kind}, so it cannot be imported")
-    where = _where(plain)
-    return (
-        "from memori.again import stage_of\n\n"
-        f"stage = stage_of({name!r}, {where}, outputs={outputs!r})"
-    )
-
-
-def _where(function: FunctionType) -> str:
-    """Return the argument that says where a function is defined."""
-    path, module = os.path.abspath(function.__code__.co_filename), function.__module__
-    is_script = "." not in module and "site-packages" not in path and os.path.isfile(path)
-    if not is_script and module != "__main__" and module in sys.modules:
-        return f"module={module!r}"
-    if not is_script:
-        raise LookupError(
-            f"{function.__qualname__} was typed into a notebook or a shell "
-            f"({function.__code__.co_filename}), so it cannot be imported"
-        )
-    return f"file={path!r}"
 
 
 def stage_of(

@@ -148,7 +148,7 @@ class Face:
         LookupError
             If the callable cannot be found by name; the message says why.
         """
-        from memori.again import source_of
+        from memori.calls.reproduction import source_of
 
         return source_of(self.function, self.outputs)
 

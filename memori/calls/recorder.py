@@ -73,7 +73,7 @@ class Recorder:
     inputs : dict of str to JSON, optional
         What it was given, for people; what counts of that by default.
     alone : callable, optional
-        Returns source that makes the stage anew, should it fail (`memori.calls.reproduction`).
+        Returns source that makes the stage anew (`memori.calls.reproduction`).
 
     Attributes
     ----------
@@ -98,8 +98,7 @@ class Recorder:
         inputs: dict[str, JSON] | None = None,
         alone: Callable[[], str] | None = None,
     ) -> None:
-        self._alone = alone
-        self._here = current_folder()
+        self._alone, self._here = alone, current_folder()
         self._subject = subject
         self._before = key
         self._store = store
@@ -150,20 +149,17 @@ class Recorder:
             pass  # a full disk, a value without a text: the error itself is raised in any case
 
     def _keep_failure(self, error: BaseException) -> None:
-        from memori.calls.failure import describe, inputs_of, is_failure
-        from memori.calls.reproduction import told_reproduction
+        from memori.calls import failure, reproduction
 
-        if not is_failure(error):
+        if not failure.is_failure(error):
             return
-        inputs = inputs_of(self._before) if self._inputs is None else self._inputs
-        seconds = time.time() - self._began
-        text = describe(error, self._subject, self._record["function"], inputs, seconds)
-        if self._folder is None:
-            self._folder = self._store.new_folder(self._before)
+        inputs = failure.inputs_of(self._before) if self._inputs is None else self._inputs
+        about = self._subject, self._record["function"], inputs, time.time() - self._began
+        self._folder = self._folder or self._store.new_folder(self._before)
         own = os.path.join(self._store.root, self._folder)
-        text += told_reproduction(error, own, self._subject, self._here, inputs, self._alone)
-        log = self._store.keep_failure(self._folder, text, whole=self._has_returned)
-        met(error, log=log)
+        text = failure.describe(error, *about)
+        text += reproduction.told(error, own, self._subject, self._here, inputs, self._alone)
+        met(error, log=self._store.keep_failure(self._folder, text, whole=self._has_returned))
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""

@@ -22,6 +22,7 @@ from memori.files import atomic_write
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import FunctionType
 
     from memori.digest.values import JSON
 
@@ -29,7 +30,7 @@ NAME = "reproduce.py"
 _SECRET = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|AUTH", re.IGNORECASE)
 
 
-def told_reproduction(
+def told(
     error: BaseException,
     folder: str,
     subject: str,
@@ -145,3 +146,41 @@ def command_source(
         "",
     ]
     return "\n".join(lines)
+
+
+def source_of(function: object, outputs: list[str]) -> str:
+    """Return Python source that finds a function again and makes a stage of it.
+
+    Raises
+    ------
+    LookupError
+        If it cannot be found by name; the message says why.
+    """
+    import inspect
+
+    plain = inspect.unwrap(function) if callable(function) else function
+    name = getattr(plain, "__qualname__", type(plain).__qualname__)
+    if not inspect.isfunction(plain):
+        raise LookupError(f"the callable is a {type(plain).__qualname__}, and no plain function")
+    if "<" in name:
+        kind = "a lambda" if "<lambda>" in name else "defined inside of another function"
+        raise LookupError(f"{name} is {kind}, so it cannot be imported")
+    where = _where(plain)
+    return (
+        "from memori.again import stage_of\n\n"
+        f"stage = stage_of({name!r}, {where}, outputs={outputs!r})"
+    )
+
+
+def _where(function: FunctionType) -> str:
+    """Return the argument that says where a function is defined."""
+    path, module = os.path.abspath(function.__code__.co_filename), function.__module__
+    is_script = "." not in module and "site-packages" not in path and os.path.isfile(path)
+    if not is_script and module != "__main__" and module in sys.modules:
+        return f"module={module!r}"
+    if not is_script:
+        raise LookupError(
+            f"{function.__qualname__} was typed into a notebook or a shell "
+            f"({function.__code__.co_filename}), so it cannot be imported"
+        )
+    return f"file={path!r}"
