@@ -108,8 +108,11 @@ def _logs(run: Run) -> list[list[str]]:
         return []
     found = []
     for name in _LOGS:
+        path = os.path.join(run.folder, name)
+        if not os.path.isfile(path):  # to read a pipe would wait for ever
+            continue
         try:
-            with open(os.path.join(run.folder, name), "rb") as file:
+            with open(path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 file.seek(max(0, size - _MOST_LOG))
                 text = file.read().decode("utf-8", "replace").replace("\r", "\n").strip()

@@ -105,6 +105,8 @@ class Gallery:
         end = path.lower()
         if not os.path.exists(path):
             return {"kind": "note", "note": "is missing"}
+        if not os.path.isfile(path):  # to read a pipe would wait for ever
+            return {"kind": "note", "note": "is no regular file"}
         if end.endswith(_TABLES) or path.endswith(_TABLES):
             return _of_table(path)
         if end.endswith(".svg"):
