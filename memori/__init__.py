@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from memori.mapping.observer import Event, Observer
     from memori.original import hashable, redefine_result_key
     from memori.pipeline import Pipeline
+    from memori.scheduling.engines import executor
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 

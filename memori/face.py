@@ -140,6 +140,18 @@ class Face:
         last = self._last.results
         return table(rows, caption=repr(self)) + (results_table(last, last.ran) if last else "")
 
+    def alone(self) -> str:
+        """Return Python source that makes a stage of the same callable, as ``stage``.
+
+        Raises
+        ------
+        LookupError
+            If the callable cannot be found by name; the message says why.
+        """
+        from memori.calls.reproduction import source_of
+
+        return source_of(self.function, self.outputs)
+
     # Other stages, made of this one
 
     def with_options(self, **options: Any) -> Self:

@@ -79,6 +79,12 @@ if TYPE_CHECKING:
         def outputs(self) -> list[str]:
             """The declared names."""
 
+        def alone(self) -> str:
+            """Return source that makes it anew; a LookupError says why that cannot be.
+
+            Asked for when a run has failed (`memori.calls.reproduction`).
+            """
+
         def code(self) -> Code:
             """Return what the callable is and reaches now; asked for each decision."""
 

@@ -31,6 +31,7 @@ LAYERS = [
     {"calls"},
     {"plan", "signature"},
     {"face", "accepting", "stage"},
+    {"again"},
     {"node"},
     {"scheduling"},
     {"graph", "pipeline_run"},
@@ -43,6 +44,7 @@ WINGS = [
     {"data"},
     {"bids", "command"},
     {"nipype", "bids_app", "provenance"},
+    {"report"},
     {"demo"},
 ]
 CORE = set().union(*LAYERS[:-2])

@@ -51,6 +51,19 @@ def test_the_python_blocks_of_a_page_run(page, tmp_path):
     assert 0 == done.returncode, f"{page}:\n{done.stderr}"
 
 
+def test_the_readme_run_twice_gives_no_surprise(tmp_path):
+    """Who runs its blocks again, where they ran before, sees no error: all is remembered."""
+    path = tmp_path / "example.py"
+    path.write_text(PAGES["README.md"], encoding="utf-8")
+    command = [sys.executable, path]
+    told = {"cwd": tmp_path, "env": environment(), "capture_output": True, "text": True}
+
+    first, second = (subprocess.run(command, check=False, **told) for _ in range(2))
+
+    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert ("it ran" in first.stdout, "it was remembered" in second.stdout) == (True, True)
+
+
 def environment():
     """The environment of a user whose shell finds the tools that pip installed."""
     import os

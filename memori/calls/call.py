@@ -289,7 +289,9 @@ class Call:
 
         stage = self._stage
         about = (stage.subject, stage.stage_name, stage.function_name)
-        recorder = Recorder(*about, key, self._store, forced=forced, inputs=self._inputs, why=why)
+        recorder = Recorder(
+            *about, key, self._store, forced=forced, inputs=self._inputs, why=why, alone=stage.alone
+        )
         run = CurrentRun(stage.stage_name, self._identity(key), recorder.new_folder)
         watch = None
         if stage.remembered and stage.watched and not watching_is_off():

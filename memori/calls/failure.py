@@ -65,6 +65,25 @@ def describe(
     return "\n".join(lines)
 
 
+def told_inputs(text: str) -> dict[str, JSON]:
+    r"""Return the inputs that the text of a failure tells, but for those that it cuts short.
+
+    Examples
+    --------
+    >>> told_inputs("ValueError: no\n\ninputs:\n  fwhm = 6\n  mask = null\n\nTraceback")
+    {'fwhm': 6, 'mask': None}
+    """
+    inputs: dict[str, JSON] = {}
+    _, _, rest = text.partition("\ninputs:\n")
+    for line in rest.partition("\n\n")[0].splitlines():
+        name, is_one, value = line.strip().partition(" = ")
+        try:
+            inputs.update({name: json.loads(value)} if is_one else {})
+        except ValueError:
+            continue
+    return inputs
+
+
 def _trace_of(error: BaseException) -> TracebackType | None:
     """Return the traceback from the first line on that is not memori's own, if there is one."""
     trace = error.__traceback__

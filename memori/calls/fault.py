@@ -8,12 +8,28 @@ Not promised: anything of an error object that somebody keeps and raises a secon
 
 from __future__ import annotations
 
-_STAGE, _LOG = "_memori_stage", "_memori_log"
+_STAGE, _LOG, _COMMAND = "_memori_stage", "_memori_log", "_memori_command"
 
 
-def met(error: BaseException, *, stage: str | None = None, log: str | None = None) -> None:
-    """Note where an error was met, unless that was noted further inside."""
-    for name, fact in ((_STAGE, stage), (_LOG, log)):
+def met(
+    error: BaseException,
+    *,
+    stage: str | None = None,
+    log: str | None = None,
+    command: str | None = None,
+) -> None:
+    """Note where an error was met, unless that was noted further inside.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+    stage, log : str, optional
+        The stage's name, and the file with the error's text.
+    command : str, optional
+        Python source that runs the command that failed again.
+    """
+    for name, fact in ((_STAGE, stage), (_LOG, log), (_COMMAND, command)):
         if fact is not None:
             error.__dict__.setdefault(name, fact)
 
@@ -23,3 +39,9 @@ def taken(error: BaseException) -> tuple[str | None, str | None]:
     stage = error.__dict__.pop(_STAGE, None) or getattr(error, "stage", None)
     log = error.__dict__.pop(_LOG, None)
     return (stage if isinstance(stage, str) else None), log
+
+
+def command_of(error: BaseException) -> str | None:
+    """Return the source that runs the command of an error again; the error keeps it no longer."""
+    source = error.__dict__.pop(_COMMAND, None)
+    return source if isinstance(source, str) else None

@@ -21,7 +21,7 @@ import sys
 import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from memori.artifacts import anchors_of, find_outputs, relative_values
+from memori.artifacts import anchors_of, current_folder, find_outputs, relative_values
 from memori.aside import aside
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
@@ -72,6 +72,8 @@ class Recorder:
         Why it runs; without, outputs that were there are adopted.
     inputs : dict of str to JSON, optional
         What it was given, for people; what counts of that by default.
+    alone : callable, optional
+        Returns source that makes the stage anew (`memori.calls.reproduction`).
 
     Attributes
     ----------
@@ -94,7 +96,9 @@ class Recorder:
         forced: bool = False,
         why: Decision | None = None,
         inputs: dict[str, JSON] | None = None,
+        alone: Callable[[], str] | None = None,
     ) -> None:
+        self._alone, self._here = alone, current_folder()
         self._subject = subject
         self._before = key
         self._store = store
@@ -145,17 +149,17 @@ class Recorder:
             pass  # a full disk, a value without a text: the error itself is raised in any case
 
     def _keep_failure(self, error: BaseException) -> None:
-        from memori.calls.failure import describe, inputs_of, is_failure
+        from memori.calls import failure, reproduction
 
-        if not is_failure(error):
+        if not failure.is_failure(error):
             return
-        inputs = inputs_of(self._before) if self._inputs is None else self._inputs
-        seconds = time.time() - self._began
-        text = describe(error, self._subject, self._record["function"], inputs, seconds)
-        if self._folder is None:
-            self._folder = self._store.new_folder(self._before)
-        log = self._store.keep_failure(self._folder, text, whole=self._has_returned)
-        met(error, log=log)
+        inputs = failure.inputs_of(self._before) if self._inputs is None else self._inputs
+        about = self._subject, self._record["function"], inputs, time.time() - self._began
+        self._folder = self._folder or self._store.new_folder(self._before)
+        own = os.path.join(self._store.root, self._folder)
+        text = failure.describe(error, *about)
+        text += reproduction.told(error, own, self._subject, self._here, inputs, self._alone)
+        met(error, log=self._store.keep_failure(self._folder, text, whole=self._has_returned))
 
     def new_folder(self) -> str:
         """Make the run's own folder and return it, absolute."""

@@ -31,6 +31,7 @@ _COMMANDS = (
     "why",
     "log",
     "status",
+    "report",
     "verify",
     "prune",
     "provenance",

@@ -15,17 +15,17 @@ import argparse
 import heapq
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
-from memori.calls.age import seconds_since_1970
 from memori.calls.edits import recorded_edits
+from memori.calls.last_run import began, without_pause
 from memori.cli import told
 from memori.cli.ls import summary
 from memori.errors import MemoriError
 from memori.signature.parameters import shown
 from memori.store import Entry, Memory, file_name, memories_below, read_entry
 
-_PAUSE = 300  # seconds
 _Run = tuple[Memory, Entry]
 
 
@@ -96,24 +96,19 @@ def last_run(memories: list[Memory]) -> list[_Run]:
     heap = [(-at, path) for at, path in paths]
     heapq.heapify(heap)
     found: list[tuple[float, Memory, Entry]] = []
-    began = None
-    while heap:
-        ended, path = heapq.heappop(heap)
-        if began is not None and began + ended > _PAUSE:  # ended is negative
-            break
-        each = read_entry(path)
-        if each is not None:
-            start = _began(each[1], -ended)
-            began = start if began is None else min(began, start)
-            found.append((start, *each))
-    found.sort(key=lambda run: (run[0], run[2].path))
+
+    def newest_first() -> Iterator[tuple[float, float]]:
+        while heap:
+            ended, path = heapq.heappop(heap)
+            each = read_entry(path)
+            if each is not None:
+                start = began(each[1], -ended)
+                found.append((start, *each))
+                yield -ended, start
+
+    count = sum(1 for _ in without_pause(newest_first()))
+    found = sorted(found[:count], key=lambda run: (run[0], run[2].path))
     return [(memory, entry) for _, memory, entry in found]
-
-
-def _began(entry: Entry, ended: float) -> float:
-    accepted = entry.record.get("accepted")
-    ran = entry.record.get("ran") or {}
-    return ended if accepted or "at" not in ran else min(ended, seconds_since_1970(ran["at"]))
 
 
 def _stage_of(entry: Entry) -> str:

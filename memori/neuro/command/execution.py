@@ -17,6 +17,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from memori.calls.current_run import current
+from memori.calls.fault import met
+from memori.calls.reproduction import command_source
 from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, ended
 from memori.neuro.command.scripts import programs_of
@@ -48,6 +50,8 @@ class Execution:
         and what stands behind a wrapper.
     launch : context manager, optional
         What is really started, instead of `argv` in `environment`: an engine of containers.
+    launched : list of Launch
+        What was started so far.
     """
 
     argv: Sequence[str]
@@ -58,6 +62,7 @@ class Execution:
     streams: tuple[str, str] = STREAMS
     programs: Sequence[str] | None = None
     launch: AbstractContextManager[Launch] | None = None
+    launched: list[Launch] = field(default_factory=list, init=False)
 
     def run(
         self,
@@ -90,6 +95,7 @@ class Execution:
         try:
             with self.launch or plain as launch:
                 program = require(launch.argv[0], launch.environment)
+                self.launched.append(launch)
                 names = programs_of(launch.argv) if self.programs is None else self.programs
                 counted = [find(name, launch.environment) for name in names]
                 watch = traced(
@@ -136,7 +142,7 @@ class Execution:
         cause : Exception, optional
             Why it did not start.
         """
-        return CommandError(
+        error = CommandError(
             reason,
             argv=self.argv,
             code=None if done is None else done.code,
@@ -146,6 +152,11 @@ class Execution:
             timed_out=done is not None and done.timed_out,
             interrupted=isinstance(cause, InterruptedError) if done is None else done.interrupted,
         )
+        if self.launched:
+            launch = self.launched[-1]
+            folder = self.cwd or self.folder
+            met(error, command=command_source(launch.argv, folder, launch.environment))
+        return error
 
 
 def note_command(argv: Sequence[str], program: str, image: str = "") -> None:

@@ -25,6 +25,8 @@ from nipype.interfaces.base import CommandLine, Interface, isdefined
 from nipype.interfaces.io import DataSink
 
 from memori.calls.current_run import CurrentRun, current, entered
+from memori.calls.fault import met
+from memori.calls.reproduction import command_source
 from memori.errors import MemoriError
 from memori.neuro.command.copies import Copies
 from memori.neuro.command.errors import ended
@@ -226,7 +228,10 @@ def _reject_failed(
     if code in getattr(runtime, "success_codes", (0,)):
         return
     reason = ended(code, time.monotonic() - began, timed_out=False)
-    raise InterfaceError(type(interface).__name__, runtime, reason) from cause
+    error = InterfaceError(type(interface).__name__, runtime, reason)
+    environment = {str(name): str(value) for name, value in runtime.environ.items()}
+    met(error, command=command_source(error.cmdline, error.folder, environment))
+    raise error from cause
 
 
 def _bring_files(interface: Interface, folder: str) -> None:

@@ -24,6 +24,7 @@ Not promised: files that no trait names and that a run was not seen to read
 from __future__ import annotations
 
 import os
+from ast import literal_eval
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,14 @@ def _is_json(value: object) -> bool:
     try:
         return bool(to_json(value) == value)
     except (NotJSONError, ValueError):
+        return False
+
+
+def _is_literal(value: object) -> bool:
+    """Tell whether a value can be written down in Python and read again."""
+    try:
+        return bool(literal_eval(repr(value)) == value)
+    except (ValueError, SyntaxError):
         return False
 
 
@@ -235,6 +244,21 @@ class NipypeStage(Stage):
     def _offers(self, name: str) -> bool:
         """Tell whether a result of another stage may fill an input (and not just any name)."""
         return self.takes(name) and name in self._parameters.names
+
+    def alone(self) -> str:
+        """Return Python source that makes the stage anew; a LookupError says why that cannot be."""
+        kind, recipe = self.recipe.kind, self.recipe
+        given = {**recipe.values, **recipe.arguments}
+        if recipe.added or recipe.attributes or not all(map(_is_literal, given.values())):
+            raise LookupError(f"the {kind.__name__} holds what cannot be written down as text")
+        if "<" in kind.__qualname__ or kind.__module__ == "__main__":
+            raise LookupError(f"{kind.__qualname__} is defined where it cannot be imported from")
+        words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return (
+            f"from {kind.__module__} import {kind.__qualname__.partition('.')[0]}\n\n"
+            "from memori.neuro import NipypeStage\n\n"
+            f"stage = NipypeStage({kind.__qualname__}({words}))"
+        )
 
     # When it runs
 

@@ -810,7 +810,7 @@ def test_a_failure_leaves_no_entry_and_is_replaced_by_the_next_try() -> None:
     stage = ShellStage("tool {x}", outputs={"o": "o"}, hash_output="work", code_version="1")
     with pytest.raises(CommandError) as caught:
         stage.run(x=1)
-    assert {"evidence", "failure.txt", "stderr.txt", "stdout.txt"} == set(
+    assert {"evidence", "failure.txt", "reproduce.py", "stderr.txt", "stdout.txt"} == set(
         os.listdir(caught.value.folder)
     )
     with pytest.raises(StageError):
@@ -831,7 +831,7 @@ def test_disk_use_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
             stage.run(x=x)
     failed = list(Path("work/tool").glob("*/failure.txt"))
     assert len(failed) == KEPT
-    assert {"small", "failure.txt", "stderr.txt", "stdout.txt"} == set(
+    assert {"small", "failure.txt", "reproduce.py", "stderr.txt", "stdout.txt"} == set(
         os.listdir(caught.value.folder)
     )
     assert "removed to save room: big (50000 bytes)" in failed[0].read_text()

@@ -1,0 +1,113 @@
+"""Pictures of whatever files hold: what can be drawn is, and of the rest it is told why not."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from memori.neuro.report.gathering import Run
+from memori.neuro.report.pictures import Budget, Figure, Gallery
+
+pytest.importorskip("PIL", reason="no pictures: pip install 'memori-neuro[report]'")
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(100, 10, (6, 7, 8)).astype("f4")
+RGB = np.zeros((6, 7, 8), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+RGB["R"][2:] = 200
+
+
+@pytest.fixture
+def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Figure]]:
+    """Draw a file as if it were the only output of a run."""
+
+    def figures(name: str) -> list[Figure]:
+        path = str(tmp_path / name)
+        monkeypatch.setattr("memori.neuro.report.pictures.outputs_of", lambda run: [("out", path)])
+        run = Run("stage", str(tmp_path), {}, 0.0, 0.0, 0.0, "ran")
+        return Gallery(Budget(viewers=0)).figures_of(run)
+
+    return figures
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(np.where(X > 100, np.nan, X), id="NaN around the brain"),
+        pytest.param(np.where(X > 100, np.inf, X), id="infinite"),
+        pytest.param(np.zeros_like(X), id="all zero"),
+        pytest.param(np.full((5, 6, 7), 3, "i2"), id="constant"),
+        pytest.param((X + 1j * X).astype("c8"), id="complex"),
+        pytest.param(RGB, id="colours"),
+        pytest.param(RANDOM.normal(size=(6, 7, 8, 1, 3)).astype("f4"), id="a field of vectors"),
+        pytest.param(X[..., None], id="one volume"),
+        pytest.param(np.zeros((6, 7, 8, 9), "f4"), id="a time series of nothing"),
+        pytest.param(X[:, :, :1], id="one slice"),
+        pytest.param(np.full((1, 1, 1), 5, "f4"), id="one voxel"),
+        pytest.param((X * 1e-30).astype("f4"), id="tiny"),
+    ],
+)
+def test_images_of_any_kind_are_drawn(
+    data: np.ndarray, tmp_path: Path, draw: Callable[[str], list[Figure]]
+) -> None:
+    """Not one of them keeps the report from being written."""
+    nib.save(nib.Nifti1Image(data, np.diag([-3, 3, 4, 1])), tmp_path / "x.nii.gz")
+
+    (figure,) = draw("x.nii.gz")
+
+    assert "slices" == figure["kind"], figure
+    assert figure["sheets"][0]["src"].startswith("data:image/webp")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.nii.gz", b""),
+        ("x.nii.gz", gzip.compress(bytes(1000))[:20]),
+        ("x.gii", b"<xml"),
+        ("x.png", b"no picture"),
+        ("x.npy", b"\x93NUMPY"),
+        ("missing.nii", None),
+    ],
+)
+def test_of_what_cannot_be_read_it_is_told(
+    name: str, content: bytes | None, tmp_path: Path, draw: Callable[[str], list[Figure]]
+) -> None:
+    """A broken file has a note in the place of its picture."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+
+    (figure,) = draw(name)
+
+    assert "note" == figure["kind"]
+    assert figure["note"].startswith(("cannot be drawn: ", "is missing"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns"),
+    [
+        ("x.tsv", "a\tb\n1\tn/a\n2\tx\n", ["a"]),
+        ("x.tsv", 'a\tb\n1\t"x\n2\t3\n', ["a"]),
+        ("x.tsv", "\ufeffa\tb\n1\n2\t3\t4\n", ["a"]),
+        ("x.csv", "a,b\n1,2\n3,4\n", ["a", "b"]),
+        ("x.1D", "# a comment\n1 2 3\n4 5 6\n", ["0", "1", "2"]),
+        ("x.tsv", "name\nanna\nbo\n", None),
+        ("x.tsv", "", None),
+    ],
+)
+def test_columns_of_numbers_become_lines(
+    name: str,
+    text: str,
+    columns: list[str] | None,
+    tmp_path: Path,
+    draw: Callable[[str], list[Figure]],
+) -> None:
+    """A table without any has no picture."""
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    found = [[column["name"] for column in figure["columns"]] for figure in draw(name)]
+
+    assert ([] if columns is None else [columns]) == found
