@@ -186,7 +186,8 @@ class Derivatives:
         ----------
         value : str | os.PathLike[str] | JSON
             The path of a file, which is copied as it is and gives the extension, with what belongs
-            to it (`.bval`, `.bvec`, the `.tsv` of a segmentation); of a folder that is one file
+            to it (`.bval`, `.bvec`, the `.tsv` of a segmentation, the data and markers of a
+            BrainVision recording, `.vhdr`); of a folder that is one file
             (`.ome.zarr`); any other value is written as .json.
         source : str or os.PathLike, or sequence of them, optional
             What it was made from, which gives the name, as for `path`; the first of `sources` by
@@ -233,13 +234,14 @@ class Derivatives:
         along = content.beside(target.suffix)
         patterns = ignore_patterns(target, os.path.relpath(path, self.root), along)
         owner = _owner(target, files[0])
+        stem = path.removesuffix(target.extension)
+        content = content.under(stem)
         with claimed(self.root, path, owner, content.digest, overwrite=overwrite) as wanting:
             links = describe_folder(self.root, self._named(), files, fields, [made], patterns)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             content.put(path, wanting=bool(wanting), link=self.link)
-        stem = path.removesuffix(target.extension)
         for end, beside in along.items():
-            other = Value(beside, end)
+            other = Value(beside, end, is_part=True).under(stem)
             with claimed(
                 self.root, stem + end, owner, other.digest, overwrite=overwrite
             ) as wanting:

@@ -2,7 +2,8 @@
 
 A value is the path of a file, which is copied, of a folder that is one file (`.ome.zarr`, `.ds`),
 which is copied with all it holds, or a JSON value. A copy takes no room where the file system
-shares blocks (Btrfs, XFS); with `link` it is a hard link. It appears whole or not at all.
+shares blocks (Btrfs, XFS); with `link` it is a hard link. It appears whole or not at all. The
+header of a BrainVision recording takes its data and markers along, and names them anew.
 
 Not promised: that a folder is there at every moment while another takes its place.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from typing import BinaryIO
@@ -31,6 +33,9 @@ except ImportError:  # not POSIX
 
 # One file of several: alone, under another name, nobody can read it.
 _PARTS = (".hdr", ".img", ".HEAD", ".BRIK", ".vhdr", ".vmrk", ".eeg", ".fdt", ".mhd", ".nhdr")
+_NAMING = (".vhdr", ".vmrk")  # which name the other files of a recording
+_NAMED = re.compile(rb"(?mi)^(DataFile|MarkerFile)=(?!\$b)[^\r\n]*(\.[^\r\n.]*)")
+_LINE = re.compile(rb"(?mi)^(?:DataFile|MarkerFile)=")
 _FICLONE = 0x40049409
 _BESIDE = {"dwi": (".bval", ".bvec"), "epi": (".bval", ".bvec"), "dseg": (".tsv",)}
 
@@ -48,7 +53,7 @@ class Value:
         SHA-256 of what it holds.
     """
 
-    def __init__(self, value: object, extension: str | None) -> None:
+    def __init__(self, value: object, extension: str | None, *, is_part: bool = False) -> None:
         self.path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
         self._content = b""
         if self.path is None:
@@ -57,9 +62,22 @@ class Value:
             self.digest = hashlib.sha256(self._content).hexdigest()
             return
         require([self.path])
-        _refuse_parts(self.path, extension)
+        if not is_part:
+            _refuse_parts(self.path, extension)
         self.extension = _extension_of(self.path) if extension is None else extension
         self.digest = digest_of(self.path)
+
+    def under(self, stem: str) -> Value:
+        """Return what is written under a name: the texts of a recording name its other files."""
+        if self.path is None or not self.path.endswith(_NAMING):
+            return self
+        name = os.fsencode(os.path.basename(stem))
+        with open(self.path, "rb") as file:
+            content = _NAMED.sub(lambda m: b"%s=%s%s" % (m[1], name, m[2]), file.read())
+        new = object.__new__(Value)
+        new.path, new.extension, new._content = None, self.extension, content
+        new.digest = hashlib.sha256(content).hexdigest()
+        return new
 
     @property
     def is_folder(self) -> bool:
@@ -67,9 +85,14 @@ class Value:
         return self.path is not None and os.path.isdir(self.path)
 
     def beside(self, suffix: str) -> dict[str, str]:
-        """Return the files that go along, by extension: gradients, the names of labels."""
+        """Return the files that go along, by extension: gradients, labels' names, recordings."""
         if self.path is None:
             return {}
+        if self.path.endswith(".vhdr"):
+            folder = os.path.dirname(self.path)
+            return {
+                extension_of(each): os.path.join(folder, each) for each in companions_of(self.path)
+            }
         stem, _ = split(self.path)
         found = {end: stem + end for end in _BESIDE.get(suffix, ()) if end != self.extension}
         return {end: path for end, path in found.items() if os.path.isfile(path)}
@@ -151,6 +174,8 @@ def _refuse_parts(file: str, extension: str | None) -> None:
         what = f"{file!r} is a folder" if os.path.isdir(file) else f"there is no file {file!r}"
         raise FileNotFoundError(f"nothing to save as a derivative: {what}")
     others = companions_of(file)
+    if file.endswith(".vhdr") and extension in (None, ".vhdr") and _is_complete(file, others):
+        return  # they go along
     if others or file.removesuffix(".gz").endswith(_PARTS):
         raise ValueError(
             f"{file!r} is one of several files that belong together "
@@ -158,6 +183,12 @@ def _refuse_parts(file: str, extension: str | None) -> None:
             "nobody could read it; save it as one file first: an image as .nii.gz by "
             "memori.neuro.save_image"
         )
+
+
+def _is_complete(header: str, others: tuple[str, ...]) -> bool:
+    """Tell whether the other files of a recording, as many as its header names, are there."""
+    with open(header, "rb") as file:
+        return 0 < len(_LINE.findall(file.read())) <= len(others)
 
 
 def _is_link_to(target: str, file: str) -> bool:

@@ -564,6 +564,39 @@ def test_one_file_of_several_is_not_saved_alone(tmp_path, saved, others):
     assert not (tmp_path / "out").exists()
 
 
+VHDR = "Brain Vision Data Exchange Header File Version 1.0\r\n[Common Infos]\r\n"
+NAMES = "DataFile=old.name.eeg\r\nMarkerFile=old.name.vmrk\r\nNumberOfChannels=2\r\n"
+
+
+def test_a_recording_takes_its_data_and_markers_along_under_their_new_names(tmp_path):
+    """Whoever opens the header finds them; a second time nothing is written."""
+    (tmp_path / "old.name.vhdr").write_text(VHDR + NAMES)
+    (tmp_path / "old.name.vmrk").write_text("[Common Infos]\nDataFile=old.name.eeg\n")
+    (tmp_path / "old.name.eeg").write_bytes(b"\0\1\2\3")
+    source = "ds/sub-01/eeg/sub-01_task-rest_eeg.vhdr"
+    derivatives = Derivatives(tmp_path / "out")
+
+    saved = Path(derivatives.save(tmp_path / "old.name.vhdr", source=source, desc="clean"))
+
+    name = "sub-01_task-rest_desc-clean_eeg"
+    ends = (".eeg", ".json", ".vhdr", ".vmrk")
+    assert [name + end for end in ends] == sorted(each.name for each in saved.parent.iterdir())
+    assert VHDR + NAMES.replace("old.name", name) == saved.read_bytes().decode()
+    assert f"DataFile={name}.eeg" in saved.with_suffix(".vmrk").read_text()
+    assert b"\0\1\2\3" == saved.with_suffix(".eeg").read_bytes()
+    before = {each: each.stat().st_mtime_ns for each in saved.parent.iterdir()}
+    derivatives.save(tmp_path / "old.name.vhdr", source=source, desc="clean")
+    assert before == {each: each.stat().st_mtime_ns for each in saved.parent.iterdir()}
+
+
+def test_a_recording_whose_data_are_missing_is_not_saved(tmp_path):
+    """Half of it would be lost data."""
+    (tmp_path / "old.name.vhdr").write_text(VHDR + NAMES)
+    (tmp_path / "old.name.vmrk").write_text("[Common Infos]\n")
+    with pytest.raises(ValueError, match="belong together"):
+        Derivatives(tmp_path / "out").save(tmp_path / "old.name.vhdr", source=BOLD, desc="x")
+
+
 @pytest.mark.skipif(not REAL, reason="no real dataset: MEMORI_TEST_BIDS=/path/to/bids pytest")
 def test_derivatives_of_a_real_dataset(tmp_path):
     """Every file of it has a derivative of its own, and the dataset itself takes none."""
