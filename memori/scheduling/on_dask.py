@@ -5,8 +5,12 @@ Imported where such an executor is asked for alone.
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 from concurrent.futures import Executor
 
+from memori.errors import MemoriError
 from memori.scheduling.cores import cores_here
 
 TYPE_CHECKING = False
@@ -60,6 +64,22 @@ class DaskExecutor(Executor):
             self._cluster.close()
 
 
+def _imported() -> Any:
+    """Import dask-jobqueue, and give back Ctrl-C, which it takes to itself where it is imported."""
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    if not is_main and "dask_jobqueue.runner" not in sys.modules:
+        raise MemoriError(
+            "an executor of a batch system is first made in the main thread, because "
+            "dask-jobqueue can only be imported there"
+        )
+    import dask_jobqueue
+
+    if is_main:
+        signal.signal(signal.SIGINT, handler)
+    return dask_jobqueue
+
+
 def on_dask(
     jobs: int | None, cores: int, memory: str | None, options: dict[str, object]
 ) -> Executor:
@@ -90,9 +110,9 @@ def on_batch_system(
 ) -> Executor:
     """Return the executor of jobs that a batch system starts when there is work for them."""
     import dask
-    import dask_jobqueue
     from distributed import Client
 
+    dask_jobqueue = _imported()
     extra = [*options.pop("worker_extra_args", ()), "--nthreads", "1"]
     settings = {"cores": cores, "processes": 1, "memory": memory, "worker_extra_args": extra}
     if walltime is not None:

@@ -41,6 +41,7 @@ from memori.watch.listings import (
 )
 from memori.watch.modules import loaded_files, module_digest, user_modules
 from memori.watch.observed import OLD, Observed
+from memori.watch.questions.found import FILE
 from memori.watch.touch import UNLOOKED, Listing, Touch, folders_above, look_at
 from memori.watch.unseen import unseen_readers
 
@@ -283,7 +284,7 @@ class Sieve:
         left_out.update(fact.folder for fact in facts.listed)
         known = [*(fact.path for fact in facts.read), *self._own]
         left_out.update(folders_above(known))  # what is in them is there, and so are they
-        left_out.update(fact.path for fact in facts.read)
+        left_out.update(each.path for each in facts.read if seen.found.get(each.path) == FILE)
         return {
             path: seen.found[path]
             for path in paths

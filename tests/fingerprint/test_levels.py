@@ -239,7 +239,9 @@ def test_what_workers_of_a_script_record_is_told_as_by_the_script(tmp_path: Path
 
     assert '    raise ValueError("too large")\n' in printed
     assert "stage 'measure': hit\n" == hit
-    assert "stage 'measure': miss: helper main.helper edited\n" == miss
+    verdict, *diff = miss.splitlines()
+    assert "stage 'measure': miss: helper main.helper edited" == verdict
+    assert ["-    return x + 1", "+    return x + 2"] == [line.strip(" ") for line in diff[-2:]]
     records = [json.loads(path.read_text()) for path in tmp_path.glob("work/measure.stage")]
     assert [True] == [record["code"]["canonical"] is not None for record in records]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +171,8 @@ def test_a_stage_that_kills_its_worker_is_tried_once_more(tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The configuration of a SLURM of one machine."""
-    pytest.importorskip("dask_jobqueue", reason="pip install 'memori-neuro[cluster]'")
+    if find_spec("dask_jobqueue") is None:
+        pytest.skip("no dask-jobqueue: pip install 'memori-neuro[cluster]'")
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
@@ -213,6 +216,7 @@ def test_what_a_cancelled_job_was_at_is_done_by_another(
     import dask
 
     monkeypatch.setitem(dask.config.config["distributed"]["deploy"], "lost-worker-timeout", "1s")
+    handler = signal.getsignal(signal.SIGINT)
     options: Any = {"memory": "1GB", "walltime": "00:10:00", "interface": "lo"}
     options["log_directory"] = str(tmp_path)
     with memori.executor("slurm", jobs=1, **options) as executor:
@@ -231,3 +235,4 @@ def test_what_a_cancelled_job_was_at_is_done_by_another(
     assert [0, 1, 2] == [result["x"] for _, result in found]
     assert 2 == [x for x, _ in lines(log)].count("1")
     assert 1 == [x for x, _ in lines(log)].count("0")
+    assert signal.getsignal(signal.SIGINT) is handler  # which dask-jobqueue takes
