@@ -13,6 +13,8 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from memori.watch.commands.trace import Trace
 
 _PATIENCE = 10.0  # seconds that the tracer has to tell of the command's end
@@ -60,15 +62,25 @@ def _is_open(path: str, own: int) -> bool:
     """Tell whether another process has a file open, as far as this one may know."""
     look = os.fstat(own)
     for process in filter(str.isdigit, os.listdir("/proc")):
-        folder = f"/proc/{process}/fd"
-        try:
-            if int(process) != os.getpid() and any(
-                os.path.samestat(look, os.stat(f"{folder}/{each}")) for each in os.listdir(folder)
-            ):
-                return True
-        except OSError:
-            pass  # gone meanwhile, or another user's
+        if int(process) != os.getpid() and any(
+            os.path.samestat(look, each) for each in _files_of(process)
+        ):
+            return True
     return False
+
+
+def _files_of(process: str) -> Iterator[os.stat_result]:
+    """Yield what a process has open; a tracer closes some files while they are looked at."""
+    folder = f"/proc/{process}/fd"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return  # gone meanwhile, or another user's
+    for name in names:
+        try:
+            yield os.stat(f"{folder}/{name}")
+        except OSError:
+            continue
 
 
 def reap() -> None:
