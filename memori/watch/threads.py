@@ -41,12 +41,8 @@ def follow_threads(live: Sequence[Observed]) -> None:
 
         @wraps(start)
         def noting(self: Thread) -> None:
-            if live:
-                run = current.get()
-                if run is None or not run.live:
-                    run = next(iter(runs_of_thread(live)), None) if run is not ASIDE else None
-                if run is not None:
-                    thread_starts(run, self)
+            for run in runs_here(live)[:1]:
+                thread_starts(run, self)
             start(self)
 
         Thread.start = noting  # type: ignore[method-assign]
@@ -59,6 +55,22 @@ def thread_starts(run: Observed, thread: object) -> None:
         about[_RUN] = run
         if _module_of(thread) == "concurrent.futures.thread":
             follow_pools()
+
+
+def runs_here(live: Sequence[Observed]) -> Sequence[Observed]:
+    """Return the runs that something is done for here, the innermost first.
+
+    Parameters
+    ----------
+    live : sequence of Observed
+        All runs that go on.
+    """
+    if not live:
+        return ()
+    run = current.get()
+    if run is not None and run.live:
+        return with_outer(run)
+    return () if run is ASIDE else runs_of_thread(live)
 
 
 def runs_of_thread(live: Sequence[Observed]) -> Sequence[Observed]:

@@ -27,7 +27,7 @@ from memori.fingerprint.stand_in import StandIn
 from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL
 from memori.watch.observed import ASIDE, Observed, current
-from memori.watch.threads import runs_of_thread, with_outer
+from memori.watch.threads import runs_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def follow_popen(live: Sequence[Observed]) -> None:
 
     @wraps(execute)
     def executing(self: Any, *args: Any, **named: Any) -> None:
-        runs = _runs(live)
+        runs = runs_here(live)
         if not runs:
             execute(self, *args, **named)
             return
@@ -97,22 +97,10 @@ def _follow_system(live: Sequence[Observed]) -> None:
 
     class Calling(StandIn):
         def __call__(self, command: Any) -> int:
-            runs = _runs(live)
+            runs = runs_here(live)
             return system(command) if not runs else _system(system, runs, os.fsdecode(command))
 
     os.system = Calling(system, "os")
-
-
-def _runs(live: Sequence[Observed]) -> Sequence[Observed]:
-    """Return the runs that this thread works for, the innermost first."""
-    if not live:
-        return ()
-    run = current.get()
-    if run is ASIDE:
-        return ()
-    if run is not None and run.live:
-        return with_outer(run)
-    return runs_of_thread(live)
 
 
 # One program

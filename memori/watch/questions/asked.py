@@ -24,9 +24,9 @@ from functools import wraps
 from memori.fingerprint.stand_in import StandIn
 from memori.watch.environment import counted_value
 from memori.watch.events import absolute
-from memori.watch.observed import ASIDE, Observed, current
+from memori.watch.observed import Observed
 from memori.watch.questions import found
-from memori.watch.threads import runs_of_thread, with_outer
+from memori.watch.threads import runs_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _getting(get: Callable[..., Any], live: Sequence[Observed]) -> Callable[...,
     @wraps(get)
     def getting(self: Any, name: Any) -> Any:
         if live and isinstance(name, str) and self is os.environ:
-            runs = _runs(live)
+            runs = runs_here(live)
             if runs and _asks_for_one(sys._getframe(1)):
                 for run in runs:
                     if name not in run.variables:
@@ -105,18 +105,10 @@ def _getting(get: Callable[..., Any], live: Sequence[Observed]) -> Callable[...,
     return getting
 
 
-def _runs(live: Sequence[Observed]) -> Sequence[Observed]:
-    """Return the runs for which something is done here."""
-    run = current.get()
-    if run is not None and run.live:
-        return with_outer(run)
-    return () if run is ASIDE else runs_of_thread(live)
-
-
 def _tell(
     live: Sequence[Observed], path: object, folder: object, answer: object, asked: str
 ) -> None:
-    runs = _runs(live)
+    runs = runs_here(live)
     if not runs:
         return
     frame: FrameType | None = sys._getframe(2)
