@@ -277,8 +277,7 @@ class Call:
 
     def _execute(self, key: Key, why: Decision, *, forced: bool) -> Outcome:
         stage = self._stage
-        reasons = "; ".join(map(str, why.changes))
-        tell("decided", stage.stage_name, hit=False, reason=reasons)
+        tell("decided", stage.stage_name, hit=False, reason=why.reasons)
         with told(stage.stage_name):
             return attempted(
                 lambda: self._attempt(key, why, forced=forced), stage.retries, stage.stage_name
@@ -316,7 +315,7 @@ class Call:
         if entry is not None:
             pass_on(entry, self._store, key.files)
             results = self._restored(entry)
-        reasons = {stage.stage_name: "; ".join(map(str, why.changes))}
+        reasons = {stage.stage_name: why.reasons}
         return Outcome(self._inputs, results, (stage.stage_name,), reasons)
 
     def _hit(self, decision: Decision) -> Outcome:

@@ -118,11 +118,7 @@ class Decision:
     __slots__ = ("changes", "elsewhere", "entry", "key", "overruled", "stage_name")
 
     def __init__(
-        self,
-        stage_name: str,
-        changes: tuple[Change, ...],
-        entry: Entry | None,
-        key: Key | None,
+        self, stage_name: str, changes: tuple[Change, ...], entry: Entry | None, key: Key | None
     ) -> None:
         self.stage_name = stage_name
         self.changes = changes
@@ -135,6 +131,11 @@ class Decision:
     def hit(self) -> bool:
         """Whether the recorded outputs stand."""
         return not self.changes
+
+    @property
+    def reasons(self) -> str:
+        """The changes, in words; nothing for a hit."""
+        return "; ".join(map(str, self.changes))
 
     @property
     def hit_entry(self) -> Entry | None:
@@ -161,11 +162,12 @@ class Decision:
     @property
     def edits(self) -> dict[str, str]:
         """The unified diff of each component of the code that was edited, if its source is kept."""
-        if self.entry is None or self.key is None or not self.compared:
+        compared = self.compared
+        if self.entry is None or self.key is None or not compared:
             return {}
         from memori.calls.edits import edits_of
 
-        return edits_of(self.entry, self.compared, self.key.code)
+        return edits_of(self.entry, compared, self.key.code)
 
     @property
     def compared(self) -> dict[str, str]:
@@ -192,7 +194,7 @@ class Decision:
 
     def _verdict(self) -> str:
         where = "" if self.elsewhere is None else f" in {self.elsewhere.root}"
-        verdict = f"hit{where}" if self.hit else "miss: " + "; ".join(map(str, self.changes))
+        verdict = f"hit{where}" if self.hit else f"miss: {self.reasons}"
         return f"stage {self.stage_name!r}: {verdict}"
 
     def __str__(self) -> str:
