@@ -84,7 +84,7 @@ def cost_of_a_check(folder: str, paths: list[str]) -> None:
     with watching() as seen:
         for path in paths:
             open(path).close()
-    root, memo = f"{folder}/work", f"{folder}/work/.memori/files"
+    root, memo = f"{folder}/kept", f"{folder}/kept/.memori/files"
     os.makedirs(root)
     began = time.perf_counter()
     text = json.dumps(Sieve(seen, memo).facts().to_record(root))

@@ -39,7 +39,7 @@ def calls(tmp_path: Path) -> int:
 
 
 def pipeline(tmp_path: Path) -> Pipeline:
-    place = f"{tmp_path}/work/{{subject}}"
+    place = f"{tmp_path}/kept/{{subject}}"
     first = Stage(atlas, "made", place, ignore_reads=[f"{tmp_path}/calls"])
     return Pipeline([("start", first), (("start", first), Stage(used, "told", place))])
 
@@ -59,13 +59,13 @@ def test_a_stage_that_takes_no_subject_runs_for_one_of_them(
     assert ["a with mni", "b with mni", "c with mni"] == [each["told"] for _, each in found]
     assert 1 == calls(tmp_path)
     for case, result in found:
-        assert result["made"].startswith(f"{tmp_path}/work/{case['subject']}/atlas/")
+        assert result["made"].startswith(f"{tmp_path}/kept/{case['subject']}/atlas/")
         folder = Path(result["made"]).parent
         assert "beside" == (folder / "sub" / "side.txt").read_text()
     assert [1, 0, 0] == sorted(("atlas" in each.ran for _, each in found), reverse=True)
     for case in cases(tmp_path, "a", "b", "c"):
         assert made.explain(**case).hit
-    (tmp_path / "work" / "a").rename(tmp_path / "elsewhere")
+    (tmp_path / "kept" / "a").rename(tmp_path / "elsewhere")
     assert 0 == made.map(cases(tmp_path, "b", "c"), n_jobs=n_jobs).executed
 
 
@@ -83,7 +83,7 @@ def test_a_copy_is_not_the_original(tmp_path: Path) -> None:
 def test_what_was_written_elsewhere_is_written_by_each(tmp_path: Path) -> None:
     """A run that left something outside its folder stands for no other one."""
     stage = Stage(
-        outside, "made", f"{tmp_path}/work/{{subject}}", ignore_reads=[f"{tmp_path}/calls"]
+        outside, "made", f"{tmp_path}/kept/{{subject}}", ignore_reads=[f"{tmp_path}/calls"]
     )
     Pipeline([("start", stage)]).map(cases(tmp_path, "a", "b"))
     assert 2 == calls(tmp_path)
@@ -95,4 +95,4 @@ def test_runs_one_by_one_know_of_no_other_folder(tmp_path: Path) -> None:
     for case in cases(tmp_path, "a", "b"):
         made.run(**case)
     assert 2 == calls(tmp_path)
-    assert ["a", "b"] == sorted(os.listdir(tmp_path / "work"))
+    assert ["a", "b"] == sorted(os.listdir(tmp_path / "kept"))

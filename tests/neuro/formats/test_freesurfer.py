@@ -226,7 +226,7 @@ STATS = """# Title Segmentation Statistics
 #
 # generating_program mri_segstats
 # cvs_version $Id: mri_segstats.c,v 1.121 $
-# cmdline mri_segstats --seg /work/{run}/aseg.mgz
+# cmdline mri_segstats --seg /scratch/{run}/aseg.mgz
 # sysname  Linux
 # hostname {run}
 # machine  x86_64
