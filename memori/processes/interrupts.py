@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import allocate_lock, get_ident, get_native_id
+import time
+from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
 from memori.aside import aside
 from memori.errors import TimeLimitError
@@ -29,6 +30,7 @@ from memori.processes.family import children, is_tracker, threads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 GRACE = 2.0  # seconds between asking to end and killing
 
@@ -62,6 +64,7 @@ def end_started() -> None:
 
 
 _replaced: list[int] = []
+_unraisable: list[Any] = []  # the hook of others
 _received: int | None = None
 
 
@@ -96,6 +99,9 @@ def _listen() -> bool:
         if signal.getsignal(number) is signal.SIG_DFL:
             _replaced.append(number)
             signal.signal(number, _hear)
+    if _replaced and sys.unraisablehook is not _swallowed:
+        _unraisable[:] = [sys.unraisablehook]
+        sys.unraisablehook = _swallowed
     return bool(_replaced)
 
 
@@ -107,9 +113,24 @@ def _hear(number: int, frame: object) -> None:
     raise KeyboardInterrupt(f"signal {number}")
 
 
+def _swallowed(told: Any) -> None:
+    """Interrupt again if Python swallowed it: in what is called around a fork, or as objects go."""
+    if _received is not None and isinstance(told.exc_value, KeyboardInterrupt):
+        start_new_thread(_signal_again, (_received,))
+    else:
+        _unraisable[0](told)
+
+
+def _signal_again(number: int) -> None:
+    time.sleep(0.01)  # until what swallowed it is over
+    os.kill(os.getpid(), number)
+
+
 def _stop_listening() -> None:
     import signal
 
+    if sys.unraisablehook is _swallowed:
+        sys.unraisablehook = _unraisable[0]
     _let_watchdog_sleep()
     while _replaced:
         try:

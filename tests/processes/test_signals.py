@@ -203,6 +203,7 @@ STUBBORN = {
     "a trap": "subprocess.call(['sh', '-c', 'trap : TERM INT; while :; do sleep 0.1; done'])",
     "a pool": "ProcessPoolExecutor(2).submit(time.sleep, 300).result()",
     "a fork": "os.fork() or time.sleep(300); time.sleep(300)",
+    "a slow fork": "os.register_at_fork(before=lambda: time.sleep(3)); os.fork(); time.sleep(300)",
     "an environment": "subprocess.call(['env', '-u', 'MEMORI_RUN', 'sleep', '300'])",
 }
 
