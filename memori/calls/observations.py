@@ -112,19 +112,26 @@ class Watch:
         from memori.watch import Sieve, inherit, keep
         from memori.watch.environment import shown_value
 
-        facts = Sieve(
+        followed = self._code.followed() if self.seen.imported or self.seen.inherited else set()
+        sieve = Sieve(
             self.seen,
             self._store.memo,
             own=own,
             counted=counted,
-            followed=_modules_in(self._code.followed()) if self.seen.imported else (),
+            followed=_modules_in(followed) if followed else (),
             counts_loaded=self._code.imports_any,
             made=self._store.was_written,
             left_out=self._left_out,
-        ).facts()
+        )
+        facts = sieve.facts()
         asked = self.seen.variables.items()
         facts.variables = {n: shown_value(n, v) for n, v in asked if n not in self._variables}
-        inherit(facts, self._reach)
+        told = [
+            (kind, f)
+            for kind, f in self.seen.inherited
+            if kind != "modules" or f.path not in followed
+        ]
+        inherit(facts, self._reach, told, sieve.leaves_out)
         keep(facts, self.seen, self._changed, self._code.caches)
         return facts
 

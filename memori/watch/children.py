@@ -7,13 +7,12 @@ before it happens, so that it may be killed at any time. When a run ends, its pr
 written since it began.
 
 What a run gives to a pool of processes (`concurrent.futures`, loky, multiprocessing), however old
-its workers are, says for whom it is done (`memori.watch.hook.Lent`). What else a worker does that
-outlives the run which started it counts for every run that goes on at that moment.
+its workers are, says for whom it is done (`memori.watch.hook.Lent`), and so does each process that
+a run starts. What else a worker does that outlives the run which started it counts for every run
+that goes on at that moment.
 
-Not promised: a `Process` that is no pool's, of a fork server older than all runs. Nor programs
-that are no Python, Pythons of other installations, and children that are started with an
-environment of their
-own: they are named (`Observed.unwatched`).
+Not promised: programs that are no Python, Pythons of other installations, and children that are
+started with an environment of their own: they are named (`Observed.unwatched`).
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from itertools import count
 from memori.aside import aside
 from memori.digest.files import from_record, to_record
 from memori.processes import temporary
+from memori.watch.facts import fact_learned, fact_told
 from memori.watch.observed import Observed
 from memori.watch.told import misses, ran
 from memori.watch.touch import Listing, Touch
@@ -46,6 +46,7 @@ _ended: dict[str, int] = {}  # runs of this process that are over, and when
 _own: list[str] = []  # the spool that this process offers
 _MOST_ENDED = 1000
 _spools: dict[str, int] = {}  # in a worker: where it writes for those who lend it functions
+_of_parent: dict[str, frozenset[str]] = {}  # in a fork: what runs had touched before, by their name
 
 
 def new_name() -> str:
@@ -152,6 +153,8 @@ def go_on_in_fork(live: Sequence[Observed]) -> None:
     """Go on watching, in a process that was forked while runs go on."""
     _own.clear()
     _spools.clear()
+    for run in live:
+        _of_parent[run.name] = frozenset((*run.touched, *run.folders, *run.imported))
     if live and SPOOL in os.environ:
         try:
             with aside():
@@ -160,6 +163,11 @@ def go_on_in_fork(live: Sequence[Observed]) -> None:
             return  # the parent is gone, or its disk is full
         for run in live:
             _tell_spool(run, spool)
+
+
+def of_parent(run: Observed) -> frozenset[str]:
+    """Return, in a fork, what a run had touched before it was forked."""
+    return _of_parent.get(run.name, frozenset())
 
 
 def tell_for(names: Sequence[str], spool: str) -> Observed | None:
@@ -266,6 +274,7 @@ _TELLERS: dict[str, Any] = {
     "executed": lambda run, path: {},
     "trees": lambda run, path: {},
     "powerless": lambda run, path: {},
+    "inherited": lambda run, _: {"fact": fact_told(*run.inherited[-1])},
 }
 
 
@@ -316,4 +325,5 @@ _LEARNERS: dict[str, Any] = {
     "powerless": lambda run, line: run.powerless.add(line["what"]),
     "trees": lambda run, line: run.trees.add(line["what"]),
     "executed": lambda run, line: run.executed.add(line["what"]),
+    "inherited": lambda run, line: run.inherited.append(fact_learned(line["fact"])),
 }

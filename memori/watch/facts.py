@@ -20,6 +20,7 @@ from memori.watch.places import Places
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from memori.digest.files import FileDigest, Stat
     from memori.digest.values import JSON
@@ -88,6 +89,27 @@ class ListingFact:
         self.patterns = patterns
         self.own = own
         self.stat = stat
+
+
+def fact_told(kind: str, fact: FileFact | ListingFact | str) -> JSON:
+    """Return a fact as another process is told it; `kind` is the list of `Facts` that it is of."""
+    if isinstance(fact, FileFact):
+        return [kind, fact.path, fact.identity, list(fact.stat)]
+    if isinstance(fact, ListingFact):
+        patterns = fact.patterns
+        return [kind, fact.folder, list(fact.names), patterns, list(fact.own), list(fact.stat)]
+    return [kind, fact]
+
+
+def fact_learned(told: list[Any]) -> tuple[str, FileFact | ListingFact | str]:
+    """Return what another process told: the list of `Facts`, and the fact."""
+    kind, subject, *more = told
+    if kind == "listed":
+        names, patterns, own, stat = more
+        return kind, ListingFact(subject, tuple(names), patterns, tuple(own), tuple(stat))
+    if more:
+        return kind, FileFact(subject, more[0], tuple(more[1]))
+    return kind, subject
 
 
 class Facts:

@@ -109,7 +109,7 @@ def watch_from_start() -> None:
 
 
 class Lent:
-    """A function that a run gives to a worker: what it does there is told to the run.
+    """A function that a run gives to another process: what it does there is told to the run.
 
     Parameters
     ----------
@@ -117,11 +117,14 @@ class Lent:
         The run.
     function : callable
         What is called.
+    is_task : bool
+        Whether the process does other things before and after, and so may keep what it reads.
     """
 
-    __slots__ = ("_function", "_names", "_spool")
+    __slots__ = ("_function", "_is_task", "_names", "_spool")
 
-    def __init__(self, run: Observed, function: Callable[..., Any]) -> None:
+    def __init__(self, run: Observed, function: Callable[..., Any], is_task: bool) -> None:
+        self._is_task = is_task
         self._names = [each.name for each in with_outer(run)]
         self._spool = os.environ.get(children.SPOOL, "")
         self._function = function
@@ -133,6 +136,7 @@ class Lent:
             return self._function(*args, **named)
         install()
         forget_folder()
+        ends = _task_begins((self._function, args, named)) if self._is_task else _nothing
         live.append(seen)
         token = current.set(seen)
         try:
@@ -141,6 +145,17 @@ class Lent:
             current.reset(token)
             live.remove(seen)
             seen.live = False
+            ends(seen)
+
+
+def _task_begins(given: object) -> Callable[[Observed], None]:
+    from memori.watch.tasks import Task
+
+    return Task(given, live).ends
+
+
+def _nothing(seen: Observed) -> None:
+    pass
 
 
 def install() -> None:

@@ -25,7 +25,7 @@ from memori.watch.facts import FileFact, ListingFact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from types import CodeType
     from typing import Any
 
@@ -37,12 +37,18 @@ if TYPE_CHECKING:
     Stack = tuple[CodeType, ...]
     Kept = tuple[str, object]  # the list of `Facts` that a fact belongs to, and the fact
 
-_KINDS = ("read", "listed", "modules", "absent")  # what may be inherited
+KINDS = ("read", "listed", "modules", "absent")
+"""What of `Facts` may be inherited."""
 _MOST = 10_000  # facts that are kept for one slot
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _by_slot: dict[Slot, dict[Kept, None]] = {}
 _by_cache: dict[int, tuple[CodeType, dict[Kept, None]]] = {}  # by id: equal code is not the same
 _by_import: list[tuple[Stack, frozenset[str], Kept]] = []
+_by_all: dict[Kept, None] = {}
+
+
+def _none_of(paths: Iterable[str]) -> Collection[str]:
+    return ()
 
 
 class Reach:
@@ -81,7 +87,12 @@ class Reach:
         return cls(code.slots, code.caches, code.codes, code.files)
 
 
-def inherit(facts: Facts, reach: Reach) -> None:
+def inherit(
+    facts: Facts,
+    reach: Reach,
+    told: Iterable[Kept] = (),
+    leaves_out: Callable[[Iterable[str]], Collection[str]] = _none_of,
+) -> None:
     """Add to the facts of a run what it inherits from earlier ones.
 
     Parameters
@@ -90,8 +101,12 @@ def inherit(facts: Facts, reach: Reach) -> None:
         Of the run.
     reach : Reach
         What it reaches; made before it ran.
+    told : iterable of tuple of str and object
+        What workers that it gave tasks to inherited (`memori.watch.tasks`).
+    leaves_out : callable, optional
+        Returns those of some paths that do not count for this run.
     """
-    found: dict[Kept, None] = {}
+    found = {**_by_all, **dict.fromkeys(told)}
     for slot in _by_slot.keys() & set(reach.slots):
         found.update(_by_slot[slot])
     for cache, hits in zip(reach.caches, reach.hits, strict=True):
@@ -104,10 +119,11 @@ def inherit(facts: Facts, reach: Reach) -> None:
     for stack, files, kept in _by_import:
         if files & reach.files or any(id(code) in reach.codes for code in stack):
             found[kept] = None
-    there = {_key_of(kind, fact) for kind in _KINDS for fact in getattr(facts, kind)}
+    left_out = leaves_out(_path_of(fact) for _, fact in found) if found else ()
+    there = {_key_of(kind, fact) for kind in KINDS for fact in getattr(facts, kind)}
     for kind, fact in found:
         key = _key_of(kind, fact)
-        if key not in there:
+        if key not in there and _path_of(fact) not in left_out:
             there.add(key)
             getattr(facts, kind).append(fact)
 
@@ -140,9 +156,40 @@ def keep(
             if id(code) in _by_cache:
                 _by_cache[id(code)][1][kept] = None
         if stack:
-            files = frozenset(code.co_filename for code in stack if code.co_name == "<module>")
+            files = _imports(stack)
             if files or kept[0] == "modules":
                 _by_import.append((stack, files, kept))
+
+
+def keep_for_all(facts: Facts, seen: Observed, changed: Collection[Slot] = ()) -> None:
+    """Remember what a process read to make itself ready for whatever it is given to do.
+
+    What it read while it imported a module is for those who reach the module.
+    """
+    keep(facts, seen, changed)
+    for kept, stack in _with_stacks(facts, seen):
+        if kept[0] != "modules" and not _imports(stack or ()):
+            _by_all[kept] = None
+
+
+def lasts(
+    stack: Stack | None, base: CodeType | None, changed: Collection[Slot], caches: Iterable[Any]
+) -> bool:
+    """Tell whether what was read under a stack may be kept: what `keep` would remember of it."""
+    stack = _cut(stack, base)
+    if stack is None:
+        return True
+    cached = {id(_code_of(cache)) for cache in caches}
+    return (
+        bool(_imports(stack))
+        or any(id(code) in cached or id(code) in _by_cache for code in stack)
+        or any(_names(code, name) for code in stack for _, name in changed)
+    )
+
+
+def _imports(stack: Stack) -> frozenset[str]:
+    """Return the files of the modules that were being imported."""
+    return frozenset(code.co_filename for code in stack if code.co_name == "<module>")
 
 
 def _with_stacks(facts: Facts, seen: Observed) -> Iterator[tuple[Kept, Stack | None]]:
@@ -191,6 +238,12 @@ def _code_of(cache: Any) -> CodeType:
         function = function.__wrapped__
     code: CodeType = getattr(function, "__code__", None) or _code_of.__code__
     return code
+
+
+def _path_of(fact: object) -> str:
+    if isinstance(fact, FileFact):
+        return fact.path
+    return fact.folder if isinstance(fact, ListingFact) else str(fact)
 
 
 def _key_of(kind: str, fact: object) -> tuple[object, ...]:

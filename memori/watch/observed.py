@@ -2,10 +2,10 @@
 
 `Observed` collects; what of it counts is decided later (`memori.watch.sieve`). A path is kept
 absolute, by the folder that was current at that moment, and without detours. The first touch of a
-path decides what it is to the run: something that it read, something that it made, or a log that
-it appended to. The first times, the stat is taken right before the file is opened, so that a
-change between its reading and the end of the run is seen; once many files in a row turned out to
-be older than the run, their times at its end say the same, and the look is saved.
+path decides what it is to the run: read, made, or a log that it appended to. The first times, the
+stat is taken right before the file is opened, so that a change between its reading and the end of
+the run is seen; once many files in a row turned out to be older than the run, their times at its
+end say the same, and the look is saved.
 
 Not promised: what is read through a memory map that was opened before the run, and files opened by
 number that somebody else opened.
@@ -65,13 +65,11 @@ class Observed:
         Whether it still goes on.
     touched : dict of str to Touch
         By path, in the order of the first touch.
-    programs : list of tuple of str
-        The words of each program that was started.
-    executed : set of str
-        Where such programs lie, as far as that is known.
+    programs, executed : list of tuple of str, set of str
+        The words of each program that was started, and where these lie, as far as that is known.
     reads_old : bool
-        Whether all files that were opened last are older than the run: it is no longer looked at
-        which code reads them, so that all of it counts as having read them.
+        Whether all files that were opened last are older than the run: then all code counts as
+        having read them.
     glances : bool
         Whether files that are opened for reading need no look any more.
     glanced : dict of str to Touch
@@ -90,16 +88,14 @@ class Observed:
         Temporary files and folders that it made by `tempfile`.
     network : set of str
         The hosts that it connected to.
-    traced : set of tuple of str
-        The words of programs that were watched.
+    traced, unwatched : set of tuple of str, list of tuple of str
+        The words of programs that were watched, and of those that could not be.
     counted : set of str
         Paths of programs that count as what they are, and not as files.
-    unwatched : list of tuple of str
-        Those of the programs that could not be watched.
     found : dict of str to str
         By path: what a program was told of a file that it asked for and did not open.
     variables : dict of str to str or None
-        By name: what the variables of the environment were that code asked for by computed names.
+        By name: variables of the environment that code asked for by computed names.
     unseen : list of str
         Who may have read files without telling.
     named : set of str
@@ -108,6 +104,8 @@ class Observed:
         Folders that such programs were told of, of which all counts that they hold.
     powerless : set of str
         Programs that lost their owner's rights by being watched: what came of it is of no use.
+    inherited : list of tuple of str and object
+        What workers still knew of earlier tasks: the list of `Facts` it belongs to, and the fact.
     waiting : list
         What watches the programs that it has started and not waited for.
     tell : callable or None
@@ -142,6 +140,7 @@ class Observed:
         self.named: set[str] = set()
         self.trees: set[str] = set()
         self.powerless: set[str] = set()
+        self.inherited: list[tuple[str, Any]] = []
         self.waiting: list[Any] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None

@@ -141,6 +141,12 @@ class Sieve:
         facts.unseen += [f"{name} (a program)" for name in sorted(names)[:_MOST_PROGRAMS]]
         return facts
 
+    def leaves_out(self, paths: Iterable[str]) -> set[str]:
+        """Return those of some paths that do not count, of what this run reads and of others."""
+        paths = list(paths)
+        own = {path for path in paths if f"{path}/".startswith(self._own)}
+        return own | self._counted | self._left_out.among(paths)
+
     def _touched(self) -> dict[str, Touch]:
         """Return the touches that may count, by plain path."""
         paths = [path for path in self._seen.touched if not path.startswith(self._own)]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    Lend = Callable[[Observed, Callable[..., object], bool], Callable[..., object]]
+
 _RUN = "_memori_run"
 
 
@@ -129,7 +131,9 @@ class _Carried:
             current.reset(token)
 
 
-_lend: list[Callable[[Observed, Callable[..., object]], Callable[..., object]]] = []
+_lend: list[Lend] = []
+_PROCESSES = ("multiprocessing.process", "multiprocess.process")  # the latter is of pathos
+_POOLS = ("multiprocessing.pool", "multiprocess.pool")
 _PROCESS_POOLS = (
     "concurrent.futures.process",
     "loky.process_executor",
@@ -138,8 +142,14 @@ _PROCESS_POOLS = (
 _OF_POOL = ("apply_async", "_map_async", "imap", "imap_unordered")
 
 
-def lend_by(how: Callable[[Observed, Callable[..., object]], Callable[..., object]]) -> None:
-    """Have what runs give to pools of processes made into what this returns for a run."""
+def lend_by(how: Lend) -> None:
+    """Have what runs give to other processes made into what this returns for a run.
+
+    Parameters
+    ----------
+    how : callable
+        Takes the run, the function, and whether it is one task of many that the process does.
+    """
     _lend[:] = [how]
 
 
@@ -149,8 +159,38 @@ def follow_pools() -> None:
     _wraps(getattr(modules.get("concurrent.futures.thread"), "ThreadPoolExecutor", None), "submit")
     for name in _PROCESS_POOLS:
         _wraps(getattr(modules.get(name), "ProcessPoolExecutor", None), "submit", lends=True)
-    for name in _OF_POOL:
-        _wraps(getattr(modules.get("multiprocessing.pool"), "Pool", None), name, lends=True)
+    for module in _POOLS:
+        for name in _OF_POOL:
+            _wraps(getattr(modules.get(module), "Pool", None), name, lends=True)
+    for module in _PROCESSES:
+        _follow_starts(getattr(modules.get(module), "BaseProcess", None))
+
+
+def _follow_starts(kind: Any) -> None:
+    """Wrap how processes are started: one that is not forked from here may be told of no run."""
+    start = getattr(kind, "start", None)
+    if start is None or getattr(start, _RUN, None):
+        return
+
+    @wraps(start)
+    def telling(self: Any) -> None:
+        run = current.get()
+        if run is not None and run.live and _lend and _start_method(self) != "fork":
+            name = "run" if self._target is None else "_target"
+            setattr(self, name, _lend[0](run, getattr(self, name), False))
+        start(self)
+
+    setattr(telling, _RUN, True)
+    kind.start = telling
+
+
+def _start_method(process: Any) -> str:
+    known = getattr(process, "_start_method", None)
+    if known is None:
+        from multiprocessing import get_start_method
+
+        known = get_start_method()
+    return str(known)
 
 
 def _wraps(pool: Any, name: str, *, lends: bool = False) -> None:
@@ -166,7 +206,7 @@ def _wraps(pool: Any, name: str, *, lends: bool = False) -> None:
             if not lends:
                 function = _Carried(run, function)
             elif _lend and type(self).__name__ != "ThreadPool":  # it is a Pool, too
-                function = _lend[0](run, function)
+                function = _lend[0](run, function, True)
         return give(self, function, *args, **named)
 
     setattr(carrying, _RUN, True)

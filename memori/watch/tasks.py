@@ -1,0 +1,162 @@
+"""What a worker of a pool still knows of what it did before.
+
+A worker outlives the run that started it, and what a task of that run cached there answers the
+tasks of later runs. So a task inherits what earlier ones kept, by the rules by which a run inherits
+from earlier runs of its process (`memori.watch.inherited`), and tells the run that it is done for.
+What a worker read before its first task, to make itself ready (``initializer=``), counts for all.
+
+Not promised: what a worker kept before a run gave it a task, and before it was watched.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from types import FunctionType, MethodType
+
+from memori.aside import aside
+from memori.fingerprint import fingerprint
+from memori.watch.children import of_parent
+from memori.watch.inherited import KINDS, Reach, inherit, keep, keep_for_all, lasts
+from memori.watch.observed import Observed
+from memori.watch.sieve import Sieve
+from memori.watch.threads import with_outer
+from memori.watch.told import misses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from typing import Any
+
+    from memori.watch.facts import Facts
+    from memori.watch.inherited import Slot
+
+_MOST = 1000  # objects that are looked at for functions
+_CACHE = "_lru_cache_wrapper"
+_taken: dict[int, tuple[Observed, set[str]]] = {}  # what was seen outside tasks and is kept
+
+
+class Task:
+    """What a worker is about to do for a run.
+
+    Parameters
+    ----------
+    given : object
+        The function and its arguments.
+    outside : sequence of Observed
+        What this process is seen to do where it does no task.
+    """
+
+    __slots__ = ("_codes", "_fault", "_reaches")
+
+    def __init__(self, given: object, outside: Sequence[Observed]) -> None:
+        self._fault = ""
+        self._codes = []
+        self._reaches = []
+        with aside():
+            try:
+                _keep_outside(outside)
+                self._codes = [fingerprint(each) for each in functions_in(given)]
+                self._reaches = [Reach.of(code) for code in self._codes]
+            except Exception as error:  # whatever it is, the user's own work goes on
+                self._fault = f"{type(error).__name__}: {error}"
+
+    def ends(self, seen: Observed) -> None:
+        """Keep what the task left behind, and tell what it inherited.
+
+        Parameters
+        ----------
+        seen : Observed
+            What the task was seen to do.
+        """
+        with aside():
+            try:
+                self._ends(seen)
+            except Exception as error:  # a file that is gone, say
+                self._fault = self._fault or f"{type(error).__name__}: {error}"
+            if self._fault:
+                for run in with_outer(seen):
+                    misses(run, f"what a worker kept of earlier tasks ({self._fault})")
+
+    def _ends(self, seen: Observed) -> None:
+        changed: set[Slot] = set()
+        for code in self._codes:
+            changed |= code.settle()
+        caches = [cache for code in self._codes for cache in code.caches]
+        facts = _lasting_facts(seen, changed, caches)
+        own = {kind: len(getattr(facts, kind)) for kind in KINDS}
+        for reach in self._reaches:
+            inherit(facts, reach)
+        for who in facts.unseen:
+            for run in with_outer(seen):
+                misses(run, who)
+        for kind in KINDS:
+            for fact in getattr(facts, kind)[own[kind] :]:
+                for run in with_outer(seen):
+                    run.inherited.append((kind, fact))
+                    run.tells("inherited", kind)
+        keep(facts, seen, changed, caches)
+
+
+def _lasting_facts(
+    seen: Observed,
+    changed: Collection[Slot],
+    caches: Sequence[Any],
+    known: Collection[str] = (),
+    *,
+    everything: bool = False,
+) -> Facts:
+    """Return what counts of that part of what was seen which the process may have kept."""
+    part = Observed(memo=seen.memo)
+    part.began, part.base = seen.began, seen.base
+    for name in ("touched", "folders", "imported"):
+        getattr(part, name).update(
+            (path, each)
+            for path, each in getattr(seen, name).items()
+            if path not in known
+            and (everything or name == "imported" or lasts(each.stack, seen.base, changed, caches))
+        )
+    part.temporary, part.made, part.programs = seen.temporary, seen.made, seen.programs
+    part.traced = seen.traced
+    part.ends()
+    facts = Sieve(part, part.memo).facts()
+    facts.unseen.clear()  # the process of the run names them itself
+    return facts
+
+
+def _keep_outside(outside: Sequence[Observed]) -> None:
+    """Keep what the process read outside tasks: to get ready, and when it imported modules."""
+    for run in outside:
+        is_first = id(run) not in _taken
+        known = _taken.setdefault(id(run), (run, set(of_parent(run))))[1]
+        paths = {*run.touched, *run.folders, *run.imported}
+        if len(paths) > len(known):
+            facts = _lasting_facts(run, (), (), known, everything=is_first)
+            (keep_for_all if is_first else keep)(facts, run, ())
+            known |= paths
+
+
+def functions_in(given: object) -> Iterator[Any]:
+    """Yield the functions, caches and classes in some objects, what they hold included.
+
+    >>> [each.__name__ for each in functions_in([{"a": (print, functions_in)}, Task])]
+    ['functions_in', 'Task']
+    """
+    waiting: list[object] = [given]
+    known: set[int] = set()
+    while waiting and len(known) < _MOST:
+        each = waiting.pop(0)
+        if id(each) in known:
+            continue
+        known.add(id(each))
+        if isinstance(each, (FunctionType, type)) or type(each).__name__ == _CACHE:
+            yield each
+        elif isinstance(each, MethodType):
+            waiting += [each.__func__, each.__self__]
+        elif isinstance(each, partial):
+            waiting += [each.func, each.args, each.keywords]
+        elif isinstance(each, dict):
+            waiting += list(each.values())[:_MOST]
+        elif isinstance(each, (list, tuple)):
+            waiting += each[:_MOST]
+        elif hasattr(each, "__dict__"):
+            waiting += [type(each), *vars(each).values()]
