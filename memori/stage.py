@@ -26,6 +26,7 @@ from memori.calls.telling import tell, told
 from memori.digest.values import copy_json
 from memori.errors import BusyError, warn
 from memori.fingerprint import fingerprint
+from memori.fingerprint.versions import reached_codes, reject_outdated, versions_of
 from memori.plan import awaiting
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
@@ -127,6 +128,7 @@ class Stage(Accepting):
     threads: int = 1
     retries: int = 0
     timeout: float | None = None
+    _versions: bytes = b""
     _made: dict[str, Any]
 
     @parameters_first
@@ -245,8 +247,9 @@ class Stage(Accepting):
         self._last = Outcome({}, Results()) if outcome is None else outcome
 
     def __getstate__(self) -> dict[str, object]:
-        """Travel, to workers and into copies, without the last run."""
-        return {**self.__dict__, "_last": Outcome({}, Results())}
+        """Travel, to workers and into copies, without the last run, and with versions of code."""
+        versions = versions_of(reached_codes([self]))
+        return {**self.__dict__, "_last": Outcome({}, Results()), "_versions": versions}
 
     def call(self, args: tuple[object, ...], kwargs: Mapping[str, object], **how: bool) -> Outcome:
         """Run it unless it is remembered; `how` as for `memori.calls.call.Call.run`."""
@@ -349,13 +352,16 @@ class Stage(Accepting):
 
     def code(self) -> Code:
         """Return what the callable is and reaches now."""
-        if self._code_version is not None:
-            return fingerprint(self.function, self._depends_on, self._code_version)
-        paths = self._parameters.shapes(self.function)
-        if not paths:
-            return fingerprint(self.function, self._depends_on)
-        further = (*self._depends_on, *classes_of(paths.values()))
-        return fingerprint(self.function, further, notes=told_of_paths(paths))
+        paths = {} if self._code_version is not None else self._parameters.shapes(self.function)
+        if paths:
+            further = (*self._depends_on, *classes_of(paths.values()))
+            code = fingerprint(self.function, further, notes=told_of_paths(paths))
+        else:
+            code = fingerprint(self.function, self._depends_on, self._code_version)
+        if self._versions:
+            reject_outdated(self.subject, self._versions, code.codes)
+            self._versions = b""
+        return code
 
     def counted(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return the inputs that can change a result, `uncounted` ones and mere places aside."""

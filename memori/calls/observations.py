@@ -109,6 +109,7 @@ class Watch:
         OSError
             If a file that was read cannot be read any more.
         """
+        from memori.fingerprint.versions import unlike
         from memori.watch import Sieve, inherit, keep
         from memori.watch.environment import shown_value
 
@@ -133,7 +134,37 @@ class Watch:
         ]
         inherit(facts, self._reach, told, sieve.leaves_out)
         keep(facts, self.seen, self._changed, self._code.caches)
+        if self.seen.versions:
+            codes = self._code.codes
+            other = (unlike(bytes.fromhex(each), codes) for each in self.seen.versions)
+            facts.unlike = sorted({code.co_qualname for each in other for code in each})
         return facts
+
+
+def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
+    """Return why a run is not to be remembered; nothing if it is.
+
+    Parameters
+    ----------
+    changed : Artifact or None
+        An input that changed while the stage ran.
+    facts : Facts or None
+        What was seen of the run.
+    """
+    what = ""
+    if changed is not None:
+        what = f"the input {changed.path}"
+    elif facts is not None and facts.unvouched:
+        what = f"the file {facts.unvouched[0]}, which it read,"
+    elif facts is not None and facts.unlike:
+        return (
+            f"{facts.unlike[0]} ran in a worker process as it is in another version of its file, "
+            "so this run is not remembered; start the workers anew, and the script"
+        )
+    return what and (
+        f"{what} changed while the stage ran, so this run is not remembered; "
+        "write to a new file instead"
+    )
 
 
 class Unwatched:

@@ -26,7 +26,7 @@ from memori.aside import aside
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
 from memori.calls.fault import met
-from memori.calls.observations import tell_own_folder
+from memori.calls.observations import tell_own_folder, why_forgotten
 from memori.calls.shared import Stood, has_written, left_outside, tell_of_races
 from memori.errors import RecordError, warn
 from memori.key import Key
@@ -226,21 +226,15 @@ class Recorder:
             facts = None if watch is None else self._facts(watch, artifacts)
             if facts is not None:
                 tell_of_races(self._subject, self._store, self._before, facts, self._began)
-            if changed is not None:
-                what = f"the input {changed.path}"
-            elif facts is not None and facts.unvouched:
-                what = f"the file {facts.unvouched[0]}, which it read,"
-            else:
+            why = why_forgotten(changed, facts)
+            if not why:
                 entry = self._entry(values, artifacts, after, seconds, facts)
                 written = self._written(artifacts, facts, seen)
                 own = os.path.join(self._store.root, self._folder or "\0", "")
                 about = own, self._store, artifacts, facts, seen, self._began, self._stood
                 left = left_outside(*about, is_command=self.command is not None)
                 return self._filed(entry, after, written, left)
-            warn(
-                f"{self._subject}: {what} changed while "
-                "the stage ran, so this run is not remembered; write to a new file instead"
-            )
+            warn(f"{self._subject}: {why}")
             return None
         except (OSError, ValueError, RecursionError) as error:
             raise RecordError(

@@ -12,6 +12,7 @@ names, modules, imports/            from names in code to what they lead to, imp
 walk, graph, guards, settle         what was met, kept, and is looked at again
 bytecode, sources, syntax, writer   what code and its source say
 origins, atoms                      whose code it is; the encoding of plain values
+versions                            whether another process holds the same functions
 
 Contract: two fingerprints with one digest in common (`fast` or `canonical()`) are of code that
 does the same; what is not promised is the reverse, nor anything about files, environment and

@@ -4,6 +4,7 @@ An object whose type defines ``__fingerprint__`` counts by what that returns; of
 is a component of its own, so that a change is told by its name, with old and new text. An instance
 of a library's class counts by its class and by what it would hand to `copy.copy`, without being
 copied or pickled. What hands over nothing and has no attributes cannot be followed: it is noted.
+What stands in the place of a builtin function (`StandIn`), to see its calls, counts as it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from memori.fingerprint.walk import Walk, is_defined, origin_of_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from memori.fingerprint.graph import State
@@ -159,3 +161,31 @@ def _put_attributes(walk: Walk, node: Node) -> None:
         return
     named = f"{kind.__module__}.{kind.__qualname__}"
     walk.note(f"{walk.where}: a {named.removeprefix('builtins.')}, ignored")
+
+
+class StandIn:
+    """Something callable in the place of a builtin function.
+
+    Like the builtin it is bound to no instance where a class holds it, and it is pickled by its
+    name, so that another process gets what stands there.
+
+    Parameters
+    ----------
+    original : callable
+        The builtin.
+    module : str
+        The module in which it stands, under the builtin's name.
+    """
+
+    def __init__(self, original: Callable[..., Any], module: str) -> None:
+        self.original = original
+        self.__module__ = module
+        self.__name__ = self.__qualname__ = original.__name__
+        self.__doc__ = original.__doc__
+        self.__text_signature__ = getattr(original, "__text_signature__", None)
+
+    def __repr__(self) -> str:
+        return repr(self.original)
+
+    def __reduce__(self) -> str:
+        return self.__name__

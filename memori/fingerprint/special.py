@@ -14,8 +14,8 @@ from types import CellType, FunctionType
 from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import whole
+from memori.fingerprint.opaque import StandIn
 from memori.fingerprint.origins import relative
-from memori.fingerprint.stand_in import StandIn
 from memori.fingerprint.values import fill_instance, put_unordered
 from memori.fingerprint.walk import Walk
 

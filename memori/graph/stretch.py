@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from memori.calls.telling import telling_of
 from memori.errors import BusyError
+from memori.fingerprint.versions import reached_codes
 from memori.pipeline_run import PipelineRun
 from memori.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import CodeType
 
     from memori.digest.values import JSON
     from memori.graph.wiring import Wiring
@@ -108,6 +110,10 @@ class Track:
 
     def __repr__(self) -> str:
         return self.title
+
+    def codes(self) -> set[CodeType]:
+        """Return the code of the functions that the stages reach."""
+        return reached_codes(self.wiring.order)
 
     def carry_out(
         self, asked: tuple[Stretch, ...], is_stopped: Callable[[], bool]

@@ -122,6 +122,7 @@ class Dispatch:
             parcel = self._parcels[id(carrier)] = Parcel(carrier, by_name=by_name)
             if by_name or self._workers.are_local:
                 parcel.pickled()  # it will have to travel: if it cannot, say so at once
+                self._workers.serve(carrier.codes())
         order = Order(parcel, asked, self._home, self._board, self._post, tries=1 if alone else 2)
         self._witness.look()
         future = self._submit(order)

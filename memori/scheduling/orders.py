@@ -27,7 +27,8 @@ from memori.scheduling.post import posted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from types import CodeType
     from typing import Any, Protocol
 
     from memori.scheduling.board import Board, Mark
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
         def carry_out(self, asked: Any, is_stopped: Callable[[], bool], /) -> object:
             """Do it; begin nothing more once it is stopped."""
+
+        def codes(self) -> Iterable[CodeType]:
+            """Return the code of the functions that it reaches."""
 
 
 _HERE = os.urandom(8)  # with the process number, no other process anywhere has it

@@ -20,14 +20,16 @@ from threading import local
 
 from memori.calls.current_run import current
 from memori.errors import MemoriError, warn
+from memori.fingerprint.versions import contradict, versions_of
 from memori.processes import interrupts
 from memori.scheduling.cores import cores_here
 from memori.scheduling.engines import executor_of_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
+    from types import CodeType
     from typing import Any
 
 IDLE = 10.0  # seconds after which a local process that has nothing to do ends
@@ -126,6 +128,15 @@ class Workers:
         """What takes the work now."""
         return self._replacement or self._executor or _local_processes(self.capacity)
 
+    def serve(self, codes: Iterable[CodeType]) -> None:
+        """Start local processes anew if earlier work had other versions of the same functions."""
+        if self.are_local:
+            versions = versions_of(codes)
+            if any(contradict(versions, earlier) for earlier in _kept.versions):
+                _let_go()
+            _local_processes(self.capacity)
+            _kept.versions.add(versions)
+
     def replace(self, error: BaseException) -> None:
         """Take another pool in the place of one that is broken.
 
@@ -174,6 +185,9 @@ class _Kept(local):
     pool: Executor | None = None
     settings: tuple[int, int | None] | None = None
 
+    def __init__(self) -> None:
+        self.versions: set[bytes] = set()  # of the functions that they were given
+
 
 _kept = _Kept()
 _mark: str | None = None
@@ -199,6 +213,7 @@ def _has_local() -> bool:
 def _let_go() -> None:
     """Let the local processes end; a forked process has none."""
     pool, _kept.pool = _kept.pool, None
+    _kept.versions.clear()
     if pool is not None and _kept.settings is not None and _kept.settings[0] == os.getpid():
         pool.shutdown(wait=False)
 

@@ -274,6 +274,7 @@ _TELLERS: dict[str, Any] = {
     "executed": lambda run, path: {},
     "trees": lambda run, path: {},
     "powerless": lambda run, path: {},
+    "versions": lambda run, told: {},
     "inherited": lambda run, _: {"fact": fact_told(*run.inherited[-1])},
 }
 
@@ -325,5 +326,6 @@ _LEARNERS: dict[str, Any] = {
     "powerless": lambda run, line: run.powerless.add(line["what"]),
     "trees": lambda run, line: run.trees.add(line["what"]),
     "executed": lambda run, line: run.executed.add(line["what"]),
+    "versions": lambda run, line: run.versions.add(line["what"]),
     "inherited": lambda run, line: run.inherited.append(fact_learned(line["fact"])),
 }

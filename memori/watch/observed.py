@@ -59,10 +59,9 @@ class Observed:
 
     Attributes
     ----------
-    began : int
-        When it began, in ns; what is made in its first milliseconds may be stamped earlier.
-    live : bool
-        Whether it still goes on.
+    began, live : int, bool
+        When it began, in ns (what is made in its first milliseconds may be stamped earlier), and
+        whether it still goes on.
     touched : dict of str to Touch
         By path, in the order of the first touch.
     programs, executed : list of tuple of str, set of str
@@ -96,16 +95,16 @@ class Observed:
         By path: what a program was told of a file that it asked for and did not open.
     variables : dict of str to str or None
         By name: variables of the environment that code asked for by computed names.
-    unseen : list of str
-        Who may have read files without telling.
-    named : set of str
-        Files that programs of which nobody tells were told of; they may have written them.
+    unseen, named : list of str, set of str
+        Who may have read files without telling, and files that such programs were told of.
     trees : set of str
         Folders that such programs were told of, of which all counts that they hold.
     powerless : set of str
         Programs that lost their owner's rights by being watched: what came of it is of no use.
     inherited : list of tuple of str and object
         What workers still knew of earlier tasks: the list of `Facts` it belongs to, and the fact.
+    versions : set of str
+        Which versions of functions workers ran (`memori.fingerprint.versions`), in hexadecimal.
     waiting : list
         What watches the programs that it has started and not waited for.
     tell : callable or None
@@ -141,6 +140,7 @@ class Observed:
         self.trees: set[str] = set()
         self.powerless: set[str] = set()
         self.inherited: list[tuple[str, Any]] = []
+        self.versions: set[str] = set()
         self.waiting: list[Any] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None

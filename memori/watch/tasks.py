@@ -14,7 +14,9 @@ from functools import partial
 from types import FunctionType, MethodType
 
 from memori.aside import aside
+from memori.digest.memo import Memo
 from memori.fingerprint import fingerprint
+from memori.fingerprint.versions import versions_of
 from memori.watch.children import of_parent
 from memori.watch.inherited import KINDS, Reach, inherit, keep, keep_for_all, lasts
 from memori.watch.observed import Observed
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _MOST = 1000  # objects that are looked at for functions
 _CACHE = "_lru_cache_wrapper"
+_told: Memo[tuple[str, str], bool] = Memo(1000)
 _taken: dict[int, tuple[Observed, set[str]]] = {}  # what was seen outside tasks and is kept
 
 
@@ -82,6 +85,11 @@ class Task:
         for code in self._codes:
             changed |= code.settle()
         caches = [cache for code in self._codes for cache in code.caches]
+        versions = versions_of(each for code in self._codes for each in code.codes).hex()
+        for run in with_outer(seen):
+            if (run.name, versions) not in _told:
+                _told.keep((run.name, versions), True)
+                run.tells("versions", versions)
         facts = _lasting_facts(seen, changed, caches)
         own = {kind: len(getattr(facts, kind)) for kind in KINDS}
         for reach in self._reaches:

@@ -1,4 +1,4 @@
-"""A worker of a pool keeps what it read for one run, and what later runs get there depends on it."""
+"""A pool's worker keeps what it read for one run, and what later runs get there depends on it."""
 
 import importlib
 import multiprocessing

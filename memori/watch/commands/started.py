@@ -23,7 +23,7 @@ from functools import wraps
 
 from memori.aside import aside
 from memori.errors import warn
-from memori.fingerprint.stand_in import StandIn
+from memori.fingerprint.opaque import StandIn
 from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL
 from memori.watch.observed import ASIDE, Observed, current

@@ -21,7 +21,7 @@ import stat
 import sys
 from functools import wraps
 
-from memori.fingerprint.stand_in import StandIn
+from memori.fingerprint.opaque import StandIn
 from memori.watch.environment import counted_value
 from memori.watch.events import absolute
 from memori.watch.observed import Observed
