@@ -79,7 +79,14 @@ class Watch:
         self.seen: Observed
 
     def __enter__(self) -> Watch:
+        from memori.fingerprint.opaque import file_behind
+
         self.seen = self._watching.__enter__()
+        for handle in self._code.handles:
+            behind = file_behind(handle)
+            if behind is not None and os.path.isfile(behind[0]):
+                path, may_write = behind
+                (self.seen.connects if may_write else self.seen.reads)(path)
         return self
 
     def __exit__(
@@ -137,7 +144,9 @@ class Watch:
         if self.seen.versions:
             codes = self._code.codes
             other = (unlike(bytes.fromhex(each), codes) for each in self.seen.versions)
-            facts.unlike = sorted({code.co_qualname for each in other for code in each})
+            names = sorted({code.co_qualname for each in other for code in each})
+            facts.doubts += [f"a worker process ran another version of {name}" for name in names]
+        facts.doubts += sorted(self.seen.doubts)
         return facts
 
 
@@ -156,11 +165,9 @@ def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
         what = f"the input {changed.path}"
     elif facts is not None and facts.unvouched:
         what = f"the file {facts.unvouched[0]}, which it read,"
-    elif facts is not None and facts.unlike:
-        return (
-            f"{facts.unlike[0]} ran in a worker process as it is in another version of its file, "
-            "so this run is not remembered; start the workers anew, and the script"
-        )
+    elif facts is not None and facts.doubts:
+        why = facts.doubts[0]
+        return f"{why}, so this run is not remembered; start the workers anew, inside the stage"
     return what and (
         f"{what} changed while the stage ran, so this run is not remembered; "
         "write to a new file instead"

@@ -147,6 +147,11 @@ class Code:
         return self._reached.caches
 
     @property
+    def handles(self) -> list[Any]:
+        """The open files and databases among what is reached."""
+        return self._walk.handles
+
+    @property
     def functions(self) -> list[FunctionType]:
         """The functions that are reached."""
         nodes = self._reached.nodes.values()

@@ -4,11 +4,15 @@ An object whose type defines ``__fingerprint__`` counts by what that returns; of
 is a component of its own, so that a change is told by its name, with old and new text. An instance
 of a library's class counts by its class and by what it would hand to `copy.copy`, without being
 copied or pickled. What hands over nothing and has no attributes cannot be followed: it is noted.
-What stands in the place of a builtin function (`StandIn`), to see its calls, counts as it.
+What stands in the place of a builtin function (`StandIn`), to see its calls, counts as it. An open
+file counts by what it is, and is kept for the watch, because who reads it opens nothing
+(`file_behind`); a pool of workers counts by what its workers begin with.
 """
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 from memori.fingerprint.atoms import atom, text
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from memori.fingerprint.graph import State
+    from memori.fingerprint.walk import Handler
 
 _IMMUTABLE = frozenset({"datetime", "decimal", "operator", "zoneinfo", "ipaddress", "_decimal"})
 
@@ -189,3 +194,71 @@ class StandIn:
 
     def __reduce__(self) -> str:
         return self.__name__
+
+
+def _handle(walk: Walk, value: object, out: State) -> None:
+    out.append(b"X" + text(type(value).__qualname__))
+    walk.handles.append(value)
+
+
+def _reader(walk: Walk, value: object, out: State) -> None:
+    """Append a reader of lines of which only the garbage collector tells what it reads from."""
+    out.append(b"X" + text(type(value).__qualname__))
+    walk.handles += [each for each in gc.get_referents(value) if hasattr(each, "fileno")]
+
+
+def _pool(walk: Walk, value: object, out: State) -> None:
+    out.append(b"X" + text(type(value).__qualname__))
+    walk.put_all((getattr(value, "_initializer", None), getattr(value, "_initargs", None)), out)
+
+
+def _parallel(walk: Walk, value: object, out: State) -> None:
+    out.append(b"X" + text(type(value).__qualname__))
+    names = ("return_generator", "return_ordered")
+    walk.put_all(tuple(getattr(value, name, None) for name in names), out)
+
+
+RESOURCES: dict[str, Handler] = {
+    "_io.TextIOWrapper": _handle,
+    "_io.BufferedReader": _handle,
+    "_io.BufferedRandom": _handle,
+    "_io.FileIO": _handle,
+    "_csv.reader": _reader,
+    "sqlite3.Connection": _handle,
+    "h5py._hl.base.HLObject": _handle,
+    "netCDF4._netCDF4.Dataset": _handle,
+    "netCDF4.Dataset": _handle,
+    "concurrent.futures._base.Executor": _pool,
+    "multiprocessing.pool.Pool": _pool,
+    "joblib.parallel.Parallel": _parallel,
+}
+"""What stands for something outside of Python's objects."""
+
+
+def file_behind(handle: Any) -> tuple[str, bool] | None:
+    """Return which file an open one reads, and whether it may write it.
+
+    Parameters
+    ----------
+    handle : object
+        An open file, or a connection to a database in a file.
+
+    Returns
+    -------
+    tuple of str and bool, or None
+        None if it reads no file, or does not say which.
+    """
+    try:
+        if hasattr(handle, "execute"):
+            return str(handle.execute("PRAGMA database_list").fetchone()[2]), True
+        if hasattr(handle, "filepath"):
+            return os.path.abspath(handle.filepath()), True
+        if hasattr(handle, "file"):
+            return os.path.abspath(handle.file.filename), handle.file.mode != "r"
+        if handle.closed or not handle.readable():
+            return None
+        shown = f"/proc/self/fd/{handle.fileno()}"
+        path = os.readlink(shown) if os.path.lexists(shown) else os.path.abspath(handle.name)
+        return path, bool(handle.writable())
+    except Exception:  # a connection of another thread, a file that is closed
+        return None

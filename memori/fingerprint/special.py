@@ -14,7 +14,7 @@ from types import CellType, FunctionType
 from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import whole
-from memori.fingerprint.opaque import StandIn
+from memori.fingerprint.opaque import RESOURCES, StandIn
 from memori.fingerprint.origins import relative
 from memori.fingerprint.values import fill_instance, put_unordered
 from memori.fingerprint.walk import Walk
@@ -97,7 +97,9 @@ def _machine_array(walk: Walk, value: Any, out: State) -> None:
 def _fill_machine_array(walk: Walk, node: Node) -> None:
     value: Any = node.origin
     walk.guards.redo(bytes, value, bytes(value))
-    kind = value.typecode if hasattr(value, "typecode") else f"{value.format}{value.shape}"
+    kind = value.typecode if hasattr(value, "typecode") else type(value).__name__
+    if isinstance(value, memoryview):
+        kind = f"{value.format}{value.shape}"
     node.state += (b"a" + text(kind), sized(b"b", bytes(value)))
 
 
@@ -324,6 +326,7 @@ def _stood_for(walk: Walk, value: object, out: State) -> None:
 
 
 SPECIAL: dict[str, Handler] = {
+    **RESOURCES,
     f"{StandIn.__module__}.StandIn": _stood_for,
     "pathlib.PurePath": _path,
     "pathlib._local.PurePath": _path,
@@ -348,6 +351,7 @@ SPECIAL: dict[str, Handler] = {
     "uuid.UUID": _uuid,
     "array.array": _machine_array,
     "builtins.memoryview": _machine_array,
+    "mmap.mmap": _machine_array,
     "numpy.ndarray": _array,
     "numpy.generic": _number,
     "numpy.dtype": _numpy_type,

@@ -80,6 +80,7 @@ class Walk:
         self.nodes: dict[int, Node] = {}
         self.slots: dict[tuple[int, str], Node] = {}
         self.caches: list[Any] = []  # functions made by `lru_cache`
+        self.handles: list[Any] = []  # open files and databases
         self.shared: dict[str, Node] = {}  # distributions, files: by label
         self.unresolved: dict[str, None] = {}
         self.anchor = NOWHERE  # the project folder of the module that holds the current value

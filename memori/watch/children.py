@@ -275,6 +275,7 @@ _TELLERS: dict[str, Any] = {
     "trees": lambda run, path: {},
     "powerless": lambda run, path: {},
     "versions": lambda run, told: {},
+    "doubts": lambda run, why: {},
     "inherited": lambda run, _: {"fact": fact_told(*run.inherited[-1])},
 }
 
@@ -327,5 +328,6 @@ _LEARNERS: dict[str, Any] = {
     "trees": lambda run, line: run.trees.add(line["what"]),
     "executed": lambda run, line: run.executed.add(line["what"]),
     "versions": lambda run, line: run.versions.add(line["what"]),
+    "doubts": lambda run, line: run.doubts.add(line["what"]),
     "inherited": lambda run, line: run.inherited.append(fact_learned(line["fact"])),
 }

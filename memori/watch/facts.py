@@ -146,8 +146,8 @@ class Facts:
         Who may have read files of which nobody told.
     unvouched : list of str
         Files that changed while the run went on, so that nobody knows what it read.
-    unlike : list of str
-        Functions that did something else in a worker than they do in this process.
+    doubts : list of str
+        Why nobody knows what the run depends on.
     """
 
     def __init__(self) -> None:
@@ -169,7 +169,7 @@ class Facts:
         self.trees: dict[str, str] = {}
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
-        self.unlike: list[str] = []
+        self.doubts: list[str] = []
 
     def to_record(self, root: str, anchors: Mapping[str, str] | None = None) -> JSON:
         """Return the facts as JSON, for the entry of a run in the `hash_output` given."""

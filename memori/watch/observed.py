@@ -81,10 +81,8 @@ class Observed:
         By path: each module's file that the import system read.
     base : code or None
         The code that started watching.
-    made : set of str
-        The folders that it made.
-    temporary : set of str
-        Temporary files and folders that it made by `tempfile`.
+    made, temporary : set of str
+        The folders that it made, and temporary files and folders that it made by `tempfile`.
     network : set of str
         The hosts that it connected to.
     traced, unwatched : set of tuple of str, list of tuple of str
@@ -92,19 +90,20 @@ class Observed:
     counted : set of str
         Paths of programs that count as what they are, and not as files.
     found : dict of str to str
-        By path: what a program was told of a file that it asked for and did not open.
+        By path: what was told of a file that was asked for and not opened.
     variables : dict of str to str or None
         By name: variables of the environment that code asked for by computed names.
     unseen, named : list of str, set of str
         Who may have read files without telling, and files that such programs were told of.
     trees : set of str
-        Folders that such programs were told of, of which all counts that they hold.
+        Folders that such programs were told of: all counts that they hold.
     powerless : set of str
         Programs that lost their owner's rights by being watched: what came of it is of no use.
     inherited : list of tuple of str and object
         What workers still knew of earlier tasks: the list of `Facts` it belongs to, and the fact.
-    versions : set of str
-        Which versions of functions workers ran (`memori.fingerprint.versions`), in hexadecimal.
+    versions, doubts : set of str
+        Which versions of functions workers ran (`memori.fingerprint.versions`), in hexadecimal, and
+        why nobody knows what they depended on.
     waiting : list
         What watches the programs that it has started and not waited for.
     tell : callable or None
@@ -141,6 +140,7 @@ class Observed:
         self.powerless: set[str] = set()
         self.inherited: list[tuple[str, Any]] = []
         self.versions: set[str] = set()
+        self.doubts: set[str] = set()
         self.waiting: list[Any] = []
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None

@@ -4,18 +4,21 @@ A worker outlives the run that started it, and what a task of that run cached th
 tasks of later runs. So a task inherits what earlier ones kept, by the rules by which a run inherits
 from earlier runs of its process (`memori.watch.inherited`), and tells the run that it is done for.
 What a worker read before its first task, to make itself ready (``initializer=``), counts for all.
+If that was before anything was watched, nobody knows, and the run is not remembered.
 
-Not promised: what a worker kept before a run gave it a task, and before it was watched.
+Not promised: what else a worker kept before a run gave it a task.
 """
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from types import FunctionType, MethodType
 
 from memori.aside import aside
 from memori.digest.memo import Memo
 from memori.fingerprint import fingerprint
+from memori.fingerprint.origins import origin_of_namespace
 from memori.fingerprint.versions import versions_of
 from memori.watch.children import of_parent
 from memori.watch.inherited import KINDS, Reach, inherit, keep, keep_for_all, lasts
@@ -27,12 +30,14 @@ from memori.watch.told import misses
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from types import FrameType
     from typing import Any
 
     from memori.watch.facts import Facts
     from memori.watch.inherited import Slot
 
 _MOST = 1000  # objects that are looked at for functions
+_LOOPS = ("worker", "_process_worker")  # in which workers of multiprocessing and of pools are
 _CACHE = "_lru_cache_wrapper"
 _told: Memo[tuple[str, str], bool] = Memo(1000)
 _taken: dict[int, tuple[Observed, set[str]]] = {}  # what was seen outside tasks and is kept
@@ -49,10 +54,11 @@ class Task:
         What this process is seen to do where it does no task.
     """
 
-    __slots__ = ("_codes", "_fault", "_reaches")
+    __slots__ = ("_codes", "_fault", "_reaches", "_unseen")
 
     def __init__(self, given: object, outside: Sequence[Observed]) -> None:
         self._fault = ""
+        self._unseen = () if outside else _initializers(sys._getframe(1))
         self._codes = []
         self._reaches = []
         with aside():
@@ -90,6 +96,8 @@ class Task:
             if (run.name, versions) not in _told:
                 _told.keep((run.name, versions), True)
                 run.tells("versions", versions)
+                for name in self._unseen:
+                    run.tells("doubts", f"the initializer {name} of workers was not watched")
         facts = _lasting_facts(seen, changed, caches)
         own = {kind: len(getattr(facts, kind)) for kind in KINDS}
         for reach in self._reaches:
@@ -141,6 +149,21 @@ def _keep_outside(outside: Sequence[Observed]) -> None:
             facts = _lasting_facts(run, (), (), known, everything=is_first)
             (keep_for_all if is_first else keep)(facts, run, ())
             known |= paths
+
+
+def _initializers(frame: FrameType | None) -> list[str]:
+    """Return the names of functions of the user's that made the process ready for its tasks."""
+    found = []
+    while frame is not None:
+        given = frame.f_locals.get("initializer") if frame.f_code.co_name in _LOOPS else None
+        found += [
+            each.__qualname__
+            for each in functions_in((given, frame.f_locals.get("initargs")) if given else ())
+            if isinstance(each, FunctionType)
+            and origin_of_namespace(each.__globals__).kind == "user"
+        ]
+        frame = frame.f_back
+    return found
 
 
 def functions_in(given: object) -> Iterator[Any]:
