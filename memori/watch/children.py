@@ -239,7 +239,7 @@ def _tell_spool(run: Observed, spool: int) -> None:
 def _touch_told(run: Observed, path: str) -> dict[str, Any]:
     touch = run.touched[path]
     before = to_record(touch.before) if touch.before else touch.before
-    names = ("how", "written", "appends")
+    names = ("how", "written", "appends", "marked")
     about = {name: getattr(touch, name) for name in names}
     return {**about, "look": _look_told(touch.look), "before": before}
 
@@ -295,6 +295,7 @@ def _look_learned(told: list[int] | bool | None) -> Look:
 def _learn_touch(run: Observed, line: dict[str, Any]) -> None:
     touch = Touch(line["how"], _look_learned(line["look"]))
     touch.written, touch.appends = line["written"], line["appends"]
+    touch.marked = line["marked"]
     touch.before = from_record(line["before"]) if line["before"] else line["before"]
     run.learns(line["what"], touch)
 

@@ -167,10 +167,16 @@ def _renamed(run: Observed, args: tuple[object, ...]) -> None:
 def _linked(run: Observed, args: tuple[object, ...]) -> None:
     source = absolute(args[0], args[2])
     if source is not None:
-        run.reads(source, _stack())
+        run.connects(source, _stack())  # its time of change is another one afterwards
     target = absolute(args[1], args[3])
     if target is not None:
         run.writes(target)
+
+
+def _marked(run: Observed, args: tuple[object, ...]) -> None:
+    path = absolute(args[0], -1 if len(args) < 3 or not isinstance(args[-1], int) else args[-1])
+    if path is not None and run.how(path) == "read" and not run.wrote(path):
+        run.connects(path)
 
 
 def _pointed(run: Observed, args: tuple[object, ...]) -> None:
@@ -293,6 +299,10 @@ HANDLERS: dict[str, Handler] = {
     "os.rename": _renamed,
     "os.link": _linked,
     "os.symlink": _pointed,
+    "os.chmod": _marked,
+    "os.chown": _marked,
+    "os.utime": _marked,
+    "os.setxattr": _marked,
     "os.remove": _removed,
     "os.rmdir": _removed,
     "os.truncate": _truncated,

@@ -42,7 +42,7 @@ from memori.watch.listings import (
 from memori.watch.modules import loaded_files, module_digest, user_modules
 from memori.watch.observed import OLD, Observed
 from memori.watch.questions.found import FILE
-from memori.watch.touch import UNLOOKED, Listing, Touch, folders_above, look_at
+from memori.watch.touch import UNLOOKED, Listing, Touch, folders_above, is_as_then, look_at
 from memori.watch.unseen import unseen_readers
 
 TYPE_CHECKING = False
@@ -212,15 +212,19 @@ class Sieve:
         elif then is UNLOOKED:
             if now is None:
                 facts.absent.append(path)
-            elif now.st_ctime_ns >= self._seen.began - OLD:
+            elif (now.st_mtime_ns if touch.marked else now.st_ctime_ns) >= self._seen.began - OLD:
                 facts.unvouched.append(path)
             else:
                 facts.read.append(file_fact(path, self._memo))
-        elif now is not None and then and stat_of(now) == stat_of(then):
+        elif now is not None and then and is_as_then(now, then, marked=touch.marked):
             facts.read.append(file_fact(path, self._memo))
-        elif now is not None and touch.before:  # a database, which the run wrote by C code
-            facts.edited.append(file_fact(path, self._memo))
-            facts.before.append(touch.before.identity)
+        elif now is not None and touch.before:  # a database, which the run may write by C code
+            fact = file_fact(path, self._memo)
+            if fact.identity == touch.before.identity:
+                facts.read.append(fact)
+            else:
+                facts.edited.append(fact)
+                facts.before.append(touch.before.identity)
         elif now is not None or not then or then.st_ctime_ns < self._seen.began:
             facts.unvouched.append(path)  # else it was made and removed meanwhile
 

@@ -70,9 +70,10 @@ class Marks:
         while _file_clock() <= self._last:
             time.sleep(_TICK)
 
-    def is_older(self, look: os.stat_result) -> bool:
-        """Tell whether a file was last changed before the program started."""
-        return look.st_ctime_ns < self._by_device.get(look.st_dev, self._began)
+    def is_older(self, look: os.stat_result, *, marked: bool = False) -> bool:
+        """Tell whether a file was last changed before the program started, marks aside."""
+        changed = look.st_mtime_ns if marked else look.st_ctime_ns
+        return changed < self._by_device.get(look.st_dev, self._began)
 
 
 def _file_clock() -> int:
@@ -85,7 +86,13 @@ def _file_clock() -> int:
 def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
     """Add what a program that is over was seen to do to the run that waited for it."""
     for path, touch in trace.files.touched.items():
+        touch.marked = path in trace.files.marked
         _tell_touch(run, path, touch, marks)
+    for path in trace.files.marked:
+        mine = run.own_touch(path)
+        if mine is not None and not mine.marked:
+            mine.marked = True
+            run.tells("touched", path)
     for folder, names in trace.folders.items():
         look = look_at(folder) or _GONE
         folders = frozenset(name for name, is_folder in names.items() if is_folder)
@@ -116,7 +123,8 @@ def _tell_touch(run: Observed, path: str, touch: Touch, marks: Marks) -> None:
             if now is not None and marks.is_older(now):
                 return  # it was there, and could not be used
         else:
-            look = _GONE if now is None else now if marks.is_older(now) else UNLOOKED
+            is_older = now is not None and marks.is_older(now, marked=touch.marked)
+            look = _GONE if now is None else now if is_older else UNLOOKED
     mine = run.own_touch(path)
     if mine is None:
         mine = run.touched[path] = Touch(touch.how, look)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from memori.digest.files import stat_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,11 +41,13 @@ class Touch:
     before : FileDigest, None or False
         Of a file that was read, then written or removed: what it was before; False if only a tracer
         told of it, afterwards.
+    marked : bool
+        Whether the run gave it another name or mode, which changes its time of change alone.
     stack : tuple of code or None
         The code that was running at the first touch, innermost first; None if nobody looked.
     """
 
-    __slots__ = ("appends", "before", "how", "look", "stack", "written")
+    __slots__ = ("appends", "before", "how", "look", "marked", "stack", "written")
 
     def __init__(self, how: How, look: Look, stack: tuple[CodeType, ...] | None = None) -> None:
         self.how = how
@@ -51,6 +55,7 @@ class Touch:
         self.written = how != "read"
         self.appends = how == "append"
         self.before: FileDigest | Literal[False] | None = None
+        self.marked = False
         self.stack = stack
 
     def joins(self, other: Touch, began: int) -> None:
@@ -68,6 +73,7 @@ class Touch:
         self.written = self.written or other.written
         self.appends = self.appends and other.appends
         self.before = self.before or other.before
+        self.marked = self.marked or other.marked
 
     def __repr__(self) -> str:
         return f"<Touch {self.how}{' written' if self.written else ''}>"
@@ -152,6 +158,14 @@ def look_at(path: str) -> os.stat_result | None:
         return _stat(path)
     except (OSError, ValueError):
         return None
+
+
+def is_as_then(now: os.stat_result, then: os.stat_result, *, marked: bool) -> bool:
+    """Tell whether a file is what it was; `marked` says that the run changed its name or mode."""
+    if marked:
+        same = ("st_ino", "st_dev", "st_size", "st_mtime_ns")
+        return all(getattr(now, name) == getattr(then, name) for name in same)
+    return stat_of(now) == stat_of(then)
 
 
 def plain_path(path: str) -> str:

@@ -290,6 +290,7 @@ class Trace:
         source, target = self._path(process, call), self._path(process, call, 1)
         if call.result == "0" and source is not None and target is not None:
             self.files.reads(source)
+            self.files.marked.add(source)
             self.files.writes(target)
 
     def _pointed(self, process: Process, call: Said) -> None:
@@ -308,6 +309,11 @@ class Trace:
         path = self._path(process, call)
         if call.result == "0" and path is not None:
             self.files.edits(path)
+
+    def _marked(self, process: Process, call: Said) -> None:
+        path = self._path(process, call)
+        if call.result == "0" and path is not None:
+            self.files.marked.add(path)
 
     def _folder_made(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
@@ -369,6 +375,9 @@ _CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {
     **dict.fromkeys(("mkdir", "mkdirat"), ("write", Trace._folder_made)),
     **dict.fromkeys(("mknod", "mknodat"), ("write", Trace._node_made)),
     **dict.fromkeys(("truncate",), ("write", Trace._changed)),
+    **dict.fromkeys(
+        ("chmod", "fchmodat", "fchmodat2", "chown", "fchownat"), ("write", Trace._marked)
+    ),
     **dict.fromkeys(("getdents64",), ("list", Trace._listed)),
     **dict.fromkeys(
         ("stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2"),

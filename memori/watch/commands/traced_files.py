@@ -21,11 +21,14 @@ class Files:
         By path. A file that was looked for in vain has the look None; others were not looked at.
     made : set of str
         The folders that were made.
+    marked : set of str
+        The files that were given another name or mode.
     """
 
     def __init__(self) -> None:
         self.touched: dict[str, Touch] = {}
         self.made: set[str] = set()
+        self.marked: set[str] = set()
 
     def reads(self, path: str) -> None:
         """Note that a file was opened for reading."""

@@ -1,13 +1,15 @@
 """What the user's code asks of files that it does not open, and of the environment by name.
 
 ``if os.path.exists(mask)`` decides what a run does, and so does ``os.environ[f"{name}_DIR"]``.
-Python tells no audit hook of either. So `os.stat`, `os.lstat` and `os.access`, which `os.path` and
-`pathlib` call, are wrapped, and so is the way to one variable of `os.environ`; outside runs they
-only pass on.
+Python tells no audit hook of either. So `os.stat`, `os.lstat`, `os.access` and `os.readlink`, which
+`os.path` and `pathlib` call, are wrapped, and so is the way to one variable of `os.environ`;
+outside runs they only pass on.
 
 What counts is what the user's own code asks. A library looks into many places where something might
 be, on each machine other ones; what it then opens counts. That a file is there counts as that (as a
-file, as a folder), and its size where the code asked for more than that. All variables at once
+file, as a folder), its size where the code asked for more than that, and where a link leads that
+was followed by hand (``Path("current").resolve()``); links in the root folder are the system's, and
+differ between the hosts of a cluster. All variables at once
 (`dict(os.environ)`, for a program that is started) are none that was asked for.
 
 Not promised: times, owners and permissions; functions that were bound before the first run
@@ -61,7 +63,7 @@ def follow_questions(live: Sequence[Observed]) -> None:
     """
     if isinstance(os.stat, StandIn):
         return
-    for name in ("stat", "lstat", "access"):
+    for name in ("stat", "lstat", "access", "readlink"):
         ask = getattr(os, name)
         asking: Any = _Asking(ask, live)
         for several in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
@@ -115,7 +117,10 @@ def _tell(
     while frame is not None and frame.f_code.co_filename.startswith(_PATHS):
         asked = frame.f_code.co_name
         frame = frame.f_back
-    if frame is None or asked in _IN_PASSING or not _is_users(frame.f_code.co_filename):
+    is_link = isinstance(answer, (str, bytes))
+    if frame is None or not (is_link or asked not in _IN_PASSING):
+        return
+    if not _is_users(frame.f_code.co_filename):
         return
     place: str | None
     if type(path) is str and path[:1] == "/" and path in runs[0].found and asked in _WHETHER:
@@ -124,18 +129,32 @@ def _tell(
         place = absolute(path, -1 if folder is None else folder)
     except (TypeError, ValueError, OSError):
         return  # no path, or nowhere
-    if place is None:
+    if place is None or (is_link and os.path.dirname(place) == os.sep):
         return
     words = _words(place, answer, is_more=asked not in _WHETHER)
     for run in runs:
-        known = run.found.get(place)
-        if known is None or (known == found.FILE != words):
-            run.found[place] = words if known is None or words.startswith(known) else known
-            run.tells("found", place)
+        _note(run, place, words)
+
+
+def _note(run: Observed, path: str, words: str) -> None:
+    """Keep an answer beside what was answered before; of a link also what it leads to."""
+    known = run.found.get(path)
+    is_link = words.startswith(found.LINK)
+    if known == words:
+        return
+    if known is not None and is_link != known.startswith(found.LINK):
+        run.found[path] = words if is_link else known
+        run.tells("found", path)
+        _note(run, os.path.realpath(path), known if is_link else words)
+    elif known is None or (known == found.FILE and words.startswith(known)):
+        run.found[path] = words
+        run.tells("found", path)
 
 
 def _words(path: str, answer: object, *, is_more: bool) -> str:
     """Return the words for what was answered (`memori.watch.questions.found`)."""
+    if isinstance(answer, (str, bytes)):
+        return found.link_to(os.fsdecode(answer))
     if answer is None or answer is False:
         return found.NOWHERE if os.path.lexists(path) else found.NOTHING
     if not isinstance(answer, os.stat_result):

@@ -14,7 +14,7 @@ import stat
 
 NOTHING = "nothing"
 FOLDER = "folder"
-_LINK = "link to "
+LINK = "link to "
 
 
 def file_of(size: int) -> str:
@@ -24,7 +24,7 @@ def file_of(size: int) -> str:
 
 def link_to(target: str) -> str:
     """Return the words for a link."""
-    return f"{_LINK}{target}"
+    return f"{LINK}{target}"
 
 
 THERE = "there"
@@ -43,7 +43,7 @@ def answer(path: str, then: str) -> str:
     ('folder', 'nothing')
     """
     try:
-        if then.startswith(_LINK):
+        if then.startswith(LINK):
             return link_to(os.readlink(path))
         look = os.stat(path) if then != THERE else os.lstat(path)
     except OSError:

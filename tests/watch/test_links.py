@@ -1,0 +1,89 @@
+"""Where a link leads counts for code that follows it; another name or mode changes nothing."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from memori import Stage
+from memori.watch import Sieve, watching
+
+FOLLOWED = {
+    "os.readlink": lambda: os.readlink("current"),
+    "Path.readlink": lambda: str(pathlib.Path("current").readlink()),
+    "realpath": lambda: os.path.basename(os.path.realpath("current")),
+    "resolve": lambda: pathlib.Path("current").resolve().name,
+    "below a link": lambda: (pathlib.Path("current").resolve() / "labels.txt").read_text(),
+    "absolute": lambda: os.path.realpath(os.path.abspath("current")).rpartition("/")[2],
+    "after another question": lambda: [os.path.isdir("current"), os.path.realpath("current")[-2:]],
+    "before another question": lambda: [os.path.realpath("current")[-2:], os.path.isdir("current")],
+}
+
+
+@pytest.fixture(autouse=True)
+def _versions(tmp_path, monkeypatch):
+    """Make two versions of an atlas, and a link to the current one."""
+    monkeypatch.chdir(tmp_path)
+    for version in ("v1", "v2"):
+        os.mkdir(version)
+        pathlib.Path(version, "labels.txt").write_text(version)
+    os.symlink("v1", "current")
+
+
+@pytest.mark.parametrize("way", FOLLOWED)
+def test_a_link_that_is_made_to_lead_elsewhere_runs_the_stage(way):
+    """The version that is current is often a link."""
+    stage = Stage(FOLLOWED[way], stage_outputs=["y"], hash_output="work")
+    first = stage.run()["y"]
+    stage.run()
+    assert not stage.state
+    os.remove("current")
+    os.symlink("v2", "current")
+
+    assert stage.run()["y"] != first
+    assert stage.state
+
+
+def test_what_a_followed_link_leads_to_counts_too():
+    """A link and the question whether something is there are two facts."""
+    stage = Stage(FOLLOWED["after another question"], stage_outputs=["y"], hash_output="work")
+    stage.run()
+    shutil.rmtree("v1")
+
+    assert stage.run()["y"] == [False, "v1"]
+
+
+MARKS = {
+    "os.link": lambda: os.link("v1/labels.txt", "name.txt"),
+    "os.chmod": lambda: os.chmod("v1/labels.txt", 0o640),
+    "os.utime": lambda: os.utime("v1/labels.txt", (1, 1)),
+    "ln": lambda: subprocess.run(["ln", "v1/labels.txt", "name.txt"], check=True),
+    "chmod": lambda: subprocess.run(["chmod", "640", "v1/labels.txt"], check=True),
+}
+
+
+@pytest.mark.parametrize("way", MARKS)
+def test_a_file_that_a_run_gives_another_name_or_mode_is_as_it_was(way):
+    """Its time of change is another one afterwards, and its content is what was read."""
+    with watching() as seen:
+        pathlib.Path("v1/labels.txt").read_text()
+        MARKS[way]()
+    facts = Sieve(seen, None).facts()
+
+    assert [os.path.abspath("v1/labels.txt")] == [fact.path for fact in facts.read]
+    assert ([], []) == (facts.unvouched, facts.edited)
+
+
+@pytest.mark.parametrize("way", ["os.chmod", "chmod"])
+def test_an_edit_beside_another_mode_is_seen(way):
+    """What somebody else writes meanwhile makes the run one that is not remembered."""
+    with watching() as seen:
+        pathlib.Path("v1/labels.txt").read_text()
+        MARKS[way]()
+    pathlib.Path("v1/labels.txt").write_text("another")
+    facts = Sieve(seen, None).facts()
+
+    assert [] == facts.read
+    assert [os.path.abspath("v1/labels.txt")] == facts.unvouched + [f.path for f in facts.edited]
