@@ -32,6 +32,7 @@ from memori.digest.files import (
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import copy_json, put, strings
 from memori.files import is_path
+from memori.keep.demand import digest_of_removed, fault_of_missing
 from memori.layout import is_run_folder
 
 TYPE_CHECKING = False
@@ -71,9 +72,21 @@ class Artifact:
     anchor : str
         A folder, absolute, that it lies in and that may be another one for the next run, such as
         that of a Nipype node; empty for none.
+    removed : bool
+        Whether memori removed it by policy, so that its digest is all that there is.
     """
 
-    __slots__ = ("absolute", "anchor", "file", "folder", "kind", "path", "pointer", "relative")
+    __slots__ = (
+        "absolute",
+        "anchor",
+        "file",
+        "folder",
+        "kind",
+        "path",
+        "pointer",
+        "relative",
+        "removed",
+    )
 
     def __init__(
         self,
@@ -92,6 +105,7 @@ class Artifact:
         self.folder = folder
         self.absolute = ""
         self.anchor = ""
+        self.removed = False
 
     @property
     def identity(self) -> str | None:
@@ -119,7 +133,7 @@ class Artifact:
             return None
         found = _identify(self.kind, path, memo)
         if found is None:
-            return "missing", "nothing"
+            return fault_of_missing(self, path) if kind_of(path) == 0 else ("missing", "nothing")
         now = found.identity if isinstance(found, FileDigest) else found
         return None if now == self.identity else ("edited", now)
 
@@ -127,6 +141,7 @@ class Artifact:
         """Return it as it is now; None if nothing of its kind is there."""
         path = self.locate(root)
         found = self.folder if self.kind == "path" else _identify(self.kind, path, memo)
+        found = digest_of_removed(path, self.kind) if found is None else found
         if found is None or (self.kind == "path" and not os.path.isdir(path)):
             return self if self.kind == "path" and not self.folder else None
         known = (self.pointer, self.kind, self.path, self.relative)
@@ -314,11 +329,15 @@ def _find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -
     kind: Kind = "folder" if isinstance(text, Folder) else "file"
     relative = not os.path.isabs(text)
     path = _absolute(text, here)
-    found = _identify(kind, path, memo)
-    if isinstance(found, FileDigest):
-        return Artifact(pointer, kind, relative_path(path, root), relative, file=found)
+    there = _identify(kind, path, memo)
+    is_gone = there is None and not os.path.lexists(path)
+    found = digest_of_removed(path, kind) if is_gone else there
     if found is not None:
-        return Artifact(pointer, kind, relative_path(path, root), relative, folder=found)
+        known = (pointer, kind, relative_path(path, root), relative)
+        pair = (found, None) if isinstance(found, FileDigest) else (None, found)
+        artifact = Artifact(*known, *pair)
+        artifact.removed = is_gone
+        return artifact
     is_plain = (
         os.path.normpath(text) == text and text[:2] != "//"
     )  # else what it says is not what would come back

@@ -56,6 +56,23 @@ class BusyError(MemoriError):
     """Another run is making the very same right now, and one was not to wait for it."""
 
 
+class RemovedError(MemoriError):
+    """A stage is to run, and files that it needs were removed by policy (`Pipeline(keep=...)`).
+
+    Attributes
+    ----------
+    paths : sequence of str
+        The files and folders, absolute.
+    """
+
+    def __init__(self, message: str, paths: Sequence[str]) -> None:
+        super().__init__(message, paths)
+        self.paths = paths
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class CasesError(MemoriError):
     """Cases of a map failed.
 

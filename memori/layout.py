@@ -60,6 +60,7 @@ OLD_SHARD = re.compile(r"[0-9a-f]{16}")
 """Where schema 1 kept the entries of one set of inputs."""
 ENTRY = re.compile(r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json")
 """The file of an entry, relative to the stage's records."""
+_KEY8 = re.compile(r"[0-9a-f]{8}(?:-\d+)?")
 _NAME = r"(?!\.)[\w.+=@,-]+"
 RUN_FOLDER = re.compile(rf"{_NAME}/[0-9a-f]{{8}}(?:-\d+)?")
 """A run's own folder, relative to the root."""
@@ -123,6 +124,22 @@ def is_run_folder(root: str, name: str) -> bool:
     if os.sep in stage:
         above, stage = os.path.split(stage)
     return os.path.isfile(Layout(os.path.join(root, above), stage).claim(folder))
+
+
+def root_of_claim(claim: str) -> str:
+    """Return the root whose memory holds a claim."""
+    return claim.rpartition(f"/{HIDDEN}/stages/")[0]
+
+
+def claim_of(path: str) -> tuple[str, str] | None:
+    """Return, of an absolute path in a run's own folder, the folder's claim and the path in it."""
+    parts = path.split(os.sep)
+    for place in range(len(parts) - 1, 1, -1):
+        if _KEY8.fullmatch(parts[place]):
+            claim = Layout(os.sep.join(parts[: place - 1]), parts[place - 1]).claim(parts[place])
+            if os.path.isfile(claim):
+                return claim, os.sep.join(parts[place + 1 :])
+    return None
 
 
 def arguments_of(root: str) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from memori.digest.values import to_json
 from memori.errors import warn
 from memori.graph.drawing import Graph, drawn
+from memori.graph.keep import Keeping, checked
 from memori.graph.wiring import Wiring
 from memori.mapping.case_runs import CaseRuns
 from memori.mapping.mapped import Mapped
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from memori.calls.decision import Decision
     from memori.digest.values import JSON
     from memori.graph.condition import when
+    from memori.graph.keep import Keep
     from memori.node import Node
 
     Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
@@ -48,6 +50,11 @@ class Pipeline(Mapped):
         `sources` is ``"start"``, a stage, or a tuple of stages; where two of them offer the same
         name, the right-most wins. The order of the lines does not matter. A third part says
         when a line holds: ``("start", motion, when("bold"))``.
+    keep : {"all", "outputs", "final"} or list of str, optional
+        What stays on disk of a case that is over. ``"outputs"``: what stages returned, and no
+        scratch of their runs' own folders. ``"final"``: what the last stages returned, from which
+        no other stage takes anything. A list: outputs of these names, too. What was removed
+        counts by its digest from then on, and is made again when a run needs it.
 
     Raises
     ------
@@ -66,9 +73,13 @@ class Pipeline(Mapped):
     """
 
     def __init__(
-        self, definition: Iterable[tuple[Sources, Node] | tuple[Sources, Node, when]]
+        self,
+        definition: Iterable[tuple[Sources, Node] | tuple[Sources, Node, when]],
+        *,
+        keep: Keep = "all",
     ) -> None:
         self._wiring = Wiring(definition)
+        self._wiring.keep = checked(keep, self.outputs)
         self._last = Outcome({}, Results())
 
     def __repr__(self) -> str:
@@ -157,6 +168,14 @@ class Pipeline(Mapped):
         return self.outputs
 
     @property
+    def final_outputs(self) -> list[str]:
+        """Names of the outputs of the last stages, from which no other stage takes anything."""
+        taken = {each for sources in self._wiring.sources.values() for each in sources}
+        last = [each for each in self._wiring.order if each not in taken]
+        names = (getattr(each, "final_outputs", each.offers) for each in last)
+        return list(dict.fromkeys(name for some in names for name in some))
+
+    @property
     def threads(self) -> int:
         """The most threads that one of the stages keeps busy."""
         return max(stage.threads for stage in self._wiring.order)
@@ -237,6 +256,8 @@ class Pipeline(Mapped):
         if workers is None:
             plan = PipelineRun(self._wiring, *given)
             plan.run_all()
+            if self._wiring.keep != "all":
+                Keeping(self._wiring, [given]).case_is_over(0, plan.runs)
         else:
             runs = CaseRuns(self._wiring, repr(self), [given], None, continues=False)
             with terminable():

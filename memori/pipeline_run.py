@@ -6,8 +6,11 @@ those that it takes inputs from.
 
 from __future__ import annotations
 
+from memori.errors import RemovedError
 from memori.graph.condition import Skipped
+from memori.keep.demand import digests_do
 from memori.results import Outcome, Results
+from memori.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class PipelineRun:
         self._runs: dict[Node, Outcome] = {}
         self.made: dict[Node, Outcome] = {}
         self._aside: set[Node] = set()
+        self._keeps_less = wiring.keep != "all"
 
     def leave(self, stages: Collection[Node]) -> None:
         """Leave stages to others; nothing else that is to be run here takes from them."""
@@ -48,15 +52,22 @@ class PipelineRun:
 
     def know(self, stage: Node, outcome: Outcome) -> None:
         """Take what came of a stage elsewhere."""
-        self._runs[stage] = outcome
+        self._runs[stage] = _after(self._runs.get(stage), outcome)
 
     def note(self, stage: Node, outcome: Outcome) -> None:
         """Note what came of a stage here."""
         self._runs[stage] = self.made[stage] = outcome
 
+    @property
+    def runs(self) -> Mapping[Node, Outcome]:
+        """What came of each stage so far."""
+        return self._runs
+
     def known(self) -> dict[int, Outcome | None]:
         """Return what came of stages, by their place; None where it is not needed any more."""
         runs, order = self._runs, self._wiring.order
+        if self._keeps_less:  # what was removed may have to be made anew
+            return {n: runs[s] for n, s in enumerate(order) if s in runs}
         wanted = {each for s in order if s not in runs for each in self._wiring.sources[s]}
         return {n: runs[s] if s in wanted else None for n, s in enumerate(order) if s in runs}
 
@@ -68,15 +79,41 @@ class PipelineRun:
     def run_all(self) -> None:
         """Run the stages here, one after the other."""
         for stage in self._wiring.order:
-            node, inputs = self.order(stage)
-            self._runs[stage] = node.call(*inputs)
+            self._runs[stage] = self.call(stage)
             stage.show(self._runs[stage])
+
+    def call(self, stage: Node, *, waits: bool = True) -> Outcome:
+        """Run a stage, and before it those that make anew what it needs and was removed."""
+        lacking: frozenset[str] = frozenset()
+        while True:
+            node, inputs = self.order(stage)
+            try:
+                with digests_do(holds=self._keeps_less):
+                    if not waits and isinstance(node, Stage):
+                        return node.call(*inputs, waits=False)
+                    return node.call(*inputs)
+            except RemovedError as error:
+                if lacking.issuperset(error.paths):
+                    raise  # no stage before it makes them
+                lacking = lacking.union(error.paths)
+                self._make_anew(self._wiring.sources[stage], lacking)
+
+    def _make_anew(self, stages: Collection[Node], wanted: Collection[str]) -> None:
+        """Have stages make files again that were removed, and nothing else."""
+        for stage in stages:
+            with digests_do(wanted):
+                self.note(stage, _after(self._runs[stage], self.call(stage)))
+
+    def recall(self, stage: Node) -> Outcome | None:
+        """Return what came of a stage if it is remembered; nothing is run."""
+        node, inputs = self.order(stage)
+        with digests_do(holds=self._keeps_less):
+            return node.recall(*inputs)
 
     def recall_all(self) -> bool:
         """Tell whether every stage is remembered."""
         for stage in self._wiring.order:
-            node, inputs = self.order(stage)
-            run = node.recall(*inputs)
+            run = self.recall(stage)
             if run is None:
                 return False
             self._runs[stage] = run
@@ -84,7 +121,7 @@ class PipelineRun:
 
     def foresee_all(self) -> list[Decision]:
         """Return what the stages would decide, each as far as can be known."""
-        found: list[Decision] = []
+        found: dict[Node, list[Decision]] = {}
         will_run: dict[Node, list[str]] = {}
         skipped = self._wiring.surely_skipped(self._values, self._given)
         for stage in self._wiring.order:
@@ -97,20 +134,30 @@ class PipelineRun:
                 decisions = stage.foresee_after(makers)
             else:
                 node, inputs = self.order(stage)
-                decisions, results = node.foresee(*inputs)
+                with digests_do(holds=self._keeps_less):
+                    decisions, results = node.foresee(*inputs)
                 if results is not None:
                     self._runs[stage] = Outcome({}, results)
             if stage not in self._runs:
                 will_run[stage] = [each.stage_name for each in decisions if not each.hit]
-            found += decisions
-        return found
+            found[stage] = decisions
+        wanted: set[str] = set()
+        for stage in reversed(self._wiring.order):
+            if wanted and stage in self._runs:
+                node, inputs = self.order(stage)
+                with digests_do(wanted):
+                    found[stage], _ = node.foresee(*inputs)
+            keys = (each.key for each in found[stage] if not each.hit)
+            wanted.update(f.absolute for key in keys if key for f in key.files if f.removed)
+        return [each for stage in self._wiring.order for each in found[stage]]
 
     def accept_all(self, waived: Collection[str], sources: Mapping[str, str]) -> list[Acceptance]:
         """Plan to accept each stage."""
         found: list[Acceptance] = []
         for stage in self._wiring.order:
             node, inputs = self.order(stage)
-            run, plans = node.plan_acceptance(*inputs, waived, sources)
+            with digests_do(holds=self._keeps_less):
+                run, plans = node.plan_acceptance(*inputs, waived, sources)
             self._runs[stage] = run
             found += plans
         return found
@@ -120,13 +167,15 @@ class PipelineRun:
         merged = Results()
         ran: list[str] = []
         reasons: dict[str, str] = {}
+        entries: list[str] = []
         for stage in self._wiring.order:
             results = self._runs[stage].results
             merged.update(results)
             ran += results.ran
             reasons.update(results.reasons)
+            entries += self._runs[stage].entries
         merged.skipped = self.skipped
-        return Outcome(self._given, merged, tuple(ran), reasons)
+        return Outcome(self._given, merged, tuple(ran), reasons, tuple(entries))
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -141,6 +190,15 @@ class PipelineRun:
         if reason is None:
             return key, self._wiring.inputs_of(*about)
         return _nothing_of(key, reason), ((), {})  # type: ignore[return-value]
+
+
+def _after(before: Outcome | None, outcome: Outcome) -> Outcome:
+    """Return what came of a stage that was called again, with what the calls before ran."""
+    results = outcome.results
+    if before is not None:
+        results.ran = tuple(dict.fromkeys((*before.results.ran, *results.ran)))
+        results.reasons = {**before.results.reasons, **results.reasons}
+    return outcome
 
 
 def _nothing_of(stage: Node, reason: str) -> Skipped:

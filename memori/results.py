@@ -81,9 +81,11 @@ class Outcome:
         What it was given, defaults included.
     results : Results
         What it returned.
+    entries : tuple of str
+        The files of the entries, in stages' own places, that it came of.
     """
 
-    __slots__ = ("inputs", "results")
+    __slots__ = ("entries", "inputs", "results")
 
     def __init__(
         self,
@@ -91,7 +93,9 @@ class Outcome:
         results: Results,
         ran: tuple[str, ...] = (),
         reasons: Mapping[str, str] | None = None,
+        entries: tuple[str, ...] = (),
     ) -> None:
+        self.entries = entries
         self.inputs = inputs
         self.results = results
         self.results.ran = ran

@@ -24,7 +24,7 @@ from memori.calls.fault import met
 from memori.calls.limit import limit
 from memori.calls.telling import tell, told
 from memori.digest.values import copy_json
-from memori.errors import BusyError, warn
+from memori.errors import BusyError, RemovedError, warn
 from memori.fingerprint import fingerprint
 from memori.fingerprint.versions import reached_codes, reject_outdated, versions_of
 from memori.plan import awaiting
@@ -36,6 +36,7 @@ from memori.signature.parameters import fixed_values, name_of, parameters_of, sh
 from memori.signature.paths import classes_of
 from memori.signature.paths import told as told_of_paths
 from memori.store import Store
+from memori.store.use import in_use, paths_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ class Stage(Accepting):
         """Run it unless it is remembered; `how` as for `memori.calls.call.Call.run`."""
         try:
             return self._call(args, kwargs, **how)
-        except BusyError:
+        except (BusyError, RemovedError):
             raise
         except BaseException as error:
             met(error, stage=self.stage_name)
@@ -275,7 +276,8 @@ class Stage(Accepting):
 
     def _unrecorded(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
         run = CurrentRun(self.stage_name, (), None)
-        with entered(run), limit(self.timeout, self.stage_name):
+        held = in_use(self.subject, paths_in(inputs))
+        with held, entered(run), limit(self.timeout, self.stage_name):
             return self.execute(inputs)
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:

@@ -24,7 +24,7 @@ LAYERS = [
     {"digest"},
     {"fingerprint"},
     {"layout", "place"},
-    {"artifacts", "key"},
+    {"artifacts", "keep", "key"},
     {"watch"},
     {"store"},
     {"notebook", "results", "kind"},

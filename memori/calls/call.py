@@ -36,6 +36,7 @@ from memori.errors import BusyError, StageError, warn
 from memori.key import Key
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
+from memori.store.use import in_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ class Call:
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         self._load(decision.key)
         if not self._stage.remembered:
-            with terminable():
+            files = [file.absolute for file in decision.key.files]
+            with terminable(), in_use(self._stage.subject, files):
                 return self._execute(decision.key, decision, forced=True)
         with terminable(), self._store.lock(decision.key, wait=waits) as is_mine:
             if is_mine is False:
@@ -208,7 +210,8 @@ class Call:
                 entry = twin.copy()
             if entry is not None:
                 return self._hit(Decision(self._stage.stage_name, (), entry, key))
-            outcome = self._execute(key, why, forced=forced)
+            with in_use(self._stage.subject, [file.absolute for file in key.files]):
+                outcome = self._execute(key, why, forced=forced)
             twin.tell()
             return outcome
 
@@ -316,7 +319,8 @@ class Call:
             pass_on(entry, self._store, key.files)
             results = self._restored(entry)
         reasons = {stage.stage_name: why.reasons}
-        return Outcome(self._inputs, results, (stage.stage_name,), reasons)
+        entries = () if entry is None else (entry.path,)
+        return Outcome(self._inputs, results, (stage.stage_name,), reasons, entries)
 
     def _hit(self, decision: Decision) -> Outcome:
         entry, key, store = decision.hit_entry, decision.key, decision.elsewhere or self._store
@@ -332,7 +336,8 @@ class Call:
             message = f"the files that describe the latest run cannot be written: {error}"
             warn(f"{self._stage.subject}: {message}")
         pass_on(entry, store, files)
-        return Outcome(self._inputs, restored(self._stage, entry, store.root))
+        entries = (entry.path,) if decision.elsewhere is None else ()
+        return Outcome(self._inputs, restored(self._stage, entry, store.root), entries=entries)
 
     def _restored(self, entry: Entry) -> Results:
         return restored(self._stage, entry, self._store.root)

@@ -85,7 +85,7 @@ class Change:
         if self.kind in ("first run", "no store", "forced", "observed", "expired", "upstream"):
             return self.subject
         if self.kind == "missing":
-            return f"output {self.subject} is missing"
+            return f"output {self.subject} {'is missing' if self.new == 'nothing' else self.new}"
         if self.old == _ABSENT:
             return f"{self.subject} is new"
         if self.new == _ABSENT:

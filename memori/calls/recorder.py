@@ -29,6 +29,7 @@ from memori.calls.fault import met
 from memori.calls.observations import tell_own_folder, why_forgotten
 from memori.calls.shared import Stood, has_written, left_outside, tell_of_races
 from memori.errors import RecordError, warn
+from memori.keep.demand import digests_do
 from memori.key import Key
 from memori.store import SCHEMA, Entry
 from memori.version import __version__
@@ -268,21 +269,20 @@ class Recorder:
             self._is_over = True
             store.follow(there)
             return there
-        stood = [each for each in before.values() if self._forced and not faults(each, key, store)]
+        with digests_do():  # also those whose files were removed by policy
+            stood = [each for each in before.values() if not faults(each, key, store)]
         store.write(entry, key)
         store.mark_written(written)
         store.mark_made(_written(self._before, key))
         store.finished(self._before, self._folder)
         self._is_over = True
         store.show(entry)
-        replaced = [before[entry.path]] if entry.path in before else []
-        for each in stood:
-            if each.path != entry.path:
+        for each in before.values():
+            is_same = each.path == entry.path
+            if each in stood and not is_same:
                 store.forget(each)
-                replaced.append(each)
-        for each in replaced:
-            if each.folder is not None and each.folder != entry.folder:
-                store.replaced(each.folder)
+            if (is_same or each in stood) and each.folder not in (None, entry.folder):
+                store.replaced(str(each.folder))
         return entry
 
     def _written(

@@ -18,8 +18,10 @@ from memori.artifacts import find_outputs, relative_values, spelled_values
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit
 from memori.digest.values import put
+from memori.errors import RemovedError
 from memori.processes.lock import lock
 from memori.store import Entry, Store
+from memori.store.use import in_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,9 +79,11 @@ class twins:  # noqa: N801  a context manager, read as a word
         entry = None if other.root == self._store.root else exact_hit(self._key, other)
         if entry is None:
             return None
+        paths = [each.locate(other.root) for each in entry.artifacts]
         try:
-            return copied(entry, other, self._key, self._store)
-        except OSError:
+            with in_use(self._store.name, paths):
+                return copied(entry, other, self._key, self._store)
+        except (OSError, RemovedError):
             return None  # the run itself says what is amiss
 
     def tell(self) -> None:

@@ -194,7 +194,8 @@ class Each:
         results = {name: [each.results[name] for each in outcomes] for name in self.offers}
         ran = tuple(name for each in outcomes for name in each.results.ran)
         reasons = {k: why for each in outcomes for k, why in each.results.reasons.items()}
-        return Outcome({}, Results(results), ran, reasons)
+        entries = tuple(path for each in outcomes for path in each.entries)
+        return Outcome({}, Results(results), ran, reasons, entries)
 
 
 class _noted:  # noqa: N801  a context manager, read as a word

@@ -16,7 +16,6 @@ from memori.calls.telling import telling_of
 from memori.errors import BusyError
 from memori.fingerprint.versions import reached_codes
 from memori.pipeline_run import PipelineRun
-from memori.stage import Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ class Track:
                         break
                 stage, first = first or ready[0], None
                 try:
-                    run.note(stage, _called(run, stage, waits=asked.waits))
+                    run.note(stage, run.call(stage, waits=asked.waits))
                 except BusyError:
                     return self._reached(run, asked, self.wiring.order.index(stage))
         return self._reached(run, asked)
@@ -162,13 +161,6 @@ class Track:
             return Reached(run.merged(), {})
         made = {self.wiring.order.index(stage): each for stage, each in run.made.items()}
         return Reached(None, made, busy)
-
-
-def _called(run: PipelineRun, stage: Node, *, waits: bool) -> Outcome:
-    node, inputs = run.order(stage)
-    if not waits and isinstance(node, Stage):
-        return node.call(*inputs, waits=False)
-    return node.call(*inputs)
 
 
 def recall_far(run: PipelineRun, is_stopped: Callable[[], bool]) -> list[Node]:
@@ -192,9 +184,8 @@ def recall_far(run: PipelineRun, is_stopped: Callable[[], bool]) -> list[Node]:
         if not ready:
             break
         for stage in ready:
-            node, inputs = run.order(stage)
             try:
-                outcome = node.recall(*inputs)
+                outcome = run.recall(stage)
             except Exception:
                 outcome = None  # the call meets the same, and tells it
             if outcome is None:

@@ -34,6 +34,8 @@ class Wiring:
         What each stage takes inputs from.
     order : list of Node
         The stages, each after those that it takes inputs from.
+    keep : str or tuple of str
+        What stays of what they made (`memori.graph.keep`).
 
     Raises
     ------
@@ -44,6 +46,7 @@ class Wiring:
     """
 
     def __init__(self, definition: Iterable[object]) -> None:
+        self.keep: str | tuple[str, ...] = "all"
         self.sources: dict[Node, tuple[Node, ...]] = {}
         self._starts: list[Node] = []
         self._conditions: dict[Node, list[when]] = {}

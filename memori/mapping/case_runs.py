@@ -11,8 +11,10 @@ else to do.
 
 from __future__ import annotations
 
+from memori.aside import aside
 from memori.calls.telling import listener, telling_of
 from memori.calls.twin import meeting_place
+from memori.graph.keep import Keeping
 from memori.graph.stretch import Stretch, Track, recall_far
 from memori.mapping.failure import Failure
 from memori.mapping.observer import Event, event_of, tell_all
@@ -113,6 +115,7 @@ class CaseRuns:
         self.threads = min(stage.threads for stage in wiring.order)
         self.ended: deque[tuple[int, Outcome | Failure]] = deque()
         self.last: PipelineRun | None = None
+        self._keeping = Keeping(wiring, given) if wiring.keep != "all" else None
 
     def outcomes(self, workers: Workers | None) -> Iterator[tuple[int, Outcome | Failure]]:
         """Yield what comes of the cases, each as soon as it is there.
@@ -151,11 +154,19 @@ class CaseRuns:
             meeting_place.reset(tokens[1])
         if answer.error is None:
             outcome = run.merged()
+            self._tidy(number, run)
             self._tell_end(number, outcome)
             return outcome
         if not self._is_borne(number, answer.error):
             raise answer.error
+        self._tidy(number, None)
         return self._failure(number, answer)
+
+    def _tidy(self, number: int, run: PipelineRun | None) -> None:
+        """Remove what is not kept of a case that is over; None if it failed."""
+        if self._keeping is not None:
+            with aside():
+                self._keeping.case_is_over(number, None if run is None else run.runs)
 
     def recall(self, number: int) -> None:
         """Recall a case, so that it is the last one that was."""
@@ -228,7 +239,7 @@ class CaseRuns:
                     first=first,
                     threads=piece.threads,
                     waits=piece.waits,
-                    merges=self._cases is not None,
+                    merges=self._cases is not None and self._keeping is None,
                 )
             )
         return tuple(stretches)
@@ -242,7 +253,8 @@ class CaseRuns:
                 is_all_remembered &= not reached.whole.executed
                 self._end(number, reached.whole)
                 continue
-            is_all_remembered = False
+            is_all_remembered &= len(reached.made) == len(self._wiring.order)
+            is_all_remembered &= not any(each.executed for each in reached.made.values())
             begun = self._begun.get(number)
             if begun is None and piece.stage is not None:
                 continue  # it has failed meanwhile
@@ -280,6 +292,7 @@ class CaseRuns:
         is_first = piece.stage is None or self._begun.pop(number, None) is not None
         self._begun.pop(number, None)
         if is_first:
+            self._tidy(number, None)
             self.ended.append((number, self._failure(number, answer)))
         return []
 
@@ -303,8 +316,9 @@ class CaseRuns:
 
     def _end(self, number: int, outcome: Outcome) -> None:
         begun = self._begun.pop(number, None)
-        if begun is not None and self._cases is None:
-            self.last = begun.run
+        if begun is not None:
+            self.last = begun.run if self._cases is None else None
+            self._tidy(number, begun.run)
         self._tell_end(number, outcome)
         self.ended.append((number, outcome))
 

@@ -47,11 +47,14 @@ class lock:  # noqa: N801  a context manager, read as a word
         Which lock, from 0 to 2**62.
     wait : bool, optional
         Whether to wait for whoever holds it.
+    shared : bool, optional
+        Whether others may hold it as well who share it.
     """
 
-    __slots__ = ("_descriptor", "_number", "_own_file", "_path", "_wait")
+    __slots__ = ("_descriptor", "_number", "_own_file", "_path", "_shared", "_wait")
 
-    def __init__(self, path: str, number: int, *, wait: bool = True) -> None:
+    def __init__(self, path: str, number: int, *, wait: bool = True, shared: bool = False) -> None:
+        self._shared = shared
         self._path = path
         self._number = number
         self._wait = wait
@@ -79,7 +82,8 @@ class lock:  # noqa: N801  a context manager, read as a word
         if _has_ranges():
             self._open(self._path)
             try:
-                return _lock_range(self._descriptor, self._number, wait=self._wait)
+                how = {"wait": self._wait, "shared": self._shared}
+                return _lock_range(self._descriptor, self._number, **how)
             except OSError as error:
                 if error.errno not in _WITHOUT_RANGES:
                     raise
@@ -89,7 +93,7 @@ class lock:  # noqa: N801  a context manager, read as a word
     def _acquire_whole(self, path: str) -> bool:
         while True:
             self._open(path)
-            if not _lock_whole(self._descriptor, wait=self._wait):
+            if not _lock_whole(self._descriptor, wait=self._wait, shared=self._shared):
                 return False
             try:
                 if os.path.samestat(os.fstat(self._descriptor), os.stat(path)):
@@ -113,7 +117,7 @@ class lock:  # noqa: N801  a context manager, read as a word
         if own_file is None:
             _unlock_range(descriptor, self._number)
         else:
-            _unlock_whole(descriptor, own_file)
+            _unlock_whole(descriptor, own_file, shared=self._shared)
         os.close(descriptor)
 
 
@@ -145,9 +149,10 @@ def _has_ranges() -> bool:
     return hasattr(fcntl, "F_OFD_SETLK")
 
 
-def _lock_range(descriptor: int, number: int, *, wait: bool) -> bool:
+def _lock_range(descriptor: int, number: int, *, wait: bool, shared: bool) -> bool:
     command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
-    return _granted(lambda: fcntl.fcntl(descriptor, command, _range(fcntl.F_WRLCK, number)))
+    asked = _range(fcntl.F_RDLCK if shared else fcntl.F_WRLCK, number)
+    return _granted(lambda: fcntl.fcntl(descriptor, command, asked))
 
 
 def _range(kind: int, number: int) -> bytes:
@@ -155,10 +160,10 @@ def _range(kind: int, number: int) -> bytes:
     return pack("hhqqi4x", kind, os.SEEK_SET, number, 1, 0)
 
 
-def _lock_whole(descriptor: int, *, wait: bool) -> bool:
+def _lock_whole(descriptor: int, *, wait: bool, shared: bool) -> bool:
     if fcntl is None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-    how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
+    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     return _granted(lambda: fcntl.flock(descriptor, how))
 
 
@@ -169,9 +174,10 @@ def _unlock_range(descriptor: int, number: int) -> None:
         pass  # refused, or there are none: then none is held
 
 
-def _unlock_whole(descriptor: int, path: str) -> None:
+def _unlock_whole(descriptor: int, path: str, *, shared: bool) -> None:
     try:
-        os.unlink(path)
+        if not shared or _lock_whole(descriptor, wait=False, shared=False):
+            os.unlink(path)  # nobody else has it
     except OSError:
         pass  # somebody removed it
     fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -11,6 +11,7 @@ The folder of an entry that another run replaced may be in use by whoever was gi
 so may that of a run which returned and could not be remembered. It is released: used again after a
 day, by the next run of the same key. A replaced folder that this very process made goes at once.
 A folder that several entries hold (a person accepted one for another) goes with the last of them.
+What a policy removed from the folder of an entry that stands is a line, too (``removed``).
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def replaced(layout: Layout, folder: str) -> None:
     if _is_held_elsewhere(layout, folder, told):
         return
     released(layout, folder)
-    if told and is_this_process(told[0].get("owner")):
+    is_asked_about = _ending(told, "removed") is not None  # other stages of its case hold its paths
+    if told and not is_asked_about and is_this_process(told[0].get("owner")):
         drop(layout, folder)
 
 
@@ -118,6 +120,13 @@ def drop(layout: Layout, folder: str) -> bool:
             remove_if_there(layout.claim(folder))
             return True
     return False
+
+
+def is_removable(layout: Layout, folder: str) -> bool:
+    """Tell whether a run's folder belongs to one entry, which may be without what is in it."""
+    told = _told(layout.claim(folder))
+    is_other = any(_ending(told, name) for name in ("shared", "released", "failed"))
+    return bool(_ending(told, "finished")) and not is_other and not _is_elsewhere(layout)
 
 
 def _is_elsewhere(layout: Layout) -> bool:

@@ -4,6 +4,8 @@ A hit trusts a file whose times and inode are as they were. Here nothing is trus
 checked against their own digests, and files and folders among the outputs against those that their
 records hold, by what counts of them (of an image not how it was packed).
 
+What a pipeline removed to save room is no fault.
+
 Not promised: files that a run wrote without returning them.
 """
 
@@ -14,6 +16,7 @@ import stat
 
 from memori.digest.files import digests, in_threads, kind_of
 from memori.digest.folder import folder_digest
+from memori.keep.removed import identity_of_removed
 from memori.store import entries
 
 TYPE_CHECKING = False
@@ -86,6 +89,8 @@ def _state(artifact: Artifact, path: str) -> State | None:
     kind = kind_of(path)
     if artifact.kind == "path":
         return "missing" if artifact.folder and kind != stat.S_IFDIR else None
+    if not kind and identity_of_removed(path, artifact.kind) == artifact.identity:
+        return None  # by policy: its digest stands for it
     if kind != (stat.S_IFREG if artifact.kind == "file" else stat.S_IFDIR):
         return "missing" if not kind else "edited"
     try:

@@ -15,6 +15,7 @@ from operator import attrgetter
 from struct import Struct, error
 
 from memori.digest.files import reads_always
+from memori.keep.removed import removed_at, was_removed
 from memori.watch.facts import (
     PACKED,
     digest_of,
@@ -96,7 +97,7 @@ def differences(
     for words, digest in record.get("trees", ()):
         folder = places.folder(words)
         now = tree_digest(folder, memo) if os.path.isdir(folder) else NOTHING
-        if now != digest:
+        if now != digest and not (now == NOTHING and was_removed(folder)):
             yield "tree", folder, digest, now
     for name, (seen, now) in places.twice.items():
         yield "dataset", name, seen, now
@@ -134,8 +135,18 @@ def _file_differences(
         if not is_trusting or _stat_of(path) != then:
             digest = packed["digests"][index * _DIGEST : (index + 1) * _DIGEST]
             found = identify(path, memo)
-            if found != digest:
+            if found != digest and not (found == NOTHING and _stands_for(path, digest, then)):
                 yield kind, path, digest, found
+
+
+def _stands_for(path: str, digest: str, then: bytes) -> bool:
+    """Tell whether what is not there was removed by policy, as the run found it."""
+    known = None if os.path.lexists(path) else removed_at(path)
+    if known is None:
+        return False
+    return digest in (known.get("content"), known.get("hash")) or (
+        known["kind"] == "scratch" and "stat" in known and packed_stat(known["stat"]) == then
+    )
 
 
 def _unpacked(stats: str) -> bytes:
@@ -177,11 +188,11 @@ def _name_differences(
     for then, groups in record.get("found", ()):
         for path in places.paths(groups):
             now = answer(path, then)
-            if now != then and not made(path):
+            if now != then and not made(path) and not was_removed(path):
                 yield "found", path, then, now
     asked = []
     for path in places.paths(record.get("there", ())):
-        if not os.path.lexists(path):
+        if not os.path.lexists(path) and not was_removed(path):
             asked.append(("there", path, "something", NOTHING))
     for path in places.paths(record.get("missed", ())):
         if os.path.lexists(path) and not made(path):
@@ -218,7 +229,8 @@ def _listing_differences(
         if list(_FIVE(os.stat(folder))) == listing["stat"]:
             return
     except OSError:
-        yield "listed", folder, "something", NOTHING
+        if not was_removed(folder):
+            yield "listed", folder, "something", NOTHING
         return
     names = present_names(folder, listing.get("patterns"), listing.get("own", ()), made)
     if names_digest(names)[:32] == listing["digest"]:
@@ -228,7 +240,9 @@ def _listing_differences(
         yield "listed", folder, f"{listing['count']} names", f"{len(names)} names"
     else:
         gone, new = sorted(set(then) - set(names)), sorted(set(names) - set(then))
-        yield "listed", folder, ", ".join(gone), ", ".join(new)
+        gone = [name for name in gone if not was_removed(os.path.join(folder, name))]
+        if gone or new:
+            yield "listed", folder, ", ".join(gone), ", ".join(new)
 
 
 def _tool_differences(tools: Mapping[str, JSON] | None) -> Iterator[Difference]:
