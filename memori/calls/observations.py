@@ -65,6 +65,7 @@ class Watch:
     """
 
     def __init__(self, code: Code, store: Store, ignored: Iterable[str] = ()) -> None:
+        from memori.digest.clock import learn
         from memori.watch import LeftOut, Reach, watching
         from memori.watch.environment import values_of
 
@@ -74,6 +75,7 @@ class Watch:
         self._left_out = LeftOut([*ignored, *everywhere])  # the run may leave for another folder
         self._reach = Reach.of(code)
         self._variables = values_of(variables_of(code))
+        learn(store.root)
         self._watching = watching(store.memo)
         self._changed: set[tuple[int, str]] = set()
         self.seen: Observed

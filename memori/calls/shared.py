@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from memori.digest.clock import most_behind
 from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.errors import warn
@@ -139,7 +140,7 @@ def has_written(path: str, seen: Observed | None, began: float) -> bool:
     if seen is not None and seen.how(path) is not None:
         return seen.wrote(path)
     try:
-        return os.stat(path).st_ctime >= began
+        return os.stat(path).st_ctime >= began - most_behind() / 1e9
     except OSError:
         return False
 

@@ -13,9 +13,10 @@ remembered. Losing what was remembered costs time only, so that of a folder whic
 `MOST_KEPT` the older half is forgotten. ``MEMORI_VERIFY=content`` in the
 environment reads every file every time.
 
-Not promised: to see a change on a file system that does not keep ctime, one whose server's clock
-lags behind the local one while a file is being rewritten within one tick of it, and one through a
-memory map that stays open and writable (kernels stamp only the first write to a page); then
+The times of a file on a server are compared by the server's clock (`memori.digest.clock`).
+
+Not promised: to see a change on a file system that does not keep ctime, and one through a memory
+map that stays open and writable (kernels stamp only the first write to a page); then
 ``MEMORI_VERIFY=content`` sees it.
 """
 
@@ -27,6 +28,7 @@ import os
 import stat
 import time
 
+from memori.digest.clock import MOST, behind
 from memori.digest.formats import content_of, may_be_known, possible_companions_of
 from memori.digest.sources import SMALL
 from memori.digest.values import encode, from_text, text_digest
@@ -139,7 +141,7 @@ def file_digest(path: str, memo: str | None = None) -> FileDigest:
             if known is not None and _holds(known, path, status):
                 remember(known, path)
                 return known
-    fresh = _read(path, status)
+    fresh = _read(path, status, memo)
     if fresh.trusted and trusting:
         remember(fresh, path)
         if memo is not None:
@@ -176,7 +178,8 @@ def seconds_until_trusted(path: str) -> float:
     status = os.stat(path)
     if status.st_ctime_ns % 1_000_000_000 == 0:
         return 0.0
-    return max(0.0, min(_TICK, status.st_ctime_ns + _TICK - time.time_ns()) / 1e9)
+    now = time.time_ns() - behind(status.st_dev)
+    return max(0.0, min(_TICK, status.st_ctime_ns + _TICK - now) / 1e9)
 
 
 def _holds(known: FileDigest, path: str, status: Stat) -> bool:
@@ -194,7 +197,7 @@ def _holds(known: FileDigest, path: str, status: Stat) -> bool:
         return False
 
 
-def _read(path: str, status: Stat) -> FileDigest:
+def _read(path: str, status: Stat, memo: str | None) -> FileDigest:
     """Digest a file, again if it changed meanwhile; a file that never rests is never trusted."""
     for _ in range(3):
         began = time.time_ns()
@@ -208,7 +211,7 @@ def _read(path: str, status: Stat) -> FileDigest:
         if now == status:
             break
         status = now
-    trusted = now == status and all(_is_old(each, began) for each in (status, *stats))
+    trusted = now == status and all(_is_old(each, began, memo) for each in (status, *stats))
     meaning = None if content is None else content.digest
     absent = tuple(name for name in belonging if name not in companions)
     return FileDigest(raw, meaning, companions, (status, *stats), trusted, absent)
@@ -276,10 +279,14 @@ def in_threads(function: Callable[[Item], Outcome], items: list[Item]) -> list[O
     return outcomes
 
 
-def _is_old(status: Stat, began: int) -> bool:
+def _is_old(status: Stat, began: int, memo: str | None) -> bool:
+    """Tell whether another change after a file was read could not carry the same time."""
     ctime = status[2]
+    age = began - ctime
+    if age >= MOST:
+        return True
     tick = _COARSE_TICK if ctime % 1_000_000_000 == 0 else _TICK
-    return began - ctime >= tick
+    return age - behind(status[4], memo) >= tick
 
 
 def _memo_path(memo: str, path: str, status: Stat) -> str:

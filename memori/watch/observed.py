@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from contextvars import ContextVar, Token
 
 from memori.aside import aside, leave_out_by
+from memori.digest.clock import earliest_now
 from memori.digest.files import file_digest
 from memori.watch.touch import (
     GLANCED,
@@ -118,7 +118,7 @@ class Observed:
         self.name = name
         self.outer = outer
         self.memo = memo
-        self.began = time.time_ns()
+        self.began = earliest_now()
         self.live = True
         self.touched: dict[str, Touch] = {}
         self.folders: dict[str, Listing] = {}

@@ -1,0 +1,105 @@
+"""The clocks of file servers: what is compared with the times of files is their time, not ours."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from memori import Stage, workdir
+from memori.digest import clock, files
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
+    """The device of a folder that is taken for one on a server."""
+    device = tmp_path.stat().st_dev
+    monkeypatch.setattr(clock, "_kinds", {device: "nfs4"})
+    monkeypatch.setattr(clock, "_measured", {})
+    monkeypatch.setattr(files, "_remembered", {})
+    return device
+
+
+def set_ours(monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
+    """Let the clock of this machine be so many seconds ahead of that of the server."""
+    here = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: here() + int(ahead * 1e9))
+
+
+def test_a_local_file_system_is_not_asked(tmp_path: Path) -> None:
+    """Its clock is ours."""
+    assert clock.behind(tmp_path.stat().st_dev, str(tmp_path)) == 0
+
+
+def test_remote_file_systems_are_known_by_their_kind() -> None:
+    """Those of the machine itself are not among them."""
+    proc = os.stat("/proc").st_dev
+
+    assert not clock.is_remote(proc)
+
+
+@pytest.mark.parametrize("ahead", [0.0, 40.0, -40.0])
+def test_a_server_is_asked_for_its_time(
+    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """What it is behind is measured on a file that is made there and removed."""
+    set_ours(monkeypatch, ahead)
+
+    assert clock.behind(server, str(tmp_path)) / 1e9 == pytest.approx(ahead, abs=5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nothing_can_be_made_the_worst_is_assumed(server: int, tmp_path: Path) -> None:
+    """A file of the last minutes is read again until it is older than any clock is wrong."""
+    assert clock.behind(server, str(tmp_path / "absent")) == clock.UNKNOWN
+
+
+@pytest.mark.parametrize("ahead", [40.0, -40.0])
+def test_an_edit_within_a_tick_of_a_server_whose_clock_differs_is_seen(
+    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """A file that was just written is not trusted, though by our clock it is old."""
+    set_ours(monkeypatch, ahead)
+    path = tmp_path / "file"
+    path.write_text("one")
+
+    first = files.file_digest(str(path), str(tmp_path))
+    assert not first.trusted
+
+
+def test_a_file_that_rests_by_the_clock_of_its_server_is_trusted(
+    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that is behind costs nothing once it is known."""
+    path = tmp_path / "file"
+    path.write_text("one")
+    clock.behind(server, str(tmp_path))
+    time.sleep(0.1)
+
+    known = files.file_digest(str(path), str(tmp_path))
+    monkeypatch.setattr(clock, "_measured", {server: (time.monotonic(), 0)})
+    assert known.trusted or files.file_digest(str(path), str(tmp_path)).trusted
+
+
+def test_a_stage_hits_where_the_clocks_differ(
+    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a clock that is ahead nor one that is behind has anything run again."""
+    source = tmp_path / "source.txt"
+    source.write_text("a")
+
+    def read(path: str) -> str:
+        copy = workdir() / "copy.txt"
+        copy.write_text(Path(path).read_text())
+        return str(copy)
+
+    for ahead in (0.0, 40.0, -40.0):
+        with monkeypatch.context() as patch:
+            set_ours(patch, ahead)
+            patch.setattr(clock, "_measured", {})
+            stage = Stage(read, "copy", tmp_path / f"work{ahead}")
+            for runs in (True, False, False):
+                assert Path(stage.run(str(source))["copy"]).read_text() == "a"
+                assert stage.state is runs
