@@ -3,7 +3,7 @@
 A process id says nothing after a restart, in another container or on another host. With the boot
 of the machine, the namespace of process ids and the time at which the process started it says
 exactly one process. That one is gone is claimed only by who shares boot and namespace with it; of
-any other, nothing is known.
+any other, nothing is known (`is_elsewhere`), and whoever waits for it goes by what it leaves.
 
 Not promised: the end of a process on a system without ``/proc``, whose id another one took over.
 """
@@ -34,10 +34,15 @@ def is_this_process(owner: object) -> bool:
     return owner == this_process()
 
 
+def is_elsewhere(owner: object) -> bool:
+    """Tell whether an owner lives, or lived, where nobody here can see it end: another host."""
+    here = this_process()
+    return isinstance(owner, dict) and any(owner.get(k) != here[k] for k in ("host", "boot"))
+
+
 def is_gone(owner: object) -> bool:
     """Tell whether an owner has certainly ended; False if it goes on or cannot be known."""
-    here = this_process()
-    if not isinstance(owner, dict) or any(owner.get(k) != here[k] for k in ("host", "boot")):
+    if not isinstance(owner, dict) or is_elsewhere(owner):
         return False
     process = owner.get("process")
     if not isinstance(process, int):

@@ -3,7 +3,9 @@
 A folder is claimed by making a file that was not there, which is exclusive on every file system.
 The claim is a file of JSON lines: who runs and which entry it will become, then how it ended
 (``finished``, ``failed``, ``released``). A folder is emptied for another run, or removed, only if
-its run certainly is over and left no entry: it failed, or the process that ran it is gone. Whoever
+its run certainly is over and left no entry: it failed, or the process that ran it is gone. Of a
+process on another host nobody here can see that: its claim is a lease, which ends when nothing in
+the folder has changed for a week. Whoever
 does so takes over the claim first; of several who try, one succeeds. Whether a lock is held is not
 asked, since locks can be refused, or not shared between mounts.
 
@@ -21,10 +23,11 @@ import os
 import re
 import time
 
+from memori.digest.clock import earliest_now
 from memori.digest.values import from_text
 from memori.files import atomic_write, content_of, make_folder, opened, remove_if_there
 from memori.layout import CLAIMED, RUN_FOLDER, Layout, stages_of
-from memori.processes.owner import is_gone, is_this_process, this_process
+from memori.processes.owner import is_elsewhere, is_gone, is_this_process, this_process
 from memori.store.entries import MOST_OF_A_KEY, everything, listed
 
 TYPE_CHECKING = False
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 _KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
 _IN_USE = 86_400  # seconds for which a released folder may still be read
+LEASE = 7 * 86_400
+"""Seconds after which a run of another host, whose folder rests, is taken for one that is over."""
 
 
 def is_run_name(name: str) -> bool:
@@ -237,7 +242,26 @@ def is_over(layout: Layout, folder: str) -> bool:
         return False
     if _ending(told, "failed"):
         return True
-    return is_gone(told[0]["owner"]) and not _is_named(layout, folder, told[0].get("entry"))
+    owner = told[0]["owner"]
+    is_left = is_gone(owner) or (is_elsewhere(owner) and _has_rested(layout, folder))
+    return is_left and not _is_named(layout, folder, told[0].get("entry"))
+
+
+def _has_rested(layout: Layout, folder: str) -> bool:
+    """Tell whether neither a run's claim nor its folder has changed for the time of a lease."""
+    since = earliest_now() / 1e9 - LEASE
+    try:
+        if os.stat(layout.claim(folder)).st_ctime >= since:
+            return False
+        for above, _, names in os.walk(f"{layout.root}/{folder}"):
+            if any(
+                os.lstat(each).st_ctime >= since
+                for each in (above, *map(f"{above}/".__add__, names))
+            ):
+                return False
+    except OSError:
+        return False  # it changes just now
+    return True
 
 
 def _is_named(layout: Layout, folder: str, entry: JSON) -> bool:
