@@ -67,7 +67,7 @@ def test_what_the_group_finished_is_not_run_again_and_nothing_is_written(
     assert "a" == pipeline.run(text="a")["text"]
     assert [] == CALLS
     assert before == content_of(group)
-    assert not list((tmp_path / "mine").rglob("*.json"))
+    assert not list((tmp_path / "mine").rglob("stages"))
     assert f"hit in {group}" in str(pipeline.explain(text="a"))
 
 
@@ -154,3 +154,38 @@ def test_an_empty_list_is_no_place(tmp_path: Path) -> None:
     """It is said when the stage is made."""
     with pytest.raises(ValueError, match="hash_output is an empty list"):
         Stage(made, "path", [])
+
+
+def test_files_of_the_group_are_brought_if_that_is_asked_for(
+    tmp_path: Path, group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the setting a hit there is one's own from then on, and needs the group no more."""
+    monkeypatch.setenv("MEMORI_FURTHER", "copy")
+    before = content_of(group)
+    pipeline = pipeline_in(tmp_path / "own", group)
+
+    result = pipeline.run(text="a")
+    assert CALLS == []
+    assert result["path"].startswith(str(tmp_path / "own"))
+    assert Path(result["path"]).read_text() == "a"
+    assert before == content_of(group)
+    os.utime(result["path"])
+    Path(result["path"]).write_text("a")  # it can be written to
+    assert pipeline_in(tmp_path / "own").run(text="a").ran == ()
+    assert CALLS == []
+
+
+def test_what_cannot_be_brought_is_pointed_to(
+    tmp_path: Path, group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk costs the copy, and nothing runs for it."""
+    monkeypatch.setenv("MEMORI_FURTHER", "copy")
+
+    def full(source: str, target: str) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("memori.calls.twin.copy_file", full)
+    with pytest.warns(MemoriWarning, match="cannot be copied"):
+        result = pipeline_in(tmp_path / "own", group).run(text="a")
+    assert result["path"].startswith(str(group))
+    assert CALLS == []

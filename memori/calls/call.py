@@ -30,11 +30,12 @@ from memori.calls.observations import (
     watching_is_off,
 )
 from memori.calls.telling import tell, told
-from memori.calls.twin import twins
+from memori.calls.twin import brought, twins
 from memori.digest.values import strings
 from memori.errors import BusyError, StageError, warn
 from memori.key import Key
 from memori.processes.interrupts import terminable
+from memori.processes.settings import setting
 from memori.results import Outcome, Results
 from memori.store.use import in_use
 
@@ -97,7 +98,7 @@ class Call:
         """Return the outcome if this call is remembered, else None."""
         with aside():
             decision = self.decide(explained=False)
-        return self._hit(decision) if decision.hit else None
+        return self._hit(self._brought(decision)) if decision.hit else None
 
     def is_remembered(self) -> bool:
         """Tell whether this call is a hit."""
@@ -181,7 +182,7 @@ class Call:
             logger.info("%s", decision)
         assert decision.key is not None
         if decision.hit:
-            return self._hit(decision)
+            return self._hit(self._brought(decision))
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         self._load(decision.key)
         if not self._stage.remembered:
@@ -321,6 +322,19 @@ class Call:
         reasons = {stage.stage_name: why.reasons}
         entries = () if entry is None else (entry.path,)
         return Outcome(self._inputs, results, (stage.stage_name,), reasons, entries)
+
+    def _brought(self, hit: Decision) -> Decision:
+        """Return a hit in a further place as one in the stage's own, if that is asked for."""
+        if hit.elsewhere is None or setting("further") != "copy":
+            return hit
+        assert hit.entry is not None
+        with aside(), terminable():
+            key = self._key()
+            with self._store.lock(key):
+                entry = exact_hit(key, self._store) or brought(
+                    hit.entry, hit.elsewhere, key, self._store
+                )
+        return hit if entry is None else Decision(self._stage.stage_name, (), entry, key)
 
     def _hit(self, decision: Decision) -> Outcome:
         entry, key, store = decision.hit_entry, decision.key, decision.elsewhere or self._store

@@ -18,7 +18,8 @@ from memori.artifacts import find_outputs, relative_values, spelled_values
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit
 from memori.digest.values import put
-from memori.errors import RemovedError
+from memori.errors import RemovedError, warn
+from memori.files import copy_file
 from memori.processes.lock import lock
 from memori.store import Entry, Store
 from memori.store.use import in_use
@@ -93,6 +94,16 @@ class twins:  # noqa: N801  a context manager, read as a word
                 file.write(self._store.root)
 
 
+def brought(entry: Entry, other: Store, key: Key, store: Store) -> Entry | None:
+    """Copy what a run left in a further place to the stage's own; None, with a warning, if not."""
+    try:
+        made = copied(entry, other, key, store)
+    except OSError as error:
+        warn(f"what {other.root} holds of {store.name} cannot be copied to {store.root}: {error}")
+        return None
+    return made
+
+
 def copied(entry: Entry, other: Store, key: Key, store: Store) -> Entry | None:
     """Copy what a run left into a folder of its own in another store, and file it there.
 
@@ -112,7 +123,7 @@ def copied(entry: Entry, other: Store, key: Key, store: Store) -> Entry | None:
         own = os.path.join(store.root, folder)
         theirs = os.path.join(other.root, entry.folder)
         try:
-            shutil.copytree(theirs, own, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(theirs, own, symlinks=True, dirs_exist_ok=True, copy_function=copy_file)
         except BaseException:
             store.drop_folder(folder)
             raise
@@ -121,6 +132,10 @@ def copied(entry: Entry, other: Store, key: Key, store: Store) -> Entry | None:
             if path == theirs or path.startswith(theirs + os.sep):
                 put(values, artifact.pointer, own + path[len(theirs) :])
     artifacts = find_outputs(values, store.root, store.memo, own)
+    if len(artifacts) != len(entry.artifacts):  # what lay there went meanwhile
+        if folder is not None:
+            store.drop_folder(folder)
+        return None
     record = {
         **entry.record,
         "inputs": key.inputs,

@@ -24,6 +24,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "verify": ("stat", "content"),
     "ignore_reads": (),
     "executor": (),
+    "further": ("point", "copy"),
 }
 """The settings, each with the values that it may have."""
 DEFAULTS: Mapping[str, str] = {
@@ -32,6 +33,7 @@ DEFAULTS: Mapping[str, str] = {
     "verify": "stat",
     "ignore_reads": "",
     "executor": "",
+    "further": "point",
 }
 _PROJECT = "pyproject.toml"
 _files: dict[str, dict[str, tuple[str, str]]] = {}

@@ -19,24 +19,20 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from memori.digest.formats import companions_of
-from memori.files import replacing
+from memori.errors import MemoriError
+from memori.files import copy_content, replacing
+from memori.keep.removed import removed_at, was_removed
 from memori.neuro.bids.content import require
 from memori.neuro.bids.written import digest_of
 from memori.neuro.data.saving import save as save_whole
 from memori.neuro.filenames import split
 from memori.neuro.filenames import suffix as extension_of
 
-try:
-    import fcntl
-except ImportError:  # not POSIX
-    fcntl = None  # type: ignore[assignment]
-
 # One file of several: alone, under another name, nobody can read it.
 _PARTS = (".hdr", ".img", ".HEAD", ".BRIK", ".vhdr", ".vmrk", ".eeg", ".fdt", ".mhd", ".nhdr")
 _NAMING = (".vhdr", ".vmrk")  # which name the other files of a recording
 _NAMED = re.compile(rb"(?mi)^(DataFile|MarkerFile)=(?!\$b)[^\r\n]*(\.[^\r\n.]*)")
 _LINE = re.compile(rb"(?mi)^(?:DataFile|MarkerFile)=")
-_FICLONE = 0x40049409
 _BESIDE = {"dwi": (".bval", ".bvec"), "epi": (".bval", ".bvec"), "dseg": (".tsv",)}
 
 
@@ -61,6 +57,12 @@ class Value:
             self._content = as_json(value)
             self.digest = hashlib.sha256(self._content).hexdigest()
             return
+        gone = removed_at(self.path) if was_removed(self.path) else None
+        if gone is not None:
+            raise MemoriError(
+                f"{self.path} was removed by keep={gone['keep']!r} when its case was over: name "
+                "the output in keep=[...] of the pipeline to save it as a derivative"
+            )
         require([self.path])
         if not is_part:
             _refuse_parts(self.path, extension)
@@ -113,22 +115,11 @@ class Value:
                 _put_folder(self.path, target)
             elif not (link and _linked(self.path, target)):
                 path = self.path
-                _put(target, lambda stream: _copy(path, stream))
+                _put(target, lambda stream: copy_content(path, stream))
 
 
 def _put(target: str, write: Callable[[BinaryIO], object]) -> None:
     save_whole(write, target, default="", caller="Derivatives.save")
-
-
-def _copy(source: str, stream: BinaryIO) -> None:
-    if fcntl is not None:
-        with open(source, "rb") as old:
-            try:
-                fcntl.ioctl(stream.fileno(), _FICLONE, old.fileno())
-                return
-            except OSError:
-                pass  # another file system, or one that shares no blocks
-    shutil.copyfile(source, stream.name)
 
 
 def _linked(source: str, target: str) -> bool:
