@@ -3,7 +3,8 @@
 Run ``python benchmarks/bench_dispatch.py``. 64 cases on two workers: stages that sleep for 50 ms,
 and stages that compute as long. A plain pool (loky's, and that of the standard library) runs the
 same function; the two take turns, so that noise hits both, and the best of each counts. Aims: naps
-at most 1.03 times, busy stages at most 1.05 times what the plain pool takes. What remembers also
+at most 1.03 times, busy stages at most 1.05 times what the plain pool takes; through Dask (extra
+`cluster`) plain Dask at least 0.9 times what a map takes. What remembers also
 writes an entry for each case, which `bench_core` measures by itself.
 """
 
@@ -79,6 +80,24 @@ def compare(function: Callable[[int], int], rounds: int, aim: str) -> None:
                 row(f"{name}: {kind}, over that", best[kind] / best["plain"], "", aim)
 
 
+def on_dask(rounds: int) -> None:
+    """Print how a map through a Dask cluster of this machine compares with plain Dask."""
+    import memori
+
+    print(f"{CASES} naps of {SECONDS * 1e3:.0f} ms through Dask, on {WORKERS} workers")
+    with tempfile.TemporaryDirectory() as folder, memori.executor("dask", jobs=WORKERS) as dask:
+        times: dict[str, list[float]] = {"plain": [], "without memory": [], "remembered": []}
+        for number in range(rounds + 1):
+            times["plain"].append(plain(nap, dask))
+            times["without memory"].append(ours(nap, None, executor=dask))
+            times["remembered"].append(ours(nap, f"{folder}/{number}", executor=dask))
+        best = {kind: min(each[1:]) for kind, each in times.items()}
+        row("plain Dask", best["plain"], "s")
+        for kind in ("without memory", "remembered"):
+            row(f"Dask: plain over {kind}", best["plain"] / best[kind], "", "at least 0.9")
+        row("finished", ours(nap, f"{folder}/1", executor=dask), "s", "nothing is submitted")
+
+
 def cold() -> None:
     """Print what the first map of a process takes, with the start of its workers."""
     print("The first map of a process: 2 naps, with the start of 2 workers")
@@ -132,6 +151,7 @@ def main() -> None:
     cold()
     compare(nap, 5, "at most 1.03")
     compare(busy, 5, "at most 1.05")
+    on_dask(3)
 
 
 if __name__ == "__main__":

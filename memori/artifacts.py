@@ -19,6 +19,7 @@ import re
 import stat
 import time
 
+from memori.digest.clock import look_again
 from memori.digest.files import (
     FileDigest,
     file_digest,
@@ -132,6 +133,8 @@ class Artifact:
         if self.kind == "file" and self.file is not None and unchanged(self.file, path):
             return None
         found = _identify(self.kind, path, memo)
+        if found is None and kind_of(path) == 0 and look_again(path):
+            found = _identify(self.kind, path, memo)
         if found is None:
             return fault_of_missing(self, path) if kind_of(path) == 0 else ("missing", "nothing")
         now = found.identity if isinstance(found, FileDigest) else found
@@ -331,6 +334,8 @@ def _find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -
     path = _absolute(text, here)
     there = _identify(kind, path, memo)
     is_gone = there is None and not os.path.lexists(path)
+    if is_gone and not relative and look_again(path):
+        is_gone, there = False, _identify(kind, path, memo)
     found = digest_of_removed(path, kind) if is_gone else there
     if found is not None:
         known = (pointer, kind, relative_path(path, root), relative)

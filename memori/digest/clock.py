@@ -80,6 +80,28 @@ def is_remote(device: int) -> bool:
     return kind in _REMOTE or kind.startswith("fuse.")
 
 
+def look_again(path: str) -> bool:
+    """Tell whether something is there after all, where a host may not see yet what others made.
+
+    A client of NFS remembers for a while that a name was not there; listing the folder has it ask
+    the server.
+    """
+    above = os.path.dirname(path)
+    while not os.path.isdir(above) and os.path.dirname(above) != above:
+        above = os.path.dirname(above)
+    try:
+        if not is_remote(os.stat(above).st_dev):
+            return False
+        with aside():
+            for name in (*os.path.relpath(path, above).split(os.sep),):
+                os.listdir(above)
+                above = os.path.join(above, name)
+                os.stat(above)
+    except OSError:
+        return False
+    return True
+
+
 def _mounted() -> dict[int, str]:
     """Return the kinds of the file systems that are mounted, by device."""
     found = {}

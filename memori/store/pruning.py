@@ -317,7 +317,7 @@ def remove(plan: Plan) -> Room:
 def _remove_run(each: Kept) -> bool:
     entry = each.entry
     shard, name = os.path.split(entry.path)
-    aside = f"{shard}/.{name}.{os.getpid()}.partial"
+    aside = f"{shard}/.{name}.{os.urandom(6).hex()}.partial"
     try:
         os.rename(entry.path, aside)
     except OSError:

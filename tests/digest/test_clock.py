@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from memori import Stage, workdir
 from memori.digest import clock, files
+from memori.files import content_of
 
 
 @pytest.fixture
@@ -103,3 +106,47 @@ def test_a_stage_hits_where_the_clocks_differ(
             for runs in (True, False, False):
                 assert Path(stage.run(str(source))["copy"]).read_text() == "a"
                 assert stage.state is runs
+
+
+def test_what_another_host_made_is_looked_for_again(
+    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that remembers that a name was not there is made to ask its server."""
+    path = tmp_path / "run" / "made.txt"
+    path.parent.mkdir()
+    path.write_text("a")
+    listdir, listed = os.listdir, list[str]()
+
+    def cached(look: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def looked(name: str, **how: bool) -> os.stat_result:
+            if str(name) == str(path) and str(path.parent) not in listed:
+                raise FileNotFoundError(2, "No such file or directory", name)
+            return look(name, **how)
+
+        return looked
+
+    monkeypatch.setattr(os, "stat", cached(os.stat))
+    monkeypatch.setattr(os, "lstat", cached(os.lstat))
+    monkeypatch.setattr(os, "listdir", lambda folder: listed.append(str(folder)) or listdir(folder))
+    stage = Stage(lambda made: Path(made).read_text(), "text", tmp_path / "work")
+
+    assert files.kind_of(str(path)) == 0
+    stage.run(str(path))
+    assert stage.explain(str(path)).key.files[0].kind == "file"
+
+
+def test_a_file_that_another_host_replaced_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stale file handle says that there is a newer one."""
+    path = tmp_path / "entry.json"
+    path.write_bytes(b"new")
+    read, stale = os.read, [True]
+
+    def once(descriptor: int, count: int) -> bytes:
+        if stale.pop() if stale else False:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read(descriptor, count)
+
+    monkeypatch.setattr(os, "read", once)
+    assert content_of(str(path)) == b"new"

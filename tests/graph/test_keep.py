@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memori import Each, MemoriWarning, Pipeline, Stage
+from memori import Each, MemoriWarning, Pipeline, Stage, workdir
 from memori.errors import RemovedError
 from memori.neuro import ShellStage
 from tests.graph.keeping import aside, files, last, pipeline, second, stages
@@ -250,3 +250,44 @@ def test_no_warning_is_given(tmp_path: Path, recwarn: pytest.WarningsRecorder) -
     pipeline(tmp_path, end="!").run(text="a")
 
     assert [] == [each for each in recwarn if issubclass(each.category, MemoriWarning)]
+
+
+def test_a_file_that_is_passed_through_is_made_again_by_whoever_made_it(tmp_path: Path) -> None:
+    """A stage in between that hands a file on owns nothing of it (nipype issue 55)."""
+
+    def study(end: str) -> Pipeline:
+        a, _, _, _ = stages(tmp_path)
+        passed = Stage(lambda first: first, "second", tmp_path, stage_name="passed")
+        return Pipeline(
+            [("start", a), (a, passed), (passed, Stage(last, "last", tmp_path, end=end))],
+            keep="final",
+        )
+
+    assert Path(study(".").run(text="a")["last"]).read_text() == "a."
+    assert study(".").run(text="a").ran == ()
+    assert Path(study("!").run(text="a")["last"]).read_text() == "a!"
+    assert {"last.txt"} == files(tmp_path)
+
+
+def test_asking_removes_nothing(tmp_path: Path) -> None:
+    """A look ahead leaves everything where it is (snakemake issue 1542)."""
+    pipeline(tmp_path, "all").run(text="a")
+    before = files(tmp_path)
+    kept = pipeline(tmp_path)
+
+    kept.explain(text="a")
+    kept.plan([{"text": "a"}])
+    assert before == files(tmp_path)
+
+
+def test_files_of_one_name_stay_together(tmp_path: Path) -> None:
+    """A header that is kept keeps its data, whatever they end in (nipype issue 1612)."""
+
+    def scan(text: str) -> str:
+        for end in ("hv", "v", "log"):
+            (workdir() / f"pet.{end}").write_text(text)
+        (workdir() / "other.v").write_text(text)
+        return str(workdir() / "pet.hv")
+
+    result = Pipeline([("start", Stage(scan, "pet", tmp_path))], keep="outputs").run(text="a")
+    assert {"pet.hv", "pet.v", "pet.log"} == set(os.listdir(os.path.dirname(result["pet"])))
