@@ -36,7 +36,7 @@ from memori.signature.parameters import fixed_values, name_of, parameters_of, sh
 from memori.signature.paths import classes_of
 from memori.signature.paths import told as told_of_paths
 from memori.store import Store
-from memori.store.use import in_use, paths_in
+from memori.store.use import in_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,8 +164,7 @@ class Stage(Accepting):
         self._code_version = code_version
         if watch not in (True, False, "process"):
             raise ValueError(f"{self.subject}: watch={watch!r}; it is True, False or 'process'")
-        self.watched = bool(watch)
-        self._runs_apart = watch == "process"
+        self.watched, self._runs_apart = bool(watch), watch == "process"
         self.remembered = remember
         self.ignored_reads = tuple(map(str, ignore_reads))
         self.hash_output = hash_output
@@ -233,8 +232,8 @@ class Stage(Accepting):
             raise ValueError(f"{self.subject}: force_run_stage or force_skip_stage, not both")
         self.show(None)
         if force_skip_stage:
-            is_one_place = self._place is None or not self._place.fields
-            inputs = {} if is_one_place else self._inputs(args, kwargs)
+            has_fields = self._place is not None and self._place.fields
+            inputs = self._inputs(args, kwargs) if has_fields else {}
             outcome = Outcome(inputs, latest_results(self, self._store(inputs)))
         else:
             for each in self.overruled(args, kwargs):
@@ -274,10 +273,9 @@ class Stage(Accepting):
             values = attempted(lambda: self._unrecorded(inputs), self.retries, self.stage_name)
         return Outcome(inputs, self.results_of(values), (self.stage_name,), why)
 
-    def _unrecorded(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
+    def _unrecorded(self, inputs: dict[str, JSON]) -> dict[str, JSON]:
         run = CurrentRun(self.stage_name, (), None)
-        held = in_use(self.subject, paths_in(inputs))
-        with held, entered(run), limit(self.timeout, self.stage_name):
+        with in_use(self.subject, inputs), entered(run), limit(self.timeout, self.stage_name):
             return self.execute(inputs)
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
@@ -288,9 +286,8 @@ class Stage(Accepting):
     def explain(self, /, *args: object, **kwargs: object) -> Decision:
         """Return the decision that `run` would take, with its reasons, without running."""
         call = self.remembered_call(args, kwargs)
-        decision = Decision(self.stage_name, (_ALWAYS,), None, None)
-        if call is not None:
-            decision = call.decide()
+        no_place = Decision(self.stage_name, (_ALWAYS,), None, None)
+        decision = no_place if call is None else call.decide()
         decision.overruled = tuple(self.overruled(args, kwargs))
         return decision
 
@@ -338,8 +335,8 @@ class Stage(Accepting):
     def _store(self, inputs: Mapping[str, JSON]) -> Store | None:
         if self._place is None:
             return None
-        further = [each.fill(inputs) for each in self._further]
-        return Store(self._place.fill(inputs), self.stage_name, further)
+        root, *further = (each.fill(inputs) for each in (self._place, *self._further))
+        return Store(root, self.stage_name, further)
 
     # What a kind of stage may change (see `memori.kind`)
 

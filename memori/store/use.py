@@ -33,7 +33,7 @@ def folder_lock(claim: str, *, shared: bool = False) -> lock:
     return lock(where, _FOLDERS + number, wait=shared, shared=shared)
 
 
-def paths_in(values: Mapping[str, JSON]) -> list[str]:
+def _paths_in(values: Mapping[str, JSON]) -> list[str]:
     """Return the strings in some inputs that may be paths, absolute."""
     return [
         text
@@ -50,8 +50,8 @@ class in_use:  # noqa: N801  a context manager, read as a word
     ----------
     subject : str
         What errors call the stage.
-    paths : iterable of str
-        Absolute; others than those in a run's own folder are left alone.
+    files : iterable of str, or inputs
+        Absolute paths; others than those in a run's own folder are left alone.
 
     Raises
     ------
@@ -59,8 +59,9 @@ class in_use:  # noqa: N801  a context manager, read as a word
         On entering, if some were removed by policy.
     """
 
-    def __init__(self, subject: str, paths: Iterable[str]) -> None:
+    def __init__(self, subject: str, files: Iterable[str] | dict[str, JSON]) -> None:
         self._subject = subject
+        paths = _paths_in(files) if isinstance(files, dict) else files
         self._paths = [path for path in paths if path]
         self._locks: list[lock] = []
 
