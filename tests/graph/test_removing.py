@@ -129,3 +129,18 @@ def test_a_project_that_is_moved_takes_it_along(tmp_path: Path) -> None:
     (tmp_path / "here").rename(tmp_path / "there")
 
     assert pipeline(tmp_path / "there" / "work").run(text="a").ran == ()
+
+
+def test_where_a_lock_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systems that lock no parts of files (macOS) tell as well that a folder is in use."""
+    monkeypatch.setattr("memori.processes.lock._has_ranges", lambda: False)
+    result = pipeline(tmp_path, "all").run(text="a")
+    (claim,) = (tmp_path / ".memori/stages/first/folders").iterdir()
+
+    with folder_lock(str(claim), shared=True), folder_lock(str(claim), shared=True):
+        pipeline(tmp_path).run(text="a")
+        assert os.path.exists(result["first"])
+    pipeline(tmp_path).run(text="a")
+    assert not os.path.exists(result["first"])
+    assert pipeline(tmp_path, end="!").run(text="a").ran
+    assert not list((tmp_path / ".memori").glob("locks-*"))
