@@ -33,7 +33,8 @@ from memori.digest.files import (
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import copy_json, put, strings
 from memori.files import is_path
-from memori.keep.demand import digest_of_removed, fault_of_missing
+from memori.keep.demand import fault_of_missing
+from memori.keep.removed import digest_of_removed
 from memori.layout import is_run_folder
 
 TYPE_CHECKING = False
@@ -136,7 +137,9 @@ class Artifact:
         if found is None and kind_of(path) == 0 and look_again(path):
             found = _identify(self.kind, path, memo)
         if found is None:
-            return fault_of_missing(self, path) if kind_of(path) == 0 else ("missing", "nothing")
+            if kind_of(path):
+                return "missing", "nothing"
+            return fault_of_missing(path, self.kind, self.identity)
         now = found.identity if isinstance(found, FileDigest) else found
         return None if now == self.identity else ("edited", now)
 

@@ -6,15 +6,16 @@ those that it takes inputs from.
 
 from __future__ import annotations
 
-from memori.errors import RemovedError
+from memori.errors import RemovedError, warn
 from memori.graph.condition import Skipped
 from memori.keep.demand import digests_do
 from memori.results import Outcome, Results
 from memori.stage import Stage
+from memori.store.entries import read as read_entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from memori.calls.acceptance import Acceptance
     from memori.calls.decision import Decision
@@ -88,7 +89,7 @@ class PipelineRun:
         while True:
             node, inputs = self.order(stage)
             try:
-                with digests_do(holds=self._keeps_less):
+                with digests_do((), holds=self._keeps_less):
                     if not waits and isinstance(node, Stage):
                         return node.call(*inputs, waits=False)
                     return node.call(*inputs)
@@ -101,13 +102,30 @@ class PipelineRun:
     def _make_anew(self, stages: Collection[Node], wanted: Collection[str]) -> None:
         """Have stages make files again that were removed, and nothing else."""
         for stage in stages:
+            before = self._runs[stage]
+            then = _identities(before)
             with digests_do(wanted):
-                self.note(stage, _after(self._runs[stage], self.call(stage)))
+                self.note(stage, _after(before, self.call(stage)))
+            if _identities(self._runs[stage]) != then:
+                warn(
+                    f"{stage.title} made something else than what was removed to save room: it is "
+                    "not reproducible, and what was made of that runs again"
+                )
+                for each in self._made_of(stage):
+                    self.note(each, _after(self._runs[each], self.call(each)))
+
+    def _made_of(self, stage: Node) -> Iterator[Node]:
+        """Yield, in order, the stages below one of which something came already."""
+        below = {stage}
+        for each in self._wiring.order:
+            if each in self._runs and not below.isdisjoint(self._wiring.sources[each]):
+                below.add(each)
+                yield each
 
     def recall(self, stage: Node) -> Outcome | None:
         """Return what came of a stage if it is remembered; nothing is run."""
         node, inputs = self.order(stage)
-        with digests_do(holds=self._keeps_less):
+        with digests_do((), holds=self._keeps_less):
             return node.recall(*inputs)
 
     def recall_all(self) -> bool:
@@ -134,7 +152,7 @@ class PipelineRun:
                 decisions = stage.foresee_after(makers)
             else:
                 node, inputs = self.order(stage)
-                with digests_do(holds=self._keeps_less):
+                with digests_do((), holds=self._keeps_less):
                     decisions, results = node.foresee(*inputs)
                 if results is not None:
                     self._runs[stage] = Outcome({}, results)
@@ -156,7 +174,7 @@ class PipelineRun:
         found: list[Acceptance] = []
         for stage in self._wiring.order:
             node, inputs = self.order(stage)
-            with digests_do(holds=self._keeps_less):
+            with digests_do((), holds=self._keeps_less):
                 run, plans = node.plan_acceptance(*inputs, waived, sources)
             self._runs[stage] = run
             found += plans
@@ -190,6 +208,12 @@ class PipelineRun:
         if reason is None:
             return key, self._wiring.inputs_of(*about)
         return _nothing_of(key, reason), ((), {})  # type: ignore[return-value]
+
+
+def _identities(outcome: Outcome) -> list[str | None]:
+    """Return what counts of the files that came of a stage."""
+    found = map(read_entry, outcome.entries)
+    return [each.identity for entry in found if entry is not None for each in entry.artifacts]
 
 
 def _after(before: Outcome | None, outcome: Outcome) -> Outcome:

@@ -22,6 +22,7 @@ from memori.calls.decision import told_acceptance
 from memori.cli import told
 from memori.cli.ls import summary
 from memori.errors import MemoriError
+from memori.keep.removed import removed_at
 from memori.signature.parameters import shown
 from memori.store import (
     Entry,
@@ -168,13 +169,20 @@ def _lines(memory: Memory, entry: Entry) -> Iterator[str]:
             yield f"  from     {told.path(file.locate(memory.root))} ({file.kind})"
     for artifact in entry.artifacts:
         place = artifact.locate(memory.root)
-        state = "" if os.path.lexists(place) else told.coloured(", which is missing", "red")
+        state = "" if os.path.lexists(place) else _state_of_missing(place)
         yield f"  made     {told.path(place)} ({artifact.pointer[0]}){state}"
     if not entry.artifacts:
         yield f"  made     {shown(entry.outputs)}"
     for each in record.get("accepted") or ():
         yield f"  accepted {told_acceptance(each)}"
     yield f"  entry    {told.path(entry.path)}"
+
+
+def _state_of_missing(path: str) -> str:
+    known = removed_at(path)
+    if known is not None:
+        return f", removed by keep={known['keep']!r}"
+    return told.coloured(", which is missing", "red")
 
 
 def _show_unfinished(folder: str, as_json: bool) -> int:

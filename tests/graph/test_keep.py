@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -291,3 +292,36 @@ def test_files_of_one_name_stay_together(tmp_path: Path) -> None:
 
     result = Pipeline([("start", Stage(scan, "pet", tmp_path))], keep="outputs").run(text="a")
     assert {"pet.hv", "pet.v", "pet.log"} == set(os.listdir(os.path.dirname(result["pet"])))
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_stage_that_is_not_reproducible_leaves_results_of_one_piece(
+    tmp_path: Path, n_jobs: int | None
+) -> None:
+    """What it makes anew differs: a warning says so, and what was made of the first runs again."""
+
+    def noisy(text: str) -> str:
+        path = workdir() / "noise.txt"
+        path.write_text(os.urandom(8).hex())
+        return str(path)
+
+    def study(end: str) -> Pipeline:
+        a = Stage(noisy, "second", tmp_path)
+        return Pipeline(
+            [
+                ("start", a),
+                (a, Stage(last, "other", tmp_path, stage_name="other")),
+                (a, Stage(last, "last", tmp_path, end=end)),
+            ],
+            keep="final",
+        )
+
+    study(".").map([{"text": "a"}], n_jobs=n_jobs)
+    told = "'noisy' made something else than what was removed"
+    with pytest.warns(MemoriWarning, match=told) if n_jobs is None else nullcontext():
+        ((_, result),) = study("!").map([{"text": "a"}], n_jobs=n_jobs)
+    assert set(result.ran) == {"noisy", "other", "last"}
+    whole = Path(result["last"]).read_text()
+    assert whole.rstrip("!") == Path(result["other"]).read_text().rstrip(".")
+    ((_, again),) = study("!").map([{"text": "a"}], n_jobs=n_jobs)
+    assert again.ran == ()
