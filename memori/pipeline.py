@@ -15,7 +15,6 @@ from __future__ import annotations
 from memori.digest.values import to_json
 from memori.errors import warn
 from memori.graph.drawing import Graph, drawn
-from memori.graph.keep import Keeping, checked
 from memori.graph.wiring import Wiring
 from memori.mapping.case_runs import CaseRuns
 from memori.mapping.mapped import Mapped
@@ -79,7 +78,10 @@ class Pipeline(Mapped):
         keep: Keep = "all",
     ) -> None:
         self._wiring = Wiring(definition)
-        self._wiring.keep = checked(keep, self.outputs)
+        if keep != "all":
+            from memori.graph.keep import checked
+
+            self._wiring.keep = checked(keep, self.outputs)
         self._last = Outcome({}, Results())
 
     def __repr__(self) -> str:
@@ -257,6 +259,8 @@ class Pipeline(Mapped):
             plan = PipelineRun(self._wiring, *given)
             plan.run_all()
             if self._wiring.keep != "all":
+                from memori.graph.keep import Keeping
+
                 Keeping(self._wiring, [given]).case_is_over(0, plan.runs)
         else:
             runs = CaseRuns(self._wiring, repr(self), [given], None, continues=False)

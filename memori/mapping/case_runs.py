@@ -14,7 +14,6 @@ from __future__ import annotations
 from memori.aside import aside
 from memori.calls.telling import listener, telling_of
 from memori.calls.twin import meeting_place
-from memori.graph.keep import Keeping
 from memori.graph.stretch import Stretch, Track, recall_far
 from memori.mapping.failure import Failure
 from memori.mapping.observer import Event, event_of, tell_all
@@ -115,7 +114,11 @@ class CaseRuns:
         self.threads = min(stage.threads for stage in wiring.order)
         self.ended: deque[tuple[int, Outcome | Failure]] = deque()
         self.last: PipelineRun | None = None
-        self._keeping = Keeping(wiring, given) if wiring.keep != "all" else None
+        self._keeping = None
+        if wiring.keep != "all":
+            from memori.graph.keep import Keeping
+
+            self._keeping = Keeping(wiring, given)
 
     def outcomes(self, workers: Workers | None) -> Iterator[tuple[int, Outcome | Failure]]:
         """Yield what comes of the cases, each as soon as it is there.
