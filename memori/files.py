@@ -78,13 +78,13 @@ def copy_content(source: str, stream: BinaryIO) -> None:
     """Copy a file to an open, empty one: as a clone where the file system can (XFS, Btrfs)."""
     import shutil
 
-    with open(source, "rb") as old:
-        try:
-            import fcntl
+    try:
+        import fcntl
 
+        with open(source, "rb") as old:
             fcntl.ioctl(stream.fileno(), _FICLONE, old.fileno())
-        except (ImportError, OSError):  # another file system, or one that shares no blocks
-            shutil.copyfileobj(old, stream, 1 << 20)
+    except (ImportError, OSError):  # another file system, or one that shares no blocks
+        shutil.copyfile(source, stream.name)
 
 
 def copy_file(source: str, target: str) -> str:
