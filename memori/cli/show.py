@@ -22,7 +22,7 @@ from memori.calls.decision import told_acceptance
 from memori.cli import told
 from memori.cli.ls import summary
 from memori.errors import MemoriError
-from memori.keep.removed import removed_at
+from memori.keep.removed import removed_at, was_removed
 from memori.signature.parameters import shown
 from memori.store import (
     Entry,
@@ -90,7 +90,7 @@ def found_by(what: str, folder: str) -> list[_Found]:
     MemoriError
         If there are none.
     """
-    if os.path.lexists(what):
+    if os.path.lexists(what) or was_removed(os.path.abspath(what)):
         found = _makers(os.path.abspath(what), folder)
         if not found:
             raise MemoriError(
