@@ -6,7 +6,6 @@ import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 
-import joblib
 import loky
 import pytest
 
@@ -111,23 +110,23 @@ def test_an_edit_while_a_script_runs_is_told(edit):
 
 
 def test_a_run_whose_own_workers_hold_other_code_is_not_remembered(edit):
-    """What joblib's workers, which outlive runs, made of older code is not taken for the new."""
+    """What a worker that outlives runs made of older code is not taken for the new."""
     module = edit("old")
 
     def study(count):
-        return joblib.Parallel(n_jobs=2)(joblib.delayed(module.work)(x) for x in range(count))
+        return list(loky.get_reusable_executor(1).map(module.work, range(count)))
 
     def ran():
         stage = Stage(study, stage_outputs=["all"], hash_output="work")
         return stage.run(2)["all"], stage.state
 
-    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+    loky.get_reusable_executor(1).shutdown(wait=True)
     assert ran() == (["", "old"], True)
     assert ran() == (["", "old"], False)
     edit("newer")
-    with pytest.warns(UserWarning, match="helper ran in a worker process"):
+    with pytest.warns(UserWarning, match="another version of helper"):
         assert ran() == (["", "old"], True)
-    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+    loky.get_reusable_executor(1).shutdown(wait=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert ran() == (["", "newer"], True)
