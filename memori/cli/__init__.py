@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import islice
 
 from memori.version import __version__
 
@@ -50,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         The words after `memori`; those of this process unless given.
     """
-    chosen = _parser().parse_args(_separated(sys.argv[1:] if arguments is None else arguments))
+    words, own_words = _cut(sys.argv[1:] if arguments is None else arguments)
+    chosen = _parser().parse_args(_separated(words))
+    if own_words:
+        chosen.own_words = own_words
     try:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
@@ -66,6 +70,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 _WITH_COMMAND = ("run", "map", "accept", "adopt", "nipype")
 _VALUED = ("-d", "-o", "-c", "-n", "-j")
+
+
+def _cut(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take off what follows a ``--`` of `memori why`: the arguments of the script.
+
+    Its options are put first, because argparse wants what has no name in a row.
+    """
+    place = next((n for n, word in enumerate(words) if not word.startswith("-")), len(words))
+    if list(words[place : place + 1]) != ["why"]:
+        return list(words), []
+    end = list(words).index("--") if "--" in words else len(words)
+    options: list[str] = []
+    names: list[str] = []
+    rest = iter(words[place + 1 : end])
+    for word in rest:
+        if word == "--case":
+            options += [word, *islice(rest, 1)]
+        else:
+            (options if word.startswith("-") else names).append(word)
+    return [*words[: place + 1], *options, *names], list(words[end + 1 :])
 
 
 def _separated(words: Sequence[str]) -> list[str]:

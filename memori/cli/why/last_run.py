@@ -1,4 +1,4 @@
-"""`memori why`: why each stage of the last run ran.
+"""Why each stage of the last run below a folder ran.
 
 Entries keep the reasons for which they ran, found against the entry that was most alike; this reads
 them, so it also tells of runs in worker processes, on other hosts and of yesterday. The last run
@@ -6,7 +6,7 @@ is all that ran without a pause of five minutes. What did not run is told as rem
 
 Of code that was edited the diff is shown, by what counts of it.
 
-Not promised: what would run now (`Stage.explain`, `Pipeline.explain`).
+Not promised: what would run now (`memori.cli.why.script`, `Stage.explain`).
 """
 
 from __future__ import annotations
@@ -14,50 +14,29 @@ from __future__ import annotations
 import argparse
 import heapq
 import os
-from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from memori.calls.edits import recorded_edits
 from memori.calls.last_run import began, without_pause
 from memori.cli import told
 from memori.cli.ls import summary
-from memori.errors import MemoriError
+from memori.cli.why.choosing import is_of_case, reject_no_case, wanted_stages
 from memori.signature.parameters import shown
 from memori.store import Entry, Memory, file_name, memories_below, read_entry
 
 _Run = tuple[Memory, Entry]
 
 
-def add_to(commands: Any) -> None:
-    """Declare the command's arguments."""
-    parser = commands.add_parser(
-        "why",
-        help="say why each stage of the last run ran",
-        description="Say of each stage below a folder how often it ran in the last run, and for "
-        "which reasons; of one stage, each run with its inputs.",
-    )
-    told.add_folder(parser)
-    parser.add_argument("stage", nargs="?", help="only this stage, run by run")
-    told.add_json(parser)
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def tell_last_run(arguments: argparse.Namespace) -> int:
     """Print the reasons and return 0."""
-    if not os.path.isdir(arguments.folder):
-        raise MemoriError(f"{arguments.folder}: there is no such folder")
     memories = list(memories_below(os.path.abspath(arguments.folder)))
     names = sorted({stage for memory in memories for stage in memory.stages()})
-    wanted = names if arguments.stage is None else [file_name(arguments.stage)]
-    if not set(wanted) <= set(names):
-        raise MemoriError(
-            f"{arguments.stage} is no stage below {arguments.folder}; its stages are "
-            f"{', '.join(names) or 'none'}"
-        )
+    wanted = wanted_stages(arguments.stage, names, f"below {arguments.folder}")
     by_stage: dict[str, list[_Run]] = {name: [] for name in wanted}
     for memory, entry in last_run(memories):
-        by_stage.get(_stage_of(entry), []).append((memory, entry))
+        if is_of_case(arguments.case, entry.inputs, memory.root):
+            by_stage.get(_stage_of(entry), []).append((memory, entry))
+    reject_no_case(arguments.case, [each for runs in by_stage.values() for each in runs])
     if arguments.json:
         told.print_json({
             name: [{**summary(m, name, entry), "edits": recorded_edits(entry)} for m, entry in runs]
@@ -67,25 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
     for name, runs in by_stage.items():
         print(f"{told.coloured(name, 'bold')}: {_told(runs)}")
         if arguments.stage is None:
-            counted = Counter("; ".join(_reasons(entry)) for _, entry in runs)
-            for reason, count in counted.most_common():
-                print(f"    {f'{count} x ' if count > 1 else ''}{reason}")
+            told.print_counted("; ".join(_reasons(entry)) for _, entry in runs)
         else:
             for memory, entry in runs:
                 print(f"  {told.path(memory.root)}: {shown(entry.inputs)}")
                 print("\n".join(f"      {reason}" for reason in _reasons(entry)))
-        _print_edits([entry for _, entry in runs])
+        told.print_diffs(diff for _, entry in runs for diff in recorded_edits(entry).values())
     if not by_stage:
         print(f"nothing ran below {arguments.folder}")
     return 0
-
-
-def _print_edits(entries: list[Entry]) -> None:
-    """Print each diff of code for which entries ran, once."""
-    diffs = dict.fromkeys(diff for each in entries for diff in recorded_edits(each).values())
-    for line in (line for diff in diffs for line in diff.splitlines()):
-        colour = {"-": "red", "+": "green"}.get(line[:1])
-        print(f"      {told.coloured(line, colour) if colour else line}")
 
 
 def last_run(memories: list[Memory]) -> list[_Run]:

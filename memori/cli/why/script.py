@@ -1,0 +1,171 @@
+"""What a script would do now, without a run of any stage.
+
+The script is run in this process, with its own arguments and as ``__main__``, and each call of a
+stage or pipeline is foreseen (`memori.cli.why.planning`). It ends where it needs what is still to
+be made; what would come after that nobody can know. What it prints goes to stderr.
+
+Not promised: a Nipype workflow, whose nodes are decided one after the other while it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import linecache
+import os
+import sys
+import traceback
+from typing import Any
+
+from memori.cli import told
+from memori.cli.program import run_program
+from memori.cli.why.awaited import awaited_in
+from memori.cli.why.choosing import is_of_case, reject_no_case, wanted_stages
+from memori.cli.why.planning import Planned, Planning
+from memori.processes.planning import NotMadeYet
+from memori.signature.parameters import shown
+from memori.store import file_name
+
+
+class _End:
+    """How the script ended.
+
+    Attributes
+    ----------
+    code : int
+        Its exit code.
+    line : int or None
+        The line at which it needed what is still to be made.
+    why : str
+        What it needed; nothing if it came to its end.
+    """
+
+    def __init__(self, code: int = 0, line: int | None = None, why: str = "") -> None:
+        self.code = code
+        self.line = line
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"stopped{f' at line {self.line}' if self.line else ''}, where {self.why}"
+
+
+def tell_script(arguments: argparse.Namespace) -> int:
+    """Print what a script would do; return 0, or its exit code if it failed."""
+    script = arguments.folder
+    planning = Planning(script)
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        end = _planned(planning, script, arguments.own_words)
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+    names = list(dict.fromkeys(file_name(each.decision.stage_name) for each in planning.calls))
+    stopped = f", which {end}" if end.why else ""
+    wanted = wanted_stages(arguments.stage, names, f"that {script} calls{stopped}")
+    calls = [
+        each
+        for each in planning.calls
+        if file_name(each.decision.stage_name) in wanted
+        if is_of_case(arguments.case, each.inputs, _folder_of(each))
+    ]
+    reject_no_case(arguments.case, calls)
+    if arguments.json:
+        told.print_json({
+            "script": os.path.abspath(script), "calls": [_document(each) for each in calls],
+            "stopped": {"line": end.line, "why": end.why} if end.why else None,
+            "exit_code": end.code,
+        })  # fmt: skip
+        return end.code
+    for name in wanted if arguments.stage is None else []:
+        _print_stage(name, [each for each in calls if file_name(each.decision.stage_name) == name])
+    for each in calls if arguments.stage is not None else []:
+        _print_call(each)
+    hits = sum(each.decision.hit for each in calls)
+    print(f"{script}: {len(calls) - hits} would run, {hits} remembered; nothing was run")
+    if end.why:
+        at = f" at line {end.line}" if end.line else ""
+        print(
+            told.coloured(
+                f"known as far as that: the script stopped{at}, where {end.why}", "yellow"
+            )
+        )
+        text = linecache.getline(script, end.line or 0).strip()
+        print(f"    {text}" if text else "", end="\n" if text else "")
+    return end.code
+
+
+def _planned(planning: Planning, script: str, words: list[str]) -> _End:
+    planning.begin()
+    try:
+        return _End(run_program([script, *words]))
+    except NotMadeYet as error:
+        return _End(0, _line_of(error, script), str(error))
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return _End(error.code or 0)
+        print(error.code, file=sys.stderr)
+        return _End(1)
+
+
+def _line_of(error: BaseException, script: str) -> int | None:
+    """Return the line of the script at which something was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    mine = [each.lineno for each in frames if _is_same(each.filename, script)]
+    return mine[-1] if mine else None
+
+
+def _is_same(file: str, script: str) -> bool:
+    return os.path.abspath(file) == os.path.abspath(script)
+
+
+def _folder_of(call: Planned) -> str:
+    entry = call.decision.entry
+    return "" if entry is None else os.path.dirname(entry.path)
+
+
+def _reasons(call: Planned) -> list[str]:
+    return [str(each) for each in call.decision.changes]
+
+
+def _document(call: Planned) -> dict[str, Any]:
+    decision = call.decision
+    return {
+        "stage": decision.stage_name,
+        "hit": decision.hit,
+        "reasons": _reasons(call),
+        "inputs": _as_text(call.inputs),
+        "line": call.line,
+        "edits": decision.edits,
+    }
+
+
+def _as_text(value: Any) -> Any:
+    """Return inputs as JSON: what it cannot hold, or is still to be made, as text."""
+    if isinstance(value, dict):
+        return {str(name): _as_text(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_text(each) for each in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
+
+
+def _print_stage(name: str, calls: list[Planned]) -> None:
+    if not calls:
+        return
+    misses = [each for each in calls if not each.decision.hit]
+    count = len(calls)
+    if not misses:
+        verdict = "remembered" if count == 1 else f"remembered, all {count}"
+    elif len(misses) == count:
+        verdict = "would run" if count == 1 else f"would run {count} times"
+    else:
+        verdict = f"would run {len(misses)} of {count} times"
+    print(f"{told.coloured(name, 'bold')}: {verdict}")
+    told.print_counted("; ".join(_reasons(each)) for each in misses)
+    told.print_diffs(diff for each in misses for diff in each.decision.edits.values())
+
+
+def _print_call(call: Planned) -> None:
+    at = f"line {call.line}: " if call.line else ""
+    waits = any(True for _ in awaited_in(call.inputs))
+    print(f"{at}{_as_text(call.inputs) if waits else shown(call.inputs)}")
+    print("\n".join(f"  {line}" for line in str(call.decision).splitlines()))
