@@ -13,9 +13,9 @@ import re
 from typing import Any
 
 from memori.cli import told
-from memori.errors import MemoriError
+from memori.cli.choosing import memories_in, stage_in
 from memori.signature.parameters import shown
-from memori.store import file_name, memories_below, sources_of_derivatives
+from memori.store import sources_of_derivatives
 from memori.store.pruning import Plan, Wanted, plan, remove
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w|y)?")
@@ -84,13 +84,12 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Say what would go, or remove it; return 0."""
-    if not os.path.isdir(arguments.folder):
-        raise MemoriError(f"{arguments.folder}: there is no such folder")
+    memories = memories_in(arguments.folder)
     above = os.path.abspath(arguments.folder)
     wanted = Wanted(
         older=arguments.older,
         unused=arguments.unused,
-        stage=arguments.stage and file_name(arguments.stage),
+        stage=stage_in(arguments.stage, memories, arguments.folder),
         not_latest=arguments.not_latest,
         old_code=arguments.old_code,
         gone_cases=arguments.gone_cases,
@@ -98,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         failed=arguments.failed,
         idle=arguments.idle,
     )
-    chosen = plan(memories_below(above), wanted, sources_of_derivatives(above))
+    chosen = plan(memories, wanted, sources_of_derivatives(above))
     room = remove(chosen) if arguments.delete else chosen.room
     if arguments.json:
         told.print_json({

@@ -71,7 +71,7 @@ def test_ls_lists_stages_by_case(work: Path, capsys: pytest.CaptureFixture[str])
     listed = asked(capsys, "ls")
     assert [("sub-01", "double", 2, 0), ("sub-01", "write", 2, 0), ("sub-02", "double", 2, 0),
             ("sub-02", "write", 2, 1)] == [
-        (Path(each["folder"]).name, each["stage"], each["entries"], each["unfinished"])
+        (Path(each["folder"]).name, each["stage"], each["entries"], each["failed"])
         for each in listed
     ]  # fmt: skip
     kept = [work / "sub-01/.memori/stages/double", *(work / "sub-01").glob("double*")]

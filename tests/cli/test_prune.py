@@ -280,7 +280,7 @@ def test_what_the_dead_left_goes(capsys: pytest.CaptureFixture[str]) -> None:
     assert not partial.exists()
     assert fresh.exists()
     assert [] == list(Path("work/die").glob("*/half.txt"))
-    assert 0 == asked(capsys, "ls", "--stage", "die")[0]["unfinished"]
+    assert 0 == asked(capsys, "ls", "--stage", "die")[0]["failed"]
     assert 1 == len(list(Path("work/blur").glob("*/failure.txt")))
     asked(capsys, "prune", "--failed", "--delete")
     assert [] == list(Path("work/blur").glob("*/failure.txt"))

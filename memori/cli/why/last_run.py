@@ -2,41 +2,43 @@
 
 Entries keep the reasons for which they ran, found against the entry that was most alike; this reads
 them, so it also tells of runs in worker processes, on other hosts and of yesterday. The last run
-is all that ran without a pause of five minutes. What did not run is told as remembered.
+is all that ran without a pause of five minutes. What did not run is told as remembered, and what
+failed and was not mended since by the first line of its error.
 
 Of code that was edited the diff is shown, by what counts of it.
 
-Not promised: what would run now (`memori.cli.why.script`, `Stage.explain`).
+Not promised: more than the newest `MOST` runs, and what would run now (`memori.cli.why.script`, `Stage.explain`).
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
-import os
+import sys
 from collections.abc import Iterator
+from itertools import islice
 
 from memori.calls.edits import recorded_edits
 from memori.calls.last_run import began, without_pause
 from memori.cli import told
+from memori.cli.choosing import is_of_case, memories_in, wanted_stages
 from memori.cli.ls import summary
-from memori.cli.why.choosing import is_of_case, reject_no_case, wanted_stages
 from memori.signature.parameters import shown
-from memori.store import Entry, Memory, file_name, memories_below, read_entry
+from memori.store import Entry, Memory, file_name, read_entry
 
 _Run = tuple[Memory, Entry]
+MOST = 10_000  # which takes a second
 
 
 def tell_last_run(arguments: argparse.Namespace) -> int:
     """Print the reasons and return 0."""
-    memories = list(memories_below(os.path.abspath(arguments.folder)))
+    memories = memories_in(arguments.folder)
     names = sorted({stage for memory in memories for stage in memory.stages()})
     wanted = wanted_stages(arguments.stage, names, f"below {arguments.folder}")
     by_stage: dict[str, list[_Run]] = {name: [] for name in wanted}
     for memory, entry in last_run(memories):
         if is_of_case(arguments.case, entry.inputs, memory.root):
             by_stage.get(_stage_of(entry), []).append((memory, entry))
-    reject_no_case(arguments.case, [each for runs in by_stage.values() for each in runs])
     if arguments.json:
         told.print_json({
             name: [{**summary(m, name, entry), "edits": recorded_edits(entry)} for m, entry in runs]
@@ -44,7 +46,9 @@ def tell_last_run(arguments: argparse.Namespace) -> int:
         })  # fmt: skip
         return 0
     for name, runs in by_stage.items():
-        print(f"{told.coloured(name, 'bold')}: {_told(runs)}")
+        failures = [] if arguments.case else _failures(memories, name)
+        print(f"{told.coloured(name, 'bold')}: {_told(runs) if runs else _idle(name, memories)}")
+        told.print_counted(failures)
         if arguments.stage is None:
             told.print_counted("; ".join(_reasons(entry)) for _, entry in runs)
         else:
@@ -75,7 +79,9 @@ def last_run(memories: list[Memory]) -> list[_Run]:
                 found.append((start, *each))
                 yield -ended, start
 
-    count = sum(1 for _ in without_pause(newest_first()))
+    count = sum(1 for _ in without_pause(islice(newest_first(), MOST)))
+    if count == MOST and heap:
+        print(f"memori: only the newest {MOST} runs are told", file=sys.stderr)
     found = sorted(found[:count], key=lambda run: (run[0], run[2].path))
     return [(memory, entry) for _, memory, entry in found]
 
@@ -88,9 +94,25 @@ def _reasons(entry: Entry) -> list[str]:
     return list(entry.record.get("reasons") or ["recorded without a reason"])
 
 
+def _failures(memories: list[Memory], stage: str) -> list[str]:
+    """Return what runs of a stage failed with, in a line each."""
+    failed = [
+        run
+        for memory in memories
+        if stage in memory.stages()
+        for run in memory.unfinished()
+        if run.stage == stage and run.is_over
+    ]
+    return [f"failed: {(run.text or 'it was killed').partition(chr(10))[0]}" for run in failed]
+
+
+def _idle(stage: str, memories: list[Memory]) -> str:
+    """Say what it means that a stage has not run."""
+    is_remembered = any(True for memory in memories for _ in memory.recent(stage))
+    return "did not run; it is remembered" if is_remembered else "no run of it is remembered"
+
+
 def _told(runs: list[_Run]) -> str:
-    if not runs:
-        return "did not run; it is remembered"
     seconds = sum((entry.record.get("ran") or {}).get("seconds") or 0.0 for _, entry in runs)
     times = "once" if len(runs) == 1 else f"{len(runs)} times"
     return f"ran {times}, {told.duration(seconds)}"

@@ -17,9 +17,9 @@ import traceback
 from typing import Any
 
 from memori.cli import told
+from memori.cli.choosing import is_of_case, reject_no_case, wanted_stages
 from memori.cli.program import run_program
 from memori.cli.why.awaited import awaited_in
-from memori.cli.why.choosing import is_of_case, reject_no_case, wanted_stages
 from memori.cli.why.planning import Planned, Planning
 from memori.processes.planning import NotMadeYet
 from memori.signature.parameters import shown

@@ -1,13 +1,41 @@
-"""Which calls `memori why` tells of: those of one stage, or of one case."""
+"""What a command is asked about: a folder, a stage, a case; what is misspelt is an error."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from memori.errors import MemoriError
-from memori.store import file_name
+from memori.store import Memory, file_name, memories_below
+
+
+def memories_in(folder: str, *, inside_runs: bool = True) -> list[Memory]:
+    """Return the memories at or below a folder, as `memories_below` finds them.
+
+    Raises
+    ------
+    MemoriError
+        If there is no such folder.
+    """
+    if not os.path.isdir(folder):
+        raise MemoriError(f"{folder}: there is no such folder")
+    return list(memories_below(os.path.abspath(folder), inside_runs=inside_runs))
+
+
+def stage_in(asked: str | None, memories: Sequence[Memory], folder: str) -> str | None:
+    """Return the stage that is asked for by the name of its records; None for all.
+
+    Raises
+    ------
+    MemoriError
+        If no memory has it.
+    """
+    if asked is None:
+        return None
+    names = sorted({stage for memory in memories for stage in memory.stages()})
+    return wanted_stages(asked, names, f"below {folder}")[0]
 
 
 def is_of_case(wanted: str | None, inputs: Mapping[str, Any], folder: str = "") -> bool:
