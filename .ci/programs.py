@@ -2,7 +2,7 @@
 
     python .ci/programs.py FOLDER [NAME ...]
 
-Each program gets an environment of its own in FOLDER (pip, PyPI) and three small subjects that are
+Each program gets an environment of its own in FOLDER (pip, PyPI) and two small subjects that are
 made here. It runs without memori, with it, again with other working and output folders, after the
 data of one subject changed, and with arguments that make it fail. All files that it leaves are
 compared, but for what Nipype writes for itself. The table that is printed stands in docs/nipype.md.
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SUBJECTS = ("01", "02", "03")
+SUBJECTS = ("01", "02")
 NIPYPES_OWN = re.compile(
     r"\.pklz$|/_report/|/_0x\w+\.json$|/(d3\.js|graph1?\.json|index\.html|graph\.(dot|png))$"
     r"|/command\.txt$|/_unfinished\.json$"
@@ -44,16 +44,16 @@ import os, sys
 import nibabel as nib, numpy as np
 folder, subject, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
 rng = np.random.default_rng(seed)
-shape = (24, 24, 24)
+shape = (18, 18, 18)
 center = np.array(shape).reshape(3, 1, 1, 1) / 2 - 0.5
 radius = np.sqrt(((np.indices(shape) - center) ** 2).sum(0))
-b = np.r_[np.zeros(6), np.full(30, 1000.0), np.full(30, 2500.0)]
-axes = rng.standard_normal((60, 3))
+b = np.r_[np.zeros(6), np.full(16, 1000.0), np.full(30, 2500.0)]
+axes = rng.standard_normal((46, 3))
 axes = np.r_[np.zeros((6, 3)), axes / np.linalg.norm(axes, axis=1, keepdims=True)]
 white = 500 * np.exp(-b * (0.2e-3 + 1.5e-3 * axes[:, 0] ** 2))
 grey, fluid = 700 * np.exp(-b * 0.8e-3), 1500 * np.exp(-b * 3e-3)
 image = np.zeros((*shape, b.size))
-for inner, outer, signal in ((0, 3, fluid), (3, 6.5, white), (6.5, 9, grey), (9, 10, fluid)):
+for inner, outer, signal in ((0, 2, fluid), (2, 4.5, white), (4.5, 6.5, grey), (6.5, 7.5, fluid)):
     image[(radius >= inner) & (radius < outer)] = signal
 image = np.abs(image + rng.normal(0, 8, image.shape)).astype("f4")
 os.makedirs(folder, exist_ok=True)
@@ -184,9 +184,8 @@ class Trial:
 
 
 def counted(said: str) -> str:
-    """Return how many nodes ran, and how many were found in memory."""
-    ran, found = len(re.findall(r'\] Finished "', said)), said.count("found in memory")
-    return f"{ran} nodes ran, {found} found in memory"
+    """Return how many nodes ran."""
+    return f"{len(re.findall(r'] Finished', said))} nodes ran"
 
 
 def try_out(name: str, home: Path) -> bool:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from itertools import islice
+from typing import NoReturn
 
 from memori.version import __version__
 
@@ -52,7 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The words after `memori`; those of this process unless given.
     """
     words, own_words = _cut(sys.argv[1:] if arguments is None else arguments)
-    chosen = _parser().parse_args(_separated(words))
+    parser = _parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    chosen = parser.parse_args(_separated(words))
     if own_words:
         chosen.own_words = own_words
     try:
@@ -108,10 +114,32 @@ def _separated(words: Sequence[str]) -> list[str]:
     return [*words[:first], "--", *words[first:]]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with one line that says what was meant, as every error of memori does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and what is spelled like it."""
+        from difflib import get_close_matches
+
+        message = message.partition(" (choose from")[0]
+        wrong = re.findall(r"'([^']+)'$|: (--?\S+)", message)
+        near = get_close_matches("".join(wrong[0]), _words_of(self), n=1) if wrong else []
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        self.exit(2, f"{self.prog}: {message}{hint}; {self.prog} --help tells what there is\n")
+
+
+def _words_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the options and commands that a parser and those below it know."""
+    for action in parser._actions:
+        yield from action.option_strings
+        yield from (str(each) for each in action.choices or ())
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _words_of(inner)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="memori", description="Makes a script of neuroimaging steps remember."
-    )
+    parser = _Parser(prog="memori", description="Makes a script of neuroimaging steps remember.")
     parser.add_argument("--version", action="version", version=f"memori {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

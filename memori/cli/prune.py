@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from typing import Any
 
 from memori.cli import told
@@ -83,7 +84,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say what would go, or remove it; return 0."""
+    """Say what would go, or remove it; return 0, or 1 if something could not be removed."""
     memories = memories_in(arguments.folder)
     above = os.path.abspath(arguments.folder)
     wanted = Wanted(
@@ -99,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     chosen = plan(memories, wanted, sources_of_derivatives(above))
     room = remove(chosen) if arguments.delete else chosen.room
+    code = 1 if chosen.refused else 0
     if arguments.json:
         told.print_json({
             "deleted": arguments.delete,
@@ -109,12 +111,16 @@ def run(arguments: argparse.Namespace) -> int:
             "kept": [{"folder": e.memory.root, "stage": e.stage, "key": e.entry.key, "why": e.why}
                      for e in chosen.staying],
             "left": [{"path": e.path, "what": e.what, "bytes": e.room.bytes} for e in chosen.left],
+            "refused": chosen.refused,
         })  # fmt: skip
-        return 0
+        return code
     _print(chosen)
     what = "removed" if arguments.delete else "would go; --delete removes it"
     print(f"{told.size(room.bytes)} in {room.files} files and folders {what}")
-    return 0
+    if chosen.refused:
+        more = f", and {len(chosen.refused) - 1} more" if len(chosen.refused) > 1 else ""
+        print(f"memori: not removed: {chosen.refused[0]}{more}", file=sys.stderr)
+    return code
 
 
 def _print(chosen: Plan) -> None:

@@ -287,6 +287,23 @@ def test_what_the_dead_left_goes(capsys: pytest.CaptureFixture[str]) -> None:
     assert {("01", 4)} == inputs_left()
 
 
+def test_what_cannot_be_removed_is_said(tmp_path: Path) -> None:
+    """With the reason, and an exit code of 1: on a file system that is read-only."""
+    for number in (1, 2):
+        Stage(lambda n: n, "n", tmp_path, stage_name="count").run(number)
+    asked = "import sys; from memori.cli import main; sys.exit(main())"
+    words = ["prune", str(tmp_path), "--not-latest", "--idle", "0", "--delete"]
+    mounted = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" || exit 77; exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mounted, str(tmp_path), sys.executable, "-c", asked, *words],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("nothing can be mounted here")
+    assert (1, True) == (done.returncode, "Read-only file system" in done.stderr), done.stderr
+    assert "0 B in 0 files and folders removed" in done.stdout
+
+
 def test_pruning_is_safe_beside_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     """A run that goes on keeps its folder, and what was made meanwhile hits."""
     began, over = threading.Event(), threading.Event()

@@ -179,5 +179,11 @@ def test_a_script_that_fails_fails_the_command(ran: Path) -> None:
 def test_what_is_no_script_is_an_error_in_one_line(ran: Path) -> None:
     """It says what was expected."""
     assert "memori: nothing: there is no such folder or script\n" == why(ran, "nothing").stderr
-    assert "is no Python program" in why(ran, "sub-01.txt").stderr
-    assert "takes no arguments" in why(ran, "work", "--", "6").stderr
+    assert "is no Python script; `memori show`" in why(ran, "sub-01.txt").stderr
+    assert "are for a script" in why(ran, "work", "--", "6").stderr
+
+
+def test_a_check_fails_where_something_would_run(ran: Path) -> None:
+    """Before a commit, or in continuous integration."""
+    assert 0 == why(ran, "script.py", "--check", "--", "6").returncode
+    assert 1 == why(ran, "--check", "script.py", "--", "8").returncode

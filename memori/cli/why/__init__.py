@@ -19,7 +19,8 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "why",
         help="say why stages ran, or would run in a script",
-        usage="memori why [FOLDER | SCRIPT] [STAGE] [--case CASE] [--json] [-- arguments...]",
+        usage="memori why [FOLDER | SCRIPT] [STAGE] [--case CASE] [--check] [--json] "
+        "[-- arguments...]",
         description="Of a folder: say of each stage below it how often it ran in the last run, and "
         "for which reasons. Of a Python script: say what each of its stages would do now; none is "
         "run, but the script's own lines are. Of one stage, call by call.",
@@ -32,6 +33,10 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--case", help="only calls with this input: NAME=VALUE, a value, or sub-01 in a path"
     )
+    parser.add_argument(
+        "--check", action="store_true",
+        help="of a script: exit with 1 if something would run, or it cannot be known",
+    )  # fmt: skip
     told.add_json(parser)
     parser.set_defaults(run=run, own_words=[])
 
@@ -39,13 +44,25 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the reasons and return 0, or 1 if a script failed."""
     if os.path.isdir(arguments.folder):
-        if arguments.own_words:
-            raise MemoriError(f"{arguments.folder} is a folder, which takes no arguments after --")
+        if arguments.own_words or arguments.check:
+            raise MemoriError(
+                f"{arguments.folder} is a folder; --check and arguments after -- are for a script"
+            )
         from memori.cli.why.last_run import tell_last_run
 
         return tell_last_run(arguments)
     if not os.path.isfile(arguments.folder):
         raise MemoriError(f"{arguments.folder}: there is no such folder or script")
+    if not arguments.folder.endswith(".py") and not _is_python(arguments.folder):
+        raise MemoriError(
+            f"{arguments.folder} is no Python script; `memori show` says who made a file"
+        )
     from memori.cli.why.script import tell_script
 
     return tell_script(arguments)
+
+
+def _is_python(path: str) -> bool:
+    with open(path, "rb") as stream:
+        first = stream.readline(200)
+    return first.startswith(b"#!") and b"python" in first

@@ -7,7 +7,8 @@ failed and was not mended since by the first line of its error.
 
 Of code that was edited the diff is shown, by what counts of it.
 
-Not promised: more than the newest `MOST` runs, and what would run now (`memori.cli.why.script`, `Stage.explain`).
+Not promised: more than the newest `MOST` runs, and what would run now (`memori.cli.why.script`,
+`Stage.explain`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def tell_last_run(arguments: argparse.Namespace) -> int:
     names = sorted({stage for memory in memories for stage in memory.stages()})
     wanted = wanted_stages(arguments.stage, names, f"below {arguments.folder}")
     by_stage: dict[str, list[_Run]] = {name: [] for name in wanted}
-    for memory, entry in last_run(memories):
+    runs, is_cut = last_run(memories)
+    for memory, entry in runs:
         if is_of_case(arguments.case, entry.inputs, memory.root):
             by_stage.get(_stage_of(entry), []).append((memory, entry))
     if arguments.json:
@@ -47,7 +49,8 @@ def tell_last_run(arguments: argparse.Namespace) -> int:
         return 0
     for name, runs in by_stage.items():
         failures = [] if arguments.case else _failures(memories, name)
-        print(f"{told.coloured(name, 'bold')}: {_told(runs) if runs else _idle(name, memories)}")
+        verdict = _told(runs) if runs else _idle(name, memories, is_cut=is_cut)
+        print(f"{told.coloured(name, 'bold')}: {verdict}")
         told.print_counted(failures)
         if arguments.stage is None:
             told.print_counted("; ".join(_reasons(entry)) for _, entry in runs)
@@ -61,8 +64,8 @@ def tell_last_run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def last_run(memories: list[Memory]) -> list[_Run]:
-    """Return the entries of the last run, in the order in which they began."""
+def last_run(memories: list[Memory]) -> tuple[list[_Run], bool]:
+    """Return the entries of the last run, in the order in which they began, and if some are cut."""
     paths = [
         each for memory in memories for name in memory.stages() for each in memory.recent(name)
     ]
@@ -80,10 +83,11 @@ def last_run(memories: list[Memory]) -> list[_Run]:
                 yield -ended, start
 
     count = sum(1 for _ in without_pause(islice(newest_first(), MOST)))
-    if count == MOST and heap:
+    is_cut = count == MOST and bool(heap)
+    if is_cut:
         print(f"memori: only the newest {MOST} runs are told", file=sys.stderr)
     found = sorted(found[:count], key=lambda run: (run[0], run[2].path))
-    return [(memory, entry) for _, memory, entry in found]
+    return [(memory, entry) for _, memory, entry in found], is_cut
 
 
 def _stage_of(entry: Entry) -> str:
@@ -106,8 +110,10 @@ def _failures(memories: list[Memory], stage: str) -> list[str]:
     return [f"failed: {(run.text or 'it was killed').partition(chr(10))[0]}" for run in failed]
 
 
-def _idle(stage: str, memories: list[Memory]) -> str:
-    """Say what it means that a stage has not run."""
+def _idle(stage: str, memories: list[Memory], *, is_cut: bool) -> str:
+    """Say what it means that a stage is not among the runs."""
+    if is_cut:
+        return "is not among these runs"
     is_remembered = any(True for memory in memories for _ in memory.recent(stage))
     return "did not run; it is remembered" if is_remembered else "no run of it is remembered"
 

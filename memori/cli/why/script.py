@@ -49,7 +49,7 @@ class _End:
 
 
 def tell_script(arguments: argparse.Namespace) -> int:
-    """Print what a script would do; return 0, or its exit code if it failed."""
+    """Print what a script would do; return its exit code, or 1 if a check was not passed."""
     script = arguments.folder
     planning = Planning(script)
     stdout = os.dup(1)
@@ -71,27 +71,34 @@ def tell_script(arguments: argparse.Namespace) -> int:
     reject_no_case(arguments.case, calls)
     if arguments.json:
         told.print_json({
-            "script": os.path.abspath(script), "calls": [_document(each) for each in calls],
+            "script": os.path.abspath(script),
+            "calls": [_document(each) for each in calls],
             "stopped": {"line": end.line, "why": end.why} if end.why else None,
             "exit_code": end.code,
         })  # fmt: skip
-        return end.code
-    for name in wanted if arguments.stage is None else []:
-        _print_stage(name, [each for each in calls if file_name(each.decision.stage_name) == name])
-    for each in calls if arguments.stage is not None else []:
-        _print_call(each)
+    else:
+        _print(calls, script, end, by_call=arguments.stage is not None)
+    is_settled = not end.why and all(each.decision.hit for each in calls)
+    return end.code or int(arguments.check and not is_settled)
+
+
+def _print(calls: list[Planned], script: str, end: _End, *, by_call: bool) -> None:
+    if by_call:
+        for each in calls:
+            _print_call(each)
+    else:
+        by_stage: dict[str, list[Planned]] = {}
+        for each in calls:
+            by_stage.setdefault(each.decision.stage_name, []).append(each)
+        for name, found in by_stage.items():
+            _print_stage(name, found)
     hits = sum(each.decision.hit for each in calls)
     print(f"{script}: {len(calls) - hits} would run, {hits} remembered; nothing was run")
     if end.why:
-        at = f" at line {end.line}" if end.line else ""
-        print(
-            told.coloured(
-                f"known as far as that: the script stopped{at}, where {end.why}", "yellow"
-            )
-        )
+        print(told.coloured(f"known as far as that: the script {end}", "yellow"))
         text = linecache.getline(script, end.line or 0).strip()
-        print(f"    {text}" if text else "", end="\n" if text else "")
-    return end.code
+        if text:
+            print(f"    {text}")
 
 
 def _planned(planning: Planning, script: str, words: list[str]) -> _End:
@@ -149,8 +156,6 @@ def _as_text(value: Any) -> Any:
 
 
 def _print_stage(name: str, calls: list[Planned]) -> None:
-    if not calls:
-        return
     misses = [each for each in calls if not each.decision.hit]
     count = len(calls)
     if not misses:
