@@ -32,6 +32,7 @@ _COMMANDS = (
     "ls",
     "show",
     "why",
+    "graph",
     "log",
     "status",
     "report",
@@ -79,19 +80,19 @@ _VALUED = ("-d", "-o", "-c", "-n", "-j")
 
 
 def _cut(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Take off what follows a ``--`` of `memori why`: the arguments of the script.
+    """Take off what follows a ``--`` of `memori why` and `graph`: the arguments of the script.
 
     Its options are put first, because argparse wants what has no name in a row.
     """
     place = next((n for n, word in enumerate(words) if not word.startswith("-")), len(words))
-    if list(words[place : place + 1]) != ["why"]:
+    if list(words[place : place + 1]) not in (["why"], ["graph"]):
         return list(words), []
     end = list(words).index("--") if "--" in words else len(words)
     options: list[str] = []
     names: list[str] = []
     rest = iter(words[place + 1 : end])
     for word in rest:
-        if word == "--case":
+        if word in ("--case", "-o"):
             options += [word, *islice(rest, 1)]
         else:
             (options if word.startswith("-") else names).append(word)

@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the program and return its exit code."""
     words = command_of(arguments.words, _USAGE)
-    from memori.cli.program import run_program
+    from memori.cli.running.program import run_program
 
     remember_all(told.place_of(arguments))
     return run_program(words)

@@ -93,7 +93,7 @@ def test_programs_of_the_own_environment_are_found(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it is not activated."""
-    from memori.cli.program import _script
+    from memori.cli.running.program import _script
 
     monkeypatch.setattr(sys, "executable", str(here / "bin/python"))
     assert str(here / "bin/program") == _script(["program"])

@@ -81,9 +81,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def why(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return asked(here, "why", *words)
+
+
+def asked(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(sys.path)
     done = subprocess.run(
-        [*MEMORI, "why", *words], cwd=here, env={**os.environ, "PYTHONPATH": path},
+        [*MEMORI, *words], cwd=here, env={**os.environ, "PYTHONPATH": path},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "" == (here / "ran").read_text(), "a stage has run"
@@ -187,3 +191,16 @@ def test_a_check_fails_where_something_would_run(ran: Path) -> None:
     """Before a commit, or in continuous integration."""
     assert 0 == why(ran, "script.py", "--check", "--", "6").returncode
     assert 1 == why(ran, "--check", "script.py", "--", "8").returncode
+
+
+def test_the_pipelines_of_a_script_are_drawn(ran: Path) -> None:
+    """As Mermaid or SVG, coloured by what would run; a script without any says so."""
+    told = asked(ran, "graph", "script.py", "--", "8").stdout
+    assert 'n0["smooth"]:::ran' in told.replace("    ", "")
+    assert ":::remembered" in asked(ran, "graph", "script.py", "--", "6").stdout
+    (ran / "single.py").write_text("from memori import Stage\nStage(abs, 'n', 'work').run(1)")
+    assert "runs no pipeline" in asked(ran, "graph", "single.py").stderr
+    assert "ends with .svg" in asked(ran, "graph", "script.py", "-o", "x.png", "--", "6").stderr
+    done = asked(ran, "graph", "script.py", "-o", "drawn.svg", "--", "6")
+    assert ("drawn.svg\n", 0) == (done.stdout, done.returncode)
+    assert (ran / "drawn.svg").read_text().startswith("<svg")

@@ -51,18 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
         from memori.cli.why.last_run import tell_last_run
 
         return tell_last_run(arguments)
-    if not os.path.isfile(arguments.folder):
-        raise MemoriError(f"{arguments.folder}: there is no such folder or script")
-    if not arguments.folder.endswith(".py") and not _is_python(arguments.folder):
-        raise MemoriError(
-            f"{arguments.folder} is no Python script; `memori show` says who made a file"
-        )
     from memori.cli.why.script import tell_script
 
     return tell_script(arguments)
-
-
-def _is_python(path: str) -> bool:
-    with open(path, "rb") as stream:
-        first = stream.readline(200)
-    return first.startswith(b"#!") and b"python" in first

@@ -71,13 +71,18 @@ class Planning:
     ----------
     calls : list of Planned
         In their order.
+    waits : bool
+        Whether something is still to be made.
+    pipelines : dict of Pipeline to list of Decision
+        The pipelines that are run, with what their stages would do.
     """
 
     def __init__(self, script: str) -> None:
         self.calls: list[Planned] = []
+        self.pipelines: dict[Pipeline, list[Decision]] = {}
         self._script = os.path.abspath(script)
         self._process = os.getpid()
-        self._waits = False
+        self.waits = False
 
     def begin(self) -> None:
         """Have all stages of this process foresee from now on; there is no way back."""
@@ -132,6 +137,7 @@ class Planning:
         else:
             decisions, merged = self._foreseen(pipeline, args, kwargs)
         self._note(pipeline, decisions, args, kwargs)
+        self.pipelines.setdefault(pipeline, []).extend(decisions)
         ran = [each for each in decisions if not each.hit]
         outcome = Outcome(
             {}, merged, tuple(each.stage_name for each in ran),
@@ -187,7 +193,7 @@ class Planning:
         return reduced
 
     def _to_be_made(self, stage: Any, name: str, decisions: list[Decision]) -> Outcome:
-        self._waits = True
+        self.waits = True
         reasons = {each.stage_name: each.reasons for each in decisions}
         results = Results(awaited(stage.offers, name))
         return Outcome({}, results, (name,), {name: reasons.get(name, "")})
@@ -211,7 +217,7 @@ class Planning:
     # What the script may not do any more
 
     def _guard(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self._waits or event not in _CHANGES or os.getpid() != self._process:
+        if not self.waits or event not in _CHANGES or os.getpid() != self._process:
             return
         what = args[0] if args else ""
         if event == "open":

@@ -18,9 +18,10 @@ from typing import Any
 
 from memori.cli import told
 from memori.cli.choosing import is_of_case, reject_no_case, wanted_stages
-from memori.cli.program import run_program
-from memori.cli.why.awaited import awaited_in
+from memori.cli.running.program import run_program
+from memori.cli.why.awaited import Awaited, awaited_in
 from memori.cli.why.planning import Planned, Planning
+from memori.errors import MemoriError
 from memori.processes.planning import NotMadeYet
 from memori.signature.parameters import shown
 from memori.store import file_name
@@ -51,14 +52,7 @@ class _End:
 def tell_script(arguments: argparse.Namespace) -> int:
     """Print what a script would do; return its exit code, or 1 if a check was not passed."""
     script = arguments.folder
-    planning = Planning(script)
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        end = _planned(planning, script, arguments.own_words)
-    finally:
-        sys.stdout.flush()
-        os.dup2(stdout, 1)
+    planning, end = planned(script, arguments.own_words)
     names = list(dict.fromkeys(file_name(each.decision.stage_name) for each in planning.calls))
     stopped = f", which {end}" if end.why else ""
     wanted = wanted_stages(arguments.stage, names, f"that {script} calls{stopped}")
@@ -101,10 +95,48 @@ def _print(calls: list[Planned], script: str, end: _End, *, by_call: bool) -> No
             print(f"    {text}")
 
 
-def _planned(planning: Planning, script: str, words: list[str]) -> _End:
-    planning.begin()
+def planned(script: str, words: list[str]) -> tuple[Planning, _End]:
+    """Return what a script would do with these arguments, and how it ended.
+
+    Raises
+    ------
+    MemoriError
+        If it is no Python script.
+    """
+    if not os.path.isfile(script):
+        raise MemoriError(f"{script}: there is no such folder or script")
+    if not script.endswith(".py") and not _is_python(script):
+        raise MemoriError(f"{script} is no Python script; `memori show` says who made a file")
+    planning = Planning(script)
+    stdout = os.dup(1)
+    os.dup2(2, 1)
     try:
-        return _End(run_program([script, *words]))
+        return planning, _ended(planning, script, words)
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+
+
+def _is_python(path: str) -> bool:
+    with open(path, "rb") as stream:
+        first = stream.readline(200)
+    return first.startswith(b"#!") and b"python" in first
+
+
+def _ended(planning: Planning, script: str, words: list[str]) -> _End:
+    planning.begin()
+    needed: list[BaseException] = []
+    hook = sys.excepthook
+
+    def told_unless_needed(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if planning.waits and Awaited.__name__ in str(error):  # as of json.dumps
+            needed.append(error)
+        else:
+            hook(kind, error, trace)
+
+    sys.excepthook = told_unless_needed
+    try:
+        code = run_program([script, *words])
     except NotMadeYet as error:
         return _End(0, _line_of(error, script), str(error))
     except SystemExit as error:
@@ -112,6 +144,12 @@ def _planned(planning: Planning, script: str, words: list[str]) -> _End:
             return _End(error.code or 0)
         print(error.code, file=sys.stderr)
         return _End(1)
+    finally:
+        sys.excepthook = hook
+    if needed:
+        why = f"what is still to be made is needed ({type(needed[0]).__name__}: {needed[0]})"
+        return _End(0, _line_of(needed[0], script), why)
+    return _End(code)
 
 
 def _line_of(error: BaseException, script: str) -> int | None:
