@@ -16,12 +16,14 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SUBJECTS = ("01", "02")
+ALWAYS = {"datasink"}  # what Nipype always runs
 NIPYPES_OWN = re.compile(
     r"\.pklz$|/_report/|/_0x\w+\.json$|/(d3\.js|graph1?\.json|index\.html|graph\.(dot|png))$"
     r"|/command\.txt$|/_unfinished\.json$"
@@ -183,9 +185,15 @@ class Trial:
         return subprocess.run([self.python, "-c", asked, *paths], check=False).returncode == 0
 
 
+def ran(said: str) -> Counter[str]:
+    """Return how often each node ran, by its name."""
+    return Counter(re.findall(r'] Finished "([^"]+)"', said))
+
+
 def counted(said: str) -> str:
-    """Return how many nodes ran."""
-    return f"{len(re.findall(r'] Finished', said))} nodes ran"
+    """Tell which nodes ran."""
+    names = " ".join(f"{name} x{count}" for name, count in sorted(ran(said).items()))
+    return f"{ran(said).total()} nodes ran ({names})"
 
 
 def try_out(name: str, home: Path) -> bool:
@@ -202,7 +210,7 @@ def try_out(name: str, home: Path) -> bool:
     for way, codes in ways:
         found, said = trial.run(way, remembers=True)
         differ = trial.differing("plain", way)
-        is_good &= found == codes and not differ and (way == "first" or counted(said)[0] == "0")
+        is_good &= found == codes and not differ and (way == "first" or set(ran(said)) <= ALWAYS)
         print(f"  {way}: {counted(said)}; of {len(trial.files(way))} files differ {differ or 0}")
     trial.make("02", 100)
     changed, _ = trial.run("plain-changed", remembers=False)

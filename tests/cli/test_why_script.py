@@ -56,6 +56,16 @@ if __name__ == "__main__":
     if then == ["start"]:
         import subprocess
         subprocess.run(["touch", "result.txt"])
+    if then == ["json"]:
+        import json
+        print(json.dumps(lengths))
+    if then == ["explain"]:
+        print(counting.explain(smoothed=lengths[0]))
+    if then == ["hand on"]:
+        import copy
+        print(f"{lengths[0]:>10} {copy.deepcopy(lengths)}", lengths[0] is None, smoothing.state)
+        for case, result in wired.map(cases, as_completed=True):
+            assert result and "smooth" in result.ran
     if then == ["fail"]:
         raise ValueError("no such thing")
     if then == ["exit"]:
@@ -160,6 +170,8 @@ def test_edited_code_is_shown_as_a_diff(ran: Path, tmp_path: Path) -> None:
         ("compare", "'n' is asked for, which 'length' is still to make"),
         ("write", "result.txt is written, which may depend on what is still to be made"),
         ("start", "touch is started, which may depend on what is still to be made"),
+        ("json", "what is still to be made is needed (TypeError: Object of type Awaited"),
+        ("explain", "'n' is asked for, which 'length' is still to make"),
         ("processes", "stage 'smooth' would run (input fwhm: 6 -> 8), which nothing does now"),
     ],
 )
@@ -168,8 +180,29 @@ def test_a_script_stops_where_it_needs_what_is_still_to_be_made(
 ) -> None:
     """What it would do after that nobody can know; it says where, and writes nothing."""
     done = why(ran, "script.py", "--json", "--", "8", then)
-    assert (0, reason) == (done.returncode, document(done)["stopped"]["why"])
+    assert 0 == done.returncode
+    assert document(done)["stopped"]["why"].startswith(reason)
     assert 12 == len(document(done)["calls"])
+
+
+def test_what_is_still_to_be_made_may_be_printed_and_handed_on(ran: Path) -> None:
+    """Copied, compared with None, and looked at whether it ran."""
+    told = document(why(ran, "script.py", "--json", "--", "8", "hand on"))
+    assert (None, 18, 0) == (told["stopped"], len(told["calls"]), told["exit_code"])
+
+
+def test_nothing_is_written_but_digests(ran: Path) -> None:
+    """No log, no folder of a run: as it was before."""
+
+    def there() -> dict[str, bytes]:
+        files = (path for path in ran.rglob("*") if path.is_file())
+        return {
+            str(path): path.read_bytes() for path in files if "/.memori/files/" not in str(path)
+        }
+
+    before = there()
+    why(ran, "script.py", "--", "10")
+    assert before == there()
 
 
 def test_a_script_that_fails_fails_the_command(ran: Path) -> None:
