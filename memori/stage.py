@@ -29,7 +29,6 @@ from memori.fingerprint import fingerprint
 from memori.fingerprint.versions import reached_codes, reject_outdated, versions_of
 from memori.plan import awaiting
 from memori.processes.interrupts import terminable
-from memori.processes.planning import reject_run
 from memori.results import Outcome, Results
 from memori.signature.options import parameters_first
 from memori.signature.outputs import Outputs
@@ -268,7 +267,6 @@ class Stage(Accepting):
         store = self._store(inputs)
         if store is not None:
             return Call(self, inputs, store).run(**how)
-        reject_run(self.subject, str(_ALWAYS))
         why = {self.stage_name: str(_ALWAYS)}
         tell("decided", self.stage_name, hit=False, reason=str(_ALWAYS))
         with terminable(), told(self.stage_name):
