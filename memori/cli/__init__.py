@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 _WITH_COMMAND = ("run", "map", "accept", "adopt", "nipype")
-_VALUED = ("-d", "-o", "-c", "-n", "-j")
+_VALUED = ("-d", "-o", "-c", "-n", "-j", "--plugin")
 
 
 def _cut(words: Sequence[str]) -> tuple[list[str], list[str]]:
