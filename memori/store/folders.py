@@ -129,7 +129,7 @@ def drop(layout: Layout, folder: str) -> bool:
 
 def is_removable(layout: Layout, folder: str) -> bool:
     """Tell whether a run's folder belongs to one entry, which may be without what is in it."""
-    told = _told(layout.claim(folder))
+    told = told_of(layout.claim(folder))
     is_other = any(_ending(told, name) for name in ("shared", "released", "failed"))
     return bool(_ending(told, "finished")) and not is_other and not _is_elsewhere(layout)
 
