@@ -72,6 +72,10 @@ class PipelineRun:
         wanted = {each for s in order if s not in runs for each in self._wiring.sources[s]}
         return {n: runs[s] if s in wanted else None for n, s in enumerate(order) if s in runs}
 
+    def outcome(self, stage: Node) -> Outcome | None:
+        """Return what came of a stage, if it is known."""
+        return self._runs.get(stage)
+
     def show(self) -> None:
         """Have each stage show what came of it as its last run."""
         for stage, outcome in self._runs.items():

@@ -10,6 +10,7 @@ its process.
 from __future__ import annotations
 
 from memori.errors import RecordError, StageError, TimeLimitError
+from memori.processes.planning import reject_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 def attempted(attempt: Callable[[], Made], retries: int, stage: str) -> Made:
     """Return what an attempt returns; if it raises, try so many times more."""
+    reject_run(f"stage {stage!r}")
     for left in reversed(range(retries + 1)):
         try:
             return attempt()

@@ -35,6 +35,7 @@ from memori.digest.values import strings
 from memori.errors import BusyError, StageError, warn
 from memori.key import Key
 from memori.processes.interrupts import terminable
+from memori.processes.planning import reject_run
 from memori.processes.settings import setting
 from memori.results import Outcome, Results
 from memori.store.use import in_use
@@ -183,6 +184,7 @@ class Call:
         assert decision.key is not None
         if decision.hit:
             return self._hit(self._brought(decision))
+        reject_run(self._stage.subject, decision.reasons)
         reject_recursion(self._stage.stage_name, self._identity(decision.key))
         self._load(decision.key)
         if not self._stage.remembered:

@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from itertools import islice
+from typing import NoReturn
 
 from memori.version import __version__
 
@@ -29,6 +32,7 @@ _COMMANDS = (
     "ls",
     "show",
     "why",
+    "graph",
     "log",
     "status",
     "report",
@@ -50,7 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         The words after `memori`; those of this process unless given.
     """
-    chosen = _parser().parse_args(_separated(sys.argv[1:] if arguments is None else arguments))
+    words, own_words = _cut(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    chosen = parser.parse_args(_separated(words))
+    if own_words:
+        chosen.own_words = own_words
     try:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
@@ -65,7 +76,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 _WITH_COMMAND = ("run", "map", "accept", "adopt", "nipype")
-_VALUED = ("-d", "-o", "-c", "-n", "-j")
+_VALUED = ("-d", "-o", "-c", "-n", "-j", "--plugin")
+
+
+def _cut(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take off what follows a ``--`` of `memori why` and `graph`: the arguments of the script.
+
+    Its options are put first, because argparse wants what has no name in a row.
+    """
+    place = next((n for n, word in enumerate(words) if not word.startswith("-")), len(words))
+    if list(words[place : place + 1]) not in (["why"], ["graph"]):
+        return list(words), []
+    end = list(words).index("--") if "--" in words else len(words)
+    options: list[str] = []
+    names: list[str] = []
+    rest = iter(words[place + 1 : end])
+    for word in rest:
+        if word in ("--case", "-o"):
+            options += [word, *islice(rest, 1)]
+        else:
+            (options if word.startswith("-") else names).append(word)
+    return [*words[: place + 1], *options, *names], list(words[end + 1 :])
 
 
 def _separated(words: Sequence[str]) -> list[str]:
@@ -84,10 +115,32 @@ def _separated(words: Sequence[str]) -> list[str]:
     return [*words[:first], "--", *words[first:]]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with one line that says what was meant, as every error of memori does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and what is spelled like it."""
+        from difflib import get_close_matches
+
+        message = message.partition(" (choose from")[0]
+        wrong = re.findall(r"'([^']+)'$|: (--?\S+)", message)
+        near = get_close_matches("".join(wrong[0]), _words_of(self), n=1) if wrong else []
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        self.exit(2, f"{self.prog}: {message}{hint}; {self.prog} --help tells what there is\n")
+
+
+def _words_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the options and commands that a parser and those below it know."""
+    for action in parser._actions:
+        yield from action.option_strings
+        yield from (str(each) for each in action.choices or ())
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _words_of(inner)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="memori", description="Makes a script of neuroimaging steps remember."
-    )
+    parser = _Parser(prog="memori", description="Makes a script of neuroimaging steps remember.")
     parser.add_argument("--version", action="version", version=f"memori {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -34,7 +34,7 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Accept the command's outputs, print what was accepted and return 0."""
     words = command_of(arguments.words, _USAGE)
-    from memori.cli.invocation import stage_of
+    from memori.cli.running.invocation import stage_of
 
     print(stage_of(words, arguments, arguments.outputs).accept())
     return 0

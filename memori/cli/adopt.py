@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     words = command_of(arguments.words, _USAGE)
     if not arguments.outputs:
         raise MemoriError(f"memori adopt needs the outputs that are there, by -o: {_USAGE}")
-    from memori.cli.invocation import stage_of
+    from memori.cli.running.invocation import stage_of
 
     print(stage_of(words, arguments, arguments.outputs).adopt_present())
     return 0

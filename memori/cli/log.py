@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import heapq
-import os
 from typing import Any
 
 from memori.cli import told
+from memori.cli.choosing import memories_in, stage_in
 from memori.cli.ls import summary
 from memori.signature.parameters import shown
-from memori.store import Unfinished, memories_below, read_entry
+from memori.store import Unfinished, read_entry
 
 
 def add_to(commands: Any) -> None:
@@ -26,7 +26,12 @@ def add_to(commands: Any) -> None:
     )
     told.add_folder(parser)
     parser.add_argument(
-        "-n", metavar="N", dest="most", type=int, default=20, help="how many (default: %(default)s)"
+        "-n",
+        metavar="N",
+        dest="most",
+        type=_count,
+        default=20,
+        help="how many (default: %(default)s)",
     )
     parser.add_argument("--stage", metavar="NAME", help="only this stage")
     told.add_json(parser)
@@ -36,14 +41,16 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the runs and return 0."""
     runs: list[tuple[float, str, Unfinished | None, str]] = []
-    for memory in memories_below(os.path.abspath(arguments.folder)):
+    memories = memories_in(arguments.folder)
+    wanted = stage_in(arguments.stage, memories, arguments.folder)
+    for memory in memories:
         for stage in memory.stages():
-            if arguments.stage in (None, stage):
+            if wanted in (None, stage):
                 runs += ((at, path, None, stage) for at, path in memory.recent(stage))
         for each in memory.unfinished():
-            if arguments.stage in (None, each.stage):
+            if wanted in (None, each.stage):
                 runs.append((each.failed or each.began, each.folder, each, each.stage))
-    newest = heapq.nlargest(max(0, arguments.most), runs, key=lambda each: each[:2])
+    newest = heapq.nlargest(arguments.most, runs, key=lambda each: each[:2])
     listed = [line for each in newest if (line := _told(*each)) is not None]
     if arguments.json:
         told.print_json(listed)
@@ -58,6 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not listed:
         print(f"nothing ran below {arguments.folder}")
     return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs")
+    return int(text)
 
 
 def _told(at: float, path: str, failed: Unfinished | None, stage: str) -> dict[str, Any] | None:

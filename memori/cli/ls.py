@@ -14,9 +14,9 @@ from typing import Any
 
 from memori.calls.age import seconds_since_1970
 from memori.cli import told
-from memori.errors import MemoriError
+from memori.cli.choosing import memories_in, stage_in
 from memori.signature.parameters import shown
-from memori.store import Entry, Memory, Room, last_use, memories_below
+from memori.store import Entry, Memory, Room, last_use
 
 
 def add_to(commands: Any) -> None:
@@ -36,13 +36,13 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the list and return 0."""
-    if not os.path.isdir(arguments.folder):
-        raise MemoriError(f"{arguments.folder}: there is no such folder")
+    memories = memories_in(arguments.folder, inside_runs=False)
+    wanted = stage_in(arguments.stage, memories, arguments.folder)
     found = [
         (memory, stage)
-        for memory in memories_below(os.path.abspath(arguments.folder), inside_runs=False)
+        for memory in memories
         for stage in memory.stages()
-        if arguments.stage in (None, stage)
+        if wanted in (None, stage)
     ]
     if arguments.entries:
         _list_entries(found, arguments)
@@ -58,7 +58,8 @@ def _list_stages(found: list[tuple[Memory, str, Room]], arguments: argparse.Name
                 "folder": memory.root,
                 "stage": stage,
                 "entries": room.entries,
-                "unfinished": room.unfinished,
+                "failed": room.failed,
+                "running": room.running,
                 "bytes": room.bytes,
                 "files": room.files,
                 "last_used": told.iso(room.used),
@@ -75,16 +76,16 @@ def _list_stages(found: list[tuple[Memory, str, Room]], arguments: argparse.Name
     ]
     if len(rows) > 1:
         rows.append(("all", "", *_numbers([room for *_, room in found]), ""))
-    heads = ("FOLDER", "STAGE", "RUNS", "UNFINISHED", "SIZE", "FILES", "USED")
-    told.print_table(rows, heads, "RUNS UNFINISHED SIZE FILES")
+    heads = ("FOLDER", "STAGE", "RUNS", "FAILED", "RUNNING", "SIZE", "FILES", "USED")
+    told.print_table(rows, heads, "RUNS FAILED RUNNING SIZE FILES")
 
 
-def _numbers(rooms: list[Room]) -> tuple[str, str, str, str]:
-    entries, unfinished, count, files = (
+def _numbers(rooms: list[Room]) -> tuple[str, ...]:
+    entries, failed, running, count, files = (
         sum(getattr(room, name) for room in rooms)
-        for name in ("entries", "unfinished", "bytes", "files")
+        for name in ("entries", "failed", "running", "bytes", "files")
     )
-    return str(entries), str(unfinished or ""), told.size(count), str(files)
+    return str(entries), str(failed or ""), str(running or ""), told.size(count), str(files)
 
 
 def _list_entries(found: list[tuple[Memory, str]], arguments: argparse.Namespace) -> None:

@@ -111,7 +111,7 @@ def _one(
     command: Sequence[str], arguments: argparse.Namespace, argument: str
 ) -> tuple[int, list[tuple[str, bytes]]]:
     """Run one command; return its exit code and what it printed."""
-    from memori.cli.invocation import remember
+    from memori.cli.running.invocation import remember
 
     printed: list[tuple[str, bytes]] = []
     code = remember(

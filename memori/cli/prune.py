@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from typing import Any
 
 from memori.cli import told
-from memori.errors import MemoriError
+from memori.cli.choosing import memories_in, stage_in
 from memori.signature.parameters import shown
-from memori.store import file_name, memories_below, sources_of_derivatives
+from memori.store import sources_of_derivatives
 from memori.store.pruning import Plan, Wanted, plan, remove
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w|y)?")
@@ -83,14 +84,13 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say what would go, or remove it; return 0."""
-    if not os.path.isdir(arguments.folder):
-        raise MemoriError(f"{arguments.folder}: there is no such folder")
+    """Say what would go, or remove it; return 0, or 1 if something could not be removed."""
+    memories = memories_in(arguments.folder)
     above = os.path.abspath(arguments.folder)
     wanted = Wanted(
         older=arguments.older,
         unused=arguments.unused,
-        stage=arguments.stage and file_name(arguments.stage),
+        stage=stage_in(arguments.stage, memories, arguments.folder),
         not_latest=arguments.not_latest,
         old_code=arguments.old_code,
         gone_cases=arguments.gone_cases,
@@ -98,8 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
         failed=arguments.failed,
         idle=arguments.idle,
     )
-    chosen = plan(memories_below(above), wanted, sources_of_derivatives(above))
+    chosen = plan(memories, wanted, sources_of_derivatives(above))
     room = remove(chosen) if arguments.delete else chosen.room
+    code = 1 if chosen.refused else 0
     if arguments.json:
         told.print_json({
             "deleted": arguments.delete,
@@ -110,12 +111,16 @@ def run(arguments: argparse.Namespace) -> int:
             "kept": [{"folder": e.memory.root, "stage": e.stage, "key": e.entry.key, "why": e.why}
                      for e in chosen.staying],
             "left": [{"path": e.path, "what": e.what, "bytes": e.room.bytes} for e in chosen.left],
+            "refused": chosen.refused,
         })  # fmt: skip
-        return 0
+        return code
     _print(chosen)
     what = "removed" if arguments.delete else "would go; --delete removes it"
     print(f"{told.size(room.bytes)} in {room.files} files and folders {what}")
-    return 0
+    if chosen.refused:
+        more = f", and {len(chosen.refused) - 1} more" if len(chosen.refused) > 1 else ""
+        print(f"memori: not removed: {chosen.refused[0]}{more}", file=sys.stderr)
+    return code
 
 
 def _print(chosen: Plan) -> None:

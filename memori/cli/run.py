@@ -80,7 +80,7 @@ def command_of(words: list[str], usage: str) -> list[str]:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command, or replay it, and return its exit code."""
     words = command_of(arguments.words, "memori run [options] -- command args...")
-    from memori.cli.invocation import remember
+    from memori.cli.running.invocation import remember
 
     return remember(words, arguments, arguments.outputs, forward)
 

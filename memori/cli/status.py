@@ -9,7 +9,6 @@ Not promised: functions that run on other machines and asked for no folder of th
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import Any
 
 from memori.calls import going_on
 from memori.cli import told
-from memori.store import memories_below
+from memori.cli.choosing import memories_in
 
 
 def add_to(commands: Any) -> None:
@@ -95,7 +94,7 @@ def _elsewhere(folder: str, processes: list[dict[str, Any]]) -> Iterator[dict[st
         for run in each["runs"]
         if run["key"]
     }
-    for memory in memories_below(os.path.abspath(folder), inside_runs=False):
+    for memory in memories_in(folder, inside_runs=False):
         for each in memory.unfinished():
             stem = each.folder.rpartition("-")[0] or each.folder
             if not each.is_over and not here.intersection((each.folder, stem)):

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -110,6 +111,19 @@ def coloured(text: str, *colours: str) -> str:
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return "".join(f"\033[{_COLOURS[each]}m" for each in colours) + text + "\033[0m"
+
+
+def print_counted(texts: Iterable[str]) -> None:
+    """Print texts, the most frequent first, with how often each is there."""
+    for text, count in Counter(texts).most_common():
+        print(f"    {f'{count} x ' if count > 1 else ''}{text}")
+
+
+def print_diffs(diffs: Iterable[str]) -> None:
+    """Print unified diffs, each once."""
+    for line in (line for diff in dict.fromkeys(diffs) for line in diff.splitlines()):
+        colour = {"-": "red", "+": "green"}.get(line[:1])
+        print(f"      {coloured(line, colour) if colour else line}")
 
 
 def print_table(rows: Iterable[Sequence[str]], heads: Sequence[str], right: str = "") -> None:

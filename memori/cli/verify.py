@@ -7,12 +7,12 @@ missing or was edited costs a run the next time, and never a wrong result.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import Any
 
 from memori.cli import told
-from memori.store import memories_below
+from memori.cli.choosing import memories_in, stage_in
+from memori.errors import MemoriError
 
 
 def add_to(commands: Any) -> None:
@@ -33,9 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the faults; return 1 if there are any."""
     count, faults = 0, []
     progress = _Progress()
-    for memory in memories_below(os.path.abspath(arguments.folder)):
+    memories = memories_in(arguments.folder)
+    if not memories:
+        raise MemoriError(f"nothing is remembered below {arguments.folder}")
+    wanted = stage_in(arguments.stage, memories, arguments.folder)
+    for memory in memories:
         for stage in memory.stages():
-            if arguments.stage in (None, stage):
+            if wanted in (None, stage):
                 number, found = memory.verify(stage, progress)
                 count += number
                 faults += found

@@ -18,7 +18,13 @@ import re
 from memori.files import atomic_write, content_of
 from memori.processes.owner import is_gone
 from memori.store.entries import listed, names_in
-from memori.store.folders import claimed, drop_if_over, folder_of_try
+from memori.store.folders import (
+    claimed,
+    drop_if_over,
+    folder_of_mark,
+    folder_of_try,
+    told_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,17 +73,36 @@ class Unfinished:
 def unfinished(layout: Layout) -> Iterator[Unfinished]:
     """Yield the runs of a stage that go on, or failed and were not mended since."""
     for folder, claim, told in claimed(layout):
-        path = f"{layout.root}/{folder}"
-        text, failed = _text_in(path)
-        if (told[-1].get("released") and failed is None) or not os.path.isdir(path):
-            continue
-        try:
-            began = os.stat(claim).st_mtime
-        except OSError:
-            continue  # it is just removed
-        is_over = failed is not None or "failed" in told[-1] or is_gone(told[0].get("owner"))
-        if not (is_over and _is_mended(layout, told[0], failed or began)):
-            yield Unfinished(layout.name, path, text, began, failed, is_over)
+        run = _unfinished(layout, folder, claim, told)
+        if run is not None:
+            yield run
+
+
+def unfinished_at(layout: Layout, mark: str) -> Unfinished | None:
+    """Return the run that goes on, or failed, and left a mark; None if it is neither."""
+    folder = folder_of_mark(mark)
+    claim = layout.claim(folder or "")
+    told = told_of(claim) if folder else []
+    if not told or "owner" not in told[0]:
+        return None
+    return _unfinished(layout, str(folder), claim, told)
+
+
+def _unfinished(
+    layout: Layout, folder: str, claim: str, told: list[dict[str, JSON]]
+) -> Unfinished | None:
+    path = f"{layout.root}/{folder}"
+    text, failed = _text_in(path)
+    if (told[-1].get("released") and failed is None) or not os.path.isdir(path):
+        return None
+    try:
+        began = os.stat(claim).st_mtime
+    except OSError:
+        return None  # it is just removed
+    is_over = failed is not None or "failed" in told[-1] or is_gone(told[0].get("owner"))
+    if is_over and _is_mended(layout, told[0], failed or began):
+        return None
+    return Unfinished(layout.name, path, text, began, failed, is_over)
 
 
 def unfinished_of(layout: Layout, key: Key) -> Unfinished | None:

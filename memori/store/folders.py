@@ -99,7 +99,7 @@ def shared(layout: Layout, folder: str) -> None:
 
 def replaced(layout: Layout, folder: str) -> None:
     """Remove the folder of an entry that was replaced, at once if nobody else has it."""
-    told = _told(layout.claim(folder))
+    told = told_of(layout.claim(folder))
     if _is_held_elsewhere(layout, folder, told):
         return
     released(layout, folder)
@@ -118,7 +118,7 @@ def drop(layout: Layout, folder: str) -> bool:
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
     if above == layout.name and _KEY8.fullmatch(name) and not _is_elsewhere(layout):
-        if _is_held_elsewhere(layout, folder, _told(layout.claim(folder))):
+        if _is_held_elsewhere(layout, folder, told_of(layout.claim(folder))):
             return True
         shutil.rmtree(path, ignore_errors=True)  # which follows no link
         if not os.path.lexists(path):
@@ -129,7 +129,7 @@ def drop(layout: Layout, folder: str) -> bool:
 
 def is_removable(layout: Layout, folder: str) -> bool:
     """Tell whether a run's folder belongs to one entry, which may be without what is in it."""
-    told = _told(layout.claim(folder))
+    told = told_of(layout.claim(folder))
     is_other = any(_ending(told, name) for name in ("shared", "released", "failed"))
     return bool(_ending(told, "finished")) and not is_other and not _is_elsewhere(layout)
 
@@ -157,7 +157,7 @@ def drop_if_over(layout: Layout, folder: str) -> None:
 def claimed(layout: Layout) -> Iterator[tuple[str, str, list[dict[str, JSON]]]]:
     """Yield the folders of runs that are in no entry, with their claims and what these tell."""
     for name in sorted(listed(layout.claims)):
-        told = _told(f"{layout.claims}/{name}") if name.endswith(".json") else []
+        told = told_of(f"{layout.claims}/{name}") if name.endswith(".json") else []
         if told and "owner" in told[0] and not _ending(told, "finished"):
             folder = f"{layout.name}/{name.removesuffix('.json')}"
             yield folder, layout.claim(folder), told
@@ -233,7 +233,7 @@ def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
 
 def is_over(layout: Layout, folder: str) -> bool:
     """Tell whether a run is over, left no entry, and nobody holds what is in its folder."""
-    told = _told(layout.claim(folder))
+    told = told_of(layout.claim(folder))
     released = _ending(told, "released")
     if isinstance(released, float):
         is_in_use = time.time() - released <= _IN_USE
@@ -281,7 +281,8 @@ def _line(told: dict[str, JSON]) -> bytes:
     return json.dumps(told).encode("ascii") + b"\n"
 
 
-def _told(claim: str) -> list[dict[str, JSON]]:
+def told_of(claim: str) -> list[dict[str, JSON]]:
+    """Return what a claim tells, line by line; nothing if it is not there."""
     try:
         lines = [from_text(line) for line in content_of(claim).splitlines() if line]
     except (OSError, ValueError):

@@ -32,9 +32,12 @@ from memori.watch.places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
 
     from memori.store.memory import Memory
+
+    Each = TypeVar("Each")
 
 DAY = 86_400
 _PARTIAL = (".partial", ".taken")
@@ -96,12 +99,16 @@ class Wanted:
 
 
 class Plan:
-    """What goes, what was chosen and stays (`why` says why), and what the dead left."""
+    """What goes, what was chosen and stays (`why` says why), and what the dead left.
+
+    `refused` tells what could not be removed, and why.
+    """
 
     def __init__(self) -> None:
         self.going: list[Kept] = []
         self.staying: list[Kept] = []
         self.left: list[Leftover] = []
+        self.refused: list[str] = []
 
     @property
     def room(self) -> Room:
@@ -309,8 +316,16 @@ def _is_old(path: str, idle: float = DAY) -> bool:
 
 def remove(plan: Plan) -> Room:
     """Remove what a plan says, but for what was used or claimed meanwhile; return what went."""
-    plan.going = [run for run in plan.going if _remove_run(run)]
-    plan.left = [left for left in plan.left if _remove_left(left)]
+
+    def goes(remove_it: Callable[[Each], bool], each: Each) -> bool:
+        try:
+            return remove_it(each)
+        except OSError as error:  # not ours, or a file system that is read-only
+            plan.refused.append(f"{error.filename}: {error.strerror}")
+            return False
+
+    plan.going = [run for run in plan.going if goes(_remove_run, run)]
+    plan.left = [left for left in plan.left if goes(_remove_left, left)]
     return plan.room
 
 
@@ -320,7 +335,7 @@ def _remove_run(each: Kept) -> bool:
     aside = f"{shard}/.{name}.{os.urandom(6).hex()}.partial"
     try:
         os.rename(entry.path, aside)
-    except OSError:
+    except FileNotFoundError:
         return False  # somebody else removed it
     if last_use(os.stat(aside)) > each.used:  # hit, or recorded anew
         try:

@@ -1,7 +1,8 @@
 """How much room the memory of a stage takes, found from names and stats alone.
 
-No entry is read, so that a folder of a hundred thousand entries is told in a second or two. What
-counts are the entries, the runs' own folders and all other files below ``.memori/stages``.
+No entry is read, and of runs that began only the marks, so that a folder of a hundred thousand
+entries is told in a second or two. What counts are the entries, the runs' own folders and all other
+files below ``.memori/stages``.
 
 Not promised: outputs that runs left outside of their own folders, and blocks that file systems
 share (a copy that is a clone counts in full).
@@ -14,6 +15,7 @@ import os
 from memori.digest.files import in_threads
 from memori.layout import OLD_SHARD, SHARD
 from memori.store.entries import listed
+from memori.store.failures import unfinished_at
 
 _CHUNK = 2000  # runs that one thread counts at a time
 
@@ -29,19 +31,24 @@ class Room:
     ----------
     entries : int
         Runs that are remembered.
-    unfinished : int
-        Runs that go on, or failed and were not mended.
+    failed : int
+        Runs that failed, or were killed, and were not mended since.
+    running : int
+        Runs that go on.
     bytes, files : int
         Of all files; folders count as files, because each takes an inode.
     used : float
         When an entry was written or hit last (seconds since 1970); 0 where there is none.
+    marks : list of str
+        Marks of runs that began, of which some failed or go on.
     """
 
-    __slots__ = ("bytes", "entries", "files", "unfinished", "used")
+    __slots__ = ("bytes", "entries", "failed", "files", "marks", "running", "used")
 
     def __init__(self) -> None:
-        self.entries = self.unfinished = self.bytes = self.files = 0
+        self.entries = self.failed = self.running = self.bytes = self.files = 0
         self.used = 0.0
+        self.marks: list[str] = []
 
     def add(self, path: str) -> None:
         """Count a file, or a folder with all that is in it; links are not followed."""
@@ -72,13 +79,13 @@ class Room:
 
     def merge(self, other: Room) -> None:
         """Add what was counted elsewhere."""
-        for name in ("entries", "unfinished", "bytes", "files"):
+        for name in ("entries", "failed", "running", "bytes", "files", "marks"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.used = max(self.used, other.used)
 
     def add_entries(self, folder: str) -> None:
         """Count a folder of entries and marks, each of which is a file."""
-        size = count = entries = unfinished = 0
+        size = count = entries = 0
         used = self.used
         try:
             with os.scandir(folder) as found:
@@ -91,7 +98,7 @@ class Room:
                         entries += 1
                         used = max(used, status.st_mtime, status.st_atime)
                     elif name.endswith(".unfinished"):
-                        unfinished += 1
+                        self.marks.append(each.path)
             size += os.lstat(folder).st_size
             count += 1
         except OSError:
@@ -99,7 +106,6 @@ class Room:
         self.bytes += size
         self.files += count
         self.entries += entries
-        self.unfinished += unfinished
         self.used = used
 
 
@@ -121,6 +127,11 @@ def room_of(layout: Layout) -> Room:
             pass  # it is not there
     for path in layout.views:
         room.add(path)
+    for mark in room.marks:
+        run = unfinished_at(layout, mark)
+        if run is not None:
+            room.failed += run.is_over
+            room.running += not run.is_over
     return room
 
 

@@ -71,7 +71,7 @@ def test_ls_lists_stages_by_case(work: Path, capsys: pytest.CaptureFixture[str])
     listed = asked(capsys, "ls")
     assert [("sub-01", "double", 2, 0), ("sub-01", "write", 2, 0), ("sub-02", "double", 2, 0),
             ("sub-02", "write", 2, 1)] == [
-        (Path(each["folder"]).name, each["stage"], each["entries"], each["unfinished"])
+        (Path(each["folder"]).name, each["stage"], each["entries"], each["failed"])
         for each in listed
     ]  # fmt: skip
     kept = [work / "sub-01/.memori/stages/double", *(work / "sub-01").glob("double*")]
@@ -81,6 +81,73 @@ def test_ls_lists_stages_by_case(work: Path, capsys: pytest.CaptureFixture[str])
     text = told(capsys, "ls", "work/sub-02", "--stage", "write")
     assert ["work/sub-02", "write", "2", "1"] == text.splitlines()[1].split()[:4]
     assert 2 == len(text.splitlines())
+
+
+def test_runs_that_are_not_remembered_are_no_failures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is one that goes on: it is counted by itself."""
+
+    def look(n: int) -> dict[str, int]:
+        workdir()
+        (line,) = asked(capsys, "ls", str(tmp_path))
+        return {name: line[name] for name in ("entries", "failed", "running")}
+
+    stage = Stage(look, "counts", str(tmp_path), remember=False)
+    assert {"entries": 0, "failed": 0, "running": 1} == stage.run(1)["counts"]
+    (line,) = asked(capsys, "ls", str(tmp_path))
+    assert (0, 0, 0) == (line["entries"], line["failed"], line["running"])
+    assert "look: no run of it is remembered" in told(capsys, "why", str(tmp_path))
+
+
+def test_why_tells_failures(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What failed did run."""
+    assert "    failed: " in told(capsys, "why", "work/sub-02")
+
+
+@pytest.mark.parametrize("command", ["ls", "log", "status", "verify", "prune", "why"])
+def test_a_folder_that_is_not_there_is_an_error(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not one in which nothing is wrong."""
+    assert 1 == main([command, "no/such/folder"])
+    assert "memori: no/such/folder: there is no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["ls", "log", "verify", "prune"])
+def test_a_stage_that_is_misspelt_is_an_error(
+    work: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says which was meant."""
+    assert 1 == main([command, "work", "--stage", "wriet"])
+    assert "(did you mean write?)" in capsys.readouterr().err
+
+
+def test_nothing_to_verify_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The wrong folder is not without faults."""
+    assert 1 == main(["verify", str(tmp_path)])
+    assert "nothing is remembered below" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [("wyh", "why"), ("ls --jsno", "--json"), ("prune --not-latets", "--not-latest"),
+     ("completion fisch", "fish")],
+)  # fmt: skip
+def test_what_is_misspelt_is_said_in_one_line(
+    words: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what is spelled like it; exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (2, True) == (ended.value.code, f"(did you mean {hint}?)" in line)
+
+
+def test_without_words_the_commands_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with --help."""
+    assert 2 == main([])
+    assert "say why stages ran" in capsys.readouterr().err
 
 
 def test_ls_lists_runs_with_their_inputs(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

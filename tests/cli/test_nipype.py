@@ -73,6 +73,14 @@ def test_a_program_is_remembered_however_it_is_started(here: Path) -> None:
     assert (first[1], "4") == (second, third[0])
 
 
+def test_another_plugin_may_run_it(here: Path) -> None:
+    """In place of the program's; one that is not there is Nipype's own error."""
+    first = made(run(here, "--plugin", "Memori", "program.py", "one", "1", "2"))
+    assert first == made(run(here, "--plugin=Linear", "--", "program.py", "other", "1", "2"))
+    done = run(here, "--plugin", "Nonsense", "--", "program.py", "third", "3")
+    assert (1, True) == (done.returncode, "Nonsense" in done.stderr)
+
+
 @pytest.mark.parametrize("words", [["-m", "program"], ["program"]], ids=["module", "console"])
 def test_modules_and_console_scripts_are_programs(here: Path, words: list[str]) -> None:
     """As they are for `coverage run`."""
@@ -93,7 +101,7 @@ def test_programs_of_the_own_environment_are_found(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it is not activated."""
-    from memori.cli.program import _script
+    from memori.cli.running.program import _script
 
     monkeypatch.setattr(sys, "executable", str(here / "bin/python"))
     assert str(here / "bin/program") == _script(["program"])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from typing import NamedTuple
 
 from memori.digest.formats import FieldDigest
@@ -67,12 +68,12 @@ class Header(NamedTuple):
             raise BrokenFileError(f"{len(values)} lines of {key!r}")
         return values[0]
 
-    def put(self, fields: FieldDigest) -> None:
-        """Put what counts of the header into `fields`."""
+    def put(self, fields: FieldDigest, paths: Collection[str] = ()) -> None:
+        """Put what counts of the header into `fields`; of keys that hold a path, its last part."""
         for key, value in self.lines:
             if key not in _NOT_COUNTED:
                 fields.field("key", key)
-                fields.field("value", value)
+                fields.field("value", value.rpartition(b"/")[2] if key in paths else value)
 
 
 def read_header(source: Source, first: bytes) -> Header:

@@ -1,9 +1,9 @@
 """MRtrix tractograms (.tck).
 
-What counts: every line of the header but ``timestamp``, ``command_history``, ``mrtrix_version``
-and the offset of the points; the points as they are stored. A track scalar file (.tsf) names the
-tractogram it belongs to by its timestamp: it is compared by its bytes, and so is TrackVis' .trk,
-in which nothing is volatile.
+What counts: every line of the header but ``timestamp``, ``command_history``, ``mrtrix_version``,
+the folder of ``source`` (the image that was tracked) and the offset of the points; the points as
+they are stored. A track scalar file (.tsf) names the tractogram it belongs to by its timestamp: it
+is compared by its bytes, and so is TrackVis' .trk, in which nothing is volatile.
 
 Declined: a file that does not end with the three infinities that close a tractogram.
 """
@@ -26,7 +26,7 @@ _INFINITY = {
 
 
 class _Tck:
-    family = "tck 1"
+    family = "tck 2"
 
     def companions(self, path: str) -> tuple[str, ...]:
         """Return none: a tractogram is one file."""
@@ -40,7 +40,7 @@ class _Tck:
             gap = int(offset) - header.read
             if name != b"." or gap < 0:
                 raise BrokenFileError("points elsewhere than after the header")
-            header.put(fields)
+            header.put(fields, paths=("source",))
             source.blank(gap, "header and points")
             close = _INFINITY.get(header.one("datatype"), b"") * 3
             if not close:

@@ -20,6 +20,7 @@ from memori.neuro.nipype import plugin  # noqa: F401  so that run(plugin="Memori
 from memori.neuro.nipype.engine_api import GraphHook, elements_of
 from memori.neuro.nipype.kinds import before, reduced
 from memori.neuro.nipype.remembered_map import remember_node
+from memori.processes.planning import reject_run
 
 
 def remember_workflow(
@@ -104,6 +105,11 @@ class RememberedWorkflow(GraphHook):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return reduced(self, self.__getstate__())
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the workflow, unless nothing may be run: its nodes are decided while it does."""
+        reject_run(f"workflow {self.name!r}", "its nodes are decided while it runs")
+        return super().run(*args, **kwargs)
 
     def before_graph(self) -> None:
         """Remember also the nodes that were added since."""

@@ -95,6 +95,18 @@ def test_header_of_a_tractogram(real, content, edited, old, new, same):
     assert same == (content(path) == content(edited(path, old, new)))
 
 
+def test_the_folder_of_the_tracked_image_does_not_count(real, content, edited):
+    """Its name does: the same tracts are the same in another working folder."""
+    path = real("first/three.tck")
+
+    def tracked(source):
+        line = b"source: %s\n" % source
+        return content(edited(path, b"file: . 260", line + b"file: . %d" % (260 + len(line))))
+
+    assert None is not tracked(b"/one/wm.mif") == tracked(b"/another/folder/wm.mif")
+    assert tracked(b"/one/wm.mif") != tracked(b"/one/gm.mif")
+
+
 def test_points_of_a_tractogram_count(real, content):
     """One bit of a point makes another tractogram; one without its end is declined."""
     for name in ("first/three.tck", "standard.tck", "simple.tck", "simple_big_endian.tck"):

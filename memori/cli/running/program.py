@@ -1,10 +1,7 @@
-"""A Python program, run in this process with each Nipype workflow that it runs remembered.
+"""A Python program, run in this process: a script, a module or a console script.
 
 As `coverage run` does: the program finds its own words in `sys.argv`, is ``__main__``, and exits as
-it would. Each workflow (and node that is run by itself) is given a memory when it is about to run.
-
-Not promised: workflows that the program runs in Python processes which it starts anew; those that
-it forks are remembered.
+it would.
 """
 
 from __future__ import annotations
@@ -15,32 +12,10 @@ import runpy
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-from nipype import Node, Workflow
 
 from memori.errors import MemoriError
-from memori.neuro import remember_workflow
 
 _PYTHON = re.compile(r"python[\d.]*")
-
-
-def remember_all(folder: str) -> None:
-    """Have each workflow that runs in this process from now on remembered in a folder."""
-    run_workflow, run_node = Workflow.run, Node.run
-    root = os.path.abspath(folder)
-
-    def run_remembered_workflow(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if hasattr(self, "_memori"):
-            return run_workflow(self, *args, **kwargs)
-        return remember_workflow(self, root).run(*args, **kwargs)  # its class has another now
-
-    def run_remembered_node(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if hasattr(self, "_memori"):
-            return run_node(self, *args, **kwargs)
-        return remember_workflow(self, root).run(*args, **kwargs)
-
-    Workflow.run, Node.run = run_remembered_workflow, run_remembered_node
 
 
 def run_program(words: Sequence[str]) -> int:

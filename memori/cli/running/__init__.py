@@ -1,0 +1,1 @@
+"""What the command line runs: commands (`invocation`) and Python programs (`program`)."""
