@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         The words after `memori`; those of this process unless given.
     """
-    chosen = _parser().parse_args(_separated(sys.argv[1:] if arguments is None else arguments))
+    chosen = parser().parse_args(_separated(sys.argv[1:] if arguments is None else arguments))
     try:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
@@ -84,16 +84,17 @@ def _separated(words: Sequence[str]) -> list[str]:
     return [*words[:first], "--", *words[first:]]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line, with all commands."""
+    made = argparse.ArgumentParser(
         prog="memori", description="Makes a script of neuroimaging steps remember."
     )
-    parser.add_argument("--version", action="version", version=f"memori {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    made.add_argument("--version", action="version", version=f"memori {__version__}")
+    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         import_module(f"memori.cli.{command}").add_to(commands)
-    return parser
+    return made
 
 
 def _told(error: Exception, *, is_full: bool) -> int:
