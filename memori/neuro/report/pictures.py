@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memori.neuro.report.gathering import Run
+from memori.neuro.report.runs import Run
 
 if TYPE_CHECKING:
     from memori.neuro.report.images import Volume

@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from memori.neuro.report.gathering import Run
 from memori.neuro.report.pictures import Budget, Figure, Gallery
+from memori.neuro.report.runs import Run
 
 pytest.importorskip("PIL", reason="no pictures: pip install 'memori-neuro[report]'")
 RANDOM = np.random.default_rng(0)
