@@ -121,7 +121,7 @@ function drawTime() {
       style: `fill: ${colourOf(column)}; stroke: var(--card)`, "stroke-width": 0.5 },
     el("svg:title", {}, `${told.stages[column].name}, ${told.cases[row]}: ${duration(seconds)}${peak ? `, at most ${size(peak)}` : ""}`)));
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => el("svg:text", { class: "soft", x: x(whole * part), y: lanes * (high + 2) + 16,
-    "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, duration(whole * part)));
+    "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, part ? duration(whole * part) : "0"));
   const below = lanes * (high + 2) + 22;
   const memory = drawMemory(bars, x, below);
   const height = below + (memory.length ? 64 : 0);

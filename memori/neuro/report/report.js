@@ -22,6 +22,7 @@ function el(tag, attributes = {}, ...children) {
 }
 
 function duration(seconds) {
+  if (seconds < 0.001) return "< 1 ms";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 90) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
@@ -198,7 +199,7 @@ function runParts(run) {
   if (!run.failure) for (const [name, text] of run.logs) made.push(folded(name, el("pre", { tabindex: "0" }, text)));
   if (run.function) {
     made.push(...titled("Code", list([["function", run.function], ["digest", run.code]])));
-    made.push(folded(`${run.components.length} parts that it reaches`, el("pre", { tabindex: "0" }, run.components.join("\n"))));
+    made.push(folded(`${run.components.length} part${run.components.length === 1 ? "" : "s"} that it reaches`, el("pre", { tabindex: "0" }, run.components.join("\n"))));
     made.push(...titled("Versions", list(run.versions)));
   }
   for (const [title, isLast] of [["Other runs of the stage in the last run", true], ["Other runs that are remembered", false]]) {
