@@ -1,8 +1,8 @@
 """The table of a report: cases by stages, and what each stage took.
 
-A cell is the latest run of a stage for a case, before all one that failed in the last run; others
-(elements of an `Each`, other parameters, other code) stand behind it. A stage that was not begun
-for a case in which another failed is skipped.
+A cell is the latest run of a stage for a case; others (elements of an `Each`, other parameters,
+other code) stand behind it. A stage that was not begun for a case in which another failed is
+skipped.
 """
 
 from __future__ import annotations
@@ -65,15 +65,11 @@ def table_of(runs: list[Run]) -> Table:
     for run in runs:
         cells.setdefault((run.case, run.stage), []).append(run)
     for each in cells.values():
-        each.sort(key=lambda run: (_failed_last(run), run.used, run.began), reverse=True)
+        each.sort(key=lambda run: (run.used, run.began), reverse=True)
     edges = sorted({(maker.stage, run.stage) for run in runs for maker in run.fed_by})
     edges = [(above, below) for above, below in edges if above != below]
     cases = sorted({run.case for run in runs}, key=lambda case: (case == SEVERAL, natural(case)))
     return Table(_ordered(runs, edges), edges, cases, cells)
-
-
-def _failed_last(run: Run) -> bool:
-    return run.is_last and run.state == "failed"
 
 
 def natural(text: str) -> list[tuple[int, str]]:

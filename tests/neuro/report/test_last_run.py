@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
@@ -61,8 +62,8 @@ def test_values_that_are_no_files_join_stages(table: Table) -> None:
     assert ["find", "smooth", "join"] == table.stages
 
 
-def test_an_element_that_failed_is_not_hidden_by_one_that_ran(table: Table) -> None:
-    """The cell of a stage says that it failed; the others stand in it."""
+def test_an_element_that_failed_is_what_its_stage_is_told_as(table: Table) -> None:
+    """The cell says that it failed; the elements that ran stand behind it."""
     assert "failed" == table.state("sub-02", "smooth")
     told = details_of(table.cells["sub-02", "smooth"])
     assert "no voxels" in told["failure"]
@@ -89,3 +90,25 @@ def test_the_edit_for_which_a_stage_ran_is_shown(table: Table) -> None:
     assert "-    return ' + '.join(smoothed)\n+    return ' & '.join(smoothed)" in diff
     runs = table.cells["sub-01", "join"]
     assert [[diff], []] == [details_of([run])["edits"] for run in runs]
+
+
+def test_what_was_mended_within_the_last_run_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who makes the input anew and runs again sees that it ran."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(path: str) -> str:
+        if not Path(path).read_text():
+            raise ValueError("nothing in it")
+        return "fine"
+
+    stage = Stage(check, "state", "work/sub-01")
+    for text in ("", "something"):
+        Path("in.txt").write_text(text)
+        with contextlib.suppress(ValueError):
+            stage.run("in.txt")
+
+    table = table_of(gather(str(tmp_path)))
+
+    assert ["ran"] == [table.state(*place) for place in table.cells]
