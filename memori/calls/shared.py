@@ -72,7 +72,10 @@ def left_outside(
     for each in artifacts:
         path = each.locate(store.root)
         if each.kind == "folder" or (each.kind == "file" and has_written(path, seen, began)):
-            found[path] = _before(path, seen) or stood.digests.get(path), each.identity or ""
+            stood_there = _before(path, seen)
+            if stood_there is None and (seen is None or path not in seen.named):
+                stood_there = stood.digests.get(path)
+            found[path] = stood_there, each.identity or ""
         elif each.kind == "file" and path in shared and seen is not None and not seen.how(path):
             found[path] = NAMED, each.identity or ""
     outside = [path for path in found if not path.startswith(own)]
@@ -129,6 +132,13 @@ class Stood:
 
 
 def _before(path: str, seen: Observed | None) -> str | None:
+    """Return the identity of what a run read at a path before it wrote there.
+
+    `ANEW` if it read nothing; None if nobody knows. That a command names a file which it returns
+    tells nothing: it may go on from it (3drefit), or write it anew for other parameters.
+    """
+    if seen is not None and path in seen.named:
+        return None
     touch = None if seen is None else seen.touch(path)
     if touch is None or touch.how != "read" or touch.look is None:
         return ANEW

@@ -55,11 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The words after `memori`; those of this process unless given.
     """
     words, own_words = _cut(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser()
     if not words:
-        parser.print_help(sys.stderr)
+        parser().print_help(sys.stderr)
         return 2
-    chosen = parser.parse_args(_separated(words))
+    chosen = parser().parse_args(_separated(words))
     if own_words:
         chosen.own_words = own_words
     try:
@@ -139,14 +138,15 @@ def _words_of(parser: argparse.ArgumentParser) -> Iterator[str]:
                 yield from _words_of(inner)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="memori", description="Makes a script of neuroimaging steps remember.")
-    parser.add_argument("--version", action="version", version=f"memori {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line, with all commands."""
+    made = _Parser(prog="memori", description="Makes a script of neuroimaging steps remember.")
+    made.add_argument("--version", action="version", version=f"memori {__version__}")
+    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         import_module(f"memori.cli.{command}").add_to(commands)
-    return parser
+    return made
 
 
 def _told(error: Exception, *, is_full: bool) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 from memori.calls.decision import told_acceptance
 from memori.cli import told
 from memori.cli.ls import summary
+from memori.digest.files import file_digest
 from memori.errors import MemoriError
 from memori.keep.removed import removed_at, was_removed
 from memori.signature.parameters import shown
@@ -132,7 +133,18 @@ def _makers(path: str, folder: str) -> list[_Found]:
     memories = {each.root: each for each in memories_around(path)}
     memories.update((each.root, each) for each in memories_below(os.path.abspath(folder)))
     made = [(memory, entry) for memory in memories.values() for entry in memory.makers(path)]
-    return made[:1]
+    return sorted(made, key=lambda found: _is_as_left(path, *found), reverse=True)[:1]
+
+
+def _is_as_left(path: str, memory: Memory, entry: Entry) -> bool:
+    """Tell whether a file is as a run left it: several runs may write it, each in its turn."""
+    for each in entry.artifacts:
+        if each.kind == "file" and each.locate(memory.root) == path:
+            try:
+                return file_digest(path).identity == each.identity
+            except OSError:
+                return False  # it is gone
+    return False
 
 
 # Telling

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -253,6 +254,31 @@ def test_why_is_told_on_request() -> None:
     done = copy("-v")
     assert "in.txt (words[3]) edited" in done.stderr
     assert "hit" in copy("-v").stderr
+
+
+@pytest.mark.parametrize(
+    ("is_watched", "command"),
+    [
+        (True, [sys.executable, "wrapper.py"]),
+        (False, ["cp"]),
+        (False, ["sh", "-c", 'cat "$0" > "$1"']),
+    ],
+    ids=["a wrapper in Python", "a program that nobody sees", "a redirection that nobody sees"],
+)
+def test_a_file_holds_what_the_last_call_made_though_another_wrote_over_it(
+    *, is_watched: bool, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes back to earlier inputs finds their output, and not that of others."""
+    if not is_watched:  # a machine without a tracer
+        Path("bin").mkdir()
+        for name in ("sh", "cp", "cat"):
+            Path("bin", name).symlink_to(str(shutil.which(name)))
+        monkeypatch.setenv("PATH", str(Path("bin").absolute()))
+    Path("wrapper.py").write_text("import subprocess, sys\nsubprocess.run(['cp', *sys.argv[1:]])\n")
+    for name in ("one", "two", "one"):
+        Path(f"{name}.txt").write_text(name)
+        memori("run", "-n", "copy", "-o", "out.txt", "--", *command, f"{name}.txt", "out.txt")
+        assert name == Path("out.txt").read_text()
 
 
 @pytest.mark.parametrize(

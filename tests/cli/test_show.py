@@ -36,3 +36,20 @@ def test_nothing_to_show_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     """A folder without failures says so."""
     assert 0 == main(["show", str(tmp_path)])
     assert f"no failed run below {tmp_path}\n" == capsys.readouterr().out
+
+
+def test_a_file_is_told_of_by_the_run_whose_content_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Runs with other inputs may have written it before, and after."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(threshold: int) -> str:
+        Path("mask.txt").write_text(str(threshold))
+        return str(Path("mask.txt").absolute())
+
+    stage = Stage(write, "mask", "work")
+    for threshold in (3, 4, 5, 4, 3, 4):
+        stage.run(threshold)
+        assert 0 == main(["show", "mask.txt"])
+        assert f"threshold={threshold}" in capsys.readouterr().out

@@ -6,8 +6,8 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from memori.neuro.report.gathering import Run
-from memori.neuro.report.table import reasons_of
+from memori.neuro.report.runs import Run
+from memori.neuro.report.table import edits_of, reasons_of
 from memori.signature.parameters import shown
 from memori.store import NOTE
 
@@ -70,6 +70,7 @@ def _of_entry(run: Run) -> dict[str, JSON]:
         ],
         "command": shlex.join(map(str, command["argv"])) if command.get("argv") else "",
         "reasons": reasons_of(run),
+        "edits": edits_of([run]),
         "outputs": [[name, _brief(value)] for name, value in run.entry.outputs.items()],
     }
 
@@ -90,7 +91,17 @@ def _compared(run: Run, before: Run) -> list[list[str]]:
 
 def _earlier(run: Run) -> dict[str, JSON]:
     why = reasons_of(run) if run.entry is not None else [run.state]
-    return {"title": _title(run), "at": run.began, "inputs": shown(run.inputs)[:300], "why": why}
+    if run.unfinished is not None:
+        why += run.unfinished.text.splitlines()[:1]
+    return {
+        "title": _title(run),
+        "at": run.began,
+        "inputs": shown(run.inputs)[:300],
+        "why": why,
+        "state": run.state,
+        "last": run.is_last,
+        "outputs": shown(run.entry.outputs)[:300] if run.entry else "",
+    }
 
 
 def _title(run: Run) -> str:

@@ -1,6 +1,5 @@
-"""The runs that a report tells of: entries and failures, who made whose inputs, and their cases.
+"""The runs that a report tells of: entries and failures, and their cases.
 
-A run is fed by those whose outputs it was given as files; values that are no files leave no trace.
 A case is a row of the report: the folder (`hash_output`) if each case has its own, else the subject
 and session that the names of the files say, else what the run began with. What was made of several
 cases is a row of its own.
@@ -12,79 +11,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
 
 from memori.calls.failure import told_inputs
 from memori.calls.last_run import began, without_pause
 from memori.digest.values import strings
+from memori.neuro.report.feeding import tell_feeding
+from memori.neuro.report.runs import Run, State
 from memori.signature.parameters import shown
 from memori.store import Entry, Memory, Unfinished, file_name, last_use, memories_below
 
-if TYPE_CHECKING:
-    from memori.artifacts import Artifact
-    from memori.digest.values import JSON
-
-State = Literal["ran", "hit", "failed", "running"]
 SEVERAL = "several cases"
 _SUBJECT = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9+]+)(?:[/_]ses-([A-Za-z0-9+]+))?(?=[/_.]|$)")
-_RUN = re.compile(r"/[0-9a-f]{8}(?:-\d+)?(?=/|$)")
 _NAMED = ("subject", "participant", "participant_id", "case")
-
-
-@dataclass(eq=False)
-class Run:
-    """One run: remembered, failed or going on.
-
-    Attributes
-    ----------
-    stage : str
-        The stage's name, as a file name.
-    root : str
-        The `hash_output`, absolute.
-    inputs : dict of str to JSON
-        What it was given, as far as is known.
-    began, seconds, used : float
-        When it began, how long it took, and when it was made or hit last.
-    state : {"ran", "hit", "failed", "running"}
-        "ran" if it is of the last run, "hit" if it was remembered.
-    entry : Entry, optional
-        Of a run that is remembered.
-    unfinished : Unfinished, optional
-        Of one that is not.
-    fed_by : list of Run
-        Those whose outputs it was given.
-    case : str
-        Its row.
-    """
-
-    stage: str
-    root: str
-    inputs: dict[str, JSON]
-    began: float
-    seconds: float
-    used: float
-    state: State
-    entry: Entry | None = None
-    unfinished: Unfinished | None = None
-    fed_by: list[Run] = field(default_factory=list)
-    files: list[tuple[str, str]] = field(default_factory=list)
-    case: str = ""
-
-    @property
-    def peak(self) -> int:
-        """The most memory that its process had held, in bytes; 0 if nobody knows."""
-        ran = self.entry.record.get("ran") if self.entry else None
-        return int((ran or {}).get("peak") or 0)
-
-    @property
-    def folder(self) -> str | None:
-        """The run's own folder, absolute."""
-        if self.unfinished is not None:
-            return self.unfinished.folder
-        own = self.entry.folder if self.entry else None
-        return None if own is None else os.path.join(self.root, own)
 
 
 def gather(folder: str) -> list[Run]:
@@ -96,7 +34,7 @@ def gather(folder: str) -> list[Run]:
         runs += [_unfinished(memory, each) for each in memory.unfinished()]
     _mark_last_run(runs)
     runs.sort(key=lambda run: (run.began, run.root, run.stage))
-    _tell_feeding(runs)
+    tell_feeding(runs)
     _tell_cases(runs, folder)
     return runs
 
@@ -109,7 +47,8 @@ def _remembered(memory: Memory, stage: str, entry: Entry) -> Run:
         ended = used = 0.0  # it is just removed
     seconds = float((entry.record.get("ran") or {}).get("seconds") or 0.0)
     name = file_name(str(entry.record["stage"])) or stage
-    start = began(entry, ended)
+    second = began(entry, ended)  # when it began, to the second
+    start = min(max(second, ended - seconds), second + 0.999)
     return Run(name, memory.root, entry.inputs, start, seconds, used, "hit", entry)
 
 
@@ -124,70 +63,9 @@ def _unfinished(memory: Memory, each: Unfinished) -> Run:
 def _mark_last_run(runs: list[Run]) -> None:
     ends = sorted(runs, key=lambda run: run.began + run.seconds, reverse=True)
     for place in without_pause((run.began + run.seconds, run.began) for run in ends):
+        ends[place].is_last = True
         if ends[place].state == "hit":
             ends[place].state = "ran"
-
-
-# Who feeds whom
-
-
-class _Made:
-    """What runs made, by place and by name with content.
-
-    Where only the name of an input counts (commands get copies) its record has no place.
-    """
-
-    def __init__(self, runs: list[Run]) -> None:
-        self.by_place: dict[str, list[tuple[Run, Artifact]]] = {}
-        self.by_name: dict[tuple[str, str | None], list[tuple[Run, Artifact]]] = {}
-        for run in runs:
-            for artifact in run.entry.artifacts if run.entry else ():
-                place, name = _plain(artifact.locate(run.root)), os.path.basename(artifact.path)
-                self.by_place.setdefault(place, []).append((run, artifact))
-                self.by_name.setdefault((name, artifact.identity), []).append((run, artifact))
-
-    def maker(self, user: Run, path: str, identity: str | None) -> tuple[Run, Artifact] | None:
-        """Return the latest run that made just this, with what it made."""
-        found = [
-            (run, its)
-            for run, its in self.by_place.get(_plain(path), ())
-            if identity in (None, its.identity)
-        ]
-        if not found and identity is not None and not os.path.lexists(path):
-            named = self.by_name.get((os.path.basename(path), identity), ())
-            found = [each for each in named if each[0].root == user.root] or list(named)
-        found = [each for each in found if each[0] is not user]
-        return found[-1] if found else None
-
-
-def _plain(path: str) -> str:
-    """Return a path as it counts for the next stage: without the key of the run that made it."""
-    return _RUN.sub("/*", path)
-
-
-def _tell_feeding(runs: list[Run]) -> None:
-    made = _Made(runs)
-    for run in runs:
-        makers: dict[Run, None] = {}
-        for name, path, identity in named_files(run):
-            found = made.maker(run, path, identity)
-            if found is not None:
-                makers[found[0]] = None
-                path = found[1].locate(found[0].root)
-            run.files.append((name, path))
-        run.fed_by = list(makers)
-
-
-def named_files(run: Run) -> Iterator[tuple[str, str, str | None]]:
-    """Yield the files and folders among the inputs: input, absolute path, identity."""
-    if run.entry is not None:
-        for file in run.entry.files:
-            if file.kind != "path":
-                yield str(file.pointer[0]), file.locate(run.root), file.identity
-        return
-    for pointer, text in strings(run.inputs, ()):
-        if text.startswith("/"):
-            yield str(pointer[0]), text, None
 
 
 # Cases

@@ -21,9 +21,10 @@ from importlib.resources import files
 from typing import Any
 
 from memori.neuro.report.details import details_of
-from memori.neuro.report.gathering import Run, gather
+from memori.neuro.report.gathering import gather
 from memori.neuro.report.pictures import INSTALL, Budget, Figure, Gallery
-from memori.neuro.report.table import Table, levels, of_stages, table_of
+from memori.neuro.report.runs import Run
+from memori.neuro.report.table import Table, changes, levels, of_stages, table_of
 from memori.version import __version__
 
 LIMIT = 20_000_000  # bytes
@@ -141,17 +142,20 @@ def _summary(table: Table, runs: list[Run], folder: str) -> dict[str, Any]:
         "cases": table.cases,
         "cells": [[_cell(table, case, stage) for stage in table.stages] for case in table.cases],
         "failures": _failures(table),
+        "changes": changes(table, runs),
         "timeline": _timeline(table, runs),
     }
 
 
 def _cell(table: Table, case: str, stage: str) -> list[float] | int:
-    """Return the state, the seconds and how many runs; 0 where nothing belongs."""
+    """Return state, seconds, how many runs, and in the last run; 0 where nothing belongs."""
     state = table.state(case, stage)
     if not state:
         return 0
     runs = table.cells.get((case, stage), [])
-    return [_STATES.index(state), round(runs[0].seconds, 3) if runs else 0, len(runs)]
+    last = [run for run in runs if run.is_last] or runs[:1]
+    seconds = round(sum(run.seconds for run in last), 3)
+    return [_STATES.index(state), seconds, len(runs), len(last)]
 
 
 def _failures(table: Table) -> list[list[Any]]:
@@ -173,10 +177,12 @@ def _timeline(table: Table, runs: list[Run]) -> dict[str, Any]:
     start = min((run.began for run in last if run.state == "ran"), default=newest)
     last = [run for run in last if run.began >= start]
     kept = sorted(last, key=lambda run: run.seconds, reverse=True)[:_MOST_BARS]
+    end = max((run.began + run.seconds for run in kept), default=start)
+    close = (end - start) / 500 + 1e-6  # nobody sees so short an overlap
     lanes: list[float] = []
     bars = []
     for run in sorted(kept, key=lambda run: run.began):
-        free = (place for place, end in enumerate(lanes) if end <= run.began + 1e-6)
+        free = (place for place, end in enumerate(lanes) if end <= run.began + close)
         lane = next(free, len(lanes))
         if lane == len(lanes):
             lanes.append(0.0)
@@ -216,7 +222,9 @@ def _page(summary: dict[str, Any], packed: dict[str, str], folder: str) -> bytes
     fields = {
         "title": html.escape(title),
         "style": here.joinpath("report.css").read_text(encoding="utf-8"),
-        "script": here.joinpath("report.js").read_text(encoding="utf-8"),
+        "script": "\n".join(
+            here.joinpath(name).read_text(encoding="utf-8") for name in ("drawings.js", "report.js")
+        ),
         "summary": as_json(summary),
         "parts": parts,
     }

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memori.neuro.report.gathering import Run
+from memori.neuro.report.runs import Run
 
 if TYPE_CHECKING:
     from memori.neuro.report.images import Volume
@@ -30,6 +30,7 @@ _TABLES = (".tsv", ".csv", ".txt", ".1D", ".par", ".npy")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _LOGS = ("stdout.txt", "stderr.txt")
 _MOST_IN_FOLDER = 6
+_MOST_OF_RUN = 12  # so that one stage of many files leaves room for other cases
 _MOST_SVG = 300_000
 _SIDE_OF_VIEWER = 110  # voxels
 _ICON = re.compile(r"<link\s+rel=\"icon\".*?>", re.DOTALL)
@@ -82,9 +83,10 @@ class Gallery:
 
     def figures_of(self, run: Run) -> list[Figure]:
         """Return a figure for each output of a run that memori can draw."""
-        found = []
+        found: list[Figure] = []
         for name, path in outputs_of(run):
-            if self.budget.figures < 1 or self.budget.size < 1:
+            is_spent = self.budget.figures < 1 or self.budget.size < 1
+            if is_spent or len(found) >= _MOST_OF_RUN:
                 self.budget.left_out += 1
                 continue
             try:

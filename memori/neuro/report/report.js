@@ -22,6 +22,7 @@ function el(tag, attributes = {}, ...children) {
 }
 
 function duration(seconds) {
+  if (seconds < 0.001) return "< 1 ms";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 90) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
@@ -76,13 +77,14 @@ function cellButton(row, column) {
   if (!cell) return el("td");
   const state = stateOf(cell);
   const time = cell[2] ? duration(cell[1]) : "";
-  const more = cell[2] > 1 ? `, ${cell[2]} runs are remembered` : "";
+  const times = cell[3] > 1 ? `${cell[3]} × ` : "";
+  const more = `${cell[3] > 1 ? `, ${cell[3]} runs in all, as of the elements of a list` : ""}${cell[2] > cell[3] ? `, ${cell[2] - cell[3]} of before` : ""}`;
   const words = `${told.cases[row]}, ${told.stages[column].name}: ${MEANS[state]}`;
   return el("td", {}, el("button", {
     class: `cell ${state}`, type: "button", "data-row": row, "data-column": column,
     "aria-label": `${words}${time ? `, ${time}` : ""}${more}`, disabled: !cell[2],
     title: `${words}${more}`,
-  }, `${SIGNS[state]} ${time}`));
+  }, `${SIGNS[state]} ${times}${time}`));
 }
 
 function addRows(body) {
@@ -169,6 +171,9 @@ const list = (pairs) => el("dl", {}, ...pairs.flatMap(([name, ...value]) =>
   [el("dt", {}, name), el("dd", {}, ...value)]));
 const titled = (title, ...children) => [el("h3", {}, title), ...children];
 const folded = (title, ...children) => el("details", {}, el("summary", {}, title), ...children);
+const KINDS = { "+": "added", "-": "removed", "@": "place" };
+const diff = (text) => el("pre", { class: "diff", tabindex: "0", "aria-label": "what was edited" }, ...text.split("\n").map((line) =>
+  el("span", { class: /^(\+\+\+|---)/.test(line) ? "place" : KINDS[line[0]] ?? "same" }, `${line}\n`)));
 const reasons = (why) => el("ul", { class: "why" }, ...why.map((each) => el("li", {}, each)));
 
 function failureText(run) {
@@ -178,10 +183,13 @@ function failureText(run) {
   return made;
 }
 
+const otherRun = (each) => el("details", {}, el("summary", { class: each.state }, `${SIGNS[each.state]} ${each.inputs || each.title}`),
+  el("p", { class: "hint" }, `${each.title}, ${date(each.at)}`), reasons(each.why), each.outputs ? el("p", {}, each.outputs) : null);
+
 function runParts(run) {
   const made = [];
   if (run.failure) made.push(...failureText(run));
-  if (run.reasons) made.push(...titled("Why it ran", reasons(run.reasons)));
+  if (run.reasons) made.push(...titled("Why it ran", reasons(run.reasons), ...run.edits.map(diff)));
   if (run.changed?.length) made.push(...titled("What changed since the run before", list(run.changed)));
   if (run.inputs.length) made.push(...titled("Inputs", list(run.inputs)));
   if (run.files.length) made.push(...titled("Files among them", list(run.files)));
@@ -191,14 +199,14 @@ function runParts(run) {
   if (!run.failure) for (const [name, text] of run.logs) made.push(folded(name, el("pre", { tabindex: "0" }, text)));
   if (run.function) {
     made.push(...titled("Code", list([["function", run.function], ["digest", run.code]])));
-    made.push(folded(`${run.components.length} parts that it reaches`, el("pre", { tabindex: "0" }, run.components.join("\n"))));
+    made.push(folded(`${run.components.length} part${run.components.length === 1 ? "" : "s"} that it reaches`, el("pre", { tabindex: "0" }, run.components.join("\n"))));
     made.push(...titled("Versions", list(run.versions)));
   }
-  if (run.earlier.length) {
-    made.push(...titled("Other runs that are remembered"));
-    for (const each of run.earlier) made.push(folded(`${each.title}, ${date(each.at)}`, el("p", {}, each.inputs), reasons(each.why)));
-    if (run.more_earlier) made.push(el("p", {}, `and ${run.more_earlier} more`));
+  for (const [title, isLast] of [["Other runs of the stage in the last run", true], ["Other runs that are remembered", false]]) {
+    const others = run.earlier.filter((each) => each.last === isLast);
+    if (others.length) made.push(...titled(title, ...others.map(otherRun)));
   }
+  if (run.more_earlier) made.push(el("p", {}, `and ${run.more_earlier} more`));
   return made;
 }
 
@@ -221,129 +229,27 @@ async function openRun(row, column) {
   dialog.append(...first, ...drawn, ...rest);
 }
 
-// Figures
+// All of it
 
-function drawFigure(figure, stage = "") {
-  const caption = el("figcaption", {}, el("strong", {}, stage ? `${stage}: ${figure.title}` : figure.title), ` ${figure.file}`,
-    figure.note ? el("small", {}, figure.note) : null);
-  const made = el("figure", {}, caption);
-  if (figure.kind === "image") made.append(el("img", { src: figure.src, alt: figure.alt, loading: "lazy" }));
-  if (figure.kind === "slices") drawSlices(made, figure);
-  if (figure.kind === "lines") made.append(el("div", { class: "lines" }, ...figure.columns.map(drawLine)));
-  return made;
+function drawChanges() {
+  const { changes } = told;
+  const edits = [...new Set(told.stages.flatMap((stage) => stage.edits))];
+  $("changed").hidden = !changes.length && !edits.length;
+  $("changes").append(...changes.map((each) => el("li", {}, el("b", {}, each.reason),
+    ` ran ${each.stages.join(", ")}${each.count > 1 ? ` (${each.count} runs)` : ""}`)));
+  $("edits").append(...edits.map(diff));
 }
 
-function drawSlices(made, figure) {
-  const planes = ["sagittal", "coronal", "axial"].map((plane) => el("div", { role: "img", "aria-label": `${figure.alt}, ${plane} slice` }));
-  let [sheet, column] = [0, 8];
-  const label = el("small", {}, "");
-  const box = el("div", { class: "planes" }, ...planes);
-  const show = () => planes.forEach((each, row) => {
-    each.style.backgroundImage = `url("${figure.sheets[sheet].src}")`;
-    each.style.backgroundPosition = `${(column / 15) * 100}% ${row * 50}%`;
-    label.textContent = figure.sheets[sheet].label;
-  });
-  const range = el("input", { type: "range", min: 0, max: 15, value: column, "aria-label": `slice of ${figure.title}`,
-    oninput: () => { column = Number(range.value); show(); } });
-  const tools = el("div", { class: "tools" }, range);
-  if (figure.sheets.length > 1) {
-    tools.append(el("button", { type: "button", onclick: () => { sheet = (sheet + 1) % figure.sheets.length; show(); } }, "Before / after"));
+function tellLastRun() {
+  const { bars } = told.timeline;
+  const count = (state) => told.stages.reduce((sum, stage) => sum + (stage.states[state] ?? 0), 0);
+  const words = told.states.filter(count).map((state) => el("span", { class: `tile ${state}` }, el("b", {}, `${count(state)}`), { hit: " remembered" }[state] ?? ` ${state}`));
+  if (bars.length) {
+    const peak = Math.max(...bars.map((bar) => bar[5]));
+    words.push(el("span", { class: "tile" }, el("b", {}, duration(Math.max(...bars.map((bar) => bar[3] + bar[4])))), " the last run"));
+    if (peak) words.push(el("span", { class: "tile" }, el("b", {}, size(peak)), " of memory at most"));
   }
-  if (figure.viewer) {
-    tools.append(el("button", { type: "button", onclick: (event) => {
-      event.target.remove();
-      made.classList.add("tall");
-      box.hidden = range.hidden = label.hidden = true;
-      made.append(el("iframe", { sandbox: "allow-scripts", srcdoc: figure.viewer, title: `slice viewer of ${figure.title}` }));
-    } }, "Slice viewer"));
-  }
-  show();
-  made.append(box, tools, label);
-  if (figure.carpet) made.append(el("img", { class: "carpet", src: figure.carpet, alt: `carpet plot of ${figure.title}: a row a voxel, time to the right` }));
-}
-
-function drawLine(column) {
-  const known = column.points.filter((each) => each !== null);
-  const [low, high] = [Math.min(...known), Math.max(...known)];
-  const points = column.points.map((value, place) => value === null ? "" :
-    `${(100 * place / Math.max(1, column.points.length - 1)).toFixed(2)},${(38 - 36 * (value - low) / (high - low || 1)).toFixed(2)}`);
-  const words = `${column.name}: from ${low} to ${high}`;
-  return el("div", {}, el("b", {}, column.name), el("svg:svg", { viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", "aria-label": words },
-    el("svg:polyline", { points: points.filter(Boolean).join(" ") })), el("small", {}, `${low} … ${high}`));
-}
-
-async function drawPictures() {
-  const row = $("case").value;
-  const figures = await part(`figures-${row}`);
-  const made = Object.entries(figures ?? {}).flatMap(([column, each]) =>
-    each.map((figure) => drawFigure(figure, told.stages[column].name)));
-  if (row === $("case").value) $("pictures").replaceChildren(...made);
-}
-
-// Graph and time
-
-function drawGraph() {
-  const columns = [];
-  told.stages.forEach((stage, place) => (columns[stage.level] ??= []).push(place));
-  const width = 24 + Math.max(...told.stages.map((stage) => Math.min(stage.name.length, 26))) * 7.2;
-  const [gap, height] = [46, 40];
-  const tallest = Math.max(...columns.map((each) => each.length));
-  const at = [];
-  columns.forEach((each, level) => each.forEach((place, row) => {
-    at[place] = [8 + level * (width + gap), 8 + (row + (tallest - each.length) / 2) * (height + 14)];
-  }));
-  const edges = told.edges.map(([above, below]) => {
-    const [x0, y0, x1, y1] = [at[above][0] + width, at[above][1] + height / 2, at[below][0], at[below][1] + height / 2];
-    const bend = Math.max(20, (x1 - x0) / 2);
-    return el("svg:path", { class: "edge", d: `M${x0},${y0}C${x0 + bend},${y0} ${x1 - bend},${y1} ${x1},${y1}` });
-  });
-  const nodes = told.stages.map((stage, place) => {
-    const [x, y] = at[place];
-    const counts = Object.entries(stage.states).map(([state, count]) => `${SIGNS[state]} ${count}`).join("  ");
-    const go = () => $(`stage-${place}`).scrollIntoView({ block: "center" });
-    return el("svg:g", { class: `node ${stage.states.failed ? "failed" : ""}`, onclick: go },
-      el("svg:title", {}, `${stage.name}: ${stage.function}`),
-      el("svg:rect", { x, y, width, height, rx: 6 }),
-      el("svg:text", { x: x + 10, y: y + 17 }, stage.name.slice(0, 26)),
-      el("svg:text", { x: x + 10, y: y + 33, class: "soft" }, counts));
-  });
-  const [w, h] = [16 + columns.length * (width + gap) - gap, 16 + tallest * (height + 14)];
-  const words = told.edges.map(([above, below]) => `${told.stages[above].name} to ${told.stages[below].name}`).join(", ");
-  $("graph").append(el("svg:svg", { width: w, height: h, viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": `Graph: ${words || "no stage made files for another"}` }, ...edges, ...nodes));
-}
-
-function drawStages() {
-  const heads = ["stage", "", "why it ran", "median", "longest", "all", "memory"];
-  const most = Math.max(1, ...told.stages.map((stage) => stage.total));
-  const rows = told.stages.map((stage, place) => {
-    const states = Object.entries(stage.states).map(([state, count]) => el("span", { class: state, title: MEANS[state] }, `${SIGNS[state]} ${count} `));
-    const why = stage.why.length ? reasons(stage.why.map(([count, why]) => (count > 1 ? `${count} × ${why}` : why))) : el("span", { class: "soft" }, "did not run; it is remembered");
-    const number = (value) => el("td", { class: "number" }, value === null ? "" : duration(value));
-    const share = el("td", { class: "number" }, el("meter", { value: stage.total, max: most, "aria-label": `share of ${stage.name}` }), ` ${duration(stage.total)}`);
-    return el("tr", { id: `stage-${place}` }, el("th", { scope: "row", title: stage.function }, stage.name), el("td", {}, ...states), el("td", {}, why),
-      number(stage.median), number(stage.most), share, el("td", { class: "number" }, stage.peak ? `≤ ${size(stage.peak)}` : ""));
-  });
-  $("stages").append(el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, ...rows));
-}
-
-function drawTime() {
-  const { bars, lanes, start } = told.timeline;
-  if (!bars.length) { $("span").textContent = "nothing ran"; return; }
-  const whole = Math.max(...bars.map((bar) => bar[3] + bar[4]), 0.001);
-  const [width, high] = [1180, Math.max(6, Math.min(18, 420 / lanes))];
-  const x = (seconds) => (seconds / whole) * (width - 2);
-  const drawn = bars.map(([row, column, lane, from, seconds, peak]) => el("svg:rect",
-    { x: x(from), y: lane * (high + 2), width: Math.max(1.5, x(seconds)), height: high, rx: 2,
-      fill: `hsl(${(column * 137.5) % 360} 50% 52%)`, stroke: "var(--card)", "stroke-width": 0.5 },
-    el("svg:title", {}, `${told.stages[column].name}, ${told.cases[row]}: ${duration(seconds)}${peak ? `, at most ${size(peak)}` : ""}`)));
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => el("svg:text", { class: "soft", x: x(whole * part), y: lanes * (high + 2) + 16,
-    "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, duration(whole * part)));
-  const height = lanes * (high + 2) + 22;
-  $("timeline").append(el("svg:svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Timeline: ${bars.length} runs in ${duration(whole)}` }, ...drawn, ...ticks));
-  const used = [...new Set(bars.map((bar) => bar[1]))].sort((a, b) => a - b);
-  const key = used.map((column) => el("span", {}, el("span", { style: `color: hsl(${(column * 137.5) % 360} 50% 52%)`, "aria-hidden": "true" }, "■ "), `${told.stages[column].name}  `));
-  const out = told.timeline.left_out ? ` ${told.timeline.left_out} of the shortest are left out.` : "";
-  $("span").append(`The last run began ${date(start)} and took ${duration(whole)}; what lies below each other ran at once.${out} Memory is a bound: the most that the process had held by then.`, el("br"), ...key);
+  $("lede").append(...words);
 }
 
 function begin() {
@@ -370,6 +276,8 @@ function begin() {
   }
   if (told.failures.length > 200) $("failures").append(el("p", {}, `and ${told.failures.length - 200} more: show failed cases in the grid`));
   $("failed").hidden = !told.failures.length;
+  tellLastRun();
+  drawChanges();
   drawGrid();
   if (told.stages.length) { drawGraph(); drawStages(); }
   drawTime();

@@ -1,11 +1,13 @@
 """The table of a report: cases by stages, and what each stage took.
 
-A cell is the latest run of a stage for a case; earlier ones (other parameters, other code) stand
-behind it. A stage that was not begun for a case in which another failed is skipped.
+A cell is the latest run of a stage for a case; others (elements of an `Each`, other parameters,
+other code) stand behind it. A stage that was not begun for a case in which another failed is
+skipped.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -13,10 +15,16 @@ from graphlib import CycleError, TopologicalSorter
 from statistics import median
 from typing import TYPE_CHECKING
 
-from memori.neuro.report.gathering import SEVERAL, Run
+from memori.neuro.report.gathering import SEVERAL
+from memori.neuro.report.runs import Run
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
+
+_OF_INPUT = re.compile(r"input (\w+)|(?:file|folder) .*\((\w+)[^()]*\) [a-z ]+$")
+_NEW = ("no run with these inputs is recorded", "recorded without a reason")
+_MOST_CHANGES = 12
+_MOST_DIFFS = 6
 
 
 @dataclass
@@ -105,7 +113,7 @@ def of_stages(table: Table) -> list[dict[str, JSON]]:
         runs = [run for each in cells for run in each]
         states = Counter(table.state(case, stage) for case in table.cases)
         ran = [run for run in runs if run.state == "ran"]
-        why = Counter("; ".join(reasons_of(run)) for run in ran)
+        why = Counter("; ".join(_causes(run)) for run in ran)
         seconds = [run.seconds for run in runs if run.entry is not None]
         latest = max(runs, key=lambda run: run.used)
         told.append({
@@ -114,12 +122,66 @@ def of_stages(table: Table) -> list[dict[str, JSON]]:
             "states": {name: count for name, count in states.items() if name},
             "runs": len(runs),
             "why": [[count, why] for why, count in why.most_common(12)],
+            "edits": edits_of(ran),
             "median": median(seconds) if seconds else None,
             "most": max(seconds, default=None),
             "total": sum(seconds),
             "peak": max((run.peak for run in runs), default=0),
         })  # fmt: skip
     return told
+
+
+def _causes(run: Run) -> list[str]:
+    """Return why a run ran; what came only of others that ran is told by their names."""
+    told = {reason: _caused_by(run, reason) for reason in reasons_of(run)}
+    above = list(dict.fromkeys(stage for stages in told.values() for stage in stages))
+    came = [f"{' and '.join(above)} ran before it"] if above else []
+    return [*(reason for reason, stages in told.items() if not stages), *came]
+
+
+def _caused_by(run: Run, reason: str) -> list[str]:
+    """Return the stages that ran in the last run and made the input that a reason tells of."""
+    match = _OF_INPUT.match(reason)
+    name = (match[1] or match[2]) if match else ""
+    is_value = bool(match and match[1])
+    is_file = any(name == each for each, _ in run.files)
+    makers = run.given.get(name, []) if is_value != is_file else []
+    return [maker.stage for maker in makers if maker.state == "ran"]
+
+
+def changes(table: Table, runs: list[Run]) -> list[dict[str, JSON]]:
+    """Return what the last run ran for, and is no consequence of it: reason, stages, how often."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.state == "ran":
+            for reason in reasons_of(run):
+                if reason not in _NEW and not _caused_by(run, reason):
+                    found.setdefault(reason, []).append(run)
+    order = sorted(found.items(), key=lambda each: -len(each[1]))
+    return [
+        {
+            "reason": reason,
+            "count": len(each),
+            "stages": [s for s in table.stages if any(run.stage == s for run in each)],
+        }
+        for reason, each in order[:_MOST_CHANGES]
+    ]
+
+
+def edits_of(runs: list[Run]) -> list[str]:
+    """Return the diffs of the code for whose edits some runs ran, each once."""
+    from memori.calls.edits import recorded_edits
+
+    with_code = {json.dumps(_compared(run), sort_keys=True): run for run in runs if _compared(run)}
+    found = [recorded_edits(run.entry) for run in with_code.values() if run.entry is not None]
+    return list(dict.fromkeys(diff for each in found for diff in each.values()))[:_MOST_DIFFS]
+
+
+def _compared(run: Run) -> JSON:
+    """Return what stands for the code that was edited before a run, before and after."""
+    record = run.entry.record if run.entry else {}
+    compared = record.get("compared")
+    return [compared, record["code"]["canonical"], run.root] if compared else None
 
 
 def reasons_of(run: Run) -> list[str]:

@@ -126,7 +126,14 @@ def _watched(popen: Any, runs: Sequence[Observed], call: dict[str, Any]) -> Iter
     except (OSError, ValueError, TypeError) as error:  # it starts as it would without memori
         runs[0].faults.append(f"a program was not watched: {error}")
     if watched is None:
-        yield
+        # The tracer above tells in what order files are read and written; what words name would
+        # come first, and what the program only writes would be taken for what it has read.
+        is_told = current.set(ASIDE) if _is_watched_above(runs) else None
+        try:
+            yield
+        finally:
+            if is_told is not None:
+                current.reset(is_told)
         return
     token = current.set(ASIDE)  # what is told of the program, is told
     try:
@@ -149,10 +156,10 @@ def _begin(runs: Sequence[Observed], call: dict[str, Any]) -> Watched | None:
     cwd = os.path.abspath(os.fsdecode(call["cwd"] or "."))
     if executable is None or not os.path.isdir(cwd):
         return None  # Python says so
-    if _is_watched_above(runs):
-        return None
     for run in runs:
         run.starts(tuple(argv))
+    if _is_watched_above(runs):
+        return None
     plain = Started(argv, executable, environment)
     watched = Watched(runs, plain, cwd, environment.get(SPOOL))
     started = watched.begins(_why_not(call, argv, executable, environment))

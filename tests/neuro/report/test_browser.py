@@ -158,3 +158,31 @@ def test_no_request_leaves_the_file_and_the_console_is_silent(page: Any, remembe
     outside = {url for url in urls if not url.startswith(("data:", "blob:", "about:"))}
     assert {f"file://{remembered}/report.html"} == outside
     assert [] == page.get_log("browser")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_what_is_behind_it(page: Any, scheme: str) -> None:
+    """By 4.5 to 1 at least, as WCAG 2.2 asks for at level AA, also in an opened run."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    wait(page, lambda _: page.find_elements("css selector", "#pictures figure"))
+    page.execute_script("document.querySelector('.cell').click()")
+    wait(page, lambda _: page.find_elements("css selector", "#run h3"))
+
+    found = page.execute_script(Path(__file__).with_name("contrast.js").read_text())
+
+    assert len(found) > 50
+    assert [] == [each for each in found if each[0] < 4.5]
+
+
+def test_controls_have_names_and_the_headings_an_order(page: Any) -> None:
+    """Who hears the page finds all that is seen; nothing is called alike by its id."""
+    every = "return [...document.querySelectorAll({!r})]"
+    controls = every.format("button, input, select, [role=region], [role=img]")
+    has_name = "each.ariaLabel || each.textContent.trim() || each.labels?.length"
+    wait(page, lambda _: page.find_elements("css selector", "#pictures figure"))
+    assert [] == page.execute_script(f"{controls}.filter((each) => !({has_name})).map(String)")
+    levels = page.execute_script(f"{every.format('h1, h2')}.map((each) => each.tagName)")
+    assert sorted(levels) == levels
+    ids = page.execute_script(f"{every.format('[id]')}.map((each) => each.id)")
+    assert len(ids) == len(set(ids))

@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from memori.neuro.report.gathering import Run
 from memori.neuro.report.pictures import Budget, Figure, Gallery
+from memori.neuro.report.runs import Run
 
 pytest.importorskip("PIL", reason="no pictures: pip install 'memori-neuro[report]'")
 RANDOM = np.random.default_rng(0)
@@ -111,3 +111,20 @@ def test_columns_of_numbers_become_lines(
     found = [[column["name"] for column in figure["columns"]] for figure in draw(name)]
 
     assert ([] if columns is None else [columns]) == found
+
+
+def test_a_stage_of_many_files_leaves_room_for_other_cases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few of them are drawn, and the rest is counted as left out."""
+    path = tmp_path / "x.tsv"
+    path.write_text("a\tb\n1\t2\n3\t4\n")
+    files = [(f"out.{n}", str(path)) for n in range(50)]
+    monkeypatch.setattr("memori.neuro.report.pictures.outputs_of", lambda run: files)
+    gallery = Gallery(Budget(figures=30))
+    run = Run("stage", str(tmp_path), {}, 0.0, 0.0, 0.0, "ran")
+
+    drawn = [len(gallery.figures_of(run)) for _ in range(3)]
+
+    assert [12, 12, 6] == drawn
+    assert 150 - 30 == gallery.budget.left_out

@@ -45,6 +45,7 @@ def test_the_graph_is_found_in_what_is_remembered(remembered: Path) -> None:
     assert ["sub-01", "sub-02"] == table.cases
     assert [
         ("brain", "count"),
+        ("check", "count"),
         ("mean", "brain"),
         ("mean", "check"),
         ("mean", "tool"),
