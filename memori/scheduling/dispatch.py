@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from memori.scheduling.board import Mark
     from memori.scheduling.orders import Carrier
     from memori.scheduling.workers import Workers
+    from memori.signature.resources import Resources
 
     Key: TypeAlias = Any
     Outcome: TypeAlias = Answer | Literal["again", "alone"]
@@ -108,8 +109,10 @@ class Dispatch:
 
     # Placing
 
-    def place(self, key: Key, carrier: Carrier, asked: object, *, alone: bool = False) -> None:
-        """Ask a worker to do something.
+    def place(
+        self, key: Key, carrier: Carrier, asked: object, wanted: Resources, *, alone: bool = False
+    ) -> None:
+        """Ask a worker to do something that needs so much.
 
         Raises
         ------
@@ -125,7 +128,7 @@ class Dispatch:
                 self._workers.serve(carrier.codes())
         order = Order(parcel, asked, self._home, self._board, self._post, tries=1 if alone else 2)
         self._witness.look()
-        future = self._submit(order)
+        future = self._submit(order, wanted)
         self._going[order.name] = _Placed(key, order, future, alone=alone)
         for process in self._witness.look_again():
             self._board.name_worker(process)
@@ -134,13 +137,13 @@ class Dispatch:
         else:
             self._polled[order.name] = future
 
-    def _submit(self, order: Order) -> Any:
+    def _submit(self, order: Order, wanted: Resources) -> Any:
         from concurrent.futures import BrokenExecutor
 
         while True:
             executor = self._workers.executor
             try:
-                future = executor.submit(carry_out, order)
+                future = self._workers.submit(carry_out, order, wanted)
             except BrokenExecutor as error:
                 self._workers.replace(error)
                 continue
