@@ -90,6 +90,26 @@ class CasesError(MemoriError):
         return str(self.args[0])
 
 
+class ResourceError(MemoriError):
+    """A stage that is to run needs more than any worker has.
+
+    Attributes
+    ----------
+    stage : str
+        Which.
+    lacks : sequence of str
+        What it needs more of, and how much there is.
+    """
+
+    def __init__(self, message: str, stage: str, lacks: Sequence[str]) -> None:
+        super().__init__(message, stage, lacks)
+        self.stage = stage
+        self.lacks = lacks
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class TimeLimitError(MemoriError, TimeoutError):
     """A stage ran longer than its timeout.
 

@@ -46,6 +46,10 @@ class PipelineRun:
         waiting = (s for s in self._wiring.order if s not in runs and s not in aside)
         return [stage for stage in waiting if all(each in runs for each in sources[stage])]
 
+    def unknown(self) -> list[Node]:
+        """Return the stages that nothing came of yet."""
+        return [stage for stage in self._wiring.order if stage not in self._runs]
+
     @property
     def is_over(self) -> bool:
         """Whether it is known of every stage what came of it."""

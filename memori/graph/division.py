@@ -67,13 +67,13 @@ def is_row(wiring: Wiring) -> bool:
 
 
 def stages_of(wiring: Wiring) -> Iterator[Node]:
-    """Yield the stages, with those inside of what is divided."""
+    """Yield the stages, with those inside of nodes that hold others."""
     for node in wiring.order:
-        parts = divided(node)
-        if parts is None:
+        inner: Wiring | None = getattr(node, "inner", None)
+        if inner is None:
             yield node
         else:
-            yield from stages_of(parts.inner)
+            yield from stages_of(inner)
 
 
 def least(wiring: Wiring) -> Resources:

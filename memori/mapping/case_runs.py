@@ -18,6 +18,7 @@ from memori.calls.twin import meeting_place
 from memori.graph.division import inside, least
 from memori.graph.stretch import Stretch, Track, recall_far
 from memori.mapping.failure import Failure
+from memori.mapping.fitting import reject_what_does_not_fit
 from memori.mapping.observer import Event, event_of, tell_all
 from memori.mapping.strands import Piece, Strands
 from memori.pipeline_run import PipelineRun
@@ -107,7 +108,8 @@ class CaseRuns:
         Raises
         ------
         BaseException
-            What a case raised, if the others are not to go on; KeyboardInterrupt in any case.
+            What a case raised, if the others are not to go on; KeyboardInterrupt in any case. A
+            `ResourceError` if a stage that is to run needs more than any worker has.
         """
         if workers is None:
             try:
@@ -117,6 +119,7 @@ class CaseRuns:
                 if self._place is not None:
                     remove_folder(self._place)
             return
+        reject_what_does_not_fit(self._wiring, self._given, workers)
         self._workers = workers
         self._recalls_here = workers.recalls_here(_WHILE_STARTING)
         for _ in carry_out_plan(self, workers):

@@ -166,6 +166,14 @@ class Workers:
         there = Resources(threads, self.shared.memory, self.shared.gpus)
         return wanted.beyond(there) or ([] if self._offer is None else self._offer.lacks(wanted))
 
+    @property
+    def where(self) -> str:
+        """Where they are, as the end of a sentence that says what there is."""
+        if self._offer is not None:
+            return f" in a worker of {self._executor!r}"
+        is_said = self._memory is not None or self._gpus is not None
+        return " for all that runs at once" if is_said else " on this machine"
+
     def submit(self, function: Callable[..., Any], order: object, wanted: Resources) -> Any:
         """Hand a call to the executor, with what it needs in the executor's own words."""
         words = {} if self._offer is None else self._offer.words(wanted)
