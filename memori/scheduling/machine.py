@@ -19,9 +19,10 @@ _CGROUPS = "/sys/fs/cgroup"
 def cores_here() -> int:
     """Return how many cores this process may use."""
     try:
-        return len(os.sched_getaffinity(0))
+        whole = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         return os.cpu_count() or 1
+    return min([whole, *_shares_of_groups()])
 
 
 def memory_here() -> int:
@@ -46,24 +47,40 @@ def gpus_here() -> int | None:
 
 
 def _limits_of_groups() -> Iterator[int]:
-    """Yield the limits of the control groups that this process is in."""
+    """Yield the most memory of the control groups that this process is in."""
+    for folder, is_of_memory in _groups("memory"):
+        text = _text(
+            os.path.join(folder, "memory.limit_in_bytes" if is_of_memory else "memory.max")
+        )
+        if text.isdecimal():
+            yield int(text)
+
+
+def _shares_of_groups() -> Iterator[int]:
+    """Yield the most cores of the control groups that this process is in (``docker --cpus``)."""
+    for folder, is_of_cpu in _groups("cpu"):
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if is_of_cpu else ("cpu.max",)
+        words = " ".join(_text(os.path.join(folder, name)) for name in names).split()
+        if len(words) == 2 and all(map(str.isdecimal, words)):
+            yield max(1, -(-int(words[0]) // int(words[1])))
+
+
+def _groups(controller: str) -> Iterator[tuple[str, bool]]:
+    """Yield folders of the control groups around this process, and whether one is of the old kind.
+
+    Groups of the old kind have a folder for each controller.
+    """
     try:
         with open("/proc/self/cgroup", encoding="utf-8") as file:
             lines = [line.rstrip("\n").split(":", 2) for line in file]
     except OSError:  # not Linux
         return
     for _, controllers, path in lines:
-        if controllers and "memory" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        root, name = (
-            (os.path.join(_CGROUPS, "memory"), "memory.limit_in_bytes")
-            if controllers
-            else (_CGROUPS, "memory.max")
-        )
+        root = os.path.join(_CGROUPS, controller) if controllers else _CGROUPS
         while True:  # inside a container the own group is the root
-            text = _text(os.path.join(root, path.strip("/"), name))
-            if text.isdecimal():
-                yield int(text)
+            yield os.path.join(root, path.strip("/")), bool(controllers)
             if path in ("", "/"):
                 break
             path = os.path.dirname(path)

@@ -211,3 +211,53 @@ def test_jobs_of_a_batch_system_have_what_they_were_asked_for() -> None:
         ):
             with pytest.raises(ResourceError, match=told):
                 mapped(None, options, executor=executor)
+
+
+def test_control_groups_say_what_a_container_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of `docker run --cpus=1 --memory=64m`, in groups of the new kind and of the old."""
+    monkeypatch.setattr(machine, "_CGROUPS", str(tmp_path))
+    assert (machine.cores_here(), machine.memory_here()) >= (1, 1)
+    for folder in ("cpu", "memory"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("67108864\n")
+    groups = [line.split(":")[1] for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    if {"cpu", "memory"} <= {*groups}:
+        assert (1, 64 << 20) == (machine.cores_here(), machine.memory_here())
+    if "" in groups:
+        assert machine.cores_here() <= 2
+
+
+def test_what_runs_in_parts_shares_memory_as_cases_do() -> None:
+    """Elements of nested lists: none is begun without the memory that it needs."""
+    crowd = Crowd()
+    stage = Stage(crowd, "y", None, "crowd", memory="2 GB")
+    inner = Pipeline([("start", Each(stage, x="xs"))])
+    pipeline = Pipeline([("start", Each(inner, xs="lists"))])
+    cases = [{"lists": [[1, 2], [3]]}, {"lists": [[4]]}]
+    with ThreadPoolExecutor(8) as executor:
+        found = pipeline.map(cases, executor=executor, memory="5 GB").raise_failures()
+    assert [[1, 2], [3]] == found[0][1]["y"]
+    assert crowd.most <= 2
+    assert 4 == crowd.calls
+
+
+def test_a_cluster_is_not_held_to_what_the_machine_has_that_asks() -> None:
+    """A login node of two cores submits stages of sixteen."""
+    from memori.scheduling.workers import workers_for
+    from memori.signature.resources import Resources
+
+    class Elsewhere:
+        each_worker = Resources(16, 999 * GB, None)
+
+        def submit(self) -> None:
+            """Take nothing."""
+
+    workers = workers_for(None, Elsewhere())  # type: ignore[arg-type]
+    assert workers is not None
+    assert [] == workers.lacks(Resources(16, 999 * GB, 4))
