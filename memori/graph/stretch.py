@@ -161,7 +161,7 @@ class Track:
                 try:
                     run.note(stage, run.call(stage, waits=asked.waits))
                 except BusyError:
-                    return _reached(wiring, run, asked, wiring.order.index(stage))
+                    return _reached(wiring, run, asked, wiring.places[stage])
         return _reached(wiring, run, asked)
 
 
@@ -174,7 +174,7 @@ def _goes_on_here(ready: list[Node], asked: Stretch) -> bool:
 def _reached(wiring: Wiring, run: PipelineRun, asked: Stretch, busy: int | None = None) -> Reached:
     if run.is_over and asked.merges and not asked.known:
         return Reached(run.merged(), {})
-    made = {wiring.order.index(stage): each for stage, each in run.made.items()}
+    made = {wiring.places[stage]: each for stage, each in run.made.items()}
     return Reached(None, made, busy)
 
 

@@ -254,7 +254,7 @@ class CaseRuns:
                     path=() if strand is None else strand.path,
                     first=None
                     if piece.stage is None or strand is None
-                    else strand.wiring.order.index(piece.stage),
+                    else strand.wiring.places[piece.stage],
                     resources=piece.resources,
                     waits=piece.waits,
                     merges=not is_case or (self._cases is not None and self._keeping is None),

@@ -264,7 +264,7 @@ class Strands:
         if not given:
             strand.run.know(stage, node.joined([]))
             return True
-        path = (*strand.path, strand.wiring.order.index(stage))
+        path = (*strand.path, strand.wiring.places[stage])
         self._divisions.append(Division(number, node, path, given, self._free))
         self._free += len(given)
         return True
