@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from memori.digest.values import to_json
 from memori.errors import warn
-from memori.graph.division import is_row
+from memori.graph.division import InOnePart
 from memori.graph.drawing import Graph, drawn
 from memori.graph.wiring import Wiring
 from memori.mapping.case_runs import CaseRuns
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from memori.calls.decision import Decision
     from memori.digest.values import JSON
     from memori.graph.condition import when
-    from memori.graph.division import Given
     from memori.graph.keep import Keep
     from memori.node import Node
     from memori.signature.resources import Resources
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
 
 
-class Pipeline(Mapped):
+class Pipeline(Mapped, InOnePart):
     """Stages wired as a directed acyclic graph.
 
     Parameters
@@ -185,30 +184,6 @@ class Pipeline(Mapped):
     def resources(self) -> Resources:
         """The most of each that one of the stages needs."""
         return most_of([stage.resources for stage in self._wiring.order])
-
-    # In parts (`memori.graph.division`): one, if there is something to run side by side
-
-    @property
-    def inner(self) -> Wiring:
-        """The stages, as they are wired."""
-        return self._wiring
-
-    @property
-    def is_divided(self) -> bool:
-        """Whether some stages may run side by side."""
-        return not is_row(self._wiring)
-
-    def parts(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[Given]:
-        """Return what the stages are given, checked."""
-        return [self._wiring.check(args, kwargs)]
-
-    def part_told(self, part: int) -> str:
-        """Return nothing: the part is all of the run."""
-        return ""
-
-    def joined(self, outcomes: list[Outcome]) -> Outcome:
-        """Return what came of the only part."""
-        return outcomes[0]
 
     @property
     def results(self) -> Results:

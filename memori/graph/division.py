@@ -79,3 +79,31 @@ def stages_of(wiring: Wiring) -> Iterator[Node]:
 def least(wiring: Wiring) -> Resources:
     """Return what the stage needs that needs least."""
     return min((each.resources for each in stages_of(wiring)), key=lambda each: each.as_tuple())
+
+
+class InOnePart:
+    """A pipeline as a stage of another: one part, if there is something to run side by side."""
+
+    _wiring: Wiring
+
+    @property
+    def inner(self) -> Wiring:
+        """The stages, as they are wired."""
+        return self._wiring
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether some stages may run side by side."""
+        return not is_row(self._wiring)
+
+    def parts(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[Given]:
+        """Return what the stages are given, checked."""
+        return [self._wiring.check(args, kwargs)]
+
+    def part_told(self, part: int) -> str:
+        """Return nothing: the part is all of the run."""
+        return ""
+
+    def joined(self, outcomes: list[Outcome]) -> Outcome:
+        """Return what came of the only part."""
+        return outcomes[0]

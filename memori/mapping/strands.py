@@ -252,7 +252,7 @@ class Strands:
     def _divide(self, number: int, strand: Strand, stage: Node) -> bool:
         """Do a stage in parts, if it can be; tell so."""
         node = divided(stage)
-        if node is None:
+        if node is None or strand.wiring.keep != "all":  # which may make anew what a part needs
             return False
         try:
             known, inputs = strand.run.order(stage)
