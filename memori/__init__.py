@@ -12,6 +12,7 @@ CasesError      cases failed, where that is to end a script
 Results         what both return: values by output name
 Folder          a path whose folder's content counts
 workdir         the own folder of the stage that is running
+ResourceError   a stage needs more than any worker has
 TimeLimitError  a stage ran longer than its timeout
 WorkerError     a worker process died, and what it was at
 MemoriError     what every error of memori's own is
@@ -29,6 +30,7 @@ from memori.errors import (
     MemoriError,
     MemoriWarning,
     RecordError,
+    ResourceError,
     StageError,
     TimeLimitError,
     WorkerError,
@@ -72,6 +74,7 @@ __all__ = [
     "Observer",
     "Pipeline",
     "RecordError",
+    "ResourceError",
     "Results",
     "Stage",
     "StageError",

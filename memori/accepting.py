@@ -1,4 +1,4 @@
-"""What a person says of a stage's outputs: that they stand, or that they were made before memori.
+"""What a person says of a stage's outputs: that they stand, were made before memori, or are to go.
 
 `accept` and `adopt` are the only ways to an entry without a run. What they admit, and what an entry
 says of it, is decided in `memori.calls.acceptance`.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Accepting(Face):
-    """A stage whose outputs can be accepted and adopted; `memori.Stage` is made of it."""
+    """A stage whose outputs a person may speak of; `memori.Stage` is the only class made of it."""
 
     stage_name: str
     always_runs: bool
@@ -121,6 +121,15 @@ class Accepting(Face):
         values = self._outputs.given(outputs)
         reject_unfit(self.subject, values)
         return call.adopt(lambda: values)
+
+    def forget(self, /, *args: object, **kwargs: object) -> bool:
+        """Forget one call: its entry, and the run's own folder. Tell whether there was one.
+
+        Files that the run wrote elsewhere stay, as do the entries of other inputs, other contents
+        of files and other code.
+        """
+        call = self.remembered_call(args, kwargs)
+        return call is not None and call.forget()
 
 
 def several(names: Iterable[str]) -> frozenset[str]:

@@ -90,6 +90,26 @@ class CasesError(MemoriError):
         return str(self.args[0])
 
 
+class ResourceError(MemoriError):
+    """A stage that is to run needs more than any worker has.
+
+    Attributes
+    ----------
+    stage : str
+        Which.
+    lacks : sequence of str
+        What it needs more of, and how much there is.
+    """
+
+    def __init__(self, message: str, stage: str, lacks: Sequence[str]) -> None:
+        super().__init__(message, stage, lacks)
+        self.stage = stage
+        self.lacks = lacks
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class TimeLimitError(MemoriError, TimeoutError):
     """A stage ran longer than its timeout.
 
@@ -127,15 +147,23 @@ class WorkerError(MemoriError):
         What the process exited with; minus the number of the signal that ended it.
     tries : int
         How often the stage was begun.
+    peak : int or None
+        The most bytes that the process was seen to hold, with what it had started.
     """
 
     def __init__(
-        self, message: str, stage: str | None = None, exit_code: int | None = None, tries: int = 0
+        self,
+        message: str,
+        stage: str | None = None,
+        exit_code: int | None = None,
+        tries: int = 0,
+        peak: int | None = None,
     ) -> None:
-        super().__init__(message, stage, exit_code, tries)
+        super().__init__(message, stage, exit_code, tries, peak)
         self.stage = stage
         self.exit_code = exit_code
         self.tries = tries
+        self.peak = peak
 
     def __str__(self) -> str:
         return str(self.args[0])

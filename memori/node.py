@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from memori.calls.decision import Decision
     from memori.digest.values import JSON
     from memori.results import Outcome, Results
+    from memori.signature.resources import Resources
 
     Inputs: TypeAlias = tuple[tuple[object, ...], Mapping[str, object]]
 else:
@@ -45,8 +46,8 @@ class Node(Protocol):
         """Names under which results can be taken."""
 
     @property
-    def threads(self) -> int:
-        """How many threads a run keeps busy."""
+    def resources(self) -> Resources:
+        """What a run needs."""
 
     def takes(self, name: str) -> bool:
         """Tell whether a value can be passed under this name."""

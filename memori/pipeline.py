@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from memori.digest.values import to_json
 from memori.errors import warn
+from memori.graph.division import InOnePart
 from memori.graph.drawing import Graph, drawn
 from memori.graph.wiring import Wiring
 from memori.mapping.case_runs import CaseRuns
@@ -23,6 +24,7 @@ from memori.plan import Decisions, Plan
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
 from memori.scheduling.workers import workers_for
+from memori.signature.resources import most_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,11 +38,12 @@ if TYPE_CHECKING:
     from memori.graph.condition import when
     from memori.graph.keep import Keep
     from memori.node import Node
+    from memori.signature.resources import Resources
 
     Sources: TypeAlias = Node | Literal["start"] | tuple[Node | Literal["start"], ...]
 
 
-class Pipeline(Mapped):
+class Pipeline(Mapped, InOnePart):
     """Stages wired as a directed acyclic graph.
 
     Parameters
@@ -178,9 +181,9 @@ class Pipeline(Mapped):
         return list(dict.fromkeys(name for some in names for name in some))
 
     @property
-    def threads(self) -> int:
-        """The most threads that one of the stages keeps busy."""
-        return max(stage.threads for stage in self._wiring.order)
+    def resources(self) -> Resources:
+        """The most of each that one of the stages needs."""
+        return most_of([stage.resources for stage in self._wiring.order])
 
     @property
     def results(self) -> Results:

@@ -35,6 +35,8 @@ class PipelineRun:
         self.made: dict[Node, Outcome] = {}
         self._aside: set[Node] = set()
         self._keeps_less = wiring.keep != "all"
+        self._awaited: dict[Node, int] | None = None  # how many sources nothing came of yet
+        self._ready: set[Node] = set()
 
     def leave(self, stages: Collection[Node]) -> None:
         """Leave stages to others; nothing else that is to be run here takes from them."""
@@ -42,9 +44,16 @@ class PipelineRun:
 
     def ready(self) -> list[Node]:
         """Return the stages that nothing came of yet, and whose sources are known."""
-        runs, sources, aside = self._runs, self._wiring.sources, self._aside
-        waiting = (s for s in self._wiring.order if s not in runs and s not in aside)
-        return [stage for stage in waiting if all(each in runs for each in sources[stage])]
+        if self._awaited is None:
+            runs, sources = self._runs, self._wiring.sources
+            self._awaited = {s: len({*sources[s]}.difference(runs)) for s in self._wiring.order}
+            self._ready = {s for s, number in self._awaited.items() if not number and s not in runs}
+        found = self._ready.difference(self._aside)
+        return sorted(found, key=self._wiring.places.__getitem__) if len(found) > 1 else [*found]
+
+    def unknown(self) -> list[Node]:
+        """Return the stages that nothing came of yet."""
+        return [stage for stage in self._wiring.order if stage not in self._runs]
 
     @property
     def is_over(self) -> bool:
@@ -53,11 +62,23 @@ class PipelineRun:
 
     def know(self, stage: Node, outcome: Outcome) -> None:
         """Take what came of a stage elsewhere."""
-        self._runs[stage] = _after(self._runs.get(stage), outcome)
+        self._put(stage, _after(self._runs.get(stage), outcome))
+
+    def _put(self, stage: Node, outcome: Outcome) -> None:
+        is_new = stage not in self._runs
+        self._runs[stage] = outcome
+        if self._awaited is None or not is_new:
+            return
+        self._ready.discard(stage)
+        for each in self._wiring.takers[stage]:
+            self._awaited[each] -= 1
+            if not self._awaited[each] and each not in self._runs:
+                self._ready.add(each)
 
     def note(self, stage: Node, outcome: Outcome) -> None:
         """Note what came of a stage here."""
-        self._runs[stage] = self.made[stage] = outcome
+        self.made[stage] = outcome
+        self._put(stage, outcome)
 
     @property
     def runs(self) -> Mapping[Node, Outcome]:

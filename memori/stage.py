@@ -35,6 +35,7 @@ from memori.signature.outputs import Outputs
 from memori.signature.parameters import fixed_values, name_of, parameters_of, shown
 from memori.signature.paths import classes_of
 from memori.signature.paths import told as told_of_paths
+from memori.signature.resources import Resources, resources_of
 from memori.store import Store
 from memori.store.use import in_use
 
@@ -99,6 +100,9 @@ class Stage(Accepting):
         The time (seconds, or a text such as ``"2 hours"``) after which each try fails with a
         `TimeLimitError`; what it started is ended, and a worker that goes on all the same ends
         with it (`memori.calls.limit`). Never counts.
+    threads, memory, gpus : int, int or str, int, optional
+        What a run keeps busy of a worker: threads, memory (``"8 GB"``) and GPUs. `Pipeline.map`
+        runs no more at once than there is room for. Never counts.
     **static
         Values for parameters; they win over what a run is given. A parameter that is called like
         an option is meant before the option (`with_options`).
@@ -126,7 +130,7 @@ class Stage(Accepting):
     ignored_reads: tuple[str, ...] = ()
     ignored: frozenset[str] = frozenset()
     max_age: float | None = None
-    threads: int = 1
+    resources: Resources = Resources()
     retries: int = 0
     timeout: float | None = None
     _versions: bytes = b""
@@ -151,6 +155,9 @@ class Stage(Accepting):
         expires_after: Age | None = None,
         retries: int = 0,
         timeout: Age | None = None,
+        threads: int | None = None,
+        memory: int | str | None = None,
+        gpus: int = 0,
         **static: object,
     ) -> None:
         self.function = function
@@ -173,6 +180,7 @@ class Stage(Accepting):
         self.max_age = seconds_of(expires_after, self.subject)
         self.retries = count_of(retries, self.subject)
         self.timeout = seconds_of(timeout, self.subject, "timeout")
+        self.resources = resources_of(threads, memory, gpus, self.subject)
         self._static = {}
         self.add_static(static)
         self._last = Outcome({}, Results())
@@ -309,15 +317,6 @@ class Stage(Accepting):
         """Tell whether `run` would return what is recorded, without running."""
         call = self.remembered_call(args, kwargs)
         return call is not None and call.is_remembered()
-
-    def forget(self, /, *args: object, **kwargs: object) -> bool:
-        """Forget one call: its entry, and the run's own folder. Tell whether there was one.
-
-        Files that the run wrote elsewhere stay, as do the entries of other inputs, other contents
-        of files and other code.
-        """
-        call = self.remembered_call(args, kwargs)
-        return call is not None and call.forget()
 
     def remembered_call(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]

@@ -308,7 +308,7 @@ def together(events: str, name: str) -> str:
 def test_a_stage_that_keeps_several_threads_busy_takes_as_many_places(tmp_path: Path) -> None:
     """With n_jobs=2 a stage of two threads runs alone, and so does one that wants more."""
     stages = [Stage(together, n, stage_name=n, name=n) for n in ("a", "b", "c", "d")]
-    stages[0].threads, stages[1].threads = 2, 8
+    stages[:2] = [s.with_options(threads=n) for s, n in zip(stages, (2, 8), strict=False)]
     pipeline = Pipeline([("start", stage) for stage in stages])
     pipeline.run(events=str(tmp_path / "events"), n_jobs=2)
     lines = (tmp_path / "events").read_text().splitlines()

@@ -22,15 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+_TRIES = 50  # to parse a text while other threads parse as well
 _BLOCKS = ("orelse", "finalbody")
 _UNSEEN = frozenset({"type_comment", "type_ignores", "kind", "type_params", "ctx"})
 
 
 def parsed(content: bytes | str, name: str) -> ast.Module:
     """Return the syntax tree of a source text; `name` is for the error."""
-    tree = compile(content, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-    assert isinstance(tree, ast.Module)
-    return tree
+    for left in reversed(range(_TRIES)):
+        try:
+            tree = compile(content, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        except SystemError:  # gh-106905: threads that parse at once upset each other's depth
+            if not left:
+                raise
+        else:
+            assert isinstance(tree, ast.Module)
+            return tree
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:

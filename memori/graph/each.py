@@ -3,14 +3,17 @@
 What an earlier stage found (runs, slices, echoes) is a list of a length that nobody knows before.
 `Each` stands in a pipeline as the stage would; it is given the list, calls the stage once for each
 element, and offers each output as a list in the same order, so that the next stage joins them. Each
-element is a run of its own: of a longer list only what is new runs.
+element is a run of its own: of a longer list only what is new runs. With workers the elements run
+side by side, as cases do (`memori.graph.division`).
 
-Not promised: elements side by side; they run one after the other, in the worker of their case.
+Not promised: which element runs first; and elements side by side where a stage's function runs a
+pipeline itself.
 """
 
 from __future__ import annotations
 
 from memori.digest.values import to_json
+from memori.graph.wiring import Wiring
 from memori.results import Outcome, Results
 
 TYPE_CHECKING = False
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
     from memori.calls.acceptance import Acceptance
     from memori.calls.decision import Decision
     from memori.digest.values import JSON
+    from memori.graph.division import Given
     from memori.node import Node
+    from memori.signature.resources import Resources
 
 
 class Each:
@@ -53,6 +58,7 @@ class Each:
     def __init__(self, stage: Node, /, **over: str) -> None:
         self._node = stage
         self._lists = over
+        self.inner = Wiring([("start", stage)])
         if not over:
             raise TypeError(
                 f"Each({stage.title}) needs the name of a list, such as Each(stage, image='images')"
@@ -102,9 +108,39 @@ class Each:
         return self._node.offers
 
     @property
-    def threads(self) -> int:
-        """How many threads a run keeps busy."""
-        return self._node.threads
+    def resources(self) -> Resources:
+        """What the run of an element needs."""
+        return self._node.resources
+
+    # In parts (`memori.graph.division`)
+
+    is_divided = True
+
+    def parts(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[Given]:
+        """Return what the stage is given for each element."""
+        return [self.inner.check((), inputs) for inputs in self._elements(args, kwargs)]
+
+    def part_told(self, part: int) -> str:
+        """Return which element a part is."""
+        return f"element {part} of {', '.join(self._lists.values())}"
+
+    def joined(self, outcomes: list[Outcome]) -> Outcome:
+        """Return what came of the elements: lists, in their order.
+
+        What is skipped for an element is None there, and what is skipped for all is left out.
+        """
+        results = {
+            name: [each.results.get(name) for each in outcomes]
+            for name in self.offers
+            if not outcomes or any(name in each.results for each in outcomes)
+        }
+        ran = tuple(name for each in outcomes for name in each.results.ran)
+        reasons = {k: why for each in outcomes for k, why in each.results.reasons.items()}
+        entries = tuple(path for each in outcomes for path in each.entries)
+        outcome = Outcome({}, Results(results), ran, reasons, entries)
+        skipped = (each.results.skipped.items() for each in outcomes)
+        outcome.results.skipped = {name: reason for some in skipped for name, reason in some}
+        return outcome
 
     def takes(self, name: str) -> bool:
         """Tell whether a value can be passed under this name."""
@@ -130,9 +166,9 @@ class Each:
         """Call the stage for each element."""
         outcomes = []
         for place, inputs in enumerate(self._elements(args, kwargs)):
-            with _noted(f"memori: in element {place} of {', '.join(self._lists.values())}"):
+            with _noted(f"memori: in {self.part_told(place)}"):
                 outcomes.append(self._node.call((), inputs))
-        return self._joined(outcomes)
+        return self.joined(outcomes)
 
     def recall(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Outcome | None:
         """Return the run if all elements are remembered, else None."""
@@ -142,7 +178,7 @@ class Each:
             if outcome is None:
                 return None
             outcomes.append(outcome)
-        return self._joined(outcomes)
+        return self.joined(outcomes)
 
     def foresee(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -153,7 +189,7 @@ class Each:
         known = [results for _, results in found if results is not None]
         if len(known) < len(found):
             return decisions, None
-        return decisions, self._joined([Outcome({}, results) for results in known]).results
+        return decisions, self.joined([Outcome({}, results) for results in known]).results
 
     def foresee_after(self, makers: list[str]) -> list[Decision]:
         """Return what is known while nobody knows how long the list will be."""
@@ -169,7 +205,7 @@ class Each:
         """Return what a run will be once present outputs are taken as those of all elements."""
         elements = self._elements(args, kwargs)
         found = [self._node.plan_acceptance((), each, waived, sources) for each in elements]
-        return self._joined([run for run, _ in found]), [each for _, some in found for each in some]
+        return self.joined([run for run, _ in found]), [each for _, some in found for each in some]
 
     def show(self, run: Outcome | None) -> None:
         """Show no run: of which element would it be."""
@@ -189,13 +225,6 @@ class Each:
             raise TypeError(f"{self.title} takes lists of one length: {told}")
         for place in range(len(next(iter(lists.values())))):
             yield {**given, **{name: lists[of][place] for name, of in self._lists.items()}}
-
-    def _joined(self, outcomes: list[Outcome]) -> Outcome:
-        results = {name: [each.results[name] for each in outcomes] for name in self.offers}
-        ran = tuple(name for each in outcomes for name in each.results.ran)
-        reasons = {k: why for each in outcomes for k, why in each.results.reasons.items()}
-        entries = tuple(path for each in outcomes for path in each.entries)
-        return Outcome({}, Results(results), ran, reasons, entries)
 
 
 class _noted:  # noqa: N801  a context manager, read as a word

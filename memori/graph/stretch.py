@@ -6,8 +6,8 @@ Where several stages can run at once the worker recalls those that hit and says 
 rest is for whoever has sent it to place, each on any worker. So what is remembered is decided next
 to the data, and costs a message for each case, and not for each stage.
 
-Not promised: that what is inside a pipeline that stands as a stage, or of an `Each`, runs side by
-side.
+What is done in parts (`memori.graph.division`) and is not remembered is given back, too; a worker
+is then asked for its parts as it is for cases.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from memori.calls.telling import telling_of
 from memori.errors import BusyError
 from memori.fingerprint.versions import reached_codes
+from memori.graph.division import divided, inside
 from memori.pipeline_run import PipelineRun
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from memori.graph.wiring import Wiring
     from memori.node import Node
     from memori.results import Outcome
+    from memori.signature.resources import Resources
 
 
 class Stretch:
@@ -34,15 +36,18 @@ class Stretch:
     Attributes
     ----------
     case : int
-        Which case.
+        Which case it belongs to.
+    path : tuple of int
+        Where among the stages those are that it goes through: none for the case itself, else the
+        places of what is divided.
     values, given : tuple, dict
         What the pipeline is given by position and by name.
     known : dict of int to Outcome or None
         What came of stages, by their place in the order; None where it is not needed.
     first : int or None
         The stage to begin with, which is not remembered; None for whatever is ready.
-    threads : int
-        How many threads it may keep busy.
+    resources : Resources
+        What it was given room for.
     waits : bool
         Whether it may wait for another run that makes the very same.
     merges : bool
@@ -56,17 +61,19 @@ class Stretch:
         given: dict[str, JSON],
         *,
         known: Mapping[int, Outcome | None] | None = None,
+        path: tuple[int, ...] = (),
         first: int | None = None,
-        threads: int = 1,
+        resources: Resources,
         waits: bool = True,
         merges: bool = True,
     ) -> None:
         self.case = case
+        self.path = path
         self.values = values
         self.given = given
         self.known = known or {}
         self.first = first
-        self.threads = threads
+        self.resources = resources
         self.waits = waits
         self.merges = merges
 
@@ -122,45 +129,53 @@ class Track:
             return [self._recalled(each, is_stopped) for each in asked]
         return [self._ran(asked[0], is_stopped)]
 
-    def _begun(self, asked: Stretch) -> PipelineRun:
-        run = PipelineRun(self.wiring, asked.values, asked.given)
-        for place, outcome in asked.known.items():
-            if outcome is None:
-                run.leave([self.wiring.order[place]])
-            else:
-                run.know(self.wiring.order[place], outcome)
-        return run
-
     def _recalled(self, asked: Stretch, is_stopped: Callable[[], bool]) -> Reached:
-        run = self._begun(asked)
+        wiring, run = self._begun(asked)
         with telling_of(asked.case):
             recall_far(run, is_stopped)
-        return self._reached(run, asked)
+        return _reached(wiring, run, asked)
+
+    def _begun(self, asked: Stretch) -> tuple[Wiring, PipelineRun]:
+        wiring = inside(self.wiring, asked.path)
+        run = PipelineRun(wiring, asked.values, asked.given)
+        for place, outcome in asked.known.items():
+            if outcome is None:
+                run.leave([wiring.order[place]])
+            else:
+                run.know(wiring.order[place], outcome)
+        return wiring, run
 
     def _ran(self, asked: Stretch, is_stopped: Callable[[], bool]) -> Reached:
-        run, first = self._begun(asked), None
+        (wiring, run), first = self._begun(asked), None
         if asked.first is not None:
-            first = self.wiring.order[asked.first]
+            first = wiring.order[asked.first]
             run.leave([stage for stage in run.ready() if stage is not first])
         with telling_of(asked.case):
             while not is_stopped():
                 ready = run.ready()
-                if first is None and (len(ready) != 1 or ready[0].threads != asked.threads):
+                if first is None and not _goes_on_here(ready, asked):
                     ready = recall_far(run, is_stopped)
-                    if len(ready) != 1 or ready[0].threads != asked.threads:
+                    if not _goes_on_here(ready, asked):
                         break
                 stage, first = first or ready[0], None
                 try:
                     run.note(stage, run.call(stage, waits=asked.waits))
                 except BusyError:
-                    return self._reached(run, asked, self.wiring.order.index(stage))
-        return self._reached(run, asked)
+                    return _reached(wiring, run, asked, wiring.places[stage])
+        return _reached(wiring, run, asked)
 
-    def _reached(self, run: PipelineRun, asked: Stretch, busy: int | None = None) -> Reached:
-        if run.is_over and asked.merges and not asked.known:
-            return Reached(run.merged(), {})
-        made = {self.wiring.order.index(stage): each for stage, each in run.made.items()}
-        return Reached(None, made, busy)
+
+def _goes_on_here(ready: list[Node], asked: Stretch) -> bool:
+    """Tell whether there is one thing to do, which needs what the stretch has."""
+    is_one = len(ready) == 1 and ready[0].resources == asked.resources
+    return is_one and divided(ready[0]) is None
+
+
+def _reached(wiring: Wiring, run: PipelineRun, asked: Stretch, busy: int | None = None) -> Reached:
+    if run.is_over and asked.merges and not asked.known:
+        return Reached(run.merged(), {})
+    made = {wiring.places[stage]: each for stage, each in run.made.items()}
+    return Reached(None, made, busy)
 
 
 def recall_far(run: PipelineRun, is_stopped: Callable[[], bool]) -> list[Node]:

@@ -36,6 +36,10 @@ class Wiring:
         The stages, each after those that it takes inputs from.
     keep : str or tuple of str
         What stays of what they made (`memori.graph.keep`).
+    places : dict of Node to int
+        Where in it each stage stands.
+    takers : dict of Node to list of Node
+        The stages that take inputs from each.
 
     Raises
     ------
@@ -62,6 +66,11 @@ class Wiring:
                         "('start', ...) for it, or say what it takes its inputs from"
                     )
         self.order = self._ordered()
+        self.places = {stage: place for place, stage in enumerate(self.order)}
+        self.takers: dict[Node, list[Node]] = {stage: [] for stage in self.order}
+        for stage, sources in self.sources.items():
+            for source in dict.fromkeys(sources):
+                self.takers[source].append(stage)
         self._offered = {
             stage: {name for source in sources for name in source.offers}
             for stage, sources in self.sources.items()

@@ -3,7 +3,8 @@
 The stages of all cases are one graph. A case begins as one piece of work, in which a worker goes as
 far as it can (`memori.graph.stretch`); where several of its stages can run at once each of them is
 a piece of its own, and so is what comes after them. As long as cases turn out to be remembered as a
-whole, several are recalled in one piece.
+whole, several are recalled in one piece. Parts of what is divided are treated as cases are
+(`memori.mapping.strands`).
 
 A stage that is being run for another case already is not waited for as long as there is anything
 else to do.
@@ -14,9 +15,12 @@ from __future__ import annotations
 from memori.aside import aside
 from memori.calls.telling import listener, telling_of
 from memori.calls.twin import meeting_place
+from memori.graph.division import inside, least
 from memori.graph.stretch import Stretch, Track, recall_far
 from memori.mapping.failure import Failure
+from memori.mapping.fitting import reject_what_does_not_fit
 from memori.mapping.observer import Event, event_of, tell_all
+from memori.mapping.strands import Piece, Strands
 from memori.pipeline_run import PipelineRun
 from memori.processes import temporary
 from memori.processes.watchdog import remove_folder
@@ -32,40 +36,16 @@ if TYPE_CHECKING:
     from memori.graph.stretch import Reached
     from memori.graph.wiring import Wiring
     from memori.mapping.observer import Observer
-    from memori.node import Node
     from memori.results import Outcome
     from memori.scheduling.orders import Answer
     from memori.scheduling.workers import Workers
+    from memori.signature.resources import Resources
 
     Case = dict[str, object]
     Given = tuple[tuple[JSON, ...], dict[str, JSON]]
 
 _MOST_AT_ONCE = 16  # cases that are recalled in one piece
 _WHILE_STARTING = 0.1  # seconds that cases are recalled here before worker processes are started
-
-
-class Piece:
-    """What one worker is asked for: some cases to recall, or one to go on with."""
-
-    __slots__ = ("cases", "stage", "threads", "waits")
-
-    def __init__(
-        self, cases: Sequence[int], stage: Node | None, threads: int, *, waits: bool = False
-    ) -> None:
-        self.cases = cases
-        self.stage = stage
-        self.threads = threads
-        self.waits = waits
-
-
-class _Begun:
-    """A case that is going on."""
-
-    __slots__ = ("run", "taken")
-
-    def __init__(self, run: PipelineRun) -> None:
-        self.run = run
-        self.taken: set[Node] = set()  # the stages that are pieces of work
 
 
 class CaseRuns:
@@ -102,6 +82,9 @@ class CaseRuns:
         self.carrier = Track(wiring, title)
         self._wiring = wiring
         self._given = given
+        self._strands = Strands(wiring, given)
+        self._held: deque[Piece] = deque()
+        self._failed: set[int] = set()
         self._cases = cases
         self._continues = continues
         self._observers = [*observers]
@@ -109,9 +92,8 @@ class CaseRuns:
         self._at_once = 1
         self._workers: Workers | None = None
         self._place: str | None = None  # where equal runs meet
+        self._least: dict[tuple[int, ...], Resources] = {}
         self._recalls_here: Callable[[], bool] = lambda: False
-        self._begun: dict[int, _Begun] = {}
-        self.threads = min(stage.threads for stage in wiring.order)
         self.ended: deque[tuple[int, Outcome | Failure]] = deque()
         self.last: PipelineRun | None = None
         self._keeping = None
@@ -126,7 +108,8 @@ class CaseRuns:
         Raises
         ------
         BaseException
-            What a case raised, if the others are not to go on; KeyboardInterrupt in any case.
+            What a case raised, if the others are not to go on; KeyboardInterrupt in any case. A
+            `ResourceError` if a stage that is to run needs more than any worker has.
         """
         if workers is None:
             try:
@@ -136,6 +119,7 @@ class CaseRuns:
                 if self._place is not None:
                     remove_folder(self._place)
             return
+        reject_what_does_not_fit(self._wiring, self._given, workers)
         self._workers = workers
         self._recalls_here = workers.recalls_here(_WHILE_STARTING)
         for _ in carry_out_plan(self, workers):
@@ -199,50 +183,81 @@ class CaseRuns:
 
     @property
     def has_more(self) -> bool:
-        """Whether there are cases that nobody was asked about."""
-        return self._next < len(self._given)
+        """Whether there are cases, or parts of some, that nobody was asked about."""
+        return bool(self._held) or self._strands.has_parts or self._next < len(self._given)
+
+    @property
+    def resources(self) -> Resources:
+        """What the next piece needs."""
+        if self._held:
+            return self._held[0].resources
+        path = self._strands.parts_path if self._strands.has_parts else ()
+        if path not in self._least:
+            self._least[path] = least(inside(self._wiring, path))
+        return self._least[path]
 
     def next(self) -> Piece | None:
         """Return the next case, or some to recall at once; None if it was remembered."""
-        number = self._next
-        if self._recalls_here():
-            self._next += 1
-            begun = self._begun[number] = _Begun(PipelineRun(self._wiring, *self._given[number]))
-            token = listener.set(self.hear)
-            try:
-                with telling_of(number):
-                    recall_far(begun.run, lambda: False)
-            finally:
-                listener.reset(token)
-            if begun.run.is_over:
-                self._end(number, begun.run.merged())
-                return None
-            return Piece((number,), None, self.threads)
+        if self._held:
+            return self._held.popleft()
+        resources, left = self.resources, len(self._given) - self._next
+        if self._strands.has_parts:
+            left = self._strands.parts_left
+        recalls_here = self._recalls_here()
+        count = 1 if recalls_here else max(1, min(self._at_once, _MOST_AT_ONCE, self._share(left)))
+        if self._strands.has_parts:
+            numbers = self._strands.next_parts(count)
+            part = self._strands.get(numbers[0])
+            assert part is not None
+            case, within = part.case, part.within
+        else:
+            numbers = range(self._next, self._next + count)
+            self._next += count
+            case, within = numbers[0], ""
+        piece = Piece(numbers, None, resources, case=case, within=within)
+        return self._recalled_here(piece) if recalls_here else piece
+
+    def _share(self, left: int) -> int:
         assert self._workers is not None
-        share = (len(self._given) - number) // (4 * (self._workers.capacity or 1))
-        self._next += max(1, min(self._at_once, _MOST_AT_ONCE, share))
-        return Piece(range(number, self._next), None, self.threads)
+        return left // (4 * (self._workers.capacity or 1))
+
+    def _recalled_here(self, piece: Piece) -> Piece | None:
+        """Recall what a piece asks for, as far as that goes; return it if something is left."""
+        (number,) = piece.strands
+        strand = self._strands.get(number) or self._strands.begin(number)
+        token = listener.set(self.hear)
+        try:
+            with telling_of(strand.case):
+                recall_far(strand.run, lambda: False)
+        finally:
+            listener.reset(token)
+        if not strand.run.is_over:
+            return piece
+        self._held.extend(self._strands.end(number, strand.run.merged()))
+        self._take_over()
+        return None
 
     def asked(self, piece: Piece) -> tuple[Stretch, ...] | None:
         """Return what a worker is to do; None if it is of a case that has failed."""
         stretches = []
-        for number in piece.cases:
-            begun = self._begun.get(number)
-            if begun is None and piece.stage is not None:
+        for number in piece.strands:
+            strand, is_case = self._strands.get(number), self._strands.is_case(number)
+            if strand is None and (piece.stage is not None or not is_case):
                 return None
-            known = {} if begun is None else begun.run.known()
-            first = None if piece.stage is None else self._wiring.order.index(piece.stage)
-            values, given = self._given[number]
+            values, given = self._given[number] if strand is None else strand.given
             stretches.append(
                 Stretch(
-                    number,
+                    number if strand is None else strand.case,
                     values,
                     given,
-                    known=known,
-                    first=first,
-                    threads=piece.threads,
+                    known={} if strand is None else strand.run.known(),
+                    path=() if strand is None else strand.path,
+                    first=None
+                    if piece.stage is None or strand is None
+                    else strand.wiring.places[piece.stage],
+                    resources=piece.resources,
                     waits=piece.waits,
-                    merges=self._cases is not None and self._keeping is None,
+                    merges=not is_case or (self._cases is not None and self._keeping is None),
                 )
             )
         return tuple(stretches)
@@ -251,52 +266,51 @@ class CaseRuns:
         """Take how far a worker came, and return what can be done now."""
         further: list[Piece] = []
         is_all_remembered = piece.stage is None
-        for number, reached in zip(piece.cases, made, strict=True):
+        for number, reached in zip(piece.strands, made, strict=True):
+            strand = self._strands.get(number)
+            if strand is None and (piece.stage is not None or not self._strands.is_case(number)):
+                continue  # it has failed meanwhile
             if reached.whole is not None:
                 is_all_remembered &= not reached.whole.executed
-                self._end(number, reached.whole)
+                further += self._strands.end(number, reached.whole)
                 continue
-            is_all_remembered &= len(reached.made) == len(self._wiring.order)
             is_all_remembered &= not any(each.executed for each in reached.made.values())
-            begun = self._begun.get(number)
-            if begun is None and piece.stage is not None:
-                continue  # it has failed meanwhile
-            if begun is None:
-                run = PipelineRun(self._wiring, *self._given[number])
-                begun = self._begun[number] = _Begun(run)
-            further += self._further(number, begun, reached)
+            strand = strand or self._strands.begin(number)
+            is_all_remembered &= len(reached.made) == len(strand.wiring.order)
+            for place, outcome in reached.made.items():
+                strand.run.know(strand.wiring.order[place], outcome)
+            busy = None if reached.busy is None else strand.wiring.order[reached.busy]
+            further += self._strands.go_on(number, busy)
         self._at_once = 2 * self._at_once if is_all_remembered else 1
         self._at_once = min(self._at_once, _MOST_AT_ONCE)
+        self._take_over()
         return further
 
-    def _further(self, number: int, begun: _Begun, reached: Reached) -> Iterator[Piece]:
-        """Take how far a worker came with a case, and yield what can be done of it now."""
-        for place, outcome in reached.made.items():
-            begun.run.know(self._wiring.order[place], outcome)
-        if begun.run.is_over:
-            self._end(number, begun.run.merged())
-            return
-        if reached.busy is not None:
-            begun.taken.discard(self._wiring.order[reached.busy])
-        for stage in begun.run.ready():
-            if stage not in begun.taken:
-                begun.taken.add(stage)
-                is_busy = reached.busy is not None and stage is self._wiring.order[reached.busy]
-                yield Piece((number,), stage, stage.threads, waits=is_busy)
+    def _take_over(self) -> None:
+        """Take the cases that are over."""
+        for number, outcome, run in self._strands.over:
+            if self._cases is None:
+                self.last = run
+            if run is not None:
+                self._tidy(number, run)
+            self._tell_end(number, outcome)
+            self.ended.append((number, outcome))
+        self._strands.over.clear()
 
     def fail(self, piece: Piece, answer: Answer) -> list[Piece] | None:
         """Take what was raised; return what can be done now, None if nothing is to begin."""
         assert answer.error is not None
-        if len(piece.cases) > 1 and not isinstance(answer.error, KeyboardInterrupt):
-            return [Piece((number,), None, self.threads) for number in piece.cases]
-        number = piece.cases[0]
-        if not self._is_borne(number, answer.error):
+        if len(piece.strands) > 1 and not isinstance(answer.error, KeyboardInterrupt):
+            return piece.split()
+        if piece.within:
+            answer.error.add_note(f"memori: in {piece.within}")
+        if not self._is_borne(piece.case, answer.error):
             return None
-        is_first = piece.stage is None or self._begun.pop(number, None) is not None
-        self._begun.pop(number, None)
-        if is_first:
-            self._tidy(number, None)
-            self.ended.append((number, self._failure(number, answer)))
+        if piece.case not in self._failed:
+            self._failed.add(piece.case)
+            self._strands.drop(piece.case)
+            self._tidy(piece.case, None)
+            self.ended.append((piece.case, self._failure(piece.case, answer)))
         return []
 
     def _is_borne(self, number: int, error: BaseException) -> bool:
@@ -317,26 +331,16 @@ class CaseRuns:
             tell_all(self._observers, "failed", event)
         return failure
 
-    def _end(self, number: int, outcome: Outcome) -> None:
-        begun = self._begun.pop(number, None)
-        if begun is not None:
-            self.last = begun.run if self._cases is None else None
-            self._tidy(number, begun.run)
-        self._tell_end(number, outcome)
-        self.ended.append((number, outcome))
-
-    def threads_of(self, piece: Piece) -> int:
-        """Return how many threads a piece keeps busy."""
-        return piece.threads
-
     def describe(self, piece: Piece, stage: str | None) -> str:
         """Return what messages call a piece."""
         at = piece.stage.title if piece.stage is not None else None
         if stage is not None and f"stage {stage!r}" != at:
             at = f"stage {stage!r}" + (f" of {at}" if at is not None else "")
+        if at is not None and piece.within:
+            at = f"{at} in {piece.within}"
         if self._cases is None:
             return at or repr(self.carrier)
-        case = f"case {self._cases[piece.cases[0]]!r}"
-        others = len(piece.cases) - 1
+        case = f"case {self._cases[piece.case]!r}"
+        others = 0 if piece.within else len(piece.strands) - 1
         case += f" or one of the {others} after it" if others else ""
         return case if at is None or stage is None else f"{at} of {case}"

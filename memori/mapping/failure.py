@@ -59,11 +59,21 @@ class Failure:
         return self._line.format(_literal(to_json(self.case)))
 
     @property
+    def within(self) -> str | None:
+        """Which element of a list it was that failed (`memori.Each`); None if it was no such."""
+        notes = (str(note) for note in getattr(self.error, "__notes__", ()))
+        start = "memori: in element "
+        found = [note.removeprefix("memori: in ") for note in notes if note.startswith(start)]
+        return ", ".join(found) or None
+
+    @property
     def headline(self) -> str:
-        """The stage and the error, in one line."""
+        """The stage, the element and the error, in one line."""
         told = (str(self.error).splitlines() or [""])[0]
-        stage = "" if self.stage is None else f"stage {self.stage!r}: "
-        return f"{stage}{type(self.error).__name__}: {told}".removesuffix(": ")
+        places = [] if self.stage is None else [f"stage {self.stage!r}"]
+        places += [] if self.within is None else [f"in {self.within}"]
+        where = f"{' '.join(places)}: " if places else ""
+        return f"{where}{type(self.error).__name__}: {told}".removesuffix(": ")
 
     def __bool__(self) -> bool:
         return False

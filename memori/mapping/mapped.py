@@ -39,6 +39,8 @@ class Mapped:
             *,
             n_jobs: int | None = None,
             executor: Executor | None = None,
+            memory: int | str | None = None,
+            gpus: int | None = None,
             on_error: Literal["continue", "raise"] = "continue",
             as_completed: Literal[False] = False,
             progress: bool | None = None,
@@ -52,6 +54,8 @@ class Mapped:
             *,
             n_jobs: int | None = None,
             executor: Executor | None = None,
+            memory: int | str | None = None,
+            gpus: int | None = None,
             on_error: Literal["continue", "raise"] = "continue",
             as_completed: Literal[True],
             progress: bool | None = None,
@@ -64,6 +68,8 @@ class Mapped:
         *,
         n_jobs: int | None = None,
         executor: Executor | None = None,
+        memory: int | str | None = None,
+        gpus: int | None = None,
         on_error: Literal["continue", "raise"] = "continue",
         as_completed: bool = False,
         progress: bool | None = None,
@@ -79,6 +85,11 @@ class Mapped:
             Run stages of all cases in that many processes; -1 for one per core.
         executor : concurrent.futures.Executor, optional
             Run them on this one instead.
+        memory : int or str, optional
+            What the stages that run at once may take together, as far as they say what they need
+            (``Stage(..., memory="8 GB")``); by default what this machine has.
+        gpus : int, optional
+            The same of GPUs.
         on_error : {"continue", "raise"}, optional
             Whether a failure comes back as the case's result, or is raised when it is met.
         as_completed : bool, optional
@@ -99,6 +110,8 @@ class Mapped:
         ------
         TypeError
             If a case cannot be run for its names or values; before any case runs.
+        ResourceError
+            If a stage that is not remembered needs more than there is; before any case runs.
         """
         if on_error not in ("continue", "raise"):
             raise ValueError(f"on_error is 'continue' or 'raise', got {on_error!r}")
@@ -112,7 +125,7 @@ class Mapped:
                 raise
             for each in self._wiring.without_effect(case):
                 warn(each)
-        workers = workers_for(n_jobs, executor)
+        workers = workers_for(n_jobs, executor, memory=memory, gpus=gpus)
         continues = on_error == "continue"
         runs = CaseRuns(self._wiring, repr(self), given, listed, continues=continues)
         if observer is not None:

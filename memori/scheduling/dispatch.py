@@ -1,8 +1,8 @@
 """Dispatch: the orders of one run are placed, waited for, and found again when a worker died.
 
-What had not begun when its pool broke, or ran in a worker that was well, begins again. What a dead
-worker was at is tried once more, alone, and a warning says so; if it takes its worker down again it
-has failed, with a `WorkerError`. So one case that cannot work costs two workers, and no other case.
+What had not begun when its pool broke, or ran in a worker that was well, begins again; what a dead
+worker was at is tried once more, alone (`memori.scheduling.deaths`). So one case that cannot work
+costs two workers, and no other case.
 
 A run that is left by an exception (Ctrl-C, SIGTERM) leaves nothing: what waits is cancelled, what
 works is interrupted, then ended.
@@ -17,30 +17,32 @@ import os
 import time
 from contextlib import contextmanager
 
-from memori.errors import MemoriError, TimeLimitError, WorkerError, warn
+from memori.errors import MemoriError
 from memori.processes import interrupts, watchdog
 from memori.scheduling.board import Board
+from memori.scheduling.deaths import Deaths, Placed
 from memori.scheduling.futures import cancel, is_done
 from memori.scheduling.orders import Answer, Home, Order, Parcel, carry_out
+from memori.scheduling.peaks import Peaks
 from memori.scheduling.post import Post
-from memori.scheduling.witness import Witness, ending
+from memori.scheduling.witness import Witness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, Literal, TypeAlias
+    from typing import Any, TypeAlias
 
-    from memori.scheduling.board import Mark
+    from memori.scheduling.deaths import Outcome
     from memori.scheduling.orders import Carrier
     from memori.scheduling.workers import Workers
+    from memori.signature.resources import Resources
 
     Key: TypeAlias = Any
-    Outcome: TypeAlias = Answer | Literal["again", "alone"]
 
 PATIENCE = 0.5  # seconds in which a worker that was interrupted with us has answered
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds between two looks at what does not tell
 LONGEST_SILENCE = 0.1  # seconds in which what workers say is heard
-LONGEST_WAIT = 1.0  # seconds in which a signal is noticed that another thread has got
+LONGEST_WAIT = 0.2  # seconds in which a signal is noticed, and how workers grow
 
 
 class Dispatch:
@@ -73,13 +75,13 @@ class Dispatch:
         interrupts.tell(self._mark, "workers", self._board.folder)
         self._home = Home(with_environment=workers.are_local)
         self._parcels: dict[int, Parcel] = {}
-        self._going: dict[str, _Placed] = {}
+        self._going: dict[str, Placed] = {}
         self._ended: SimpleQueue[str] = SimpleQueue()
         self._polled: dict[str, Any] = {}  # the futures that do not tell when they are done
-        # how often a worker died of it, or it came back unanswered
-        self._tried: dict[Key, int] = {}
         self._is_checked = self._is_closed = False
         self._witness = Witness(self._at_work)
+        self._peaks = Peaks(self._orders_of_workers)
+        self._deaths = Deaths(self._board, self._witness, self._peaks, describe)
 
     def close(self, *, is_left: bool = False) -> None:
         """Let go of everything, and end what is going on, for who leaves before the end."""
@@ -108,8 +110,10 @@ class Dispatch:
 
     # Placing
 
-    def place(self, key: Key, carrier: Carrier, asked: object, *, alone: bool = False) -> None:
-        """Ask a worker to do something.
+    def place(
+        self, key: Key, carrier: Carrier, asked: object, wanted: Resources, *, alone: bool = False
+    ) -> None:
+        """Ask a worker to do something that needs so much.
 
         Raises
         ------
@@ -125,8 +129,8 @@ class Dispatch:
                 self._workers.serve(carrier.codes())
         order = Order(parcel, asked, self._home, self._board, self._post, tries=1 if alone else 2)
         self._witness.look()
-        future = self._submit(order)
-        self._going[order.name] = _Placed(key, order, future, alone=alone)
+        future = self._submit(order, wanted)
+        self._going[order.name] = Placed(key, order, future, alone=alone)
         for process in self._witness.look_again():
             self._board.name_worker(process)
         if hasattr(future, "add_done_callback"):
@@ -134,13 +138,13 @@ class Dispatch:
         else:
             self._polled[order.name] = future
 
-    def _submit(self, order: Order) -> Any:
+    def _submit(self, order: Order, wanted: Resources) -> Any:
         from concurrent.futures import BrokenExecutor
 
         while True:
             executor = self._workers.executor
             try:
-                future = executor.submit(carry_out, order)
+                future = self._workers.submit(carry_out, order, wanted)
             except BrokenExecutor as error:
                 self._workers.replace(error)
                 continue
@@ -193,14 +197,15 @@ class Dispatch:
         """
         return [(each.key, self._outcome(each)) for each in self._take(wait=wait)]
 
-    def _take(self, *, wait: bool) -> list[_Placed]:
+    def _take(self, *, wait: bool) -> list[Placed]:
         pause = SHORTEST_PAUSE
         while True:
-            found: list[_Placed] = []
+            found: list[Placed] = []
             while not self._ended.empty():
                 placed = self._going.pop(self._ended.get(), None)
                 found += [] if placed is None else [placed]  # None for one that was cancelled
             self._post.deliver()
+            self._peaks.look()
             if found or not wait or not self._going:
                 return found
             self._end_overdue()
@@ -230,96 +235,28 @@ class Dispatch:
         except Empty:
             pass
 
-    def _outcome(self, placed: _Placed) -> Outcome:
+    def _outcome(self, placed: Placed) -> Outcome:
         from concurrent.futures import BrokenExecutor, CancelledError
 
-        if not hasattr(placed.future, "add_done_callback") and self._is_deserted(placed):
-            return self._of_unanswered(placed, None)  # some wait long before they say so
+        if not hasattr(placed.future, "add_done_callback") and self._deaths.is_deserted(placed):
+            return self._deaths.of_unanswered(placed, None)  # some wait long before they say so
         try:
             answer = placed.future.result()
         except BrokenExecutor as error:
-            return self._of_broken(placed, error)
+            return self._deaths.of_broken(placed, error)
         except CancelledError as error:
             who = self._describe(placed.key, None)
             return Answer(
                 None, MemoriError(f"{who}: it was cancelled by its executor"), repr(error)
             )
         except BaseException as error:
-            return self._of_unanswered(placed, error)
+            return self._deaths.of_unanswered(placed, error)
         if not isinstance(answer, Answer):
             told = f"the executor returned {answer!r} in the place of an answer"
             return Answer(None, MemoriError(told), told)
         self._witness.fruitless = 0
         self._post.deliver(answer.told)
-        if not answer.deaths:
-            return answer
-        if answer.made is not None or answer.error is not None:
-            warn(f"{self._told(placed, answer.deaths[-1])}. It was tried once more by its executor")
-            return answer
-        self._tried[placed.key] = self._tried.get(placed.key, 0) + len(answer.deaths)
-        was_beside = any(self._board.beside(placed.order.name, d.process) for d in answer.deaths)
-        return self._of_dead(placed, answer.deaths[-1], is_certain=not was_beside)
-
-    def _of_broken(self, placed: _Placed, error: BaseException) -> Outcome:
-        """Say what becomes of an order whose pool broke."""
-        marks = self._board.marks(placed.order.name)
-        if not marks and self._witness.fruitless > 2:
-            who = self._describe(placed.key, None)
-            text = f"{who} was not tried: the worker processes end before they begin ({error})"
-            return Answer(None, WorkerError(text), text)
-        if not marks or marks[-1].process in self._witness.outlived:
-            return "alone" if placed.is_alone else "again"
-        self._tried[placed.key] = self._tried.get(placed.key, 0) + 1
-        return self._of_dead(placed, marks[-1], is_certain=marks[-1].process in self._witness.died)
-
-    def _is_deserted(self, placed: _Placed) -> bool:
-        marks = self._board.marks(placed.order.name)
-        return bool(marks) and watchdog.birth(marks[-1].process) is None
-
-    def _of_unanswered(self, placed: _Placed, error: BaseException | None) -> Outcome:
-        """Say what becomes of an order that came back with an error of its engine."""
-        if isinstance(error, (MemoriError, KeyboardInterrupt)):
-            return Answer(None, error, repr(error))
-        marks = self._board.marks(placed.order.name)
-        tries = self._tried[placed.key] = self._tried.get(placed.key, 0) + max(1, len(marks))
-        if marks:
-            return self._of_dead(placed, marks[-1], is_certain=True, error=error)
-        if error is not None and tries > 1:
-            error.add_note(f"memori: {self._describe(placed.key, None)} came back unanswered")
-            return Answer(None, error, repr(error))
-        who = self._describe(placed.key, None)
-        warn(f"{who} came back unanswered, and is tried once more: {error!r}")
-        return "again"
-
-    def _of_dead(
-        self,
-        placed: _Placed,
-        mark: Mark,
-        *,
-        is_certain: bool,
-        error: BaseException | None = None,
-    ) -> Outcome:
-        """Say what becomes of an order that a worker was at when it died."""
-        watchdog.end(marks=[self._board.mark_of(mark.process)])
-        told = self._told(placed, mark)
-        if mark.is_overdue:
-            told += (
-                f"; it had gone on past its timeout of {mark.timeout:g} s, and was ended with it"
-            )
-            return Answer(None, TimeLimitError(told, mark.stage, mark.timeout), told)
-        tries = self._tried[placed.key]
-        if is_certain and (placed.is_alone or tries > 1):
-            told += f", in {tries} tries" + ("" if error is None else f" ({error})")
-            code = self._witness.exit_code(mark.process)
-            return Answer(None, WorkerError(told, mark.stage, code, tries), told)
-        perhaps = "" if is_certain else "; perhaps because of what ran beside it"
-        warn(f"{told}{perhaps}. It is tried once more, when nothing runs beside it")
-        return "alone"
-
-    def _told(self, placed: _Placed, mark: Mark) -> str:
-        who = self._describe(placed.key, mark.stage)
-        how = ending(self._witness.exit_code(mark.process))
-        return f"{who}: its worker process {mark.process} died{how}"
+        return self._deaths.of_answered(placed, answer) if answer.deaths else answer
 
     # Ending
 
@@ -347,14 +284,18 @@ class Dispatch:
         while not _is_over(until) and not all(is_done(p.future) for p in self._going.values()):
             time.sleep(SHORTEST_PAUSE)
 
-    def _forget(self, placed: _Placed) -> None:
+    def _forget(self, placed: Placed) -> None:
         self._polled.pop(placed.order.name, None)
         self._going.pop(placed.order.name, None)
 
     def _at_work(self) -> set[int]:
         """Return the worker processes that are at an order."""
-        marks = [self._board.marks(placed.order.name) for placed in list(self._going.values())]
-        return {each[-1].process for each in marks if each}
+        return set(self._orders_of_workers())
+
+    def _orders_of_workers(self) -> dict[int, str]:
+        names = [placed.order.name for placed in list(self._going.values())]
+        marks = [(name, self._board.marks(name)) for name in names]
+        return {each[-1].process: name for name, each in marks if each}
 
     def _end_workers(self) -> None:
         """Interrupt the workers below this process that are at work; end those that do not heed."""
@@ -383,16 +324,6 @@ class Dispatch:
         until = time.monotonic() + seconds
         while not _is_over(until) and processes & self._at_work():
             time.sleep(0.02)
-
-
-class _Placed:
-    """An order that is out."""
-
-    def __init__(self, key: Key, order: Order, future: Any, *, alone: bool) -> None:
-        self.key = key
-        self.order = order
-        self.future = future
-        self.is_alone = alone
 
 
 def _is_over(until: float | None) -> bool:

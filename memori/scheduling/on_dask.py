@@ -11,13 +11,15 @@ import threading
 from concurrent.futures import Executor
 
 from memori.errors import MemoriError
-from memori.scheduling.cores import cores_here
+from memori.scheduling.machine import cores_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
     from typing import Any
+
+    from memori.signature.resources import Resources
 
 _CAREFUL = {
     "distributed.scheduler.allowed-failures": 1,  # what takes two workers down has failed
@@ -35,10 +37,20 @@ class DaskExecutor(Executor):
         What takes the work.
     cluster : distributed.deploy.Cluster or None
         What is ours to close; None for a cluster of others.
+    each : Resources, optional
+        What each worker of ours has, for one thing at a time.
+
+    Attributes
+    ----------
+    dask_client : distributed.Client
+        Who knows what workers of others have.
+    each_worker : Resources or None
+        What ours have.
     """
 
-    def __init__(self, client: Any, cluster: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, cluster: Any, each: Resources | None = None) -> None:
+        self.dask_client = client
+        self.each_worker = each
         self._cluster = cluster
         self._executor = client.get_executor(pure=False)
 
@@ -59,7 +71,7 @@ class DaskExecutor(Executor):
             Whether to cancel it in any case.
         """
         self._executor.shutdown(wait=wait and not cancel_futures)
-        self._client.close()
+        self.dask_client.close()
         if self._cluster is not None:
             self._cluster.close()
 
@@ -81,7 +93,7 @@ def _imported() -> Any:
 
 
 def on_dask(
-    jobs: int | None, cores: int, memory: str | None, options: dict[str, object]
+    jobs: int | None, each: Resources, memory: str | None, options: dict[str, Any]
 ) -> Executor:
     """Return the executor of a cluster that runs already, or of one on this machine."""
     import dask
@@ -90,20 +102,21 @@ def on_dask(
     where = {name: options.pop(name) for name in ("address", "scheduler_file") if name in options}
     if where:
         return DaskExecutor(Client(**where, **options), None)
-    settings = {"n_workers": jobs or max(1, cores_here() // cores), "threads_per_worker": 1}
+    number = jobs or max(1, cores_here() // (each.threads or 1))
+    settings: dict[str, Any] = {"n_workers": number, "threads_per_worker": 1}
     if memory is not None:
-        settings["memory_limit"] = memory  # type: ignore[assignment]
+        settings["memory_limit"] = memory
     with dask.config.set(_CAREFUL):
         cluster = LocalCluster(
             **{"silence_logs": 50, "scheduler_kwargs": _QUIET, **settings, **options}
         )
-    return DaskExecutor(Client(cluster), cluster)
+    return DaskExecutor(Client(cluster), cluster, each)
 
 
 def on_batch_system(
     kind: str,
     jobs: int,
-    cores: int,
+    each: Resources,
     memory: str | None,
     walltime: str | None,
     options: dict[str, Any],
@@ -114,7 +127,8 @@ def on_batch_system(
 
     dask_jobqueue = _imported()
     extra = [*options.pop("worker_extra_args", ()), "--nthreads", "1"]
-    settings = {"cores": cores, "processes": 1, "memory": memory, "worker_extra_args": extra}
+    settings: dict[str, Any] = {"cores": each.threads, "processes": 1, "memory": memory}
+    settings["worker_extra_args"] = extra
     if walltime is not None:
         settings["walltime"] = walltime
     scheduler = {**_QUIET, **options.pop("scheduler_options", {})}
@@ -123,4 +137,4 @@ def on_batch_system(
             **settings, scheduler_options=scheduler, silence_logs=50, **options
         )
     cluster.adapt(minimum_jobs=0, maximum_jobs=jobs)
-    return DaskExecutor(Client(cluster), cluster)
+    return DaskExecutor(Client(cluster), cluster, each)

@@ -2,7 +2,8 @@
 
 A plan says which pieces there are, and which can begin when one is done. A few more are placed than
 there are workers, so that none waits for the next. A piece that says it keeps several threads busy
-takes the place of as many. One that would only wait for another run begins when nothing else can.
+takes the place of as many; memory and GPUs are shared by what is out. One that would only wait for
+another run begins when nothing else can.
 After a failure nothing new begins, and what runs already is waited for.
 
 Not promised: order among pieces that do not depend on each other.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from memori.errors import MemoriError, WorkerError
 from memori.scheduling.orders import Answer
+from memori.signature.resources import Resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
         def waits(self) -> bool:
             """Whether it may have to wait for another run."""
 
+        @property
+        def resources(self) -> Resources:
+            """What it needs."""
+
     class Plan(Protocol):
         """What is to be done, in pieces."""
 
@@ -43,8 +49,8 @@ if TYPE_CHECKING:
             """Whether there is more than was taken by `next` and came of `finish` and `fail`."""
 
         @property
-        def threads(self) -> int:
-            """How many threads the next piece keeps busy."""
+        def resources(self) -> Resources:
+            """What the next piece needs."""
 
         @property
         def hear(self) -> Callable[[dict[str, Any]], None] | None:
@@ -61,9 +67,6 @@ if TYPE_CHECKING:
 
         def fail(self, piece: Any, answer: Answer) -> Iterable[Any] | None:
             """Take what a piece raised; return what can begin now, or None if nothing is to."""
-
-        def threads_of(self, piece: Any) -> int:
-            """Return how many threads a piece keeps busy."""
 
         def describe(self, piece: Any, stage: str | None) -> str:
             """Return what messages call a piece, and the stage that it was at."""
@@ -130,12 +133,13 @@ class _Going:
         from collections import deque
 
         self._plan = plan
+        self._workers = workers
         self._capacity = workers.capacity
         self._dispatch = dispatch
         self._ready: deque[Piece] = deque()
         self._waiting: deque[Piece] = deque()
         self._alone: deque[Piece] = deque()
-        self._busy: dict[Piece, int] = {}  # with the threads that they keep busy
+        self._busy: dict[Piece, int] = {}  # with the places that they take
         self._one_runs_alone = False
         self._has_begun = False
         self.failures: list[BaseException] = []
@@ -165,19 +169,18 @@ class _Going:
 
     def _takes_more(self) -> bool:
         is_open = not self.failures and not self._one_runs_alone and self._plan.has_more
-        return is_open and self._has_room(self._plan.threads)
+        return is_open and self._has_room(self._plan.resources)
 
     def _next(self) -> Piece | None:
         """Choose what can begin now; a piece that wants more than there is runs alone."""
         if self.failures or self._one_runs_alone:
             return None
-        too_many: float = float("inf")
-        for place, piece in enumerate(self._ready if self._has_room(1) else ()):
-            threads = self._plan.threads_of(piece)
-            if threads < too_many and self._has_room(threads):
+        too_much: set[Resources] = set()
+        for place, piece in enumerate(self._ready if self._has_room(Resources()) else ()):
+            if piece.resources not in too_much and self._has_room(piece.resources):
                 del self._ready[place]
                 return piece
-            too_many = min(threads, too_many)
+            too_much.add(piece.resources)
         if self._takes_more():
             return self._plan.next()  # type: ignore[no-any-return]
         if self._waiting and self._is_free():
@@ -191,13 +194,29 @@ class _Going:
         """Tell whether a worker has nothing to do."""
         return self._capacity is None or sum(self._busy.values()) < self._capacity
 
-    def _has_room(self, threads: int) -> bool:
-        if self._capacity is None or not self._busy:
+    def _has_room(self, wanted: Resources) -> bool:
+        """Tell whether a piece can begin; what wants more than there is has room alone."""
+        if not self._busy:
             return True
-        busy = self._busy.values()
-        if sum(busy) + threads <= self._capacity:
+        if wanted.memory or wanted.gpus:
+            shared, out = self._workers.shared, [piece.resources for piece in self._busy]
+            is_short = (
+                shared.memory is not None
+                and wanted.memory
+                and sum(each.memory or 0 for each in out) + wanted.memory > shared.memory
+            )
+            # of GPUs that nobody counted there is one
+            known = shared.gpus is not None or self._capacity is None
+            most = shared.gpus if known else 1
+            gpus = sum(each.gpus or 0 for each in out)
+            if is_short or (wanted.gpus and most is not None and gpus + wanted.gpus > most):
+                return False
+        if self._capacity is None:
             return True
-        is_all_alike = threads == 1 == max(busy)  # so that whoever ends makes room for any
+        busy, places = self._busy.values(), self._workers.places_of(wanted)
+        if sum(busy) + places <= self._capacity:
+            return True
+        is_all_alike = places == 1 == max(busy)  # so that whoever ends makes room for any
         return is_all_alike and len(busy) <= 2 * self._capacity
 
     def _begin(self, piece: Piece) -> None:
@@ -206,7 +225,7 @@ class _Going:
         if asked is None:
             return
         try:
-            self._dispatch.place(piece, self._plan.carrier, asked, alone=alone)
+            self._dispatch.place(piece, self._plan.carrier, asked, piece.resources, alone=alone)
         except (MemoriError, RuntimeError) as error:  # RuntimeError of one that was shut down
             if not self._has_begun:
                 raise
@@ -214,7 +233,7 @@ class _Going:
             self._take(piece, Answer(None, WorkerError(told), told))
             return
         self._has_begun, self._one_runs_alone = True, alone
-        self._busy[piece] = self._plan.threads_of(piece)
+        self._busy[piece] = self._workers.places_of(piece.resources)
 
     def _take(self, piece: Piece, answer: Answer) -> None:
         """Take what came of a piece, and see what is ready now."""

@@ -13,6 +13,7 @@ import sys
 import time
 
 from memori.processes.watchdog import birth
+from memori.signature.resources import size_told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,12 +83,28 @@ def _children() -> Iterable[BaseProcess]:
     return () if loaded is None else loaded.active_children()
 
 
-def ending(code: int | None) -> str:
-    """Return how a process ended, as the end of a sentence."""
+def ending(code: int | None, held: int | None = None, *, is_out_of_memory: bool = False) -> str:
+    """Return how a process ended, as the end of a sentence.
+
+    Parameters
+    ----------
+    code : int or None
+        What it exited with.
+    held : int, optional
+        The most bytes that it held.
+    is_out_of_memory : bool, optional
+        Whether the system has ended processes for their memory.
+
+    Examples
+    --------
+    >>> ending(-9, 7_500_000_000)
+    ', having held 7.5 GB: it was ended by SIGKILL (the system may have been out of memory)'
+    """
     import signal
 
+    having = "" if held is None else f", having held {size_told(held)}"
     if code is None:
-        return ""
+        return having
     if code >= 0:
         return f": it exited with code {code}"
     try:
@@ -95,6 +112,7 @@ def ending(code: int | None) -> str:
     except ValueError:
         name = f"signal {-code}"
     if name == "SIGKILL":
-        return f": it was ended by {name} (the system may have been out of memory)"
+        may = "was" if is_out_of_memory else "may have been"
+        return f"{having}: it was ended by {name} (the system {may} out of memory)"
     is_crash = name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
     return f": it was ended by {name}" + (" (a crash in native code)" if is_crash else "")

@@ -5,6 +5,10 @@ MPI, submitit. Asked of it is ``submit``, and of what that returns ``done``, ``r
 ``cancel``; where it also tells when it is done, as futures do, nothing is polled. ``n_jobs`` picks
 loky, whose worker processes also take functions of ``__main__``, lambdas and closures.
 
+What stages say that they need (`memori.signature.resources`) is held against what there is: on this
+machine places, memory and GPUs are shared by all workers, and a worker of a cluster has its own
+(`memori.scheduling.offers`).
+
 A process pool that lost a worker takes no more work. One like it, with the same settings, takes
 its place for the rest of a run, with a warning; so a pool that broke earlier does no harm. Of an
 executor of another kind nobody can make a second: what it does not take any more fails, and says
@@ -16,14 +20,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import cached_property
 from threading import local
 
 from memori.calls.current_run import current
 from memori.errors import MemoriError, warn
 from memori.fingerprint.versions import contradict, versions_of
 from memori.processes import interrupts
-from memori.scheduling.cores import cores_here
 from memori.scheduling.engines import executor_of_environment
+from memori.scheduling.machine import cores_here, gpus_here, memory_here
+from memori.scheduling.offers import offer_of
+from memori.signature.resources import Resources, memory_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +42,13 @@ if TYPE_CHECKING:
 IDLE = 10.0  # seconds after which a local process that has nothing to do ends
 
 
-def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None:
+def workers_for(
+    n_jobs: int | None,
+    executor: Executor | None,
+    *,
+    memory: int | str | None = None,
+    gpus: int | None = None,
+) -> Workers | None:
     """Return where work goes; None for "one after the other, here".
 
     Parameters
@@ -44,14 +57,20 @@ def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None
         Worker processes on this machine; None or 1 for none, -1 for one per core.
     executor : concurrent.futures.Executor or None
         The user's own; None for the one that MEMORI_EXECUTOR names, outside of stages.
+    memory : int or str, optional
+        What all that runs at once may take together; by default that of this machine, where the
+        workers are on it.
+    gpus : int, optional
+        The same of GPUs.
 
     Raises
     ------
     ValueError
-        If both are given, or `n_jobs` is no count.
+        If `n_jobs` and `executor` are given, or a number is none.
     TypeError
         If `executor` is none.
     """
+    shared = {"memory": memory_of(memory, "map") or None, "gpus": _count_of(gpus)}
     if executor is not None:
         if n_jobs is not None:
             raise ValueError("n_jobs and executor are two ways to say one thing: give one")
@@ -60,15 +79,21 @@ def workers_for(n_jobs: int | None, executor: Executor | None) -> Workers | None
                 f"executor is something with a method `submit`, as concurrent.futures has them, "
                 f"got {executor!r}"
             )
-        return Workers(executor, _width_of(executor))
+        return Workers(executor, _width_of(executor), **shared)
     named = None if current() else executor_of_environment()
     if named is not None:
-        return Workers(named, _width_of(named))
+        return Workers(named, _width_of(named), **shared)
     if n_jobs is None or n_jobs == 1:
         return None
     if not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
         raise ValueError(f"n_jobs is a number of processes or -1 for one per core, got {n_jobs!r}")
-    return Workers(None, cores_here() if n_jobs == -1 else n_jobs)
+    return Workers(None, cores_here() if n_jobs == -1 else n_jobs, **shared)
+
+
+def _count_of(gpus: int | None) -> int | None:
+    if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 0):
+        raise ValueError(f"gpus is a number of GPUs, got {gpus!r}")
+    return gpus
 
 
 def _width_of(executor: Executor) -> int | None:
@@ -91,13 +116,68 @@ class Workers:
     executor : concurrent.futures.Executor or None
         What takes the work; None for local processes, started when the first work comes.
     capacity : int or None
-        The most threads to keep busy at once; None leaves it to the executor.
+        The most pieces of work at once; None leaves it to the executor.
+    memory : int, optional
+        Bytes that all that runs at once may take; by default those of this machine.
+    gpus : int, optional
+        The same of GPUs.
     """
 
-    def __init__(self, executor: Executor | None, capacity: int | None) -> None:
+    def __init__(
+        self,
+        executor: Executor | None,
+        capacity: int | None,
+        *,
+        memory: int | None = None,
+        gpus: int | None = None,
+    ) -> None:
         self._executor = executor
         self._replacement: Executor | None = None
+        self._offer = None if executor is None else offer_of(executor)
+        self._cores: int | None = getattr(executor, "cores_each", None)
+        self._memory, self._gpus = memory, gpus
         self.capacity = capacity
+
+    # What they have
+
+    @cached_property
+    def shared(self) -> Resources:
+        """The memory and the GPUs that all have together, as far as that is known."""
+        is_here = self.capacity is not None
+        memory = memory_here() if self._memory is None and is_here else self._memory
+        gpus = gpus_here() if self._gpus is None and is_here else self._gpus
+        return Resources(None, memory, gpus)
+
+    def places_of(self, wanted: Resources) -> int:
+        """Return how many places a run takes that needs so much: as many as have its threads."""
+        if self.capacity is None:
+            return 1
+        return -(-(wanted.threads or 1) // (self._cores or 1))
+
+    def lacks(self, wanted: Resources) -> list[str]:
+        """Say what a run will never get that needs so much.
+
+        Threads on this machine are no such thing: what wants more of them than there are places
+        runs alone, but where somebody has said how many there are.
+        """
+        if wanted == Resources():
+            return []
+        threads = None if self._cores is None else (self.capacity or 1) * self._cores
+        there = Resources(threads, self.shared.memory, self.shared.gpus)
+        return wanted.beyond(there) or ([] if self._offer is None else self._offer.lacks(wanted))
+
+    @property
+    def where(self) -> str:
+        """Where they are, as the end of a sentence that says what there is."""
+        if self._offer is not None:
+            return f" in a worker of {self._executor!r}"
+        is_said = self._memory is not None or self._gpus is not None
+        return " for all that runs at once" if is_said else " on this machine"
+
+    def submit(self, function: Callable[..., Any], order: object, wanted: Resources) -> Any:
+        """Hand a call to the executor, with what it needs in the executor's own words."""
+        words = {} if self._offer is None else self._offer.words(wanted)
+        return self.executor.submit(function, order, **words)
 
     @property
     def are_local(self) -> bool:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from memori.fingerprint import fingerprint, origins, settle
+from memori.fingerprint.writer import parsed
 
 THREADS = 8
 
@@ -214,3 +216,19 @@ def test_what_is_remembered_of_runs_is_bounded(monkeypatch: pytest.MonkeyPatch) 
 
     kept = len(settle._settled)
     assert 50 >= kept
+
+
+def test_sources_are_parsed_while_other_threads_parse() -> None:
+    """Python 3.11 refuses a tree where another thread took a turn in it (gh-106905)."""
+    text = "\n".join(
+        f"def f{n}(x):\n    return [y + x * {n} for y in (1, 2) if y]" for n in range(99)
+    )
+    before = gc.get_threshold()
+    gc.set_threshold(50)
+    gc.callbacks.append(lambda *about: time.sleep(0))  # as distributed has one
+    try:
+        raised = at_once(lambda number: [parsed(text, "text") for _ in range(3)] and None)
+    finally:
+        gc.callbacks.pop()
+        gc.set_threshold(*before)
+    assert [] == raised

@@ -156,7 +156,7 @@ def test_a_pool_of_the_users_own_has_room_for_threads_as_local_processes_have(
         return name
 
     stages = [Stage(work, n, stage_name=n, name=n) for n in ("a", "b", "c")]
-    stages[0].threads = 2
+    stages[0] = stages[0].with_options(threads=2)
     with ThreadPoolExecutor(2) as executor:
         Pipeline([("start", stage) for stage in stages]).map([{}, {}], executor=executor)
     assert set() == beside["a"]

@@ -149,9 +149,9 @@ def test_an_output_of_that_name_is_no_field_that_a_value_could_fill():
 def test_threads_fill_the_field_and_are_the_option():
     """They are one thing: how many the command may use."""
     stage = ShellStage("sh -c 'echo $OMP_NUM_THREADS $0' {threads}", threads=3)
-    assert ("3 3", 3) == (stage.run()["output"], stage.threads)
+    assert ("3 3", 3) == (stage.run()["output"], stage.resources.threads)
     other = stage.with_options(threads=2)
-    assert ("2 2", 2) == (other.run()["output"], other.threads)
+    assert ("2 2", 2) == (other.run()["output"], other.resources.threads)
 
 
 def test_with_options_gives_a_command_other_outputs():

@@ -161,7 +161,7 @@ class Call:
 
     def _run_cases(self, level: Level, chosen: Chosen) -> list[Done]:
         asked, cases = self.asked, chosen.cases
-        n_jobs = min(asked.nprocs, max(1, len(cases)) * level.pipeline.threads)
+        n_jobs = min(asked.nprocs, max(1, len(cases)) * (level.pipeline.resources.threads or 1))
         if asked.mem is None or n_jobs == 1 or not cases:
             return level.run(cases, n_jobs)
         known = at_once(asked.mem, asked.work_dir, n_jobs)

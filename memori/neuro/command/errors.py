@@ -92,15 +92,21 @@ def ended(code: int, seconds: float, *, timed_out: bool) -> str:
     --------
     >>> ended(1, 14.21, timed_out=False), ended(-11, 3.0, timed_out=False)
     ('exited with code 1 after 14.2 s', 'was killed by signal 11 (SIGSEGV) after 3.0 s')
+    >>> ended(137, 60.0, timed_out=False)
+    'exited with code 137 after 60.0 s, as after SIGKILL: the system may have been out of memory'
     """
     if timed_out:
         return f"did not end in time and was ended after {seconds:.1f} s"
+    memory = "the system may have been out of memory"
     if code >= 0:
-        return f"exited with code {code} after {seconds:.1f} s"
+        # what a shell or a container says of a program that was killed
+        told = f", as after SIGKILL: {memory}" if code == 137 else ""
+        return f"exited with code {code} after {seconds:.1f} s{told}"
     import signal
 
     name = {each.value: f" ({each.name})" for each in signal.Signals}.get(-code, "")
-    return f"was killed by signal {-code}{name} after {seconds:.1f} s"
+    told = f": {memory}" if code == -9 else ""
+    return f"was killed by signal {-code}{name} after {seconds:.1f} s{told}"
 
 
 def listing(folder: str, ignored: frozenset[str]) -> str:

@@ -53,6 +53,7 @@ from memori.neuro.command.template import Template, parse, parse_name
 from memori.neuro.process.run import note_interrupts
 from memori.neuro.tools.identity import cache_folder, facts, require, thread_variables
 from memori.signature.options import parameters_first
+from memori.signature.resources import resources_of
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class ShellStage(Stage):
     threads : int, optional
         How many threads it may use: sets the usual variables and the tool's own option, or fills
         ``{threads}``. Never counts.
+    memory, gpus
+        As for `memori.Stage`.
     container : str, os.PathLike or Container, optional
         Where it runs: ``"image.sif"``, ``"podman://IMAGE"``, ``"docker://IMAGE"``.
     link_inputs : bool, optional
@@ -127,6 +130,8 @@ class ShellStage(Stage):
         env: Mapping[str, str | os.PathLike[str]] | None = None,
         retries: int = 0,
         threads: int | None = None,
+        memory: int | str | None = None,
+        gpus: int = 0,
         container: str | os.PathLike[str] | Container | None = None,
         link_inputs: bool = False,
         uses: Iterable[str] = (),
@@ -154,11 +159,8 @@ class ShellStage(Stage):
         )
         source = command if callable(command) else parse(command)
         self.command = Command(source, _outputs_of(outputs), options)
-        self.threads = threads or 1
         self.texts = self.command.texts
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
-        if threads is not None and "threads" in self.command.__signature__.parameters:
-            static["threads"] = threads
         super().__init__(
             self.command,
             list(self.command.outputs),
@@ -174,6 +176,9 @@ class ShellStage(Stage):
             ignore_reads=ignore_reads,
             **static,
         )
+        self.resources = resources_of(threads, memory, gpus, self.subject)
+        if threads is not None and "threads" in self.command.__signature__.parameters:
+            self.add_static({"threads": threads})
 
     @classmethod
     def own_names(cls, given: Mapping[str, Any], source: str) -> Collection[str]:

@@ -39,7 +39,14 @@ from memori.layout import memo_of
 from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.engine_api import check_inputs, outputs_of_kind
 from memori.neuro.nipype.interface_run import run_and_tell
-from memori.neuro.nipype.traits.parts import as_folders, assign, names_output, parameters, uncounted
+from memori.neuro.nipype.traits.parts import (
+    as_folders,
+    assign,
+    names_output,
+    parameters,
+    threads_set,
+    uncounted,
+)
 from memori.neuro.nipype.what_counts import (
     code_of,
     environment_of,
@@ -51,6 +58,7 @@ from memori.neuro.process.own_cwd import run_in
 from memori.neuro.tools.identity import require
 from memori.results import Results
 from memori.signature.options import parameters_first
+from memori.signature.resources import resources_of
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -135,6 +143,9 @@ class NipypeStage(Stage):
         Whether to run at each call; by default what the interface says, and never for a DataSink.
     depends_on, code_version, watch, ignore_reads, ignore, remember, expires_after, retries, timeout
         As for `memori.Stage`; an attribute ``remember = False`` of the interface means the same.
+    threads, memory, gpus
+        As for `memori.Stage`; without, the threads are those that the interface is set to
+        (``num_threads``).
     **static
         Trait values that win over what a run is given.
 
@@ -172,6 +183,9 @@ class NipypeStage(Stage):
         expires_after: Age | None = None,
         retries: int = 0,
         timeout: Age | None = None,
+        threads: int | None = None,
+        memory: int | str | None = None,
+        gpus: int = 0,
         **static: object,
     ) -> None:
         if not isinstance(interface, Interface):
@@ -210,6 +224,8 @@ class NipypeStage(Stage):
             timeout=timeout,
             **static,  # type: ignore[arg-type]
         )
+        number = threads if threads is not None else threads_set(interface, static)
+        self.resources = resources_of(number, memory, gpus, self.subject)
 
     @classmethod
     def own_names(cls, given: Mapping[str, Any], source: str) -> Collection[str]:

@@ -446,7 +446,7 @@ def test_threads_never_count() -> None:
     assert "3 3 3" == ShellStage(text, threads=3, hash_output="work").run()["output"]
     stage = ShellStage(text, threads=5, hash_output="work")
     assert "3 3 3" == stage.run()["output"]
-    assert 5 == stage.threads
+    assert 5 == stage.resources.threads
     field = ShellStage("echo -n {threads} {x}", threads=4, hash_output="work")
     assert "4 1" == field.run(x=1)["output"]
     assert not runs(ShellStage("echo -n {threads} {x}", threads=2, hash_output="work"), x=1)

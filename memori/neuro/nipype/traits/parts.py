@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import keyword
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -66,6 +66,14 @@ def uncounted(interface: Interface) -> frozenset[str]:
         for name in spec.copyable_trait_names()
         if spec.trait(name).nohash or name in THREADS or name == "environ"
     )
+
+
+def threads_set(interface: Interface, given: Mapping[str, object]) -> int | None:
+    """Return how many threads an interface is set to keep busy; None if nothing says so."""
+    values = {name: getattr(interface.inputs, name, None) for name in THREADS}
+    values.update((name, value) for name, value in given.items() if name in THREADS)
+    counts = [each for each in values.values() if isinstance(each, int) and each > 0]
+    return max(counts, default=None)
 
 
 def names_output(interface: Interface, name: str) -> bool:
