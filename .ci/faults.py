@@ -142,22 +142,22 @@ class Time:
         ends = time.monotonic() + wait * span * (1 if early else 0.5)
         while process.poll() is None and time.monotonic() < ends:
             time.sleep(0.001)
-        victims: list[int] = []
-        while process.poll() is None and not victims:
+        what = "nothing, it was over"
+        while process.poll() is None and what.startswith("nothing"):
             found = {
                 number: kind(number, words, process.pid)
                 for number, words in processes(process.pid).items()
             }
-            victims = sorted(n for n, what in found.items() if target in ("any", what))
-        what = "nothing, it was over"
-        if victims:
+            victims = sorted(n for n, part in found.items() if target in ("any", part))
+            if not victims:
+                continue
             time.sleep(self.chance.choice((0, 0.003, 0.03)))
             victim = self.chance.choice(victims)
-            what = f"{how.name} {found[victim]}"
             try:
                 os.kill(victim, how)
             except ProcessLookupError:
-                what += ", just over"
+                continue  # many tools live for a moment only
+            what = f"{how.name} {found[victim]}"
         self.done.append(what)
         return self.end(process, what)
 
