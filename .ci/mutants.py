@@ -54,7 +54,7 @@ def changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     elif isinstance(new, ast.Constant) and type(new.value) in (int, bool):
         new.value = (not new.value) if isinstance(new.value, bool) else new.value + 1
         yield "constant", new
-    elif isinstance(new, ast.Return) and new.value is not None:
+    elif isinstance(new, ast.Return) and new.value and getattr(new.value, "value", True):
         new.value = ast.Constant(None)
         yield "return", new
     elif isinstance(new, ast.Expr) and isinstance(new.value, ast.Call):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -51,6 +51,7 @@ SHORT = {
     "command": 1,
     "workflow": 1,
 }
+SHORT_PEERS = ("floor", "memori", "joblib", "diskcache")
 FLOORS = {
     "two_workers": "a plain pool",
     "command": "a bare subprocess",
@@ -66,9 +67,9 @@ LONG = 1800
 class Session:
     """A folder to work in, and the environments that could be made."""
 
-    def __init__(self, environments: Path, scratch: Path) -> None:
+    def __init__(self, environments: Path, scratch: Path, peers: Iterable[str] = PACKAGES) -> None:
         self.scratch = scratch
-        found = {peer: python_of(peer, environments) for peer in PACKAGES}
+        found = {peer: python_of(peer, environments) for peer in peers}
         self.pythons = {peer: python for peer, python in found.items() if python is not None}
         self.versions = {peer: version_of(peer, each) for peer, each in self.pythons.items()}
         self.number = 0
@@ -190,11 +191,12 @@ def catalogue(session: Session, edits: list[Edit]) -> dict[str, dict[str, str]]:
     return found
 
 
-def compared(environments: Path, *, short: bool, ask: Callable[..., Any] = asked) -> dict[str, Any]:
+def compared(environments: Path, *, short: bool) -> dict[str, Any]:
     """Ask everything, or the short part; return the answers."""
     names = SHORT if short else {name: each[3] for name, each in QUESTIONS.items()}
     with tempfile.TemporaryDirectory() as scratch:
-        session = Session(environments, Path(scratch))
+        peers = SHORT_PEERS if short else PACKAGES
+        session = Session(environments, Path(scratch), peers)
         began = time.monotonic()
         edits = [each for number, each in enumerate(EDITS) if not short or number % 5 == 0]
         return {
