@@ -29,7 +29,7 @@ def add(x, y=2):  # unannotated: some peers take annotations for types to conver
 def size(path):
     import os
 
-    return os.path.getsize(str(path))
+    return os.path.getsize(getattr(path, "path", path))
 
 
 def array(n):
