@@ -20,7 +20,7 @@ def told(summary: dict[str, Any], unit: str) -> str:
 
 def times(found: dict[str, Any]) -> list[str]:
     """Return the lines of the table of times; ratios are to the floor."""
-    peers = [peer for peer in found["versions"] if peer != "snakemake"]
+    peers = list(found["versions"])
     peers.sort(key=lambda peer: (peer != "floor", peer != "memori"))
     lines = ["| | " + " | ".join(NAMES.get(peer, peer) for peer in peers) + " |"]
     lines.append("| --- " * (len(peers) + 1) + "|")
@@ -61,19 +61,18 @@ def edits(found: dict[str, Any]) -> list[str]:
 
 
 def not_first(found: dict[str, Any]) -> list[str]:
-    """Say of which questions memori's answer is not the best of those who remember."""
+    """Say in which questions others take less than memori, of those who remember."""
     lines = []
     for name, answers in found["answers"].items():
         key = "bytes" if name == "room" else "median"
-        given = {
-            peer: each[key] for peer, each in answers.items() if key in each and peer != "floor"
-        }
-        best = min(given, key=lambda peer: given[peer], default="memori")
-        if "memori" in given and best != "memori":
-            ratio = given["memori"] / given[best]
-            lines.append(
-                f"- {QUESTIONS[name][0]}: {best} takes {1 / ratio:.2g} of what memori takes"
-            )
+        given = {peer: each[key] for peer, each in answers.items() if key in each}
+        ours = given.pop("memori", None)
+        less = sorted((each, peer) for peer, each in given.items() if ours and each < ours)
+        told = [
+            f"{NAMES.get(peer, peer)} {each / ours:.2g}" for each, peer in less if peer != "floor"
+        ]
+        if told:
+            lines.append(f"- {QUESTIONS[name][0]}: {', '.join(told)} of what memori takes")
     return lines or ["- nothing that was asked here"]
 
 
@@ -83,9 +82,11 @@ def page(found: dict[str, Any]) -> str:
         f"{peer} {each}" for peer, each in found["versions"].items() if peer != "floor"
     )
     where = found["machine"]
+    busy = "The machine was busy with other work: ratios say more than times here. "
+    note = busy if float(where["load"]) > 3 else ""
     lines = [
         f"{where['processor']}; {where['system']}; Python {where['python']}; {where['date']}; "
-        f"load {where['load']} at the end; {found['minutes']} minutes in all. {versions}.",
+        f"load {where['load']} at the end; {found['minutes']} minutes in all. {note}{versions}.",
         "",
         "## Which edits are seen",
         "",
