@@ -63,6 +63,8 @@ def changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 def is_run(node: ast.AST) -> bool:
     """Tell whether a statement does anything at run time."""
+    if isinstance(node, ast.Assign):
+        return ast.unparse(node) != "TYPE_CHECKING = False"
     if not isinstance(node, ast.If):
         return True
     return not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
