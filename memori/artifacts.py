@@ -310,8 +310,8 @@ def find_outputs(
         if artifact is not None:
             if artifact.kind == "path" and os.path.isdir(text):
                 artifact.folder = "exists"
-            elif artifact.kind == "path" and folder is not None and _holds(folder, text):
-                if not os.path.isdir(folder):  # whoever is given it later could do nothing with it
+            elif artifact.kind == "path" and folder is not None and not os.path.isdir(folder):
+                if _holds(folder, text):  # whoever is given it later could do nothing with it
                     raise FileNotFoundError(errno.ENOENT, "removed while the stage ran", text)
             if artifact.kind != "path" or _is_path_of_ours(text, artifact, root):
                 artifacts.append(artifact)
