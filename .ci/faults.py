@@ -98,7 +98,7 @@ class Time:
     def begin(self) -> subprocess.Popen[bytes]:
         """Start the pipeline in a session of its own; what it says goes to a file."""
         environment = {**os.environ, "TMPDIR": str(self.folder / "tmp"), "PYTHONUNBUFFERED": "1"}
-        environment |= {"NO_ET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment |= {"PYTHONFAULTHANDLER": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         with open(self.folder / "said", "wb") as stream:
             return subprocess.Popen(
                 [sys.executable, HERE / "faulted.py", self.work],
@@ -116,6 +116,11 @@ class Time:
             code = process.wait(LONG)
         except subprocess.TimeoutExpired:
             self.faults.append(f"{what}: it never ends, as with a lock that stays")
+            command = ["ps", "-o", "pid,ppid,stat,wchan:24,args", "-s", str(process.pid)]
+            self.faults.append(subprocess.run(command, capture_output=True, text=True).stdout)
+            process.send_signal(signal.SIGABRT)  # where it stands is said by faulthandler
+            time.sleep(2)
+            self.faults.append((self.folder / "said").read_text(errors="replace")[-5000:])
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return None

@@ -310,9 +310,9 @@ def find_outputs(
         if artifact is not None:
             if artifact.kind == "path" and os.path.isdir(text):
                 artifact.folder = "exists"
-            elif artifact.kind == "path" and folder is not None and not os.path.isdir(folder):
-                if _holds(folder, text):  # whoever is given it later could do nothing with it
-                    raise FileNotFoundError(errno.ENOENT, "removed while the stage ran", text)
+            is_lost = artifact.kind == "path" and folder is not None and not os.path.isdir(folder)
+            if is_lost and _holds(str(folder), text):  # who is given it could do nothing with it
+                raise FileNotFoundError(errno.ENOENT, "removed while the stage ran", text)
             if artifact.kind != "path" or _is_path_of_ours(text, artifact, root):
                 artifacts.append(artifact)
     return artifacts
