@@ -34,7 +34,7 @@ TESTS = (
     "store/test_store.py",
     "store/test_made.py",
     "neuro/formats",
-    "neuro/nipype/test_stage.py",
+    "neuro/test_network.py",
     "test_pipeline.py",
     "test_stage.py",
 )
