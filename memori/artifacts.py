@@ -14,6 +14,7 @@ the files that the keys of a dict name.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -293,6 +294,11 @@ def find_outputs(
     A folder inside the run's own `folder` counts with all it holds; a link to one elsewhere by its
     path alone. Relative paths start from where
     the run has left the current folder, as they do for whoever is given them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If an output lies in the run's own folder, which somebody removed meanwhile.
     """
     here = current_folder()
     _wait_until_trusted([text for _, text in _path_candidates(values) if is_file(text)])
@@ -304,6 +310,9 @@ def find_outputs(
         if artifact is not None:
             if artifact.kind == "path" and os.path.isdir(text):
                 artifact.folder = "exists"
+            is_lost = artifact.kind == "path" and folder is not None and not os.path.isdir(folder)
+            if is_lost and _holds(str(folder), text):  # who is given it could do nothing with it
+                raise FileNotFoundError(errno.ENOENT, "removed while the stage ran", text)
             if artifact.kind != "path" or _is_path_of_ours(text, artifact, root):
                 artifacts.append(artifact)
     return artifacts

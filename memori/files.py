@@ -41,7 +41,9 @@ def replacing(path: str) -> Iterator[str]:
     try:
         yield partial
         move(partial, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # a write to a full disk does not say where
         remove_if_there(partial)
         raise
 

@@ -206,7 +206,8 @@ def _claim(claim: str, first: dict[str, JSON]) -> bool:
         return False
     try:
         os.write(descriptor, _line(first))
-    except OSError:  # a full disk
+    except OSError as error:  # a full disk, which does not say where
+        error.filename = claim
         os.unlink(claim)
         raise
     finally:

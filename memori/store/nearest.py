@@ -17,7 +17,7 @@ from struct import iter_unpack
 
 from memori.digest.memo import Memo
 from memori.digest.values import encode
-from memori.files import LARGEST, atomic_write, opened
+from memori.files import atomic_write, opened
 from memori.layout import ENTRY
 from memori.store.entries import read
 
@@ -34,6 +34,7 @@ _NAME = 64  # bytes for the name of an entry's file
 _BITS = 512
 _LINE = _NAME + _BITS // 8
 _MOST = 512  # runs that are kept at least
+_ROOM = 4 * _MOST * _LINE  # bytes that are read at most; room for them is made at once
 _TRIED = 4  # entries that may be gone
 _LATEST = 64
 _ONE_VALUE = 2  # bits in which two runs differ at least if a value differs
@@ -98,13 +99,13 @@ def _sketches(path: str) -> tuple[list[bytes], list[int]]:
         return [], []
     with open(path, "rb", buffering=0) as file:
         file.seek(max(0, len(names) - 1) * _LINE)
-        new = file.read(LARGEST)
+        new = file.read(_ROOM)
         if new[: len(last)] == last:
             new = new[len(last) :]
         else:  # the file was cut meanwhile
             names, sketches = [], []
             file.seek(0)
-            new = file.read(LARGEST)
+            new = file.read(_ROOM)
     whole = new[: len(new) // _LINE * _LINE]
     if whole:
         lines = list(iter_unpack(f"{_NAME}s{_LINE - _NAME}s", whole))

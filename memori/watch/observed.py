@@ -7,8 +7,8 @@ stat is taken right before the file is opened, so that a change between its read
 the run is seen; once many files in a row turned out to be older than the run, their times at its
 end say the same, and the look is saved.
 
-Not promised: what is read through a memory map that was opened before the run, and files opened by
-number that somebody else opened.
+Not promised: what is read through a memory map opened before the run, files opened by number that
+somebody else opened, and a change by others on a server whose clock is seconds behind.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from memori.digest.clock import earliest_now
 from memori.digest.files import file_digest
 from memori.watch.touch import (
     GLANCED,
+    OLD,
     UNLOOKED,
     Listing,
     Touch,
+    is_since,
     listed,
     look_at,
     plain_touches,
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from memori.watch.touch import How
 
 _ENOUGH = 16  # looks at files all older than the run, after which it is no longer looked at each
-OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _TEMPORARY = getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0)
 
 
@@ -295,9 +296,8 @@ class Observed:
         """Note that a file or folder is about to be renamed; what is in a folder goes with it."""
         touch = self.own_touch(source)
         if touch is None:
-            found = look_at(source)
-            touch = self.touched[source] = Touch("read", found)
-            is_new = found is not None and found.st_ctime_ns > self.began  # a program made it
+            touch = self.touched[source] = Touch("read", look_at(source))
+            is_new = touch.look and is_since(touch.look, self.began)  # a program made it
             touch.before = None if is_new else self._digest(source)
             touch.written = True
             self.tells("touched", source)

@@ -16,10 +16,9 @@ from memori.watch.environment import counted_variables
 from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, file_fact, names_digest
 from memori.watch.listings import present_names, results
 from memori.watch.modules import module_digest
-from memori.watch.observed import OLD
 from memori.watch.places import Places
 from memori.watch.questions.found import answer
-from memori.watch.touch import look_at
+from memori.watch.touch import OLD, look_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -40,9 +40,18 @@ from memori.watch.listings import (
     results,
 )
 from memori.watch.modules import loaded_files, module_digest, user_modules
-from memori.watch.observed import OLD, Observed
+from memori.watch.observed import Observed
 from memori.watch.questions.found import FILE
-from memori.watch.touch import UNLOOKED, Listing, Touch, folders_above, is_as_then, look_at
+from memori.watch.touch import (
+    OLD,
+    UNLOOKED,
+    Listing,
+    Touch,
+    folders_above,
+    is_as_then,
+    is_since,
+    look_at,
+)
 from memori.watch.unseen import unseen_readers
 
 TYPE_CHECKING = False
@@ -181,7 +190,7 @@ class Sieve:
 
     def _is_new(self, look: os.stat_result) -> bool:
         """Tell whether a file that was there when it was touched was made while the run went on."""
-        return look.st_ctime_ns > self._seen.began
+        return is_since(look, self._seen.began)
 
     def _edited(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
         before = touch.before
@@ -225,7 +234,7 @@ class Sieve:
             else:
                 facts.edited.append(fact)
                 facts.before.append(touch.before.identity)
-        elif now is not None or not then or then.st_ctime_ns < self._seen.began:
+        elif now is not None or not then or not self._is_new(then):
             facts.unvouched.append(path)  # else it was made and removed meanwhile
 
     def _named(self, facts: Facts, path: str, now: os.stat_result | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from memori.digest.files import stat_of
 
@@ -20,8 +21,17 @@ if TYPE_CHECKING:
 UNLOOKED: Literal[False] = False
 """Instead of a stat: nobody looked. None says that nothing was there."""
 
+OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 
 _stat = os.stat
+
+
+def is_since(look: os.stat_result, began: int) -> bool:
+    """Tell whether a file was made or changed after a run began, by a time up to now.
+
+    A file from the future was there before: the clock was set back, or the server's is ahead.
+    """
+    return began < look.st_ctime_ns <= time.time_ns() + OLD
 
 
 class Touch:
@@ -63,7 +73,7 @@ class Touch:
         both = self, other
         for each in both:
             if each.how == "read" and (
-                each.look is UNLOOKED or (each.look and each.look.st_ctime_ns < began)
+                each.look is UNLOOKED or (each.look and not is_since(each.look, began))
             ):
                 self.how, self.look = "read", each.look  # it was there before the run
                 break

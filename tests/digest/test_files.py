@@ -18,6 +18,7 @@ from memori.digest.files import (
     in_threads,
     sha256_file,
     to_record,
+    unchanged,
 )
 from memori.digest.formats import content_of
 
@@ -194,6 +195,31 @@ def test_an_old_header_without_data_is_read_once(tmp_path: Path) -> None:
     assert first is file_digest(str(header), memo)
     files._remembered.clear()  # as in a new process
     assert ("x.img", "x.img.gz") == first.absent == file_digest(str(header), memo).absent
+
+
+def test_a_header_and_its_data_are_read_once(tmp_path: Path) -> None:
+    """Also by later processes: what is kept says which data belong to the header."""
+    raw, data = DATA_BESIDE_A_HEADER["x.mih"]
+    header, memo = tmp_path / "x.mih", str(tmp_path / "memo")
+    header.write_bytes(raw)
+    (tmp_path / data).write_bytes(b"one")
+    age(tmp_path / data)
+    first = file_digest(str(header), memo)
+    (kept,) = (tmp_path / "memo").iterdir()
+    recalled = files._recall(str(kept))
+    assert recalled is not None
+    assert (first.identity, first.companions) == (recalled.identity, recalled.companions)
+
+
+def test_a_file_that_is_gone_is_not_what_it_was(tmp_path: Path) -> None:
+    """Its stat vouches for nothing any more."""
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    age(file)
+    known = file_digest(str(file))
+    assert unchanged(known, str(file))
+    file.unlink()
+    assert not unchanged(known, str(file))
 
 
 def test_a_digest_survives_its_record(tmp_path: Path) -> None:

@@ -41,6 +41,12 @@ def types(value: object) -> object:
     return type(value).__name__.replace("WindowsPath", "PosixPath")
 
 
+@pytest.fixture(autouse=True)
+def _without_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python takes compiled code for current if a module's size and second are the same."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+
 def module_of(source: str, folder: Path, name: str = "annotated") -> Any:
     """Import a module from its text."""
     path = folder / f"{name}.py"

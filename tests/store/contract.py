@@ -450,7 +450,7 @@ class StoreContract:
             for round_ in range(60):
                 store.failed(store.new_folder(key_of(round_)))
                 found: list[str] = []
-                gate = threading.Barrier(4)
+                gate = threading.Barrier(4, timeout=60)
 
                 def take(n: int = round_) -> None:
                     gate.wait()  # noqa: B023

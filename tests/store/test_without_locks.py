@@ -19,7 +19,7 @@ from memori.store import Store
 from tests.store.contract import key_of
 
 ROOT = Path(__file__).parents[2]
-PROCESSES, CASES = 8, 40
+PROCESSES, CASES = 16, 20
 SCRIPT = '''
 import json, random, sys, time, warnings
 from pathlib import Path

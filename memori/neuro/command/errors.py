@@ -17,6 +17,7 @@ from memori.errors import MemoriError
 
 STREAMS = ("stdout.txt", "stderr.txt")
 _LINES = 20
+_ROOM = 64 * 1024  # with fewer bytes left a disk is full
 
 
 class CommandError(MemoriError):
@@ -70,7 +71,7 @@ class CommandError(MemoriError):
             f"{os.path.basename(self.argv[0])} {reason} (stage {stage_name!r})",
             f"  $ {shlex.join(self.argv)}",
         ]
-        shown = self.stderr.splitlines() or ["nothing was printed"]
+        shown = self.stderr.splitlines() or [silence(folder)]
         lines.append(f"  {name.partition('.')[0]}: {shown[0]}")
         lines += [f"          {line}" for line in shown[1:]]
         lines.append(f"  log: {_near(self.log)}")
@@ -83,6 +84,18 @@ def _near(path: str) -> str:
         return os.path.relpath(path)
     except OSError:  # the current folder is gone
         return path
+
+
+def silence(folder: str) -> str:
+    """Say that nothing was printed; and why, if there was no room for it where it is kept."""
+    try:
+        left = os.statvfs(folder)
+    except (OSError, AttributeError):
+        return "nothing was printed"
+    is_full = left.f_bavail * left.f_frsize < _ROOM
+    return (
+        f"nothing was printed: the disk of {folder} is full" if is_full else "nothing was printed"
+    )
 
 
 def ended(code: int, seconds: float, *, timed_out: bool) -> str:

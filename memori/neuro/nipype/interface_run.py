@@ -29,7 +29,7 @@ from memori.calls.fault import met
 from memori.calls.reproduction import command_source
 from memori.errors import MemoriError
 from memori.neuro.command.copies import Copies
-from memori.neuro.command.errors import ended
+from memori.neuro.command.errors import ended, silence
 from memori.neuro.command.execution import Execution, note_command
 from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.engine_api import (
@@ -73,7 +73,7 @@ class InterfaceError(MemoriError):
         self.stdout = getattr(runtime, "stdout", None) or ""
         self.stderr = getattr(runtime, "stderr", None) or getattr(runtime, "merged", None) or ""
         stream = "stderr" if self.stderr.strip() else "stdout"
-        printed = getattr(self, stream).splitlines() or ["nothing was printed"]
+        printed = getattr(self, stream).splitlines() or [silence(self.folder)]
         lines = [
             f"{interface} {reason}",
             f"  $ {self.cmdline}",

@@ -188,7 +188,6 @@ class _Workers:
 def _prepare(folder: str) -> None:
     """Begin in a worker."""
     os.chdir(folder)
-    os.environ["NIPYPE_NO_ET"] = "1"
 
 
 def _run_node(node: Any, updatehash: bool) -> list[str] | None:

@@ -9,7 +9,9 @@ A tracer is never a requirement. Where there is none, or where the system permit
 runs as ever, and the run names it as one of which nobody told (`memori.watch.told.misses`). So does
 a program that cannot be traced (`memori.watch.commands.untraceable`).
 
-Not promised: what a program does on another machine, or in a container of its own.
+Not promised: what a program does on another machine, or in a container of its own; and the end of
+what strace itself leaves waiting if it is killed in the milliseconds before it holds the command,
+which keeps the command's pipes open.
 """
 
 from __future__ import annotations
