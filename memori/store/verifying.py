@@ -4,7 +4,8 @@ A hit trusts a file whose times and inode are as they were. Here nothing is trus
 checked against their own digests, and files and folders among the outputs against those that their
 records hold, by what counts of them (of an image not how it was packed).
 
-What a pipeline removed to save room is no fault.
+What a pipeline removed to save room is no fault, and neither is a file that holds what another run
+of the stage wrote there: the run that comes back to it puts that right.
 
 Not promised: files that a run wrote without returning them.
 """
@@ -65,7 +66,7 @@ def verify(
         Called whenever an output was read.
     """
     faults = []
-    todo: dict[tuple[str, str | None], tuple[Artifact, str]] = {}
+    todo: dict[str, dict[str | None, tuple[Artifact, str]]] = {}
     for path in entries.everything(layout):
         entry = entries.read(path)
         if entry is None:
@@ -73,13 +74,19 @@ def verify(
                 faults.append(Fault("edited", path, layout.name, ""))
             continue
         for each in entry.artifacts:
-            todo[each.locate(layout.root), each.identity] = each, entry.key
+            todo.setdefault(each.locate(layout.root), {})[each.identity] = each, entry.key
 
-    def look(item: tuple[tuple[str, str | None], tuple[Artifact, str]]) -> Fault | None:
-        (path, _), (artifact, key) = item
-        state = _state(artifact, path)
+    def look(item: tuple[str, dict[str | None, tuple[Artifact, str]]]) -> Fault | None:
+        path, made = item
+        fault = None
+        for artifact, key in made.values():
+            state = _state(artifact, path)
+            if state is None:
+                fault = None
+                break
+            fault = Fault(state, path, layout.name, key)
         progress()
-        return None if state is None else Fault(state, path, layout.name, key)
+        return fault
 
     faults += [fault for fault in in_threads(look, list(todo.items())) if fault is not None]
     return len(todo), faults

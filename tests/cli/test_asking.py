@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import threading
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +86,19 @@ def test_ls_lists_stages_by_case(work: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_runs_that_are_not_remembered_are_no_failures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nor is one that goes on: it is counted by itself."""
 
     def look(n: int) -> dict[str, int]:
         workdir()
-        (line,) = asked(capsys, "ls", str(tmp_path))
+        with redirect_stdout(io.StringIO()) as said:
+            main(["ls", "work", "--json"])
+        (line,) = json.loads(said.getvalue())
         return {name: line[name] for name in ("entries", "failed", "running")}
 
-    stage = Stage(look, "counts", str(tmp_path), remember=False)
+    monkeypatch.chdir(tmp_path)
+    stage = Stage(look, "counts", "work", remember=False)
     assert {"entries": 0, "failed": 0, "running": 1} == stage.run(1)["counts"]
     (line,) = asked(capsys, "ls", str(tmp_path))
     assert (0, 0, 0) == (line["entries"], line["failed"], line["running"])

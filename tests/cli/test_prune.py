@@ -126,6 +126,21 @@ def test_an_image_that_was_packed_anew_is_no_fault(capsys: pytest.CaptureFixture
     assert ("edited", made) == (fault["state"], fault["path"])
 
 
+def test_a_file_that_runs_write_in_turn_is_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    """What lies there is what one of them wrote; an edit by somebody else is a fault."""
+
+    def write(n: int) -> str:
+        Path("out.txt").write_text("x" * n)
+        return "out.txt"
+
+    for n in (30, 20, 25):
+        Stage(write, hash_output="work", stage_name="write").run(n)
+    assert {"outputs": 1, "faults": []} == asked(capsys, "verify")
+    Path("out.txt").write_text("another")
+    (fault,) = asked(capsys, "verify", code=1)["faults"]
+    assert str(Path("out.txt").absolute()) == fault["path"]
+
+
 # prune
 
 
