@@ -197,8 +197,12 @@ class StandIn:
 
 
 def _handle(walk: Walk, value: object, out: State) -> None:
-    out.append(b"X" + text(type(value).__qualname__))
-    walk.handles.append(value)
+    kind = type(value)
+    out.append(b"X" + text(kind.__qualname__))
+    if file_behind(value) is not None:
+        walk.handles.append(value)
+    else:
+        walk.note(f"{walk.where}: a {kind.__module__}.{kind.__qualname__}, ignored")
 
 
 def _reader(walk: Walk, value: object, out: State) -> None:
@@ -250,7 +254,8 @@ def file_behind(handle: Any) -> tuple[str, bool] | None:
     """
     try:
         if hasattr(handle, "execute"):
-            return str(handle.execute("PRAGMA database_list").fetchone()[2]), True
+            path = str(handle.execute("PRAGMA database_list").fetchone()[2])
+            return (path, True) if path else None
         if hasattr(handle, "filepath"):
             return os.path.abspath(handle.filepath()), True
         if hasattr(handle, "file"):

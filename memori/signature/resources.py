@@ -57,7 +57,7 @@ class Resources:
         Examples
         --------
         >>> Resources(4, 8 * 10**9).beyond(Resources(2, 16 * 10**9))
-        ['4 threads, and there are 2']
+        ['4 threads, and there are 2 threads']
         """
         found = []
         for name, wanted, has in zip(

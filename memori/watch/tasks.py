@@ -170,7 +170,7 @@ def functions_in(given: object) -> Iterator[Any]:
     """Yield the functions, caches and classes in some objects, what they hold included.
 
     >>> [each.__name__ for each in functions_in([{"a": (print, functions_in)}, Task])]
-    ['functions_in', 'Task']
+    ['Task', 'functions_in']
     """
     waiting: list[object] = [given]
     known: set[int] = set()
