@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import contextmanager
 from hashlib import sha256
 
@@ -100,6 +101,7 @@ def copy_file(source: str, target: str) -> str:
 
 
 _MOST_MOVES = 100
+_MOST_MISSING = 3
 _MOST_STALE = 5
 
 
@@ -107,15 +109,20 @@ def move(source: str, target: str) -> None:
     """Rename a file over another one.
 
     A file system in user space (sshfs, bindfs) moves a target that somebody reads out of the way
-    first; if it was removed elsewhere at that moment, the rename says that a file is not there.
+    first; if it was removed elsewhere at that moment, the rename says that a file is not there, and
+    for a moment so may be what the system knows of the names.
     """
+    missing = 0
     for _ in range(_MOST_MOVES):
         try:
             os.replace(source, target)
             return
         except FileNotFoundError:
-            if not (os.path.lexists(source) and os.path.isdir(os.path.dirname(target) or ".")):
+            is_there = os.path.lexists(source) and os.path.isdir(os.path.dirname(target) or ".")
+            missing = 0 if is_there else missing + 1
+            if missing == _MOST_MISSING:
                 raise
+            time.sleep(0.001 * missing)
     os.replace(source, target)
 
 

@@ -103,7 +103,7 @@ def test_what_cannot_be_encoded_is_listed_and_ignored() -> None:
 
 
 def test_an_open_file_is_known_and_a_connection_is_listed() -> None:
-    """What gives no state away is no fault; a file that is read is looked at where the run begins."""
+    """What gives no state away is no fault; a file is looked at where the run begins."""
     source = "import sqlite3\nFILE = open({!r})\nDB = sqlite3.connect(':memory:')\n"
     source += "def run(x):\n    return FILE, DB\n"
     one, two = build(source.format(__file__)), build(source.format(__file__))
