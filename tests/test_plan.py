@@ -94,6 +94,20 @@ def test_bad_cases_are_an_error_as_for_a_run(tmp_path: Path) -> None:
         pipeline(tmp_path).plan([{"sbject": "01", "name": "x"}])
 
 
+def test_what_a_case_has_not_got_is_left_out() -> None:
+    """The session of a dataset without sessions is None, and no stage need take it."""
+    double = Stage(lambda n: 2 * n, "twice", stage_name="double")
+    pipeline = Pipeline([("start", double)])
+
+    (plan,) = pipeline.plan([{"n": 1, "session": None}])
+    ((_, result),) = pipeline.map([{"n": 1, "session": None}])
+
+    assert 2 == result["twice"]
+    assert 1 == plan[0]["n"]
+    with pytest.raises(TypeError, match="no stage of the pipeline takes 'session'"):
+        pipeline.map([{"n": 1, "session": "pre"}])
+
+
 def test_a_stage_without_a_folder_runs_and_what_is_below_it_waits() -> None:
     """Without a memory, nothing can be told of what comes of it."""
     first, second = Stage(load, "loaded"), Stage(smooth, "smoothed")

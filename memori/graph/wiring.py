@@ -213,18 +213,22 @@ class Wiring:
     def check(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> tuple[tuple[JSON, ...], dict[str, JSON]]:
-        """Return the arguments as JSON, or raise before anything runs."""
+        """Return the arguments as JSON, or raise before anything runs.
+
+        What is None, and no stage takes it, is left out: an entity, say, that a case has not got.
+        """
         if len(args) == 1 and isinstance(args[0], Results):
             offered = {name: value for name, value in args[0].items() if self.takes(name)}
             args, kwargs = (), {**offered, **kwargs}
         subject = "pipeline, argument {!r}"
         given = {name: to_json_as(subject.format(name), each) for name, each in kwargs.items()}
         values = tuple(to_json_as(subject.format(n), each) for n, each in enumerate(args))
-        for name in given:
+        for name, value in list(given.items()):
             if not any(stage.takes(name) for stage in self.order) and name not in self._asked():
-                raise TypeError(
-                    f"no stage of the pipeline takes {name!r}{_nearest(name, self.open('inputs'))}"
-                )
+                if value is not None:
+                    near = _nearest(name, self.open("inputs"))
+                    raise TypeError(f"no stage of the pipeline takes {name!r}{near}")
+                del given[name]
         skipped = self.surely_skipped(values, given)
         for stage in self.order:
             if stage not in skipped:

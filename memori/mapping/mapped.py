@@ -80,7 +80,8 @@ class Mapped:
         Parameters
         ----------
         cases : iterable of mappings
-            Keyword arguments of `run`, one mapping for each case.
+            Keyword arguments of `run`, one mapping for each case. What is None under a name that
+            no stage takes is left out, such as the session of a dataset without sessions.
         n_jobs : int, optional
             Run stages of all cases in that many processes; -1 for one per core.
         executor : concurrent.futures.Executor, optional
