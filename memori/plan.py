@@ -61,12 +61,17 @@ class Plan(list["tuple[Case, Decisions]"]):
     def __str__(self) -> str:
         whole = [decision for _, decisions in self for decision in decisions]
         hits = sum(decision.hit for decision in whole)
-        lines = [f"{len(self)} cases: {len(whole) - hits} stages would run, {hits} are remembered"]
+        cases, stages = _several(len(self), "case"), _several(len(whole) - hits, "stage")
+        lines = [f"{cases}: {stages} would run, {hits} {'is' if hits == 1 else 'are'} remembered"]
         for case, decisions in self:
             if not decisions.hit:
                 lines.append(f"case {dict(case)!r}:")
                 lines += [f"  {each}" for each in decisions if not each.hit]
         return "\n".join(lines)
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def awaiting(name: str, makers: Iterable[str]) -> Decision:

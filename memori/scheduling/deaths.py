@@ -148,5 +148,7 @@ class Deaths:
         who = self._describe(placed.key, mark.stage)
         code = self._witness.exit_code(mark.process)  # first: then the system has noted its end
         peak = self._peaks.of_dead(mark.process)
-        how = ending(code, peak, is_out_of_memory=self._peaks.is_out_of_memory())
+        how = ""  # of what was ended for its time, the rest of the message tells
+        if not mark.is_overdue:
+            how = ending(code, peak, is_out_of_memory=self._peaks.is_out_of_memory())
         return f"{who}: its worker process {mark.process} died{how}", peak

@@ -64,7 +64,7 @@ class Resources:
             self.__slots__[::-1], self.as_tuple(), there.as_tuple(), strict=True
         ):
             if has is not None and (wanted or 0) > has:
-                verb = "is" if name == "memory" else "are"
+                verb = "is" if name == "memory" or has == 1 else "are"
                 found.append(f"{_told(name, wanted)}, and there {verb} {_told(name, has)}")
         return found
 
