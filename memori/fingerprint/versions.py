@@ -83,17 +83,17 @@ def reject_outdated(subject: str, theirs: bytes, codes: Collection[CodeType]) ->
         If that is so. Functions that are newer here only give a warning.
     """
     other = unlike(theirs, codes)
-    outdated = [code for code in other if not is_of_file(code)]
-    for code in outdated or other:
-        where = f"{code.co_qualname} ({code.co_filename})"
-        if outdated:
+    for code in other:
+        if not is_of_file(code):
             raise MemoriError(
-                f"{subject}: the worker process {os.getpid()} holds {where} as it was before an "
-                "edit: start the workers anew (a new executor; with Dask, client.restart())"
+                f"{subject}: the worker process {os.getpid()} holds {_where(code)} as it was "
+                "before an edit: start the workers anew (a new executor; with Dask, "
+                "client.restart())"
             )
+    for code in other:
         warn(
-            f"{subject}: {where} was edited after the script had imported it, and workers run it "
-            "as it is now: run the script again"
+            f"{subject}: {_where(code)} was edited after the script had imported it, and workers "
+            "run it as it is now: run the script again"
         )
 
 
@@ -114,6 +114,10 @@ def is_of_file(code: CodeType) -> bool:
     return code_digest(code) in {
         code_digest(each) for each in _nested(module) if each.co_qualname == code.co_qualname
     }
+
+
+def _where(code: CodeType) -> str:
+    return f"{code.co_qualname} ({code.co_filename})"
 
 
 def _by_place(told: bytes) -> dict[bytes, set[bytes]]:

@@ -174,9 +174,13 @@ def _linked(run: Observed, args: tuple[object, ...]) -> None:
 
 
 def _marked(run: Observed, args: tuple[object, ...]) -> None:
-    path = absolute(args[0], -1 if len(args) < 3 or not isinstance(args[-1], int) else args[-1])
+    path = absolute(args[0], args[-1])  # the last is the folder that it starts from
     if path is not None and run.how(path) == "read" and not run.wrote(path):
         run.connects(path)
+
+
+def _labelled(run: Observed, args: tuple[object, ...]) -> None:
+    _marked(run, (args[0], -1))
 
 
 def _pointed(run: Observed, args: tuple[object, ...]) -> None:
@@ -302,7 +306,7 @@ HANDLERS: dict[str, Handler] = {
     "os.chmod": _marked,
     "os.chown": _marked,
     "os.utime": _marked,
-    "os.setxattr": _marked,
+    "os.setxattr": _labelled,
     "os.remove": _removed,
     "os.rmdir": _removed,
     "os.truncate": _truncated,

@@ -91,8 +91,9 @@ class Task:
         for code in self._codes:
             changed |= code.settle()
         caches = [cache for code in self._codes for cache in code.caches]
+        runs = with_outer(seen)
         versions = versions_of(each for code in self._codes for each in code.codes).hex()
-        for run in with_outer(seen):
+        for run in runs:
             if (run.name, versions) not in _told:
                 _told.keep((run.name, versions), True)
                 run.tells("versions", versions)
@@ -102,14 +103,13 @@ class Task:
         own = {kind: len(getattr(facts, kind)) for kind in KINDS}
         for reach in self._reaches:
             inherit(facts, reach)
-        for who in facts.unseen:
-            for run in with_outer(seen):
+        inherited = [(kind, fact) for kind in KINDS for fact in getattr(facts, kind)[own[kind] :]]
+        for run in runs:
+            for who in facts.unseen:
                 misses(run, who)
-        for kind in KINDS:
-            for fact in getattr(facts, kind)[own[kind] :]:
-                for run in with_outer(seen):
-                    run.inherited.append((kind, fact))
-                    run.tells("inherited", kind)
+            for kept in inherited:
+                run.inherited.append(kept)
+                run.tells("inherited", kept[0])
         keep(facts, seen, changed, caches)
 
 

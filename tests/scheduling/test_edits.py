@@ -2,9 +2,11 @@
 
 import importlib
 import multiprocessing
+import os
 import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from itertools import count
 
 import loky
 import pytest
@@ -22,8 +24,13 @@ def edit(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     name = f"edited_{abs(hash(tmp_path))}"
 
+    versions = count(1_000_000_000, 10)
+
     def written(version, *, reload=True):
-        (tmp_path / f"{name}.py").write_text(HELPER.replace("VERSION", version))
+        path = tmp_path / f"{name}.py"
+        path.write_text(HELPER.replace("VERSION", version))
+        time = next(versions)  # Python tells bytecode of versions apart by whole seconds
+        os.utime(path, (time, time))
         importlib.invalidate_caches()
         if name not in sys.modules:
             return importlib.import_module(name)
@@ -113,8 +120,8 @@ def test_a_run_whose_own_workers_hold_other_code_is_not_remembered(edit):
     """What a worker that outlives runs made of older code is not taken for the new."""
     module = edit("old")
 
-    def study(count):
-        return list(loky.get_reusable_executor(1).map(module.work, range(count)))
+    def study(times):
+        return list(loky.get_reusable_executor(1).map(module.work, range(times)))
 
     def ran():
         stage = Stage(study, stage_outputs=["all"], hash_output="work")
