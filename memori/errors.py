@@ -27,6 +27,7 @@ class MemoriError(Exception):
 def _restored(kind: type[MemoriError], args: tuple[Any, ...], facts: dict[str, Any]) -> MemoriError:
     """Make an error again in the process that hears of it."""
     error = kind.__new__(kind, *args)
+    error.args = args  # which an OSError leaves to its constructor
     error.__dict__.update(facts)
     return error
 
@@ -122,15 +123,14 @@ class TimeLimitError(MemoriError, TimeoutError):
     """
 
     def __init__(
-        self, message: str = "", stage: str | None = None, seconds: float | None = None
+        self,
+        message: str = "the stage around this ran longer than its timeout",
+        stage: str | None = None,
+        seconds: float | None = None,
     ) -> None:
         super().__init__(message)
         self.stage = stage
         self.seconds = seconds
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        facts = str(self), self.stage, self.seconds
-        return type(self), facts, self.__dict__  # an OSError has its arguments by its constructor
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -11,6 +11,8 @@ Not promised: the folder in a thread that the callable started itself; pass the 
 from __future__ import annotations
 
 import os
+import time
+from _thread import get_ident
 from contextvars import ContextVar
 
 from memori.calls.going_on import begin, end
@@ -136,11 +138,24 @@ def _tell_watcher(run: CurrentRun | None) -> bool:
     return os.fstat(descriptor).st_nlink > 0
 
 
-def tell_deadline(*limit: float) -> None:
-    """Say when what goes on here is to be ended, and the seconds that it has; nothing for never."""
+def tell_deadline(*limit: float, grace: float = 0.0) -> None:
+    """Say when what goes on here is to be ended, and the seconds that it has; nothing for never.
+
+    Halfway through its grace Python itself says where all threads are: no other way there is to
+    know of C code that does not let go of the interpreter. In a process of its own, nobody else
+    has asked for that.
+    """
     descriptor = watcher.get()
-    if descriptor is not None:
-        os.write(descriptor, b"\1%s\0" % " ".join(map(repr, limit)).encode())
+    if descriptor is None:
+        return
+    import faulthandler
+
+    told = " ".join(map(repr, (*limit, get_ident()) if limit else ()))
+    os.write(descriptor, b"\1%s\0" % told.encode())
+    faulthandler.cancel_dump_traceback_later()
+    if limit:
+        left = limit[0] - grace / 2 - time.monotonic()
+        faulthandler.dump_traceback_later(max(left, 0.001), file=descriptor)
 
 
 def current() -> CurrentRun | None:

@@ -5,6 +5,9 @@ also where it waits for the system; in other threads at their next line of Pytho
 is ended if that is not enough. The error is raised again every few seconds while the callable goes
 on, and in any case when it returns, so what comes too late is never remembered.
 
+Whatever the callable raises after that is the cause of the error, and no other failure. The error
+shows where the callable was.
+
 A worker process whose callable does not heed (a call of C code that does not return) is ended with
 it by who waits for it (`memori.scheduling.dispatch`), where both are on one machine.
 
@@ -14,6 +17,7 @@ for, and has failed then.
 
 from __future__ import annotations
 
+import sys
 import time
 from _thread import allocate_lock, get_ident, start_new_thread
 
@@ -24,8 +28,10 @@ from memori.processes.interrupts import GRACE, going_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
-    from typing import Any
+    from types import FrameType, TracebackType
+    from typing import Any, TypeAlias
+
+    Trace: TypeAlias = TracebackType | None
 
 _PATIENCE = 0.5  # seconds in which a callable has ended that was interrupted
 
@@ -39,6 +45,7 @@ class limit:  # noqa: N801  a context manager, read as a word
     def __init__(self, seconds: float | None, stage: str) -> None:
         self.seconds = seconds
         self._stage = stage
+        self._stack = ""
         self.is_past = False
         self.is_over = False
 
@@ -52,6 +59,7 @@ class limit:  # noqa: N801  a context manager, read as a word
         if self.seconds is None:
             return
         self._thread = get_ident()
+        self._around = id(sys._getframe(1))
         self._is_main = _is_main_thread()
         self._going = going_here()
         self._ended = allocate_lock()
@@ -65,15 +73,21 @@ class limit:  # noqa: N801  a context manager, read as a word
         with aside():
             start_new_thread(self._wait, ())
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+    def __exit__(self, kind: object, raised: BaseException | None, trace: Trace) -> None:
         if self.seconds is None:
             return
         try:
             self._close()
         except TimeLimitError:  # it came at this very moment
             self._close()
-        if self.is_past and (kind is None or issubclass(kind, TimeLimitError)):
-            raise self.error from None
+        if not self.is_past or not (raised is None or isinstance(raised, Exception)):
+            return
+        error = self.error
+        if raised is None:  # it swallowed what told it so
+            error.add_note(f"memori: when its time was past it was at\n{self._stack}")
+        elif isinstance(raised, TimeLimitError) and raised.stage in (None, self._stage):
+            raise error.with_traceback(trace) from None
+        raise error from raised
 
     def _close(self) -> None:
         self.is_over = True
@@ -97,7 +111,10 @@ class limit:  # noqa: N801  a context manager, read as a word
         assert self.seconds is not None
         if self._ended.acquire(timeout=self.seconds):
             return
+        self._stack = _stack_of(self._thread, self._around)
         self.is_past = True
+        if self._going is not None:
+            self._going.is_interrupted = True
         self._interrupt()
         while not self._ended.acquire(timeout=_PATIENCE):
             with aside():
@@ -121,7 +138,29 @@ class limit:  # noqa: N801  a context manager, read as a word
 def _tell_first(around: list[limit]) -> None:
     first = min(around, key=lambda each: each.deadline)
     assert first.seconds is not None
-    tell_deadline(first.deadline, first.seconds)
+    tell_deadline(first.deadline, first.seconds, grace=GRACE)
+
+
+def _stack_of(thread: int, around: int) -> str:
+    """Return where a thread is, as Python prints it, from the callable on that a limit is around.
+
+    Parameters
+    ----------
+    thread : int
+        Which.
+    around : int
+        The `id` of the frame that the limit was entered in.
+    """
+    import traceback
+
+    frames: list[tuple[FrameType, int]] = []
+    frame = sys._current_frames().get(thread)
+    while frame is not None and id(frame) != around:
+        frames.append((frame, frame.f_lineno))
+        frame = frame.f_back
+    while frames and frames[-1][0].f_globals.get("__name__", "").startswith("memori."):
+        frames.pop()
+    return "".join(traceback.StackSummary.extract(reversed(frames)).format())
 
 
 def _is_main_thread() -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from itertools import count
+from itertools import count, takewhile
 
 from memori.files import remove_if_there
 from memori.processes import temporary
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEADLINE = b"\1"  # what begins with it is one, and no stage
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_DUMP = b"Timeout ("  # and what faulthandler wrote begins so
 
 
 class Mark:
@@ -46,6 +48,8 @@ class Mark:
         The stage that it was at, if it was at one.
     deadline, timeout : float or None
         When that is to be ended (`time.monotonic`), and the seconds that it had.
+    stack : str
+        Where it was when its time was past, if it did not heed that.
     """
 
     def __init__(
@@ -54,12 +58,13 @@ class Mark:
         stage: str | None,
         *,
         is_main_thread: bool,
-        limits: tuple[float | None, float | None] = (None, None),
     ) -> None:
         self.process = process
         self.stage = stage
         self.is_main_thread = is_main_thread
-        self.deadline, self.timeout = limits
+        self.deadline: float | None = None
+        self.timeout: float | None = None
+        self.stack = ""
 
     @property
     def is_overdue(self) -> bool:
@@ -136,15 +141,25 @@ class Board:
     def _read(self, name: str) -> Mark | None:
         try:
             with open(self._path(name), "rb") as file:
-                process, thread, *told = file.read().split(b"\0")[:-1]
+                process, thread, *told = file.read().split(b"\0")
         except (OSError, ValueError):
             return None
+        dump = b""
+        for place, each in enumerate(told):
+            if each.startswith(_DUMP):
+                dump, _, told[place] = each.rpartition(b"\n")
+        if not told:
+            return None  # it is just written
+        told.pop()  # what follows the last end is written by halves, too
         stages = [each for each in told if each[:1] != _DEADLINE]
         limits = [each[1:].split() for each in told if each[:1] == _DEADLINE]
         stage = stages[-1].decode() or None if stages else None
-        last = (float(limits[-1][0]), float(limits[-1][1])) if limits and limits[-1] else None
-        is_main = thread == b"main"
-        return Mark(int(process), stage, is_main_thread=is_main, limits=last or (None, None))
+        mark = Mark(int(process), stage, is_main_thread=thread == b"main")
+        if limits and limits[-1]:
+            deadline, timeout, number = limits[-1]
+            mark.deadline, mark.timeout = float(deadline), float(timeout)
+            mark.stack = _stack_in(dump.decode("utf-8", "replace"), int(number))
+        return mark
 
     # In a worker
 
@@ -186,6 +201,26 @@ class Board:
         thread = "main" if _is_main_thread() else "other"
         os.write(mark, f"{os.getpid()}\0{thread}\0".encode())
         return mark
+
+
+def _stack_in(dump: str, thread: int) -> str:
+    """Return where a thread was, from the callable of its stage on, of what faulthandler wrote.
+
+    Examples
+    --------
+    >>> print(_stack_in('''Thread 0x0000000000000007 (most recent call first):
+    ...   File "fit.py", line 3 in solve
+    ...   File "fit.py", line 9 in fit
+    ... ''', 7))
+      File "fit.py", line 9 in fit
+      File "fit.py", line 3 in solve
+    """
+    found: list[str] = []
+    for block in dump.split("\n\n"):
+        head, *lines = block.splitlines() or [""]
+        if head.startswith((f"Thread 0x{thread:016x} ", f"Thread 0x{thread:x} ")):
+            found = list(takewhile(lambda line: f'"{_OWN}' not in line, lines))
+    return "\n".join(reversed(found))
 
 
 def _descends_from(ancestor: int) -> bool:

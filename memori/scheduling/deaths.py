@@ -133,6 +133,7 @@ class Deaths:
             told += (
                 f"; it had gone on past its timeout of {mark.timeout:g} s, and was ended with it"
             )
+            told += f"\nit was at\n{mark.stack}" if mark.stack else ""
             return Answer(None, TimeLimitError(told, mark.stage, mark.timeout), told)
         tries = self._tried[placed.key]
         if is_certain and (placed.is_alone or tries > 1):

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from memori import Pipeline, Stage, StageError, TimeLimitError, workdir
+from memori.neuro import ShellStage
 
 FOR_EVER = 300
 
@@ -177,6 +178,65 @@ def test_one_worker_that_must_be_ended_costs_no_other_case(tmp_path: Path) -> No
     assert [0, None, 2, 3, 4, 5] == [result["y"] if result else None for _, result in found]
     assert "ended with it" in str(found.failures[0].error)
     assert "x" == log.read_text()
+
+
+def hangs_in_a_helper() -> None:
+    sleep()
+
+
+def wraps_what_is_raised() -> None:
+    try:
+        sleep()
+    except Exception as error:
+        raise RuntimeError("it failed") from error
+
+
+def swallows_what_is_raised() -> None:
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        try:
+            time.sleep(2)
+        except Exception:
+            pass
+
+
+def ends_a_program() -> None:
+    ShellStage(f"sleep {FOR_EVER}").run()
+
+
+@pytest.mark.filterwarnings("error::memori.MemoriWarning")
+@pytest.mark.parametrize(
+    ("function", "line", "where"),
+    [
+        (hangs_in_a_helper, "in sleep\n    time.sleep(FOR_EVER)", {}),
+        (hangs_in_a_helper, "in sleep\n    time.sleep(FOR_EVER)", {"n_jobs": 2}),
+        (wraps_what_is_raised, "in sleep\n    time.sleep(FOR_EVER)", {}),
+        (swallows_what_is_raised, "in swallows_what_is_raised\n    time.sleep(2)", {}),
+        (ends_a_program, "in ends_a_program\n    ShellStage", {"executor": ThreadPoolExecutor(1)}),
+        (program, "in program\n    subprocess.run", {}),
+        (loop, "in loop\n    ", {"executor": ThreadPoolExecutor(1)}),
+    ],
+)
+def test_the_text_of_a_failure_shows_where_the_time_was_spent(
+    function: Any, line: str, where: dict[str, Any], tmp_path: Path
+) -> None:
+    """Whatever the callable made of the error, it is one of time, and its text shows the line."""
+    stage = Stage(function, "y", tmp_path, timeout=0.3)
+    (failure,) = Pipeline([("start", stage)]).map([{}], **where).failures
+    assert isinstance(failure.error, TimeLimitError)
+    assert function.__name__ == failure.error.stage
+    assert failure.log is not None
+    text = Path(failure.log).read_text()
+    assert text.startswith(f"stage '{function.__name__}' ran longer than its timeout of 0.3 s\n")
+    assert line in text
+
+
+def test_what_did_not_let_go_is_shown_too() -> None:
+    """Of C code that was ended with its worker Python itself says where it was."""
+    stage = Stage(in_c, "y", timeout=0.2)
+    (failure,) = Pipeline([("start", stage)]).map([{}], n_jobs=2).failures
+    assert "\nit was at\n" in str(failure.error)
+    assert " in in_c" in str(failure.error).splitlines()[-1]
 
 
 def test_each_try_has_the_whole_time(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Command:
     ) -> None:
         self.source = source
         self.outputs = dict(outputs)
-        self.__name__ = self.__qualname__ = _name_of(source)
+        self.__name__ = self.__qualname__ = name_of(source)
         self.__doc__ = f"Run {source.text if isinstance(source, Template) else self.__name__}"
         own = {} if isinstance(source, Template) else _parameters_of(source)
         fields = self._fields(options.env.values())
@@ -263,7 +263,8 @@ def _signature(
     return Signature(sorted(taken, key=lambda each: (each.kind, each.default is not _EMPTY)))
 
 
-def _name_of(source: Source) -> str:
+def name_of(source: Source) -> str:
+    """Return what a command is called, unless its stage has a name of its own."""
     if not isinstance(source, Template):
         return str(getattr(source, "__name__", type(source).__name__))
     return os.path.basename(source.program or "command")
@@ -273,7 +274,7 @@ def _parameters_of(source: Callable[..., Any]) -> dict[str, Parameter]:
     named = {}
     for name, each in signature(source).parameters.items():
         if each.kind in (Parameter.VAR_POSITIONAL, Parameter.POSITIONAL_ONLY):
-            raise TypeError(f"{_name_of(source)}: the parameter {name!r} must be takeable by name")
+            raise TypeError(f"{name_of(source)}: the parameter {name!r} must be takeable by name")
         named[name] = each.replace(annotation=_EMPTY)  # it says what the function is given
     return named
 

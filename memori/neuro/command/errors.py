@@ -12,8 +12,9 @@ import os
 import shlex
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
-from memori.errors import MemoriError
+from memori.errors import MemoriError, TimeLimitError
 
 STREAMS = ("stdout.txt", "stderr.txt")
 _LINES = 20
@@ -78,6 +79,23 @@ class CommandError(MemoriError):
         super().__init__("\n".join(lines))
 
 
+class CommandTimeLimitError(CommandError, TimeLimitError):
+    """A command ran longer than its stage's timeout, and was ended.
+
+    Attributes
+    ----------
+    stage : str
+        The stage.
+    seconds : float
+        The time that it had.
+    """
+
+    def __init__(self, limit: float, **facts: Any) -> None:
+        reason = f"ran longer than its timeout of {limit:g} s and was ended"
+        super().__init__(reason, **{**facts, "seconds": limit, "timed_out": True})
+        self.stage, self.seconds = self.stage_name, limit
+
+
 def _near(path: str) -> str:
     """Return a path as it is called from here, if here is anywhere."""
     try:
@@ -98,18 +116,16 @@ def silence(folder: str) -> str:
     )
 
 
-def ended(code: int, seconds: float, *, timed_out: bool) -> str:
+def ended(code: int, seconds: float) -> str:
     """Say how a command ended.
 
     Examples
     --------
-    >>> ended(1, 14.21, timed_out=False), ended(-11, 3.0, timed_out=False)
+    >>> ended(1, 14.21), ended(-11, 3.0)
     ('exited with code 1 after 14.2 s', 'was killed by signal 11 (SIGSEGV) after 3.0 s')
-    >>> ended(137, 60.0, timed_out=False)
+    >>> ended(137, 60.0)
     'exited with code 137 after 60.0 s, as after SIGKILL: the system may have been out of memory'
     """
-    if timed_out:
-        return f"did not end in time and was ended after {seconds:.1f} s"
     memory = "the system may have been out of memory"
     if code >= 0:
         # what a shell or a container says of a program that was killed

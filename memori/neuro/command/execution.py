@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from memori.calls.current_run import current
 from memori.calls.fault import met
 from memori.calls.reproduction import command_source
+from memori.errors import TimeLimitError
 from memori.neuro.command.containers import Launch
-from memori.neuro.command.errors import STREAMS, CommandError, ended
+from memori.neuro.command.errors import STREAMS, CommandError, CommandTimeLimitError, ended
 from memori.neuro.command.scripts import programs_of
 from memori.neuro.process.run import Ended, Listener, run_process
 from memori.neuro.tools.identity import find, require
@@ -86,8 +87,10 @@ class Execution:
         ------
         ToolError
             If its program is not installed.
+        CommandTimeLimitError
+            If it does not end in time.
         CommandError
-            If it fails.
+            If it fails in another way.
         """
         stdout, stderr = (os.path.join(self.folder, name) for name in self.streams)
         plain = nullcontext(Launch(list(self.argv), None, dict(self.environment)))
@@ -113,6 +116,10 @@ class Execution:
                         listen=listen,
                         stop=launch.stop,
                     )
+                    if done.timed_out or done.interrupted:  # and so was its tracer ended
+                        raise self._ended(done, timeout)
+        except TimeLimitError:  # an OSError too, of this command or of the stage around it
+            raise
         except (OSError, ValueError) as error:
             raise self.failure(f"could not be started: {error}", None, error) from error
         if watch.powerless is not None:
@@ -121,10 +128,8 @@ class Execution:
                 "command was watched; run it again: from now on it is not",
                 done,
             )
-        if done.timed_out or (exit_codes is not None and done.code not in exit_codes):
-            raise self.failure(ended(done.code, done.seconds, timed_out=done.timed_out), done)
-        if done.interrupted:  # a program, or its container's, may end well when it is asked to end
-            raise self.failure(f"was interrupted after {done.seconds:.1f} s", done)
+        if exit_codes is not None and done.code not in exit_codes:
+            raise self.failure(ended(done.code, done.seconds), done)
         note_command(self.argv, self.argv[0], launch.image)
         return done
 
@@ -149,14 +154,31 @@ class Execution:
             seconds=0.0 if done is None else done.seconds,
             stage_name=self.stage_name,
             folder=self.folder,
-            timed_out=done is not None and done.timed_out,
             interrupted=isinstance(cause, InterruptedError) if done is None else done.interrupted,
         )
+        self._meets(error)
+        return error
+
+    def _ended(self, done: Ended, timeout: float | None) -> CommandError:
+        """Return the error of a command that memori ended."""
+        if not done.timed_out or timeout is None:
+            return self.failure(f"was interrupted after {done.seconds:.1f} s", done)
+        error = CommandTimeLimitError(
+            timeout,
+            argv=self.argv,
+            code=done.code,
+            stage_name=self.stage_name,
+            folder=self.folder,
+            interrupted=done.interrupted,
+        )
+        self._meets(error)
+        return error
+
+    def _meets(self, error: CommandError) -> None:
         if self.launched:
             launch = self.launched[-1]
             folder = self.cwd or self.folder
             met(error, command=command_source(launch.argv, folder, launch.environment))
-        return error
 
 
 def note_command(argv: Sequence[str], program: str, image: str = "") -> None:

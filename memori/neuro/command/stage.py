@@ -29,12 +29,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
+from memori.calls.age import seconds_of
 from memori.calls.observations import watching_is_off
 from memori.digest.files import file_digest, is_file
 from memori.digest.folder import Folder, folder_digest
 from memori.digest.values import strings
 from memori.neuro.command.arguments import flat
-from memori.neuro.command.call import Command
+from memori.neuro.command.call import Command, name_of
 from memori.neuro.command.containers import Container, container_of
 from memori.neuro.command.errors import CommandError
 from memori.neuro.command.fields import Field
@@ -78,8 +79,8 @@ class ShellStage(Stage):
     hash_output, stage_name, aliases, depends_on, code_version, ignore, remember, expires_after,
     watch, ignore_reads
         As for `memori.Stage`.
-    timeout : float, optional
-        Seconds after which the command is ended and has failed. Never counts.
+    timeout : float, str or datetime.timedelta, optional
+        The time after which the command is ended, with a `TimeLimitError`. Never counts.
     env : mapping of str to str, optional
         Environment variables for it; fields are filled as in a template. They count, by digest.
     retries : int, optional
@@ -126,7 +127,7 @@ class ShellStage(Stage):
         stage_name: str | None = None,
         aliases: Mapping[str, str | Sequence[str]] | None = None,
         *,
-        timeout: float | None = None,
+        timeout: Age | None = None,
         env: Mapping[str, str | os.PathLike[str]] | None = None,
         retries: int = 0,
         threads: int | None = None,
@@ -146,8 +147,10 @@ class ShellStage(Stage):
         ignore_reads: Iterable[str | os.PathLike[str]] = (),
         **static: Any,
     ) -> None:
+        source = command if callable(command) else parse(command)
+        name = stage_name or name_of(source)
         options = Options(
-            timeout=timeout,
+            timeout=seconds_of(timeout, f"stage {name!r}", "timeout"),
             env={name: parse_name(os.fspath(text)) for name, text in (env or {}).items()},
             retries=retries,
             threads=threads,
@@ -157,7 +160,6 @@ class ShellStage(Stage):
             exit_codes=tuple(exit_codes),
             ignore=frozenset((ignore,) if isinstance(ignore, str) else ignore),
         )
-        source = command if callable(command) else parse(command)
         self.command = Command(source, _outputs_of(outputs), options)
         self.texts = self.command.texts
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)

@@ -227,7 +227,7 @@ def _reject_failed(
         return
     if code in getattr(runtime, "success_codes", (0,)):
         return
-    reason = ended(code, time.monotonic() - began, timed_out=False)
+    reason = ended(code, time.monotonic() - began)
     error = InterfaceError(type(interface).__name__, runtime, reason)
     environment = {str(name): str(value) for name, value in runtime.environ.items()}
     met(error, command=command_source(error.cmdline, error.folder, environment))

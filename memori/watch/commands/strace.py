@@ -26,7 +26,7 @@ from typing import NamedTuple
 from memori.aside import aside
 from memori.errors import warn
 from memori.processes import temporary
-from memori.processes.interrupts import mark_of_start
+from memori.processes.interrupts import going_here, mark_of_start
 from memori.watch.children import SPOOL, learn_from, new_spool
 from memori.watch.commands.named import Named
 from memori.watch.commands.trace import CALLS, Trace
@@ -187,6 +187,9 @@ class Watched:
         for run in self._runs:
             run.powerless.add(program)
             run.tells("powerless", program)
+        going = going_here()
+        if going is not None and going.is_interrupted:
+            return  # by memori itself, which tells of that
         warn(
             f"the tracer of {program} was ended while it ran, which makes calls of the program "
             "fail; so this run is not remembered: run it again"

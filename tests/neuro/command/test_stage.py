@@ -10,11 +10,13 @@ import pickle
 import stat
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
 import memori
+from memori import Stage, TimeLimitError
 from memori.errors import StageError
 from memori.neuro.command.fields import TemplateError
 from memori.neuro.command.stage import CommandError, Copy, Glob, Optional, ShellStage, Stdout
@@ -703,13 +705,42 @@ def test_how_a_run_is_watched_does_not_count(option: dict[str, object]) -> None:
     assert not other.state
 
 
-def test_a_timeout_is_a_failure() -> None:
-    """The command is ended and the error says so."""
+def test_a_timeout_is_what_it_is_of_a_function() -> None:
+    """The command is ended, its error is both, and what it had printed until then is kept."""
     end = os.path.abspath("end")
-    with pytest.raises(CommandError, match="did not end in time") as caught:
-        ShellStage("sh -c 'sleep 60; touch $0' {end}", timeout=0.2).run(end)
-    assert caught.value.timed_out
+    stage = ShellStage(
+        "sh -c 'echo half; echo way >&2; sleep 60; touch $0' {end}",
+        hash_output="work",
+        stage_name="slow",
+        timeout="0.3 seconds",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(TimeLimitError, match=r"longer than its timeout of 0\.3 s") as caught:
+            stage.run(end)
+    error = caught.value
+    assert isinstance(error, CommandError)
+    assert isinstance(error, TimeoutError)
+    assert (True, "slow", 0.3) == (error.timed_out, error.stage, error.seconds)
     assert not os.path.exists(end)
+    assert "half\n" == Path(error.folder, "stdout.txt").read_text()
+    assert "stderr: way\n" in Path(error.folder, "failure.txt").read_text()
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(error), 0.3, error.argv) == (str(again), again.seconds, again.argv)
+
+
+def test_the_time_of_a_stage_around_a_command_is_that_stages() -> None:
+    """It is no failure of the command to start."""
+    inner = ShellStage("sleep 60", hash_output="work", stage_name="inner")
+    with pytest.raises(TimeLimitError, match="'outer'") as caught:
+        Stage(lambda: inner.run(), stage_name="outer", timeout=0.3).run()
+    assert not isinstance(caught.value, CommandError)
+
+
+def test_a_wrong_timeout_is_an_error_when_the_stage_is_made() -> None:
+    """And not when the command has begun."""
+    with pytest.raises(ValueError, match="stage 'true': timeout is 'soon'"):
+        ShellStage("true", timeout="soon")
 
 
 def test_retries_begin_in_an_empty_folder(caplog: pytest.LogCaptureFixture) -> None:
