@@ -90,6 +90,8 @@ class CommandTimeLimitError(CommandError, TimeLimitError):
         The time that it had.
     """
 
+    seconds: float
+
     def __init__(self, limit: float, **facts: Any) -> None:
         reason = f"ran longer than its timeout of {limit:g} s and was ended"
         super().__init__(reason, **{**facts, "seconds": limit, "timed_out": True})
