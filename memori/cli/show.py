@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     what = arguments.what
     is_folder = os.path.isdir(what) and maker_of(os.path.join(what, "any")) is None
     if is_folder and arguments.accepted:
-        return _show_accepted(os.path.abspath(what))
+        return _show_accepted(what, arguments.json)
     if is_folder:
         return _show_unfinished(what, arguments.json)
     found = found_by(what, arguments.folder)
@@ -219,13 +219,25 @@ def _show_unfinished(folder: str, as_json: bool) -> int:
     return 0
 
 
-def _show_accepted(above: str) -> int:
+def _show_accepted(folder: str, as_json: bool) -> int:
     """Print each acceptance, stage by stage, the newest first."""
-    for memory in memories_below(above):
-        for stage in memory.stages():
-            for entry in memory.entries(stage):
-                for each in entry.record.get("accepted") or ():
-                    print(f"{memory.root} {stage}({shown(entry.inputs)}) {told_acceptance(each)}")
+    found = [
+        (memory, stage, entry, each)
+        for memory in memories_below(os.path.abspath(folder))
+        for stage in memory.stages()
+        for entry in memory.entries(stage)
+        for each in entry.record.get("accepted") or ()
+    ]
+    if as_json:
+        told.print_json([
+            {"entry": entry.path, **summary(memory, stage, entry), "accepted": each}
+            for memory, stage, entry, each in found
+        ])  # fmt: skip
+        return 0
+    for memory, stage, entry, each in found:
+        print(f"{memory.root} {stage}({shown(entry.inputs)}) {told_acceptance(each)}")
+    if not found:
+        print(f"nothing was accepted or adopted below {folder}")
     return 0
 
 

@@ -170,7 +170,7 @@ class Workers:
     def where(self) -> str:
         """Where they are, as the end of a sentence that says what there is."""
         if self._offer is not None:
-            return f" in a worker of {self._executor!r}"
+            return f" in a worker of the {type(self._executor).__name__}"
         is_said = self._memory is not None or self._gpus is not None
         return " for all that runs at once" if is_said else " on this machine"
 

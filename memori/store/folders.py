@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
 _IN_USE = 86_400  # seconds for which a released folder may still be read
+_TURN = 60  # seconds within which a turn says whose it is
+_MOST_TURNS = 100
 LEASE = 7 * 86_400
 """Seconds after which a run of another host, whose folder rests, is taken for one that is over."""
 
@@ -220,8 +222,8 @@ def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
     claim = layout.claim(folder)
     if not is_over(layout, folder):
         return False
-    turn = claim.removesuffix("json") + "taken"
-    if not _claim(turn, first):
+    turn = _turn(claim.removesuffix("json") + "taken", first)
+    if turn is None:
         return False
     try:
         if not is_over(layout, folder):  # somebody was quicker
@@ -230,6 +232,27 @@ def _take_over(layout: Layout, folder: str, first: dict[str, JSON]) -> bool:
         return True
     finally:
         os.unlink(turn)
+
+
+def _turn(turn: str, first: dict[str, JSON]) -> str | None:
+    """Make the file of who takes over a claim; None if that is another one's turn.
+
+    What a process left that was killed in its turn stays, and the next turn has a number. If it
+    were removed, two who find it could each remove it, and the second one the first one's own.
+    """
+    for number in range(_MOST_TURNS):
+        path = f"{turn}-{number}" if number else turn
+        if _claim(path, first):
+            return path
+        told = told_of(path)
+        if told and not is_gone(told[0].get("owner")):
+            return None
+        try:
+            if not told and earliest_now() / 1e9 - os.stat(path).st_ctime < _TURN:
+                return None  # it is being written
+        except OSError:
+            return None  # it is over
+    return None
 
 
 def is_over(layout: Layout, folder: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,16 @@ def test_a_file_is_told_of_by_the_run_whose_content_it_holds(
         stage.run(threshold)
         assert 0 == main(["show", "mask.txt"])
         assert f"threshold={threshold}" in capsys.readouterr().out
+
+
+def test_what_was_accepted_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is said to be nothing, and JSON is JSON."""
+    assert 0 == main(["show", str(tmp_path), "--accepted"])
+    assert f"nothing was accepted or adopted below {tmp_path}\n" == capsys.readouterr().out
+    Stage(lambda x: x + 1, "y", tmp_path, stage_name="adds").adopt({"y": 7}, 6)
+    assert 0 == main(["show", str(tmp_path), "--accepted"])
+    assert "adds(x=6)" in capsys.readouterr().out
+    assert 0 == main(["show", str(tmp_path), "--accepted", "--json"])
+    (told,) = json.loads(capsys.readouterr().out)
+    assert ("adds", {"x": 6}) == (told["stage"], told["inputs"])
+    assert "at" in told["accepted"]

@@ -189,7 +189,7 @@ def test_a_cluster_is_asked_in_the_names_that_its_workers_declare() -> None:
         assert mapped(None, {"memory": "2 GB"}, executor=executor)[0].most <= 2
         assert 8 == mapped(None, {"threads": 3}, executor=executor)[0].calls
         for options, told in (
-            ({"gpus": 2}, "needs 2 GPUs, and there is 1 GPU in a worker of"),
+            ({"gpus": 2}, "needs 2 GPUs, and there is 1 GPU in a worker of the ClientExecutor\\."),
             ({"memory": "5 GB"}, "needs 5 GB, and there is 4 GB in a worker of"),
         ):
             with pytest.raises(ResourceError, match=told):

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from memori.processes.owner import this_process
 from memori.store import Store, failures, folders
 from tests.store.contract import key_of
+
+WHO = """
+import json, sys, time
+from memori.processes.owner import this_process
+print(json.dumps({"owner": this_process()}), flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -40,17 +51,40 @@ def test_who_was_overtaken_takes_another_folder(
     assert "the rival's" == (taken[0] / "out.txt").read_text()
 
 
-def test_a_turn_that_a_kill_left_costs_the_folder_and_no_run(store: Store) -> None:
-    """Whoever was killed while it took a folder over leaves that one alone for ever."""
+def test_a_turn_that_a_kill_left_is_passed_by(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was killed while it took a folder over holds up nobody; who lives is waited for."""
+    first = store.new_folder(key_of(2))
+    store.failed(first)
+    claim = Path(store.layout.claim(first))
+    turn = claim.with_suffix(".taken")
+    with subprocess.Popen([sys.executable, "-c", WHO], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        turn.write_bytes(process.stdout.readline())
+        process.kill()
+    for _ in range(2):
+        assert first == store.new_folder(key_of(2))
+        store.failed(first)
+    assert [claim.name, turn.name] == sorted(os.listdir(store.layout.claims))
+    claimed = json.dumps({"owner": this_process()})
+    turn.write_text(claimed)
+    assert first != store.new_folder(key_of(2))
+
+
+def test_a_turn_that_was_never_written_is_passed_by_after_a_while(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its making and its writing nothing happens but a kill."""
     first = store.new_folder(key_of(2))
     store.failed(first)
     turn = Path(store.layout.claim(first)).with_suffix(".taken")
     turn.write_text("")
-    found = [store.new_folder(key_of(2)) for _ in range(2)]
-    assert 3 == len({first, *found})
-    turn.write_bytes(Path(store.layout.claim(first)).read_bytes())
-    assert {first, *found} == {folder for folder, *_ in folders.claimed(store.layout)}
-    store.drop_folder(first)
+    others = [store.new_folder(key_of(2)) for _ in range(2)]
+    assert first not in others
+    assert {first, *others} == {folder for folder, *_ in folders.claimed(store.layout)}
+    monkeypatch.setattr(folders, "_TURN", -1)
+    folders.drop_if_over(store.layout, first)
     assert not (Path(store.root) / first).exists()
 
 

@@ -17,8 +17,9 @@ from memori.errors import warn
 from memori.mapping.cases import Cases
 from memori.mapping.failure import Failure
 from memori.neuro.bids.entities import BIDSFile
-from memori.neuro.bids.names import ignore_pattern
+from memori.neuro.bids.names import extensions_of, ignore_pattern
 from memori.neuro.bids.naming import split_names, target_of
+from memori.neuro.bids.sidecar import MissingFieldError
 
 Outputs: TypeAlias = Mapping[str, Mapping[str, Any]]
 
@@ -128,22 +129,43 @@ def check_case(
             raise TypeError(
                 f"{pipeline!r} has no output {output!r} to save; it has {', '.join(offered)}"
             )
-        derivatives.check(lead, **_likely(lead, names))
+        _check(derivatives, lead, names)
 
 
-def _likely(source: str | list[str], names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return names with an extension under which what BIDS requires can be told before a run."""
+def _check(derivatives: Saver, source: str | list[str], names: Mapping[str, Any]) -> None:
+    """Raise what saving will raise, whatever the result's extension turns out to be."""
+    *possible, last = _likely(source, names)
+    for each in possible:
+        try:
+            derivatives.check(source, **each)
+        except MissingFieldError:
+            continue  # under another extension BIDS may require less
+        return
+    derivatives.check(source, **last)
+
+
+def _likely(source: str | list[str], names: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return names with the extensions that the schema knows for them, that of the source first.
+
+    Of a name that it does not know nothing can be told: its result may be a JSON file.
+    """
     names = _only_names(names)
     if "extension" in names:
-        return names
+        return [names]
     entities, _ = split_names(names)
     suffix, datatype = entities.pop("suffix", None), entities.pop("datatype", None)
     try:
         target = target_of(source, suffix, None, datatype, entities)  # type: ignore[arg-type]
     except ValueError:
-        return {**names, "extension": ".json"}
-    known = ignore_pattern(target, "x") is None
-    return names if known else {**names, "extension": ".json"}
+        return [{**names, "extension": ".json"}]
+    if ignore_pattern(target, "x") is None:
+        return [names]
+    known = [
+        {**names, "extension": extension}
+        for extension in extensions_of(target.suffix)
+        if ignore_pattern(target._replace(extension=extension), "x") is None
+    ]
+    return known or [{**names, "extension": ".json"}]
 
 
 def _only_names(names: Mapping[str, Any]) -> dict[str, Any]:

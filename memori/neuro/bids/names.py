@@ -85,6 +85,13 @@ def ignore_pattern(target: Target, path: str) -> str | None:
     return f"/{path.replace(os.sep, '/')}" if odd else None
 
 
+def extensions_of(suffix: str) -> list[str]:
+    """Return the extensions that the schema knows for data of a suffix, and not for sidecars."""
+    rules = [rule for rule in schema().names if suffix in rule["suffixes"]]
+    found = dict.fromkeys(each for rule in rules for each in rule.get("extensions", ()))
+    return [each for each in found if each not in ("", ".json", ".*")]
+
+
 def ignore_patterns(target: Target, path: str, beside: Iterable[str]) -> list[str]:
     """Return the patterns that a derivative, its sidecar and what goes along need.
 

@@ -256,7 +256,10 @@ class _WorkflowRun:
                 self._queued.append(run)
                 return
             self._tell(node, "start")
-            if not is_remembered:
+            if is_remembered:
+                how = "in memory" if "_memori" in vars(node) else "cached"
+                logger.info('[Node] "%s" found %s.', node.fullname, how)
+            else:
                 node.run(updatehash=self._updatehash)
         except Exception as error:
             self._finish(run, format_exception(error))

@@ -404,6 +404,24 @@ def test_echoes_through_a_map(tree, out, tmp_path):
     [
         ({"mde": {"desc": "x", "SkullStripped": True}}, TypeError, "no output 'mde'"),
         ({"made": {"desc": "x"}}, MissingFieldError, "SkullStripped"),
+        (
+            {
+                "made": {
+                    "suffix": "bold",
+                    "datatype": "func",
+                    "task": "a",
+                    "space": "own",
+                    "SkullStripped": True,
+                }
+            },
+            MissingFieldError,
+            "SpatialReference",
+        ),
+        (
+            {"made": {"suffix": "thickness", "hemi": "L", "space": "own"}},
+            MissingFieldError,
+            "SpatialR",
+        ),
         ({"made": {"desc": "a_b", "SkullStripped": True}}, ValueError, "no BIDS label"),
         ({"made": {"dsec": "x"}}, TypeError, "did you mean 'desc'"),
     ],

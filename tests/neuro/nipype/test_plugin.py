@@ -235,3 +235,14 @@ def test_failure_is_told_without_a_poll(tmp_path):
         remember_workflow(workflow, tmp_path / "m").run(
             plugin="MultiProc", plugin_args={"n_procs": 2}
         )
+
+
+def test_of_each_node_it_is_said_whether_it_was_found(tmp_path, caplog):
+    """As of stages; what runs Nipype itself tells of."""
+    wf = workflow(tmp_path, function(nap, "first", ["x"], x=1), function(nap, "second", ["x"], x=2))
+    remember_workflow(wf, tmp_path / "memory")
+    for found in (0, 2):
+        caplog.clear()
+        with caplog.at_level("INFO", "nipype.workflow"):
+            wf.run(plugin="Memori", plugin_args={"n_procs": 2})
+        assert found == caplog.text.count("found in memory")
