@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         "upstream",
     ]
 
-_DIGEST = re.compile(r"[0-9a-f]{12,64}")
+_DIGEST = r"[0-9a-f]{12,64}"
 _ABSENT = "(none)"
 PARTS = ("kind", "subject", "old", "new")
 """What a change is made of, in a record as well."""
@@ -90,7 +90,7 @@ class Change:
             return f"{self.subject} is new"
         if self.new == _ABSENT:
             return f"{self.subject} is gone"
-        if _DIGEST.fullmatch(self.old) and _DIGEST.fullmatch(self.new):
+        if re.fullmatch(_DIGEST, self.old) and re.fullmatch(_DIGEST, self.new):
             what = f"output {self.subject}" if self.kind == "edited" else self.subject
             return f"{what} edited"
         return f"{self.subject}: {self.old} -> {self.new}"
