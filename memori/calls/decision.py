@@ -16,8 +16,6 @@ import os
 import re
 
 from memori.calls.age import seconds_since_1970
-from memori.calls.excerpts import apart, short, shortened
-from memori.calls.levels import comparable
 from memori.calls.observations import differences
 from memori.digest.values import encode
 
@@ -296,6 +294,8 @@ def _code_changes(recorded: Mapping[str, JSON], key: Key) -> list[Change]:
         return []
     if recorded["canonical"] is not None and recorded["canonical"] == code.canonical():
         return []
+    from memori.calls.levels import comparable
+
     old, new, unlike = comparable(recorded["components"], code.components())
     changes = _differences("code", "", old, new, quote=False)
     if not changes and unlike:  # code without source, seen by another version of Python
@@ -377,13 +377,10 @@ def _place(pointer: tuple[str | int, ...]) -> str:
 
 
 def _differences(
-    kind: Kind,
-    prefix: str,
-    old: Mapping[str, JSON],
-    new: Mapping[str, JSON],
-    *,
-    quote: bool = True,
+    kind: Kind, prefix: str, old: Mapping[str, JSON], new: Mapping[str, JSON], *, quote: bool = True
 ) -> list[Change]:
+    from memori.calls.excerpts import apart, short, shortened
+
     changes = []
     for name in dict.fromkeys((*old, *new)):
         if name not in old:
