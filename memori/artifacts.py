@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     Kind = Literal["file", "folder", "path"]
 
 _GONE = "/memori-current-folder-is-gone"
-_RUN_FOLDER = re.compile(
+_RUN_FOLDER = (
     r"(?:(?P<above>.+)/)?(?P<name>[^/]+)/(?P<key>[0-9a-f]{8}(?:-\d+)?)(?:/(?P<inside>.+))?"
 )
 
@@ -391,7 +391,7 @@ def relative_path(path: str, root: str) -> str:
 
 def _without_key(path: str, root: str) -> str:
     """Leave the key out of a path inside a run's own folder."""
-    match = _RUN_FOLDER.fullmatch(path)
+    match = re.fullmatch(_RUN_FOLDER, path)
     if match is None:
         return path
     above = os.path.join(match["above"] or "", match["name"])

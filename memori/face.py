@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Self
 
+    from memori.calls.decision import Decision
     from memori.digest.values import JSON
     from memori.place import Where
     from memori.signature.outputs import Outputs
@@ -29,6 +30,7 @@ class Face:
 
     function: Callable[..., Any]
     subject: str
+    stage_name: str
     _parameters: Parameters
     _outputs: Outputs
     _static: dict[str, JSON]
@@ -125,6 +127,12 @@ class Face:
     def is_scattered(self) -> bool:
         """Whether equal calls may be remembered in different folders: a field is no parameter."""
         return bool(self._places)
+
+    def foresee_after(self, makers: list[str]) -> list[Decision]:
+        """Return what is known of a run whose inputs these stages are still to make."""
+        from memori.plan import awaiting
+
+        return [awaiting(self.stage_name, makers)]
 
     def _repr_html_(self) -> str:
         from memori.notebook import results_table, table

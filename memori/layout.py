@@ -55,16 +55,16 @@ INSIDE = frozenset(
 _VIEWS = ("inputs", "outputs", "stage")
 _MOST_NAMES = 4096
 _file_names: dict[str, str] = {}
-SHARD = re.compile(r"[0-9a-f]{2}")
-OLD_SHARD = re.compile(r"[0-9a-f]{16}")
+SHARD = r"[0-9a-f]{2}"
+OLD_SHARD = r"[0-9a-f]{16}"
 """Where schema 1 kept the entries of one set of inputs."""
-ENTRY = re.compile(r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json")
+ENTRY = r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json"
 """The file of an entry, relative to the stage's records."""
-_KEY8 = re.compile(r"[0-9a-f]{8}(?:-\d+)?")
+_KEY8 = r"[0-9a-f]{8}(?:-\d+)?"
 _NAME = r"(?!\.)[\w.+=@,-]+"
-RUN_FOLDER = re.compile(rf"{_NAME}/[0-9a-f]{{8}}(?:-\d+)?")
+RUN_FOLDER = rf"{_NAME}/[0-9a-f]{{8}}(?:-\d+)?"
 """A run's own folder, relative to the root."""
-CLAIMED = re.compile(rf"\.memori/stages/{_NAME}/(?:{ENTRY.pattern}|recent/[0-9a-f]+)")
+CLAIMED = rf"\.memori/stages/{_NAME}/(?:{ENTRY}|recent/[0-9a-f]+)"
 """What a claim may name, relative to the root: the entry that a run becomes, its list of names."""
 
 
@@ -135,7 +135,7 @@ def claim_of(path: str) -> tuple[str, str] | None:
     """Return, of an absolute path in a run's own folder, the folder's claim and the path in it."""
     parts = path.split(os.sep)
     for place in range(len(parts) - 1, 1, -1):
-        if _KEY8.fullmatch(parts[place]):
+        if re.fullmatch(_KEY8, parts[place]):
             claim = Layout(os.sep.join(parts[: place - 1]), parts[place - 1]).claim(parts[place])
             if os.path.isfile(claim):
                 return claim, os.sep.join(parts[place + 1 :])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_KNOWN = 4096
 _known: dict[tuple[str, str], str] = {}
 _absent: set[str] = set()
-_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+_FIELD = r"\{\{|\}\}|\{([^{}]*)\}"
 
 
 def places_of(
@@ -76,7 +76,7 @@ class Place:
         self.text = os.path.expanduser(os.fspath(folder))
         if not self.text:
             raise ValueError(f"{subject}: hash_output is empty; give a folder, or None")
-        found = [match[1] for match in _FIELD.finditer(self.text) if match[1] is not None]
+        found = [match[1] for match in re.finditer(_FIELD, self.text) if match[1] is not None]
         self.fields = tuple(dict.fromkeys(found))
         for field in self.fields:
             if not field.isidentifier():
@@ -108,7 +108,7 @@ class Place:
                 f"{self._subject}: nothing is left of hash_output {self.text!r} where "
                 f"{', '.join(self.fields)} is None; begin it with a folder, such as 'work/'"
             )
-        return _absolute(_FIELD.sub(value_of, text))
+        return _absolute(re.sub(_FIELD, value_of, text))
 
     def _plain(self, field: str, inputs: Mapping[str, JSON]) -> str:
         value = inputs.get(field)

@@ -20,14 +20,11 @@ from memori.calls.attempts import attempted, count_of
 from memori.calls.call import Call, latest_results, restored
 from memori.calls.current_run import CurrentRun, entered
 from memori.calls.decision import Change, Decision
-from memori.calls.fault import met
 from memori.calls.limit import limit
 from memori.calls.telling import tell, told
 from memori.digest.values import copy_json
 from memori.errors import BusyError, RemovedError, warn
 from memori.fingerprint import fingerprint
-from memori.fingerprint.versions import reached_codes, reject_outdated, versions_of
-from memori.plan import awaiting
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
 from memori.signature.options import parameters_first
@@ -256,6 +253,8 @@ class Stage(Accepting):
 
     def __getstate__(self) -> dict[str, object]:
         """Travel, to workers and into copies, without the last run, and with versions of code."""
+        from memori.fingerprint.versions import reached_codes, versions_of
+
         versions = versions_of(reached_codes([self]))
         return {**self.__dict__, "_last": Outcome({}, Results()), "_versions": versions}
 
@@ -266,6 +265,8 @@ class Stage(Accepting):
         except (BusyError, RemovedError):
             raise
         except BaseException as error:
+            from memori.calls.fault import met
+
             met(error, stage=self.stage_name)
             tell("failed", self.stage_name, error=error)
             raise
@@ -308,10 +309,6 @@ class Stage(Accepting):
         if entry is None or store is None:
             return [decision], None
         return [decision], restored(self, entry, (decision.elsewhere or store).root)
-
-    def foresee_after(self, makers: list[str]) -> list[Decision]:
-        """Return what is known of a run whose inputs these stages are still to make."""
-        return [awaiting(self.stage_name, makers)]
 
     def is_remembered(self, /, *args: object, **kwargs: object) -> bool:
         """Tell whether `run` would return what is recorded, without running."""
@@ -357,6 +354,8 @@ class Stage(Accepting):
         else:
             code = fingerprint(self.function, self._depends_on, self._code_version)
         if self._versions:
+            from memori.fingerprint.versions import reject_outdated
+
             reject_outdated(self.subject, self._versions, code.codes)
             self._versions = b""
         return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from hypothesis import given
@@ -63,8 +64,8 @@ def test_the_file_of_an_entry_is_known_by_its_name() -> None:
     inside = [
         path[len(layout.records) + 1 :] for path in (layout.entry(key), layout.old_entry(key))
     ]
-    assert all(ENTRY.fullmatch(path) for path in inside)
-    assert ENTRY.fullmatch(inside[0].replace(".json", ".2.json"))
+    assert all(re.fullmatch(ENTRY, path) for path in inside)
+    assert re.fullmatch(ENTRY, inside[0].replace(".json", ".2.json"))
     others = [
         "",
         "\0" * 57,
@@ -74,7 +75,7 @@ def test_the_file_of_an_entry_is_known_by_its_name() -> None:
         "ab/cd.json\n",
         "latest",
     ]
-    assert [] == [path for path in others if ENTRY.fullmatch(path)]
+    assert [] == [path for path in others if re.fullmatch(ENTRY, path)]
 
 
 def test_entries_of_one_input_lie_beside_each_other_whatever_the_code() -> None:

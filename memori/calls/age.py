@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Age = float | str | timedelta
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-_AGE = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})s?\s*")
+_AGE = rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})s?\s*"
 
 
 def seconds_of(age: Age | None, subject: str, option: str = "expires_after") -> float | None:
@@ -40,7 +40,7 @@ def seconds_of(age: Age | None, subject: str, option: str = "expires_after") -> 
     if age is None:
         return None
     if isinstance(age, str):
-        match = _AGE.fullmatch(age)
+        match = re.fullmatch(_AGE, age)
         if match is None:
             raise ValueError(
                 f"{subject}: {option} is {age!r}; write a number and one of "

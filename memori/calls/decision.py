@@ -16,8 +16,6 @@ import os
 import re
 
 from memori.calls.age import seconds_since_1970
-from memori.calls.excerpts import apart, short, shortened
-from memori.calls.levels import comparable
 from memori.calls.observations import differences
 from memori.digest.values import encode
 
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
         "upstream",
     ]
 
-_DIGEST = re.compile(r"[0-9a-f]{12,64}")
+_DIGEST = r"[0-9a-f]{12,64}"
 _ABSENT = "(none)"
 PARTS = ("kind", "subject", "old", "new")
 """What a change is made of, in a record as well."""
@@ -90,7 +88,7 @@ class Change:
             return f"{self.subject} is new"
         if self.new == _ABSENT:
             return f"{self.subject} is gone"
-        if _DIGEST.fullmatch(self.old) and _DIGEST.fullmatch(self.new):
+        if re.fullmatch(_DIGEST, self.old) and re.fullmatch(_DIGEST, self.new):
             what = f"output {self.subject}" if self.kind == "edited" else self.subject
             return f"{what} edited"
         return f"{self.subject}: {self.old} -> {self.new}"
@@ -296,6 +294,8 @@ def _code_changes(recorded: Mapping[str, JSON], key: Key) -> list[Change]:
         return []
     if recorded["canonical"] is not None and recorded["canonical"] == code.canonical():
         return []
+    from memori.calls.levels import comparable
+
     old, new, unlike = comparable(recorded["components"], code.components())
     changes = _differences("code", "", old, new, quote=False)
     if not changes and unlike:  # code without source, seen by another version of Python
@@ -377,13 +377,10 @@ def _place(pointer: tuple[str | int, ...]) -> str:
 
 
 def _differences(
-    kind: Kind,
-    prefix: str,
-    old: Mapping[str, JSON],
-    new: Mapping[str, JSON],
-    *,
-    quote: bool = True,
+    kind: Kind, prefix: str, old: Mapping[str, JSON], new: Mapping[str, JSON], *, quote: bool = True
 ) -> list[Change]:
+    from memori.calls.excerpts import apart, short, shortened
+
     changes = []
     for name in dict.fromkeys((*old, *new)):
         if name not in old:

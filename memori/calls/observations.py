@@ -118,7 +118,6 @@ class Watch:
         OSError
             If a file that was read cannot be read any more.
         """
-        from memori.fingerprint.versions import unlike
         from memori.watch import Sieve, inherit, keep
         from memori.watch.environment import shown_value
 
@@ -144,6 +143,8 @@ class Watch:
         inherit(facts, self._reach, told, sieve.leaves_out)
         keep(facts, self.seen, self._changed, self._code.caches)
         if self.seen.versions:
+            from memori.fingerprint.versions import unlike
+
             codes = self._code.codes
             other = (unlike(bytes.fromhex(each), codes) for each in self.seen.versions)
             names = sorted({code.co_qualname for each in other for code in each})

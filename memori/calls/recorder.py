@@ -25,7 +25,6 @@ from memori.artifacts import anchors_of, current_folder, find_outputs, relative_
 from memori.aside import aside
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
-from memori.calls.fault import met
 from memori.calls.observations import tell_own_folder, why_forgotten
 from memori.calls.shared import Stood, has_written, left_outside, tell_of_races
 from memori.errors import RecordError, warn
@@ -151,6 +150,7 @@ class Recorder:
 
     def _keep_failure(self, error: BaseException) -> None:
         from memori.calls import failure, reproduction
+        from memori.calls.fault import met
 
         if not failure.is_failure(error):
             return

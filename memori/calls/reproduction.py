@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
 
 NAME = "reproduce.py"
-_SECRET = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|AUTH", re.IGNORECASE)
+_SECRET = r"(?i)TOKEN|SECRET|PASS|KEY|CREDENTIAL|AUTH"
 
 
 def told(
@@ -126,7 +126,7 @@ def command_source(
         for name, value in (environment or {}).items()
         if os.environ.get(name) != value and not name.startswith("MEMORI_")
     }
-    secret = sorted(name for name in differs if _SECRET.search(name))
+    secret = sorted(name for name in differs if re.search(_SECRET, name))
     plain = {name: value for name, value in sorted(differs.items()) if name not in secret}
     lines = [
         "import os",

@@ -29,8 +29,6 @@ import stat
 import time
 
 from memori.digest.clock import MOST, behind
-from memori.digest.formats import content_of, may_be_known, possible_companions_of
-from memori.digest.sources import SMALL
 from memori.digest.values import encode, from_text, text_digest
 from memori.files import atomic_write, is_path, sealed, unsealed
 from memori.files import content_of as kept_content
@@ -199,6 +197,8 @@ def _holds(known: FileDigest, path: str, status: Stat) -> bool:
 
 def _read(path: str, status: Stat, memo: str | None) -> FileDigest:
     """Digest a file, again if it changed meanwhile; a file that never rests is never trusted."""
+    from memori.digest.formats import possible_companions_of
+
     for _ in range(3):
         began = time.time_ns()
         belonging = possible_companions_of(path)
@@ -231,6 +231,9 @@ def digests(path: str) -> tuple[str, Content | None]:
     OSError
         If the file, or one that belongs to it, cannot be read.
     """
+    from memori.digest.formats import content_of, may_be_known
+    from memori.digest.sources import SMALL
+
     if not may_be_known(path):
         return sha256_file(path), None
     if os.path.getsize(path) < SMALL:

@@ -90,7 +90,7 @@ UNFOLLOWED = frozenset({"eval", "exec"})
 _ASKED = words("import_module __import__ resolve_name run_module entry_points iter_entry_points")
 _IMPORTERS = _ASKED | words("modules find_spec")
 _RUNNERS = frozenset({"run_path", "exec", "spec_from_file_location", "SourceFileLoader"})
-_DYNAMIC = re.compile(r"(\.*)([A-Za-z_][\w.]*)(?::\w+)?(?:%s|\{[^{}]*\})?\Z")
+_DYNAMIC = r"(\.*)([A-Za-z_][\w.]*)(?::\w+)?(?:%s|\{[^{}]*\})?\Z"
 
 _BUILTINS = "__builtins__"  # not every type checker knows it
 
@@ -242,7 +242,7 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
         if chain[0] not in MODULE_OWN:
             _gather(space.get(chain[0]), near, 3)
     for constant in sorted(near):
-        match = _DYNAMIC.match(constant) if len(constant) < 200 else None
+        match = re.match(_DYNAMIC, constant) if len(constant) < 200 else None
         if match is None:
             continue
         name = absolute_name(space, match[2].rstrip("."), len(match[1]))

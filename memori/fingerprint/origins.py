@@ -56,7 +56,7 @@ _EXTENSIONS = (".so", ".pyd", ".dylib", ".dll")
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
-_CELL = re.compile(r"/(?:ipykernel|xpython|marimo)_\d+/")  # a notebook's, run as a file of its own
+_CELL = r"/(?:ipykernel|xpython|marimo)_\d+/"  # a notebook's, run as a file of its own
 _MAIN = ("__main__", "__mp_main__")
 
 _by_module: Memo[tuple[str, str | None], Origin] = Memo(10_000)
@@ -202,7 +202,7 @@ def _read(path: str) -> bytes:
 
 def is_cell(path: str) -> bool:
     """Tell whether a file stands for a cell of a notebook, under a name of the process's own."""
-    return _CELL.search(path) is not None
+    return re.search(_CELL, path) is not None
 
 
 def file_of(namespace: dict[str, object]) -> str | None:
@@ -230,7 +230,7 @@ def module_label(namespace: dict[str, object], file: str = "") -> str:
         return known.removesuffix(".__main__")
     path = namespace.get("__file__")
     if type(path) is not str:
-        path = "" if _CELL.search(file) else file
+        path = "" if re.search(_CELL, file) else file
     stem = os.path.basename(path)
     return os.path.splitext(stem)[0] if stem and not stem.startswith("<") else "__main__"
 

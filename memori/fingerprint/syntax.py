@@ -139,7 +139,7 @@ def _is_named(path: str, names: frozenset[str]) -> bool:
 
 # The source of components, for people
 
-_NAME = re.compile(r"(?:\w+ )?syntax ([0-9a-f]{12})\b.*|([0-9a-f]{12})")
+_NAME = r"(?:\w+ )?syntax ([0-9a-f]{12})\b.*|([0-9a-f]{12})"
 _MOST = 200_000  # characters; a text that is larger is nothing that a person reads
 
 
@@ -151,7 +151,7 @@ def names_of(components: Mapping[str, str]) -> dict[str, str]:
     >>> names_of({"helper f": "syntax 0123456789ab, bytecode 3.11 ba9876543210", "global N": "3"})
     {'helper f': '0123456789ab'}
     """
-    found = ((label, _NAME.fullmatch(told)) for label, told in components.items())
+    found = ((label, re.fullmatch(_NAME, told)) for label, told in components.items())
     return {label: match[1] or match[2] for label, match in found if match}
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NAMES = ("Path", "PathLike")
 _INSIDE = ("__origin__", "__forward_arg__", "__value__", "__supertype__")
 _DEEPEST = 8  # an annotation may hold itself
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = r"[A-Za-z_]\w*"
 
 
 class Shape:
@@ -172,7 +172,7 @@ def _may_be_path(annotation: Any, names: Mapping[str, object], depth: int = 0) -
     if depth > _DEEPEST:
         return False
     if isinstance(annotation, str):
-        words = _WORD.findall(annotation)
+        words = re.findall(_WORD, annotation)
         found = [names[word] for word in words if word in names]
         return any("Path" in word for word in words) or any(
             _may_be_path(each, names, depth + 1) for each in found if not isinstance(each, str)

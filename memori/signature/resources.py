@@ -12,7 +12,7 @@ import re
 
 _UNITS = {"": 1, **{letter: 1000**n for n, letter in enumerate("kmgt", 1)}}
 _BINARY = {letter: 1024**n for n, letter in enumerate("kmgt", 1)}
-_MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+_MEMORY = r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*"
 _LEAST = 1_000_000  # bytes; a smaller number was meant as one of gigabytes
 
 
@@ -129,7 +129,7 @@ def memory_of(memory: int | str | None, subject: str) -> int:
     if memory is None:
         return 0
     if isinstance(memory, str):
-        match = _MEMORY.fullmatch(memory)
+        match = re.fullmatch(_MEMORY, memory)
         if match is None or (match[3] and not match[2]):
             raise ValueError(f"{subject}: {told}, got {memory!r}")
         units = _BINARY if match[3] else _UNITS

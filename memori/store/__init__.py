@@ -11,11 +11,11 @@ Unfinished a run that goes on, or failed
 
 from memori.layout import file_name, locks_of, memo_of, node_note
 from memori.store.entry import SCHEMA, Entry
-from memori.store.failures import NOTE, Unfinished
 from memori.store.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from memori.store.failures import NOTE, Unfinished
     from memori.store.memory import (
         Memory,
         maker_of,
@@ -46,7 +46,12 @@ __all__ = [
     "sources_of_derivatives",
 ]
 
-_LATER = {"Room": "memori.store.room", "last_use": "memori.store.room"}
+_LATER = {
+    "NOTE": "memori.store.failures",
+    "Room": "memori.store.room",
+    "Unfinished": "memori.store.failures",
+    "last_use": "memori.store.room",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -9,6 +9,7 @@ explained by one of these.
 from __future__ import annotations
 
 import os
+import re
 import time
 
 from memori.digest.values import from_text
@@ -76,7 +77,7 @@ def _has_old(layout: Layout) -> bool:
     if known is None:
         if len(_old) >= _MOST_PARSED:
             _old.clear()
-        known = any(OLD_SHARD.fullmatch(name) for name in listed(layout.records))
+        known = any(re.fullmatch(OLD_SHARD, name) for name in listed(layout.records))
         _old[layout.records] = known
     return known
 
@@ -84,7 +85,7 @@ def _has_old(layout: Layout) -> bool:
 def everything(layout: Layout) -> Iterator[str]:
     """Yield the files of all entries."""
     for shard in sorted(listed(layout.records)):
-        if SHARD.fullmatch(shard) or OLD_SHARD.fullmatch(shard):
+        if re.fullmatch(f"{SHARD}|{OLD_SHARD}", shard):
             yield from _entries_in(f"{layout.records}/{shard}")
 
 
@@ -193,7 +194,7 @@ def names_in(layout: Layout, path: str) -> list[str]:
         return []
     rows = (content[at : at + _NAME] for at in range(0, len(content), _NAME))
     names = (row.strip().decode("ascii", "replace") for row in rows)
-    return [f"{layout.records}/{name}" for name in names if ENTRY.fullmatch(name)]
+    return [f"{layout.records}/{name}" for name in names if re.fullmatch(ENTRY, name)]
 
 
 def put_names(layout: Layout, path: str, entries: list[str]) -> None:

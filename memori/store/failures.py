@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 NOTE = "failure.txt"
 KEPT = 10
 ROOM = 100_000_000
-_RUN_FOLDER = re.compile(r"[0-9a-f]{8}(?:-\d+)?")
+_RUN_FOLDER = r"[0-9a-f]{8}(?:-\d+)?"
 
 
 class Unfinished:
@@ -200,7 +200,7 @@ def _drop_older(layout: Layout) -> None:
     notes = []
     for name in listed(f"{layout.root}/{layout.name}"):
         folder = f"{layout.name}/{name}"
-        if _RUN_FOLDER.fullmatch(name):
+        if re.fullmatch(_RUN_FOLDER, name):
             try:
                 notes.append((os.stat(f"{layout.root}/{folder}/{NOTE}").st_mtime_ns, folder))
             except OSError:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.key import Key
 
-_KEY8 = re.compile(r"[0-9a-f]{8}(-\d+)?")
+_KEY8 = r"[0-9a-f]{8}(-\d+)?"
 _IN_USE = 86_400  # seconds for which a released folder may still be read
 _TURN = 60  # seconds within which a turn says whose it is
 _MOST_TURNS = 100
@@ -47,7 +47,7 @@ LEASE = 7 * 86_400
 
 def is_run_name(name: str) -> bool:
     """Tell whether a folder is called like the own folder of a run."""
-    return _KEY8.fullmatch(name) is not None
+    return re.fullmatch(_KEY8, name) is not None
 
 
 def new_folder(layout: Layout, key: Key) -> str:
@@ -119,7 +119,7 @@ def drop(layout: Layout, folder: str) -> bool:
 
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
-    if above == layout.name and _KEY8.fullmatch(name) and not _is_elsewhere(layout):
+    if above == layout.name and re.fullmatch(_KEY8, name) and not _is_elsewhere(layout):
         if _is_held_elsewhere(layout, folder, told_of(layout.claim(folder))):
             return True
         shutil.rmtree(path, ignore_errors=True)  # which follows no link
@@ -180,7 +180,7 @@ def folder_of_mark(mark: str) -> str | None:
     """Return the folder that a mark of an unfinished run names; relative."""
     try:
         folder = from_text(content_of(mark))["folder"]
-        return folder if RUN_FOLDER.fullmatch(folder) else None
+        return folder if re.fullmatch(RUN_FOLDER, folder) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -314,7 +314,7 @@ def told_of(claim: str) -> list[dict[str, JSON]]:
     if not all(isinstance(line, dict) for line in lines):
         return []
     named = [lines[0][name] for name in ("entry", "recent") if lines and name in lines[0]]
-    is_ours = all(isinstance(each, str) and CLAIMED.fullmatch(each) for each in named)
+    is_ours = all(isinstance(each, str) and re.fullmatch(CLAIMED, each) for each in named)
     return lines if is_ours else []
 
 

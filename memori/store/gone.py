@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from memori.store.memory import Memory
 
 
-_KEY8 = re.compile(r"/[0-9a-f]{8}(?:-\d+)?/")
+_KEY8 = r"/[0-9a-f]{8}(?:-\d+)?/"
 
 
 def without_key(path: str) -> str:
     """Return a path in a run's own folder as it counts for those that are given it."""
-    return _KEY8.sub("/*/", path)
+    return re.sub(_KEY8, "/*/", path)
 
 
 class Kept:

@@ -12,6 +12,7 @@ Not promised: the nearest among more runs than the file holds.
 from __future__ import annotations
 
 import os
+import re
 from hashlib import sha256
 from struct import iter_unpack
 
@@ -71,7 +72,7 @@ def nearest(layout: Layout, key: Key) -> Entry | None:
         return None
     for place in _by_distance(sketches, _sketch(key)):
         plain = os.fsdecode(names[place].rstrip())
-        entry = read(f"{layout.records}/{plain}") if ENTRY.fullmatch(plain) else None
+        entry = read(f"{layout.records}/{plain}") if re.fullmatch(ENTRY, plain) else None
         if entry is not None:
             return entry
     return None

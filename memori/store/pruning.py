@@ -20,6 +20,7 @@ copied paths of elsewhere.
 from __future__ import annotations
 
 import os
+import re
 import time
 
 from memori.files import remove_if_there
@@ -268,7 +269,7 @@ def _leftovers(memory: Memory, wanted: Wanted) -> Iterator[Leftover]:
                 entry = os.path.join(layout.root, str(told[0].get("entry")))
                 mark = f"{os.path.dirname(entry)}/{os.path.basename(entry)[:16]}.unfinished"
                 yield Leftover(layout, path, what, mark)
-        for shard in filter(SHARD.fullmatch, entries.listed(layout.records)):
+        for shard in filter(re.compile(SHARD).fullmatch, entries.listed(layout.records)):
             yield from _marks(layout, f"{layout.records}/{shard}")
         yield from _partial(layout, layout.records)
         yield from _partial(layout, layout.claims)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MOST_BYTES = 256 * 1024
-_DIGEST = re.compile("[0-9a-f]{64}")
+_DIGEST = "[0-9a-f]{64}"
 _MOST_AT_ONCE = 1024 * 1024
 _MOST_KEPT = 1000
 
@@ -69,7 +69,9 @@ def keep(root: str, contents: Mapping[str, bytes]) -> None:
 def is_kept(root: str, identity: str) -> bool:
     """Tell whether a content is kept."""
     kept = os.path.join(replaced_of(root), identity)
-    return bool(_DIGEST.fullmatch(identity)) and os.path.isfile(kept) and not os.path.islink(kept)
+    return (
+        bool(re.fullmatch(_DIGEST, identity)) and os.path.isfile(kept) and not os.path.islink(kept)
+    )
 
 
 def is_place(root: str, path: str) -> bool:

@@ -11,6 +11,7 @@ share (a copy that is a clone counts in full).
 from __future__ import annotations
 
 import os
+import re
 
 from memori.digest.files import in_threads
 from memori.layout import OLD_SHARD, SHARD
@@ -139,7 +140,7 @@ def _room_of(paths: list[str]) -> Room:
     room = Room()
     for path in paths:
         name = os.path.basename(path)
-        is_shard = SHARD.fullmatch(name) or OLD_SHARD.fullmatch(name)
+        is_shard = re.fullmatch(f"{SHARD}|{OLD_SHARD}", name)
         (room.add_entries if is_shard else room.add)(path)
     return room
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _STR = frozenset({str})
 _INT = frozenset({int})
-_MOMENT = re.compile(r"\d{4}-[01]\d-[0-3]\d[T][0-2]\d:[0-5]\d:[0-5]\dZ")
+_MOMENT = r"\d{4}-[01]\d-[0-3]\d[T][0-2]\d:[0-5]\d:[0-5]\dZ"
 _HEXADECIMAL = 64
 _PACKED_STAT = 40  # bytes
 _ROOM = 16  # levels of a record above its values
@@ -111,14 +111,14 @@ def _paths(value: JSON) -> bool:
 
 
 def _moment(value: JSON) -> bool:
-    if not (_text(value) and _MOMENT.fullmatch(value)):
+    if not (_text(value) and re.fullmatch(_MOMENT, value)):
         return False
     month, day, hour = int(value[5:7]), int(value[8:10]), int(value[11:13])
     return 1 <= month <= 12 and 1 <= day <= 28 + 3 * (month != 2) + (month == 2) and hour < 24
 
 
 def _folder(value: JSON) -> bool:
-    return _text(value) and RUN_FOLDER.fullmatch(value) is not None
+    return _text(value) and re.fullmatch(RUN_FOLDER, value) is not None
 
 
 def _or_none(fits: Fits) -> Fits:

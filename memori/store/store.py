@@ -17,7 +17,6 @@ from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of, replaced_of
 from memori.processes.lock import lock
 from memori.store import entries, folders, latest, left, made, nearest, replaced, sources
-from memori.store.failures import keep_failure, unfinished_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,6 +198,8 @@ class Store:
 
     def unfinished(self, key: Key) -> Unfinished | None:
         """Return the run with the inputs of a key that goes on, or failed and was not mended."""
+        from memori.store.failures import unfinished_of
+
         return unfinished_of(self.layout, key)
 
     def keep_failure(self, folder: str, text: str, *, whole: bool = False) -> str | None:
@@ -206,6 +207,8 @@ class Store:
 
         Returns the file, absolute; None if it cannot be written.
         """
+        from memori.store.failures import keep_failure
+
         return keep_failure(self.layout, folder, text, whole=whole)
 
     def released(self, folder: str) -> None:

@@ -32,9 +32,9 @@ _OF_A_SHELL = frozenset(
     {"PWD", "OLDPWD", "SHLVL", "TMPDIR", "HOSTNAME", "RANDOM", "PATH", "LD_LIBRARY_PATH"}
 )
 """Of the session and the machine; a program that is found elsewhere counts itself."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
-_EXPANDED = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
-_SECRET = re.compile(r"(?i)key|token|secret|pass|auth|credential")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,79}"
+_EXPANDED = r"\$(?:(\w+)|\{([^}]*)\})"
+_SECRET = r"(?i)key|token|secret|pass|auth|credential"
 _left: dict[str, dict[str | None, str | None]] = {}  # name -> value left by a run -> value before
 
 
@@ -89,10 +89,10 @@ def _texts(value: object) -> Iterator[str]:
 
 def _variables(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
-        if _NAME.fullmatch(text):
+        if re.fullmatch(_NAME, text):
             yield text
         elif "$" in text and len(text) < 4096:
-            yield from (plain or braced for plain, braced in _EXPANDED.findall(text))
+            yield from (plain or braced for plain, braced in re.findall(_EXPANDED, text))
 
 
 def names_in_shell(texts: Iterable[str]) -> list[str]:
@@ -105,7 +105,7 @@ def names_in_shell(texts: Iterable[str]) -> list[str]:
         plain or braced.partition(":")[0]
         for text in texts
         if "$" in text and len(text) < 4096
-        for plain, braced in _EXPANDED.findall(text)
+        for plain, braced in re.findall(_EXPANDED, text)
     }
     return sorted(name for name in found - _OF_A_SHELL if name in os.environ)
 
@@ -123,7 +123,7 @@ def counted_value(name: str) -> str | None:
 
 def shown_value(name: str, value: str | None) -> str | None:
     """Return a value as it is recorded: of what may be secret, a digest."""
-    if value is None or not _SECRET.search(name):
+    if value is None or not re.search(_SECRET, name):
         return value
     return f"(digest {text_digest(value)[:16]})"
 

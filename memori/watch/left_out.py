@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/")
-_CACHES = re.compile(
+_CACHES = (
     r"/(?:\.memori|__pycache__|\.?fontconfig|\.cache/(?:matplotlib|pip|numba)"
     r"|\.config/matplotlib/tex\.cache)/"
     r"|/matplotlib/fontlist-[^/]*\.json(?:\.matplotlib-lock)?$"
     r"|/(?:site|dist)-packages/[^/]*\.pth$"
     r"|\.(?:pyc|nbi|nbc)(?:\.[^/]*)?$"
 )
-_SYSTEMS_OWN = re.compile(  # what its installer makes or asks for, and no list of it names
+_SYSTEMS_OWN = (  # what its installer makes or asks for, and no list of it names
     r"^(?:/usr(?:/local)?)?/(?:lib\w*|share)/(?:.*\.so(?:\.[\d.]+)?$|locale/|(?:.*/)?gconv/)"
     r"|.*/(?:pyvenv\.cfg|bin/python[\d.]*|libpython[\d.]+\.so[\d.]*)$"
 )
-_LOOKED_FOR = re.compile(
+_LOOKED_FOR = (
     r"\.so(?:\.[\d.]+)?$|/(?:glibc-hwcaps|gconv|locale|terminfo)(?:/|$)"
     r"|/(?:tls|haswell|avx512_1|x86_64)$"
     r"|/(?:pyvenv\.cfg|pybuilddir\.txt|Setup\.local|lib-dynload|os\.py|__init__\.[^/]*)$"
@@ -99,10 +99,10 @@ class LeftOut:
         folder = os.path.dirname(path)
         if folder.endswith((".dist-info", ".egg-info")) or path in sys.path:
             return True  # that is how packages are looked for
-        return _LOOKED_FOR.search(path) is not None or self._is_left_out(path)
+        return re.search(_LOOKED_FOR, path) is not None or self._is_left_out(path)
 
     def _is_left_out(self, path: str) -> bool:
-        if path.startswith(_SYSTEM) or _CACHES.search(path) or _SYSTEMS_OWN.match(path):
+        if path.startswith(_SYSTEM) or re.search(_CACHES, path) or re.match(_SYSTEMS_OWN, path):
             return True
         for folder in self._folders:
             if path == folder or path.startswith(f"{folder}/"):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _MARK = "_memori_watched"
 _wrapped: list[bool] = []
-_BEHIND = re.compile(r"(?<![&>|])&(?![&>0-9])|\b(?:nohup|setsid|disown|daemon)\b|--?daemon\b")
+_BEHIND = r"(?<![&>|])&(?![&>0-9])|\b(?:nohup|setsid|disown|daemon)\b|--?daemon\b"
 _SERVERS = frozenset(
     ("tmux", "screen", "ssh-agent", "gpg-agent", "dbus-launch", "Xvfb", "pg_ctl", "redis-server")
 )
@@ -214,7 +214,7 @@ def _why_not(
         return "words that are too long"
     if call["errwrite"] != -1 or call["pass_fds"]:  # the tracer would keep it open
         text = argv[2] if len(argv) > 2 and argv[1] == "-c" else ""
-        leaves = _BEHIND.search(text) and not re.search(r"\bwait\b", text)
+        leaves = re.search(_BEHIND, text) and not re.search(r"\bwait\b", text)
         if leaves or os.path.basename(argv[0]) in _SERVERS:
             return "what it starts goes on behind it"
     return None
