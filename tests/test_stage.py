@@ -406,6 +406,21 @@ def positional_only(x: int, /, y: int = 1) -> int:
     return x - y
 
 
+def numbered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Pass an argument that the caller does not, as decorators that try again do."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, attempt=1, **kwargs)
+
+    return wrapper
+
+
+@numbered
+def tried(x: int, attempt: int = 0, log: str | None = None) -> list[Any]:
+    return [x, attempt, log]
+
+
 CALLABLES: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = [
     (lambda x: x, (1,), {}, 1),
     (functools.partial(add, 1, z=0), (2,), {}, 3),
@@ -420,6 +435,8 @@ CALLABLES: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = [
     (positional_only, (5,), {"y": 2}, 3),
     (functools.lru_cache(add), (1, 2), {}, 6),
     (counted(Calls(), add), (1, 2), {}, 6),
+    (tried, (3,), {}, [3, 1, None]),
+    (tried, (3,), {"log": "a"}, [3, 1, "a"]),
     (max, (1, 7), {}, 7),
     (len, ([1, 2],), {}, 2),
 ]

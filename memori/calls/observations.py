@@ -121,7 +121,9 @@ class Watch:
         from memori.watch import Sieve, inherit, keep
         from memori.watch.environment import shown_value
 
+        behind = self._behind_pickles()
         followed = self._code.followed() if self.seen.imported or self.seen.inherited else set()
+        followed -= behind
         sieve = Sieve(
             self.seen,
             self._store.memo,
@@ -151,6 +153,18 @@ class Watch:
             facts.doubts += [f"a worker process ran another version of {name}" for name in names]
         facts.doubts += sorted(self.seen.doubts)
         return facts
+
+    def _behind_pickles(self) -> set[str]:
+        """Count the modules of what was unpickled and is not reached; return their files."""
+        reached = {id(each) for each in self._code.things} if self.seen.taken else set()
+        if not reached:
+            return set()  # nothing was taken, or the user answers for the code
+        from memori.watch.modules import modules_behind
+
+        files = modules_behind(self.seen.taken, reached)
+        for path in files:
+            self.seen.imports(path)
+        return files
 
 
 def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:

@@ -152,10 +152,14 @@ class Code:
         return self._walk.handles
 
     @property
+    def things(self) -> list[object]:
+        """The functions, classes and other objects that are reached."""
+        return [node.origin for node in self._reached.nodes.values()]
+
+    @property
     def functions(self) -> list[FunctionType]:
         """The functions that are reached."""
-        nodes = self._reached.nodes.values()
-        return [node.origin for node in nodes if isinstance(node.origin, FunctionType)]
+        return [each for each in self.things if isinstance(each, FunctionType)]
 
     @property
     def codes(self) -> set[CodeType]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from weakref import WeakKeyDictionary
 
 from memori.fingerprint.atoms import atom, text
 from memori.fingerprint.compilers import put_held, put_statements
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
 _IMMUTABLE = frozenset({"datetime", "decimal", "operator", "zoneinfo", "ipaddress", "_decimal"})
 
+_EXTRA = 0x04 | 0x08  # flags of code that takes *args, **kwargs
 _LONGEST = 2000  # characters of a text that is shown whole
+_cached_before: WeakKeyDictionary[Any, list[object]] = WeakKeyDictionary()
 
 
 def put_declared(walk: Walk, value: object, out: State) -> None:
@@ -166,6 +169,35 @@ def _put_attributes(walk: Walk, node: Node) -> None:
         return
     named = f"{kind.__module__}.{kind.__qualname__}"
     walk.note(f"{walk.where}: a {named.removeprefix('builtins.')}, ignored")
+
+
+def put_cached_before(walk: Walk, cache: Any, out: State) -> None:
+    """Append what a cache without arguments held when it was first met, before any run of it.
+
+    What runs put into a cache is no state: it is seen how they come by it. What a script put there
+    before nobody saw, and a call does not come by it again.
+    """
+    known = _cached_before.get(cache)
+    if known is None:
+        known = _cached_before[cache] = _cached(cache)
+    for value in known:
+        state: State = [b"C"]
+        walk.put(value, state)
+        out.append(walk.component(f"cached {cache.__qualname__}", state, _shown(walk, value)))
+
+
+def _cached(cache: Any) -> list[object]:
+    """Return the one value that is cached, as JSON; nothing for what is no plain value."""
+    from memori.digest.values import NotJSONError, copy_json, to_json
+
+    code = getattr(cache.__wrapped__, "__code__", None)
+    takes = code is None or code.co_argcount or code.co_kwonlyargcount or code.co_flags & _EXTRA
+    if takes or cache.cache_info().currsize != 1:
+        return []
+    try:
+        return [copy_json(to_json(cache()))]
+    except (NotJSONError, RecursionError):
+        return []
 
 
 class StandIn:

@@ -14,7 +14,7 @@ from types import CellType, FunctionType
 from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import whole
-from memori.fingerprint.opaque import RESOURCES, StandIn
+from memori.fingerprint.opaque import RESOURCES, StandIn, put_cached_before
 from memori.fingerprint.origins import relative
 from memori.fingerprint.values import fill_instance, put_unordered
 from memori.fingerprint.walk import Walk
@@ -63,11 +63,10 @@ def _inner_function(walk: Walk, value: Any, out: State) -> None:
 
 
 def _cache(walk: Walk, value: Any, out: State) -> None:
-    out.append(
-        f"L{sorted(value.cache_parameters().items())}".encode()
-    )  # what it has cached is no state
+    out.append(f"L{sorted(value.cache_parameters().items())}".encode())
     walk.caches.append(value)
     walk.put(value.__wrapped__, out)
+    put_cached_before(walk, value, out)
 
 
 def _dispatch_method(walk: Walk, value: Any, out: State) -> None:

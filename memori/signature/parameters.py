@@ -4,6 +4,7 @@ A run binds static values, then what was passed, then the defaults of the signat
 parameters, and turns each into JSON. Extra positional arguments are kept under ``*NAME``, extra
 keywords under their own name. A default that was not overridden is an input like any other, and
 arrives as JSON like any other. A default that JSON cannot hold is no input: it counts as code.
+A decorator may pass an argument itself (``attempt=1``): a plain default behind one is left to it.
 
 Not promised: to see a signature that is replaced after the stage was made, other than the
 defaults of a plain function.
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.signature.paths import Shape
 
+_PLAIN = (type(None), bool, int, float, str)
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 _GENERATOR_FLAGS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
 
@@ -47,6 +49,8 @@ class Parameters:
         The name behind ``*``, where there is one.
     extra_keywords : bool
         Whether any further name is taken.
+    is_wrapped : bool
+        Whether the callable is a wrapper that has the signature of what it wraps.
     """
 
     __slots__ = (
@@ -55,6 +59,7 @@ class Parameters:
         "defaults",
         "extra_keywords",
         "extra_positional",
+        "is_wrapped",
         "names",
         "positional",
         "positional_only",
@@ -77,6 +82,7 @@ class Parameters:
         self.required = tuple(name for name in names if name not in defaults)
         self.extra_positional = extra_positional
         self.extra_keywords = extra_keywords
+        self.is_wrapped = False
         self._held_by: tuple[object, object] = (None, None)
         self._shapes: dict[str, Shape] | None = None
 
@@ -198,7 +204,11 @@ class Parameters:
 
     def call(self, function: Callable[..., Any], bound: Mapping[str, JSON]) -> Any:
         """Call a function with what `bind` returned."""
-        keywords = with_paths(bound, self.shapes(function))
+        shapes = self.shapes(function)
+        if self.is_wrapped:
+            left = [n for n in bound if n not in shapes and self._is_plain_default(n, bound[n])]
+            bound = {name: value for name, value in bound.items() if name not in left}
+        keywords = with_paths(bound, shapes)
         extra = keywords.pop(f"*{self.extra_positional}", []) if self.extra_positional else []
         by_position = self.positional if extra else self.positional_only
         positional = []
@@ -208,6 +218,12 @@ class Parameters:
             else:
                 positional.append(self.defaults[name])
         return function(*positional, *extra, **keywords)
+
+    def _is_plain_default(self, name: str, value: JSON) -> bool:
+        """Tell whether a value is a default that cannot change and is what it is as JSON."""
+        default = self.defaults.get(name, self)
+        kind = type(default)
+        return kind in _PLAIN and kind is type(value) and repr(default) == repr(value)
 
 
 def parameters_of(function: Callable[..., Any]) -> Parameters:
@@ -226,6 +242,7 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
         return _of_callable(function)
     is_plain = "__wrapped__" not in attributes and "__signature__" not in attributes
     found = _of_function(function) if is_plain else _of_callable(function)
+    found.is_wrapped = not is_plain
     found._held_by = (function.__defaults__, function.__kwdefaults__)
     return found
 

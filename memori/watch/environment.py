@@ -3,7 +3,8 @@
 Where reached code deals with the environment (`os.environ`, `os.getenv`, `os.path.expandvars`),
 each text in it that can name a variable counts by the variable's value. A text that names none is
 not set, today as tomorrow, and costs nothing. Where code starts programs, what a shell would put
-in for ``$NAME`` in its texts counts likewise.
+in for ``$NAME`` in its texts counts likewise. Where code that deals with the environment looks for
+names that begin with a text (``name.startswith("PIPE_")``), all variables that do count.
 
 A run may set variables itself. The value before the run counts, as in a new process: a value
 found later exactly as a run left it counts as what it was before.
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 _READERS = frozenset({"environ", "environb", "getenv", "getenvb", "expandvars"})
 _STARTERS = frozenset({"subprocess", "system", "Popen", "check_output", "getoutput", "popen"})
+_FILTERS = frozenset({"startswith", "removeprefix"})
+_OF_A_SESSION = ("SLURM", "SBATCH", "PBS", "LSB", "SGE", "PMI", "OMPI", "SSH", "XDG", "TERM")
+"""What names begin with that a scheduler or a terminal sets, and that code mostly filters out."""
+_SHORTEST = 3  # letters that names are taken to begin with
 _OF_A_SHELL = frozenset(
     {"PWD", "OLDPWD", "SHLVL", "TMPDIR", "HOSTNAME", "RANDOM", "PATH", "LD_LIBRARY_PATH"}
 )
@@ -60,6 +65,8 @@ def environment_names(functions: Iterable[FunctionType]) -> list[str]:
             for value in (*values, function.__defaults__, function.__kwdefaults__):
                 texts.update(_texts(value))
             found.update(_variables(texts))
+            if not _FILTERS.isdisjoint(names):
+                found.update(_that_begin(texts))
         elif not _STARTERS.isdisjoint(names):
             for value in (*values, function.__defaults__, function.__kwdefaults__):
                 texts.update(_texts(value))
@@ -93,6 +100,16 @@ def _variables(texts: Iterable[str]) -> Iterator[str]:
             yield text
         elif "$" in text and len(text) < 4096:
             yield from (plain or braced for plain, braced in re.findall(_EXPANDED, text))
+
+
+def _that_begin(texts: Iterable[str]) -> list[str]:
+    """Return the names of variables that are set, and begin with one of the texts."""
+    begins = tuple(
+        text
+        for text in texts
+        if len(text) >= _SHORTEST and _NAME.fullmatch(text) and not text.startswith(_OF_A_SESSION)
+    )
+    return [name for name in os.environ if begins and name.startswith(begins)]
 
 
 def names_in_shell(texts: Iterable[str]) -> list[str]:

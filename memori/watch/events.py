@@ -65,7 +65,9 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
         run.opens_to_write(path, flags, _stack())
     elif flags == 0 and type(mode) is str and mode[:1] in "wax":  # C code that calls fopen
         run.writes(path, "append" if mode[:1] == "a" else "write", mode[:1] != "a", _stack())
-    elif not run.knows(path):
+    elif run.knows(path):
+        run.reads_back(path)
+    else:
         if path.endswith(SOURCES) or is_running_main_again(_caller()):
             reader = reader_of_source(_caller())
             if reader == "import":
@@ -134,6 +136,13 @@ def _connected(run: Observed, args: tuple[object, ...]) -> None:
         path = absolute(name)
         if path is not None:
             run.connects(path, _stack())
+
+
+def _taken(run: Observed, args: tuple[object, ...]) -> None:
+    what = f"{args[0]}:{args[1]}"
+    if what not in run.taken:
+        run.taken.add(what)
+        run.tells("taken", what)
 
 
 def _linked_in(run: Observed, args: tuple[object, ...]) -> None:
@@ -294,6 +303,7 @@ HANDLERS: dict[str, Handler] = {
     "pathlib.Path.glob": _path_globbed,
     "pathlib.Path.rglob": _path_globbed_below,
     "import": _imported,
+    "pickle.find_class": _taken,
     "sqlite3.connect": _connected,
     "ctypes.dlopen": _linked_in,
     "socket.connect": _called,

@@ -19,6 +19,7 @@ import os
 import sys
 from contextvars import Token
 
+from memori.aside import leave_out_by
 from memori.watch import children
 from memori.watch.commands.started import end_waiting, follow_popen, follow_programs
 from memori.watch.events import HANDLERS, SOURCES, forget_folder, here
@@ -95,6 +96,19 @@ class watching:  # noqa: N801  a context manager, read as a word
             if live:  # another thread began a run just now
                 children.offer_spool()
         current.reset(self._token)
+
+
+class _LeftOut:
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token: Token[Observed | None] = current.set(ASIDE)
+
+    def __exit__(self, *error: object) -> None:
+        current.reset(self._token)
+
+
+leave_out_by(_LeftOut)
 
 
 def watch_from_start() -> None:

@@ -14,7 +14,8 @@ A run that reaches the slot, the cache or the module inherits these facts as the
 were read: if the file was edited meanwhile, the process still holds what was in it before.
 
 Not promised: what was kept before any run was watched. A cache of that kind which answered is named
-(`Facts.unseen`); a global counts by its value, as always.
+(`Facts.unseen`); a global counts by its value, as always, and so does what a cache without
+arguments held before (`memori.fingerprint.opaque.put_cached_before`).
 """
 
 from __future__ import annotations

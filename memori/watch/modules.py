@@ -4,6 +4,9 @@ A module that is imported through a table, a finder or a computed name is the us
 same. It counts by the canonical text of its source, in which comments, docstrings and annotations
 do not appear, or, if it is compiled, by its file. Where Python runs what was compiled of an earlier
 source, it counts by that.
+
+So do the modules of what a run took from a pickle by its name, which no code names: a model that
+was saved, whose class stands in a module that was loaded before.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from memori.fingerprint.imports.compiled import outdated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Iterator
 
 _SOURCE = ".py"
 _digests: dict[str, tuple[str, str]] = {}  # path -> digest of the bytes, and of the text
@@ -64,6 +67,62 @@ def loaded_files() -> list[str]:
         if name not in ("__main__", "__mp_main__")
     ]
     return [path for path in found if type(path) is str and os.path.isfile(path)]
+
+
+def modules_behind(taken: Iterable[str], reached: Container[int]) -> set[str]:
+    """Return the files of the user's modules that unpickled things come from, and use in turn.
+
+    Parameters
+    ----------
+    taken : iterable of str
+        What was unpickled by name, as ``module:name``.
+    reached : container of int
+        The ids of what the code's fingerprint follows: their modules are not asked for.
+    """
+    from memori.fingerprint.origins import module_origin
+
+    names = []
+    for what in taken:
+        name, _, path = what.partition(":")
+        thing: object = sys.modules.get(name)
+        for part in path.split("."):
+            thing = getattr(thing, part, None)
+        if id(thing) not in reached:
+            names.append(name)
+    files: set[str] = set()
+    while names:
+        name = names.pop()
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if type(file) is str and file not in files and module_origin(name, file).kind == "user":
+            files.add(file)
+            names += _imported_by(name, file)
+    return files
+
+
+def _imported_by(name: str, path: str) -> Iterator[str]:
+    """Yield the names of the modules that a module's source may import, and of those above them."""
+    from ast import Import, ImportFrom, walk
+
+    from memori.fingerprint.writer import parsed
+
+    package = str(getattr(sys.modules[name], "__package__", None) or "")
+    found = [name]
+    try:
+        with open(path, "rb") as file:
+            tree = parsed(file.read(), path)
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return  # compiled, or of another version
+    for node in walk(tree):
+        if isinstance(node, Import):
+            found += [each.name for each in node.names]
+        elif isinstance(node, ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            whole = ".".join([*(above if node.level else []), *filter(None, [node.module])])
+            found += [f"{whole}.{each.name}" for each in node.names]
+    for each in found:
+        while each:
+            yield each
+            each = each.rpartition(".")[0]
 
 
 def user_modules(paths: Iterable[str]) -> dict[str, str]:

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import os
 import stat
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 
-from memori.aside import aside, leave_out_by
+from memori.aside import aside
 from memori.digest.clock import earliest_now
 from memori.digest.files import file_digest
 from memori.watch.touch import (
@@ -35,7 +35,7 @@ from memori.watch.touch import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import CodeType
     from typing import Any, Literal
 
@@ -82,6 +82,8 @@ class Observed:
         By path: each module's file that the import system read.
     base : code or None
         The code that started watching.
+    taken : set of str
+        What was unpickled by name (``module:name``): functions, classes.
     made, temporary : set of str
         The folders that it made, and temporary files and folders that it made by `tempfile`.
     network : set of str
@@ -125,6 +127,7 @@ class Observed:
         self.folders: dict[str, Listing] = {}
         self.globs: dict[str, None] = {}
         self.imported: dict[str, Touch] = {}
+        self.taken: set[str] = set()
         self.made: set[str] = set()
         self.temporary: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
@@ -188,6 +191,7 @@ class Observed:
         """Note that the run is over."""
         self.live = self.glances = False
         glanced, self.glanced = plain_touches(self.glanced), {}
+        self._read_back(glanced.keys() & self.touched)
         glanced.update(self.touched)
         self.touched = glanced
 
@@ -195,7 +199,9 @@ class Observed:
         """Count files that were glanced at as touched; other threads may add to them meanwhile."""
         glanced = dict(self.glanced)
         known = self.touched
-        known.update({p: touch for p, touch in plain_touches(glanced).items() if p not in known})
+        plain = plain_touches(glanced)
+        self._read_back(plain.keys() & known)
+        known.update({p: touch for p, touch in plain.items() if p not in known})
         for path in glanced:
             del self.glanced[path]
 
@@ -213,6 +219,11 @@ class Observed:
             self.reads_old = self._old_in_a_row >= _ENOUGH
             is_free = not self.programs and (self.outer is None or self.outer.glances)
             self.glances = is_free and self.reads_old
+
+    def reads_back(self, path: str) -> None:
+        """Note that a path that was touched before is about to be opened for reading."""
+        if self.touched[path].is_read_back():
+            self.tells("touched", path)
 
     def connects(self, path: str, stack: tuple[CodeType, ...] | None = None) -> None:
         """Note that a database is about to be opened, which C code may read, and write as well."""
@@ -367,6 +378,10 @@ class Observed:
             if not then or (then.st_ctime_ns, then.st_size) == (now.st_ctime_ns, now.st_size):
                 touch.before = self._digest(path)
 
+    def _read_back(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self.reads_back(path)
+
     def _digest(self, path: str) -> FileDigest | None:
         found = look_at(path)
         if found is None or not stat.S_ISREG(found.st_mode):
@@ -383,16 +398,3 @@ ASIDE = Observed()
 ASIDE.live = False
 
 current: ContextVar[Observed | None] = ContextVar("memori_watch", default=None)
-
-
-class _LeftOut:
-    __slots__ = ("_token",)
-
-    def __enter__(self) -> None:
-        self._token: Token[Observed | None] = current.set(ASIDE)
-
-    def __exit__(self, *error: object) -> None:
-        current.reset(self._token)
-
-
-leave_out_by(_LeftOut)

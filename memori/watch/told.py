@@ -129,7 +129,9 @@ def _tell_touch(run: Observed, path: str, touch: Touch, marks: Marks) -> None:
     if mine is None:
         mine = run.touched[path] = Touch(touch.how, look)
         mine.written, mine.appends, mine.before = touch.written, touch.appends, touch.before
-    elif touch.written:
+    elif not touch.written:
+        mine.is_read_back()
+    else:
         if mine.how == "read" and not mine.written:
             if mine.look is None:  # looked for and not found, now made
                 mine.how = "write" if touch.how == "read" else touch.how

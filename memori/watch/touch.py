@@ -49,8 +49,8 @@ class Touch:
     appends : bool
         Whether it was never written but by appending.
     before : FileDigest, None or False
-        Of a file that was read, then written or removed: what it was before; False if only a tracer
-        told of it, afterwards.
+        Of a file that was read, then written or removed: what it was before; False if nobody
+        knows: a tracer told of it afterwards, or it was appended to before it was read.
     marked : bool
         Whether the run gave it another name or mode, which changes its time of change alone.
     stack : tuple of code or None
@@ -67,6 +67,13 @@ class Touch:
         self.before: FileDigest | Literal[False] | None = None
         self.marked = False
         self.stack = stack
+
+    def is_read_back(self) -> bool:
+        """Note that what was only appended to is read: what it held before counts."""
+        if self.how != "append" or not self.appends or self.look is None:
+            return False
+        self.how, self.appends, self.before = "read", False, UNLOOKED
+        return True
 
     def joins(self, other: Touch, began: int) -> None:
         """Take in how another process dealt with the same path, for a run that began at a time."""

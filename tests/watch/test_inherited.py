@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from memori import Stage
 from memori.fingerprint import fingerprint
 from memori.watch import Reach, Sieve, inherit, keep, watching
 
@@ -220,3 +221,42 @@ def test_modules_imported_earlier_are_inherited(load):
 
     assert 1 == len(first.modules)
     assert [fact.path for fact in first.modules] == [fact.path for fact in second.modules]
+
+
+WARMED = {
+    "a text": "return open('atlas.txt').read()",
+    "a table": "return {'labels': open('atlas.txt').read().split()}",
+}
+
+
+@pytest.mark.parametrize("kind", WARMED)
+def test_a_cache_that_a_script_filled_before_counts_by_what_it_holds(kind, load, tmp_path):
+    """The first run does not come by the file again: an edited one is seen all the same."""
+    head = f"from functools import cache\n@cache\ndef atlas():\n    {WARMED[kind]}\n"
+    source = head + "START = len(atlas())\ndef run(subject):\n    return [atlas(), subject]\n"
+
+    def ran(text):
+        pathlib.Path("atlas.txt").write_text(text)
+        stage = Stage(importlib.reload(load(source)).run, "found", "work")
+        why = str(stage.explain("sub-01"))
+        return text in str(stage.run("sub-01")["found"]), stage.state, why
+
+    assert [(True, True), (True, False)] == [ran("amygdala")[:2], ran("amygdala")[:2]]
+    is_new, state, why = ran("thalamus")
+    assert (True, True) == (is_new, state)
+    assert "cached atlas" in why
+    assert (True, False) == ran("amygdala")[:2]
+
+
+def test_what_a_cache_holds_that_takes_arguments_is_none_of_it(load):
+    """Another subject that was looked at before is no reason to run."""
+    source = (
+        "from functools import cache\n@cache\ndef size(subject):\n    return len(subject)\n"
+        "def run(subject):\n    return size(subject)\n"
+    )
+    codes = []
+    for subject in ("sub-1", "subject-2"):
+        module = importlib.reload(load(source))
+        module.size(subject)
+        codes.append(fingerprint(module.run).fast)
+    assert codes[0] == codes[1]

@@ -146,3 +146,46 @@ def test_the_folder_and_the_logger_of_a_script_do_not_count(tmp_path: Path) -> N
         found.append(call(tmp_path, "-B"))
 
     assert [[True, True], [True, False]] == found
+
+
+PICKLED = {
+    "model.py": "from scaling import FACTOR\nclass Model:\n    def predict(self, x):\n"
+    "        return x * FACTOR\ndef names():\n    return ['a']\n",
+    "scaling.py": "FACTOR = 2\n",
+    "unrelated.py": "WORD = 1\n",
+}
+LOADS = """    with open('model.pickle', 'rb') as file:
+        found = pickle.load(file).predict(x)
+"""
+
+
+@pytest.mark.parametrize("more", ["", "    model.names()\n"], ids=["unnamed", "named for another"])
+def test_the_class_of_what_was_unpickled_counts(more: str, tmp_path: Path) -> None:
+    """A saved model is only as good as its class, which no code of the stage names."""
+    main = (
+        "import os, pickle, model, unrelated\nif not os.path.exists('model.pickle'):\n"
+        "    with open('model.pickle', 'wb') as file:\n        pickle.dump(model.Model(), file)\n"
+        f"def run(x):\n{more}{LOADS}    return found\n"
+    )
+    write(tmp_path, {**PICKLED, "main.py": main})
+    assert [[6, True], [6, False]] == [call(tmp_path, "-B"), call(tmp_path, "-B")]
+
+    (tmp_path / "scaling.py").write_text("# by hand\nFACTOR = 2\n")
+    (tmp_path / "unrelated.py").write_text("WORD = 2\n")
+    assert [6, False] == call(tmp_path, "-B")
+
+    (tmp_path / "scaling.py").write_text("FACTOR = 5\n")
+    assert [[15, True], [15, False]] == [call(tmp_path, "-B"), call(tmp_path, "-B")]
+
+
+def test_what_is_unpickled_and_reached_counts_by_what_it_does(tmp_path: Path) -> None:
+    """Of a module whose class the code names, the rest may change."""
+    main = (
+        "import pickle\nfrom model import Model\ndef run(x):\n"
+        "    return pickle.loads(pickle.dumps(Model())).predict(x)\n"
+    )
+    write(tmp_path, {**PICKLED, "main.py": main})
+    assert [6, True] == call(tmp_path, "-B")
+
+    (tmp_path / "model.py").write_text(PICKLED["model.py"].replace("['a']", "['b']"))
+    assert [6, False] == call(tmp_path, "-B")

@@ -1,7 +1,9 @@
 """Stages whose functions look at the project that they are remembered in, or keep a database."""
 
+import importlib
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,33 @@ def test_a_database_that_a_run_writes_does_not_keep_it_from_being_remembered(pro
     database.commit()
     database.close()
     assert not stage.is_remembered(1)
+
+
+READS_BACK = {
+    "Python": "open('sums.txt').read()",
+    "a command": "subprocess.run(['cat', 'sums.txt'], capture_output=True, text=True).stdout",
+}
+APPENDS = {
+    "Python": "open('sums.txt', 'a').write(f'{x}\\n')",
+    "a command": "subprocess.run(f'echo {x} >> sums.txt', shell=True)",
+}
+
+
+@pytest.mark.parametrize("reads", READS_BACK)
+@pytest.mark.parametrize("appends", APPENDS)
+def test_a_table_that_is_extended_and_then_read_counts(reads, appends, project, monkeypatch):
+    """It is no log: what stood in it before is in the result."""
+    (project / "sums.txt").write_text("1\n")
+    (project / "extending.py").write_text(
+        f"import subprocess\ndef extend(x):\n    {APPENDS[appends]}\n"
+        f"    return {READS_BACK[reads]}\n"
+    )
+    monkeypatch.syspath_prepend(str(project))
+    monkeypatch.delitem(sys.modules, "extending", raising=False)
+    stage = Stage(importlib.import_module("extending").extend, "table", "work")
+    assert ["1\n2\n", True] == [stage.run(2)["table"], stage.state]
+    assert ["1\n2\n", False] == [stage.run(2)["table"], stage.state]
+
+    (project / "sums.txt").write_text("7\n")
+    assert ["7\n2\n", True] == [stage.run(2)["table"], stage.state]
+    assert ["7\n2\n", False] == [stage.run(2)["table"], stage.state]

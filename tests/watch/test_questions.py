@@ -144,6 +144,47 @@ def test_all_variables_at_once_are_none_that_was_asked_for(given: str, tmp_path:
     assert (True, False) == run(tmp_path, function, MEMORI_TEST="two")
 
 
+HOMES = {
+    "a path": "open(os.path.expanduser('~/a')).read()",
+    "pathlib": "Path('~/a').expanduser().read_text()",
+    "the folder": "(Path.home() / 'a').read_text()",
+}
+
+
+@pytest.mark.parametrize("case", HOMES)
+def test_the_home_that_code_asked_for_counts(case: str, tmp_path: Path) -> None:
+    """Somebody else's settings are others; a path that begins elsewhere has no home."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    function = f"def f(x):\n    return {HOMES[case]}\n"
+    assert ("one", True) == run(tmp_path, function, HOME=one)
+    assert ("two", True) == run(tmp_path, function, HOME=two)
+    assert ("one", False) == run(tmp_path, function, HOME=one)
+
+    plain = f"def f(x):\n    return open(os.path.expanduser({one + '/a'!r})).read()\n"
+    assert ("one", True) == run(tmp_path, plain, HOME=one)
+    assert ("one", False) == run(tmp_path, plain, HOME=two)
+
+
+BEGINNING = {
+    "kept": "{k: v for k, v in os.environ.items() if k.startswith('MEMORI_OF_')}",
+    "a loop": "[k.removeprefix(START) for k in os.environ if k.startswith(START)]",
+}
+
+
+@pytest.mark.parametrize("case", BEGINNING)
+def test_variables_that_begin_with_a_text_count(case: str, tmp_path: Path) -> None:
+    """A family of settings is found by what its names begin with; a new one counts."""
+    function = f"START = 'MEMORI_OF_'\ndef f(x):\n    return len({BEGINNING[case]})\n"
+    assert (0, True) == run(tmp_path, function)
+    assert (1, True) == run(tmp_path, function, MEMORI_OF_A="1")
+    assert (1, False) == run(tmp_path, function, MEMORI_OF_A="1", MEMORI_TEST="1")
+    assert (2, True) == run(tmp_path, function, MEMORI_OF_A="1", MEMORI_OF_B="1")
+    assert (0, False) == run(tmp_path, function)
+
+
 STEADY = {
     "a folder that it makes": "os.path.exists('out') or os.mkdir('out')",
     "a file that it makes": "os.path.exists('out') or open('out', 'w').close()",

@@ -37,6 +37,8 @@ class Files:
             self.touched[path] = Touch("read", UNLOOKED)
         elif touch.how == "read" and touch.look is None and not touch.written:
             touch.look = UNLOOKED  # somebody else made it meanwhile
+        else:
+            touch.is_read_back()
 
     def were_read(self) -> list[str]:
         """Return the files that were opened for reading, and are not known to have changed."""

@@ -48,7 +48,10 @@ _WHETHER = frozenset({
     "is_mount", "getmtime", "getatime", "getctime", "access",
 })  # fmt: skip
 _IN_PASSING = frozenset({"realpath", "_joinrealpath", "resolve", "_resolve", "mkdir", "expanduser"})
-_BY_NAME = frozenset({"get", "getenv", "__contains__", "pop", "setdefault", "expandvars", "repl"})
+_BY_NAME = frozenset({
+    "get", "getenv", "__contains__", "pop", "setdefault", "expandvars", "repl",
+    "expanduser", "home",
+})  # fmt: skip
 _SUBSCRIPTS = ("BINARY_SUBSCR", "BINARY_OP")
 _users: dict[str, bool] = {}
 
@@ -167,7 +170,7 @@ def _words(path: str, answer: object, *, is_more: bool) -> str:
 def _asks_for_one(frame: FrameType | None) -> bool:
     """Tell whether the user's code asks for one variable by its name."""
     is_direct = True
-    while frame is not None and frame.f_code.co_filename in _MAPPINGS:
+    while frame is not None and frame.f_code.co_filename.startswith(_MAPPINGS):
         if frame.f_code.co_name not in _BY_NAME:
             return False
         is_direct, frame = False, frame.f_back
