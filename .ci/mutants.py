@@ -16,7 +16,7 @@ ends. Each run has a cache of its own, so that no mutant tells the next one some
 
 What is left out: messages to a log, annotations, and what only a type checker reads. Changes that
 no user could tell, mostly of speed, are listed in `mutants.toml` with the reason; they are not
-drawn. A line there that fits nothing any more is an error.
+tried. A line there that fits nothing any more is an error.
 """
 
 from __future__ import annotations
@@ -142,16 +142,14 @@ def mutants(path: Path) -> Iterator[Mutant]:
     yield from walk(tree, "module", "", 0)
 
 
-def unexplained(paths: list[Path]) -> list[Mutant]:
-    """Return the mutants of modules that nobody explained; refuse an explanation of nothing."""
-    explained = tomllib.loads(EXPLAINED.read_text(encoding="utf-8"))
-    found = []
-    for path in paths:
-        known = dict(explained.get(str(path.relative_to(ROOT)), {}))
-        every = list(mutants(path))
-        if stale := known.keys() - {each.name for each in every}:
-            sys.exit(f"{EXPLAINED.name}: not in {path.relative_to(ROOT)}: {sorted(stale)}")
-        found += [each for each in every if each.name not in known]
+def explained(every: list[Mutant]) -> set[Mutant]:
+    """Return the mutants that are explained; refuse an explanation of nothing."""
+    listed = tomllib.loads(EXPLAINED.read_text(encoding="utf-8"))
+    found = {each for each in every if each.name in listed.get(str(each.path), {})}
+    names = {(str(each.path), each.name) for each in found}
+    for path in {str(each.path) for each in every} & listed.keys():
+        if stale := [name for name in listed[path] if (path, name) not in names]:
+            sys.exit(f"{EXPLAINED.name}: no such change in {path}: {stale}")
     return found
 
 
@@ -165,7 +163,10 @@ def tests_of(path: Path, room: list[str]) -> list[str]:
             near.insert(0, str(test.relative_to(ROOT)))
         elif any(form in test.read_text(encoding="utf-8") for form in forms[:2]):
             near.append(str(test.relative_to(ROOT)))
-    return [*near, *(each for each in room if each not in near)]
+    for each in room:
+        files = sorted((ROOT / each).glob("test_*.py")) or [ROOT / each]
+        near += [str(test.relative_to(ROOT)) for test in files]
+    return list(dict.fromkeys(near))
 
 
 class Checkout:
@@ -232,22 +233,24 @@ def main() -> int:
         checkout = Checkout(Path(scratch))
         for room in given.rooms:
             pattern, held_by = ROOMS[room]
-            every = unexplained(sorted(ROOT.glob(pattern)))
+            every = [each for path in sorted(ROOT.glob(pattern)) for each in mutants(path)]
+            known = explained(every)
             if given.at:
                 every = [each for each in every if str(each.path) == file]
                 every = [each for each in every if line in ("", str(each.line))]
             drawn = every if line else chance.sample(every, min(given.count, len(every)))
+            drawn = [each for each in drawn if each not in known]
             if not drawn:
                 continue
-            checkout.measure(
-                sorted({test for each in drawn for test in tests_of(each.path, held_by)})
-            )
+            tests = {path: tests_of(path, held_by) for path in {each.path for each in drawn}}
+            checkout.measure(sorted(set().union(*tests.values())))
             alive = 0
             for mutant in drawn:
                 began = time.monotonic()
-                if checkout.survives(mutant, tests[mutant.path]):
-                    alive += 1
-                    print(f"survived {mutant} ({time.monotonic() - began:.0f} s)", flush=True)
+                survives = checkout.survives(mutant, tests[mutant.path])
+                alive += survives
+                what = "survived" if survives else "noticed "
+                print(f"{what} {mutant} ({time.monotonic() - began:.0f} s)", flush=True)
             print(f"{room}: {len(drawn)} of {len(every)} mutants, {alive} survived", flush=True)
             survived += alive
     return 1 if survived else 0
