@@ -1,10 +1,10 @@
 """Break memori a little, many times, and see whether tests notice: python .ci/mutants.py ROOM ...
 
 A mutant is a copy of the package with one change: a comparison turned round, `and` for `or`, a
-condition negated, a number moved by one, a `return` of nothing, a call left out. The tests that
-hold its module run on it: those that import it first, then those of its room. One that they pass
-survived: a test is missing, or what was changed does nothing. It is printed as file, line and
-change, and ends the command with 1.
+condition negated, a number moved by one, a `return` of nothing, a call left out. The tests that run
+what is changed run on it, the quickest first; then those that import its module and all of its
+room, because processes that tests start may run it, too. A mutant that they pass survived: a test
+is missing, or what was changed does nothing. It ends the command with 1.
 
     python .ci/mutants.py digest store --count 40 --seed 1
     python .ci/mutants.py --at memori/digest/files.py:147   # all mutants of one line
@@ -25,6 +25,7 @@ import argparse
 import ast
 import copy
 import importlib.util
+import json
 import os
 import random
 import resource
@@ -36,6 +37,8 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+import coverage
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPLAINED = Path(__file__).with_suffix(".toml")
@@ -98,8 +101,9 @@ def does_nothing(node: ast.AST) -> bool:
 class Mutant:
     """One change of one module, written down only if it is drawn."""
 
-    def __init__(self, path: Path, tree: ast.AST, where: tuple, line: int, name: str) -> None:
-        self.path, self.line, self.name = path.relative_to(ROOT), line, name
+    def __init__(self, path: Path, tree: ast.AST, where: tuple, lines: range, name: str) -> None:
+        self.path, self.lines, self.name = path.relative_to(ROOT), lines, name
+        self.line = lines[-1]
         self._tree, self._where = tree, where
 
     def __str__(self) -> str:
@@ -121,23 +125,24 @@ def mutants(path: Path) -> Iterator[Mutant]:
     """Yield each mutant of a module, named by the function, what is changed, and where."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
 
-    def walk(owner: ast.AST, function: str, statement: str, line: int) -> Iterator[Mutant]:
+    def walk(owner: ast.AST, function: str, statement: str, first: int) -> Iterator[Mutant]:
         for field, held in ast.iter_fields(owner):
             parts = held if isinstance(held, list) else [held]
             for place, node in enumerate(parts):
                 if field in TYPES or not isinstance(node, ast.AST) or does_nothing(node):
                     continue
-                said, at = statement, getattr(node, "lineno", line)
+                said, begins = statement, first
                 if isinstance(node, ast.stmt):
-                    said = ast.unparse(node).splitlines()[0]
+                    said, begins = ast.unparse(node).splitlines()[0], node.lineno
+                lines = range(begins, getattr(node, "lineno", begins) + 1)
                 for what, new in changes(node):
                     short = ast.unparse(node).splitlines()[0]
                     inside = f" in {said}" if short != said else ""
                     where = (owner, field, place if isinstance(held, list) else None, new)
-                    yield Mutant(path, tree, where, at, f"{function}: {what}: {short}{inside}")
+                    yield Mutant(path, tree, where, lines, f"{function}: {what}: {short}{inside}")
                 name = getattr(node, "name", None) if isinstance(node, ast.stmt) else None
                 inner = name if function == "module" else f"{function}.{name}"
-                yield from walk(node, inner if name else function, said, at)
+                yield from walk(node, inner if name else function, said, begins)
 
     yield from walk(tree, "module", "", 0)
 
@@ -173,18 +178,24 @@ class Checkout:
     """A copy of the checkout in which tests run on what is written there."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._limit = folder / "checkout", resource.RLIM_INFINITY
+        self.folder, self._scratch = folder / "checkout", folder
+        self._limit, self._times = resource.RLIM_INFINITY, dict[str, float]()
         left_out = shutil.ignore_patterns(".git", "__pycache__", "site", ".*_cache")
         shutil.copytree(ROOT, self.folder, ignore=left_out)
 
-    def passes(self, tests: list[str]) -> bool:
+    def passes(self, tests: list[str], *under: str) -> bool:
         """Run tests until the first that fails."""
         with tempfile.TemporaryDirectory() as cache:
-            environment = {**os.environ, "PYTHONPATH": str(self.folder), "CI": "1"}
-            environment["XDG_CACHE_HOME"] = cache
-            command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider"]
+            environment = {
+                **os.environ,
+                "PYTHONPATH": f"{self.folder}{os.pathsep}{self.folder / '.ci'}",
+                "CI": "1",
+                "XDG_CACHE_HOME": cache,
+                "MEMORI_TIMES": str(self._scratch / "times.json"),
+            }
+            pytest = ["-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *tests]
             done = subprocess.run(
-                ["timeout", "-k9", str(LIMIT), *command, *tests],
+                ["timeout", "-k9", str(LIMIT), sys.executable, *under, *pytest],
                 cwd=self.folder,
                 env=environment,
                 stdout=subprocess.PIPE,
@@ -196,14 +207,23 @@ class Checkout:
         return done.returncode == 0
 
     def measure(self, tests: list[str]) -> None:
-        """Run tests on what is unchanged, which must pass, and take their time for a limit."""
-        began = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if not self.passes(tests):
-            sys.exit(f"{self.said[-2000:]}\nthe tests fail on what is unchanged: {tests}")
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self._limit = 30 + 3 * round(
-            ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
-        )
+        """Run tests on what is unchanged, which must pass, and note what each of them runs."""
+        data = self._scratch / "reached"
+        under = ("-m", "coverage", "run", f"--data-file={data}", "--source=memori")
+        self._limit = resource.RLIM_INFINITY
+        if not self.passes(["-p", "reached", *tests], *under):
+            sys.exit(f"{self.said[-3000:]}\nthe tests fail on what is unchanged: {tests}")
+        self._times = json.loads((self._scratch / "times.json").read_text(encoding="utf-8"))
+        self._reached = coverage.CoverageData(str(data))
+        self._reached.read()
+        self._limit = 60 + 3 * round(sum(self._times.values()))
+
+    def reaching(self, mutant: Mutant) -> list[str]:
+        """Return the tests that ran what is changed, the quickest first."""
+        by_line = self._reached.contexts_by_lineno(str(self.folder / mutant.path))
+        found = {test for line in mutant.lines for test in by_line.get(line, ()) if test}
+        found = found or {test for tests in by_line.values() for test in tests if test}
+        return sorted(found, key=lambda test: (self._times[test], test))
 
     def survives(self, mutant: Mutant, tests: list[str]) -> bool:
         """Run tests on a mutant."""
@@ -213,7 +233,8 @@ class Checkout:
         try:
             compiled.unlink(missing_ok=True)  # Python compares whole seconds and sizes
             target.write_text(mutant.text(), encoding="utf-8")
-            return self.passes(tests)
+            near = self.reaching(mutant)
+            return (not near or self.passes(near)) and (not tests or self.passes(tests))
         finally:
             target.write_text(before, encoding="utf-8")
             compiled.unlink(missing_ok=True)
@@ -225,6 +246,7 @@ def main() -> int:
     parser.add_argument("rooms", nargs="*", default=[*ROOMS])
     parser.add_argument("--count", type=int, default=20, help="how many are drawn of each room")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--reached", action="store_true", help="run only tests that ran the line")
     parser.add_argument("--at", default="", help="FILE or FILE:LINE whose mutants are tried")
     given = parser.parse_args()
     file, _, line = given.at.partition(":")
@@ -247,7 +269,8 @@ def main() -> int:
             alive = 0
             for mutant in drawn:
                 began = time.monotonic()
-                survives = checkout.survives(mutant, tests[mutant.path])
+                rest = [] if given.reached else tests[mutant.path]
+                survives = checkout.survives(mutant, rest)
                 alive += survives
                 what = "survived" if survives else "noticed "
                 print(f"{what} {mutant} ({time.monotonic() - began:.0f} s)", flush=True)
