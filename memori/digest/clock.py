@@ -53,7 +53,12 @@ def behind(device: int, folder: str | None = None) -> int:
 
 def most_behind() -> int:
     """Return how many ns the clocks that were asked so far are behind ours; 0 if none is."""
-    return max((lag for _, lag in _measured.values()), default=0) if _measured else 0
+    return max(0, *(lag for _, lag in _measured.values())) if _measured else 0
+
+
+def ahead(device: int) -> int:
+    """Return how many ns the clock of a device is ahead of ours; 0 for one that was not asked."""
+    return max(0, -_measured[device][1]) if device in _measured else 0
 
 
 def earliest_now() -> int:

@@ -18,6 +18,7 @@ import os
 import stat
 import time
 
+from memori.digest.clock import ahead
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
 from memori.fingerprint.imports.compiled import outdated
 from memori.watch.commands.tools import tools_among
@@ -192,6 +193,10 @@ class Sieve:
         """Tell whether a file that was there when it was touched was made while the run went on."""
         return is_since(look, self._seen.began)
 
+    def _may_be_new(self, changed: int, device: int) -> bool:
+        """Tell whether a file may have changed while the run went on, by a time that it carries."""
+        return changed - ahead(device) >= self._seen.began - OLD
+
     def _edited(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
         before = touch.before
         is_new = touch.look and self._is_new(touch.look)  # then a helper made it
@@ -221,7 +226,7 @@ class Sieve:
         elif then is UNLOOKED:
             if now is None:
                 facts.absent.append(path)
-            elif (now.st_mtime_ns if touch.marked else now.st_ctime_ns) >= self._seen.began - OLD:
+            elif self._may_be_new(now.st_mtime_ns if touch.marked else now.st_ctime_ns, now.st_dev):
                 facts.unvouched.append(path)
             else:
                 facts.read.append(file_fact(path, self._memo))

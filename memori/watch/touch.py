@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from memori.digest.clock import ahead
 from memori.digest.files import stat_of
 
 TYPE_CHECKING = False
@@ -29,9 +30,10 @@ _stat = os.stat
 def is_since(look: os.stat_result, began: int) -> bool:
     """Tell whether a file was made or changed after a run began, by a time up to now.
 
-    A file from the future was there before: the clock was set back, or the server's is ahead.
+    A file from the future was there before: the clock was set back, or that of a server which
+    nobody asked is ahead.
     """
-    return began < look.st_ctime_ns <= time.time_ns() + OLD
+    return began < look.st_ctime_ns - ahead(look.st_dev) <= time.time_ns() + OLD
 
 
 class Touch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from memori import Stage, workdir
 from memori.digest import clock, files
 from memori.files import content_of
+from memori.watch import Sieve, watching
+from memori.watch.touch import is_since
 
 
 @pytest.fixture
@@ -64,6 +67,7 @@ def test_an_edit_within_a_tick_of_a_server_whose_clock_differs_is_seen(
     server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
     """A file that was just written is not trusted, though by our clock it is old."""
+    monkeypatch.setattr(files, "_TICK", 30_000_000_000)  # however busy this machine is
     set_ours(monkeypatch, ahead)
     path = tmp_path / "file"
     path.write_text("one")
@@ -106,6 +110,49 @@ def test_a_stage_hits_where_the_clocks_differ(
             for runs in (True, False, False):
                 assert Path(stage.run(str(source))["copy"]).read_text() == "a"
                 assert stage.state is runs
+
+
+@pytest.mark.parametrize("ahead", [0.0, 40.0])
+def test_a_local_file_that_changed_during_a_run_is_seen_though_a_server_is_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """The clock of one server says nothing of files that lie elsewhere."""
+    monkeypatch.setattr(clock, "_measured", {-1: (time.monotonic(), -int(ahead * 1e9))})
+    paths = [tmp_path / f"{number}.txt" for number in range(20)]
+    for path in paths:
+        path.write_text("a")
+    read, written = threading.Event(), threading.Event()
+
+    def somebody() -> None:
+        read.wait()
+        paths[-1].write_text("b")
+        written.set()
+
+    thread = threading.Thread(target=somebody)
+    thread.start()
+    with watching() as seen:
+        for path in paths:
+            path.read_text()
+        read.set()
+        written.wait()
+    thread.join()
+    assert Sieve(seen, None).facts().unvouched == [str(paths[-1])]
+
+
+def test_a_file_on_a_server_that_is_ahead_was_there_before_the_run(
+    server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is later than the run's begin by our clock, and earlier by its own."""
+    path = tmp_path / "file.txt"
+    path.write_text("a")
+    set_ours(monkeypatch, -40.0)
+    clock._measured[server] = time.monotonic(), -40_000_000_000
+    began = clock.earliest_now()
+
+    set_ours(monkeypatch, 60.0)  # a minute later
+    assert not is_since(path.stat(), began)
+    path.write_text("b")
+    assert is_since(path.stat(), began)
 
 
 def test_what_another_host_made_is_looked_for_again(
