@@ -107,7 +107,9 @@ def _that_begin(texts: Iterable[str]) -> list[str]:
     begins = tuple(
         text
         for text in texts
-        if len(text) >= _SHORTEST and _NAME.fullmatch(text) and not text.startswith(_OF_A_SESSION)
+        if len(text) >= _SHORTEST
+        and re.fullmatch(_NAME, text)
+        and not text.startswith(_OF_A_SESSION)
     )
     return [name for name in os.environ if begins and name.startswith(begins)]
 
