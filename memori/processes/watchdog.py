@@ -12,6 +12,7 @@ list per line:
     ["called", MARK, true]     it was started by what the owner calls; it also ends when the owner
                                is told to, by SIGTERM or SIGHUP
     ["temporary", MARK, PATH]  a folder that is removed when the owner is gone
+    ["tracer", MARK, LOG]      a strace begins that writes there; what it leaves waiting is ended
     ["end", MARK]              it is over
 
 Between lines stands each signal that the owner gets, as one byte (`signal.set_wakeup_fd`).
@@ -22,6 +23,12 @@ holds the mark, so that children in a session of their own do not survive either
 descends from them. No thread or fork in the owner is involved; a thread that ends, unlike with
 ``PR_SET_PDEATHSIG``, takes nothing with it.
 
+strace begins as three processes: the program to be, the tracer, and one that waits until the tracer
+holds the program, and is killed by it then. If the tracer is killed before (or, a moment earlier,
+the program to be), what waits does so for ever, and with it the program, and whoever reads what the
+program prints. So where a log stays empty, what waits for nothing is ended; the program then goes
+on without a tracer.
+
 Not promised: a child that left both its parents and its environment behind, a program of another
 user, and anything if this process is killed too (a cluster's cgroup ends them all).
 """
@@ -30,6 +37,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import time
 
@@ -38,6 +46,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 GRACE = 0.5  # seconds between asking and killing
+_PAUSE = (
+    0.25  # seconds until the first look at a tracer that has told nothing; then twice that, ...
+)
+_LONGEST = 5.0
 STOP = 10.0  # seconds that commands have which end something (a container's engine may hang)
 WORKER = "worker-"
 _SIGNALS = bytes(number for number in range(32) if number != ord("\n"))
@@ -170,6 +182,79 @@ def mark_of_worker(folder: str, process: int) -> str:
     return f"{os.path.basename(folder)}.{process}"
 
 
+class Beginning:
+    """A strace that has begun, until it holds its program.
+
+    Parameters
+    ----------
+    log : str
+        The file that it writes, which is empty until then; its processes are known by it.
+
+    Attributes
+    ----------
+    due : float
+        When it is to be looked at.
+    suspects : dict of int to str
+        What waited for nothing when it was last looked at, each with its birth.
+    """
+
+    def __init__(self, log: str) -> None:
+        self._log = log
+        self._pause = _PAUSE
+        self.due = time.monotonic() + _PAUSE
+        self.suspects: dict[int, str] = {}
+
+    def looks(self) -> bool:
+        """Look, end what was found waiting for nothing twice; False if no look is needed again."""
+        try:
+            if os.stat(self._log).st_size:
+                return False
+        except OSError:
+            return False  # its command is over
+        found = _waiting_in_vain(self._log)
+        for number, born in found.items() & self.suspects.items():
+            if birth(number) == born:
+                send(os.kill, number, signal.SIGKILL)
+        is_new = found.keys() - self.suspects.keys()
+        self.suspects = found
+        self._pause = self._pause if is_new else min(2 * self._pause, _LONGEST)
+        self.due = time.monotonic() + self._pause
+        return True
+
+
+def _waiting_in_vain(log: str) -> dict[int, str]:
+    """Return what strace started for a log that sleeps without a child or a program to hold."""
+    ours = [number for number in _numbers() if _is_of_tracer(number, log)]
+    if not ours:
+        return {}
+    found = {number: known for number in _numbers() if (known := _status(number))}
+    needed = {int(known["TracerPid"]) for known in found.values()}
+    needed |= {int(known["PPid"]) for known in found.values() if known["State"][0] not in "ZX"}
+    idle = (each for each in ours if found.get(each, {"State": "X"})["State"][0] == "S")
+    return {each: born for each in idle if each not in needed and (born := birth(each))}
+
+
+def _is_of_tracer(process: int, log: str) -> bool:
+    try:
+        with open(f"/proc/{process}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+        if os.fsencode(log) not in words or b"-DD" not in words:
+            return False
+        return "strace" in os.path.basename(os.readlink(f"/proc/{process}/exe"))
+    except OSError:
+        return False
+
+
+def _status(process: int) -> dict[str, str]:
+    try:
+        with open(f"/proc/{process}/status", encoding="latin-1") as file:
+            lines = (line.partition(":") for line in file)
+            known = {name: text.strip() for name, _, text in lines}
+    except OSError:
+        return {}
+    return known if "TracerPid" in known else {}
+
+
 def remove_folder(folder: str) -> None:
     """Remove a folder that holds files only, as far as that can be done."""
     try:
@@ -229,16 +314,29 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     running: dict[str, dict[str, object]] = {}
+    beginning: dict[str, Beginning] = {}
     rest = b""
-    while chunk := os.read(0, 1 << 16):
+    while chunk := _next(beginning):
         *lines, rest = (rest + chunk.translate(None, _SIGNALS)).split(b"\n")
         for line in filter(None, lines):  # SIGUSR1 looks like the end of a line
-            _note(running, *json.loads(line))
+            _note(running, beginning, *json.loads(line))
         if signal.SIGTERM in chunk or signal.SIGHUP in chunk:
             end(marks=[mark for mark, known in running.items() if "called" in known])
     if running:
         _end_all(running)
     _remove_temporary(owner)
+
+
+def _next(beginning: dict[str, Beginning]) -> bytes:
+    """Return what the owner tells next; look after tracers meanwhile."""
+    while beginning:
+        patience = min(each.due for each in beginning.values()) - time.monotonic()
+        if patience > 0 and select.select([0], [], [], patience)[0]:
+            break
+        for mark, each in [*beginning.items()]:
+            if each.due <= time.monotonic() and not each.looks():
+                del beginning[mark]
+    return os.read(0, 1 << 16)
 
 
 def _remove_temporary(owner: int) -> None:
@@ -259,9 +357,18 @@ def _remove(path: str) -> None:
         pass  # it was a folder
 
 
-def _note(running: dict[str, dict[str, object]], kind: str, mark: str, *fact: object) -> None:
+def _note(
+    running: dict[str, dict[str, object]],
+    beginning: dict[str, Beginning],
+    kind: str,
+    mark: str,
+    *fact: object,
+) -> None:
     if kind == "end":
         running.pop(mark, None)
+        beginning.pop(mark, None)
+    elif kind == "tracer":
+        beginning[mark] = Beginning(str(fact[0]))
     else:
         running.setdefault(mark, {})[kind] = fact[0]
 

@@ -146,6 +146,8 @@ class Facts:
         Who may have read files of which nobody told.
     unvouched : list of str
         Files that changed while the run went on, so that nobody knows what it read.
+    powerless : list of str
+        Programs that did not do what they do unwatched.
     doubts : list of str
         Why nobody knows what the run depends on.
     """
@@ -169,6 +171,7 @@ class Facts:
         self.trees: dict[str, str] = {}
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
+        self.powerless: list[str] = []
         self.doubts: list[str] = []
 
     def to_record(self, root: str, anchors: Mapping[str, str] | None = None) -> JSON:

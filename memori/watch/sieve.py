@@ -144,7 +144,7 @@ class Sieve:
         facts.trees = {path: tree_digest(path, self._memo) for path in trees}
         facts.tools = tools_among(self._seen.executed - self._counted)
         network = (f"the network ({host})" for host in self._seen.network)
-        facts.unvouched += sorted(self._seen.powerless)
+        facts.powerless = sorted(self._seen.powerless)
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
         told = {each.partition(" (")[0] for each in facts.unseen}
         names = {os.path.basename(words[0]) for words in self._seen.unwatched} - told

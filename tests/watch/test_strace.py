@@ -277,7 +277,7 @@ def test_a_tracer_that_is_ended_is_said(tmp_path):
     with pytest.warns(MemoriWarning, match="the tracer of .*sh was ended"):
         seen, _ = run(command, tmp_path, end_tracer)
     assert ["sh (the tracer was ended)"] == seen.unseen
-    assert shutil.which("sh") in Sieve(seen, None).facts().unvouched
+    assert shutil.which("sh") in Sieve(seen, None).facts().powerless
 
 
 @traces

@@ -275,7 +275,11 @@ def _system(system: Callable[[str], int], runs: Sequence[Observed], command: str
         watched = _begin(runs, call)
         if watched is None or watched.reason is not None:
             return system(command)
-        code = system("exec " + _as_text(call))
+        try:
+            code = system("exec " + _as_text(call))
+        except BaseException:
+            watched.goes()
+            raise
     _is_over(_Started(watched, runs, 0))
     return code
 

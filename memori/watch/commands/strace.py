@@ -9,9 +9,7 @@ A tracer is never a requirement. Where there is none, or where the system permit
 runs as ever, and the run names it as one of which nobody told (`memori.watch.told.misses`). So does
 a program that cannot be traced (`memori.watch.commands.untraceable`).
 
-Not promised: what a program does on another machine, or in a container of its own; and the end of
-what strace itself leaves waiting if it is killed in the milliseconds before it holds the command,
-which keeps the command's pipes open.
+Not promised: what a program does on another machine, or in a container of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +26,7 @@ from memori.errors import warn
 from memori.processes import temporary
 from memori.processes.interrupts import going_here, mark_of_start
 from memori.watch.children import SPOOL, learn_from, new_spool
+from memori.watch.commands import beginning
 from memori.watch.commands.named import Named
 from memori.watch.commands.trace import CALLS, Trace
 from memori.watch.commands.tracer_log import read_log, reap
@@ -141,6 +140,7 @@ class Watched:
         self._named = [path for path in found.files if not _fits(path, found.patterns)]
         self._log = temporary.new_name("strace")
         os.close(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self._beginning = beginning.begins(self._log)
         self._marks.wait()
         return _under(strace, self._log, self._plain)
 
@@ -198,6 +198,7 @@ class Watched:
     def goes(self) -> None:
         """Remove what was kept for watching it."""
         if self._log is not None:
+            beginning.is_over(self._beginning, self._log)
             os.unlink(self._log)
             self._log = None
 
@@ -305,7 +306,7 @@ def _why_unusable(strace: str) -> str:
     if not strace:
         return "strace is not installed"
     if strace not in _usable:
-        _usable[strace] = _tried(strace)
+        _usable[strace] = _tried(strace) and _tried(strace)  # once, somebody may have killed it
     return _usable[strace]
 
 
@@ -333,6 +334,7 @@ def _tried(strace: str) -> str:
         mark = mark_of_start()  # so that the trial ends with this process
         environment = {**os.environ, **({} if mark is None else {"MEMORI_RUN": mark})}
         started = _under(strace, file.name, Started(["true"], true, environment))
+        begun = beginning.begins(file.name)
         try:
             done = subprocess.run(
                 started.argv,
@@ -347,6 +349,8 @@ def _tried(strace: str) -> str:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"strace cannot be used: {error}"
+        finally:
+            beginning.is_over(begun, file.name)
     said = done.stderr.strip().splitlines()
     if done.returncode or said:
         return f"strace cannot be used: {said[0] if said else f'exit code {done.returncode}'}"
