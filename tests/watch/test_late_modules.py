@@ -146,3 +146,21 @@ def test_the_folder_and_the_logger_of_a_script_do_not_count(tmp_path: Path) -> N
         found.append(call(tmp_path, "-B"))
 
     assert [[True, True], [True, False]] == found
+
+
+def test_a_thread_is_the_runs_own_where_the_run_itself_first_imports_threading(tmp_path):
+    """What a thread reads counts, also if nothing had loaded `threading` before the run."""
+    file = tmp_path / "read.txt"
+    file.write_text("1")
+    script = (
+        "import sys; from memori.watch.hook import watching\n"
+        "print('threading' in sys.modules)\n"
+        "with watching() as seen:\n"
+        "    import threading\n"
+        "    thread = threading.Thread(target=open, args=(sys.argv[1],))\n"
+        "    thread.start(); thread.join()\n"
+        "print(seen.how(sys.argv[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, file], capture_output=True, text=True)
+
+    assert ["False", "read"] == done.stdout.split(), done.stderr
