@@ -187,17 +187,20 @@ def put_cached_before(walk: Walk, cache: Any, out: State) -> None:
 
 
 def _cached(cache: Any) -> list[object]:
-    """Return the one value that is cached, as JSON; nothing for what is no plain value."""
+    """Return the one value that is cached; nothing for an object of a library, but for arrays."""
     from memori.digest.values import NotJSONError, copy_json, to_json
 
     code = getattr(cache.__wrapped__, "__code__", None)
     takes = code is None or code.co_argcount or code.co_kwonlyargcount or code.co_flags & _EXTRA
     if takes or cache.cache_info().currsize != 1:
         return []
+    value = cache()
     try:
-        return [copy_json(to_json(cache()))]
+        return [copy_json(to_json(value))]
     except (NotJSONError, RecursionError):
-        return []
+        kind = type(value)
+        is_known = kind.__name__ == "ndarray" or origin_of_class(kind).kind == "user"
+        return [value] if is_known else []
 
 
 class StandIn:

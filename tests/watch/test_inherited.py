@@ -226,14 +226,25 @@ def test_modules_imported_earlier_are_inherited(load):
 WARMED = {
     "a text": "return open('atlas.txt').read()",
     "a table": "return {'labels': open('atlas.txt').read().split()}",
+    "an object": "return Atlas(open('atlas.txt').read())",
 }
+ATLAS = """
+class Atlas:
+    def __init__(self, text):
+        self.text = text
+    def __len__(self):
+        return len(self.text)
+"""
 
 
 @pytest.mark.parametrize("kind", WARMED)
 def test_a_cache_that_a_script_filled_before_counts_by_what_it_holds(kind, load, tmp_path):
     """The first run does not come by the file again: an edited one is seen all the same."""
-    head = f"from functools import cache\n@cache\ndef atlas():\n    {WARMED[kind]}\n"
-    source = head + "START = len(atlas())\ndef run(subject):\n    return [atlas(), subject]\n"
+    source = (
+        f"from functools import cache\n{ATLAS}@cache\ndef atlas():\n    {WARMED[kind]}\n"
+        "START = len(atlas())\ndef run(subject):\n"
+        "    return [getattr(atlas(), 'text', atlas()), subject]\n"
+    )
 
     def ran(text):
         pathlib.Path("atlas.txt").write_text(text)
