@@ -87,7 +87,9 @@ def modules_behind(taken: Iterable[str], reached: Container[int]) -> set[str]:
         thing: object = sys.modules.get(name)
         for part in path.split("."):
             thing = getattr(thing, part, None)
-        if id(thing) not in reached:
+        while thing is not None and id(thing) not in reached:
+            thing = getattr(thing, "__wrapped__", None) or getattr(thing, "py_func", None)
+        if thing is None:
             names.append(name)
     files: set[str] = set()
     while names:

@@ -207,3 +207,24 @@ def test_a_thread_is_the_runs_own_where_the_run_itself_first_imports_threading(t
     done = subprocess.run([sys.executable, "-c", script, file], capture_output=True, text=True)
 
     assert ["False", "read"] == done.stdout.split(), done.stderr
+
+
+def test_of_what_a_pool_is_given_only_what_it_reaches_counts(tmp_path: Path) -> None:
+    """Functions and results travel as pickles; the rest of their module may change."""
+    main = (
+        "import multiprocessing\nfrom jobs import work\ndef run(x):\n"
+        "    with multiprocessing.get_context('fork').Pool(1) as pool:\n"
+        "        return pool.map(work, [x])[0].total\n"
+    )
+    jobs = (
+        "import functools\nclass Sum:\n    def __init__(self, total):\n        self.total = total\n"
+        "@functools.lru_cache\ndef work(x):\n    return Sum(x + 1)\ndef other():\n    return 1\n"
+    )
+    write(tmp_path, {"main.py": main, "jobs.py": jobs})
+    assert [4, True] == call(tmp_path, "-B")
+
+    (tmp_path / "jobs.py").write_text(jobs.replace("return 1", "return 2"))
+    assert [4, False] == call(tmp_path, "-B")
+
+    (tmp_path / "jobs.py").write_text(jobs.replace("x + 1", "x + 2"))
+    assert [5, True] == call(tmp_path, "-B")
