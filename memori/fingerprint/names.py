@@ -89,6 +89,7 @@ WIDENING = frozenset({"globals", "eval", "exec"})
 UNFOLLOWED = frozenset({"eval", "exec"})
 _ASKED = words("import_module __import__ resolve_name run_module entry_points iter_entry_points")
 _IMPORTERS = _ASKED | words("modules find_spec")
+_LOCATORS = words("locate instantiate import_string get_class get_method get_object")
 _RUNNERS = frozenset({"run_path", "exec", "spec_from_file_location", "SourceFileLoader"})
 _DYNAMIC = r"(\.*)([A-Za-z_][\w.]*)(?::\w+)?(?:%s|\{[^{}]*\})?\Z"
 
@@ -127,7 +128,7 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
             state = []
             walk.put(own, state)
             node.edges.append((f"{APART}__doc__", state))
-    if _IMPORTERS & scan.attributes:
+    if _IMPORTERS & scan.attributes or _locates(space, scan):
         _follow_dynamic_import(walk, function, scan, node)
     if _RUNNERS & scan.attributes:
         _follow_scripts(walk, space, scan, node)
@@ -264,10 +265,27 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
         if state:
             is_found = True
             node.edges.append((f"{APART}import {constant}", [slot]))
-    if not is_found and (_ASKED & scan.attributes or ("sys", "modules") in scan.chains):
+    asks = _ASKED & scan.attributes or ("sys", "modules") in scan.chains
+    if not is_found and (asks or _locates(space, scan)):
         if not any(f"{call} in {walk.where}" in walk.unresolved for call in _TOLD_CALLS):
             walk.note(f"imports by a name that is computed in {walk.where}")
         walk.imports_any = True
+
+
+def _locates(space: dict[str, object], scan: Scan) -> bool:
+    """Tell whether code lets a library find what a text names (`pydoc.locate`, Hydra's targets)."""
+    if not _LOCATORS & scan.attributes:
+        return False
+    for chain in scan.chains:
+        if chain[-1] not in _LOCATORS:
+            continue
+        found: object = space.get(chain[0])
+        for name in chain[1:]:
+            found = found.__dict__.get(name) if isinstance(found, ModuleType) else None
+        home = sys.modules.get(str(getattr(found, "__module__", None)))
+        if home is not None and origin_of_module(home).kind != "user":
+            return True
+    return False
 
 
 _TOLD_CALLS = ("calls __import__", "calls importlib.import_module")  # they say as much

@@ -306,6 +306,7 @@ class Sieve:
         left_out = self._left_out.among(paths) | self._counted | seen.temporary | seen.made
         left_out.update(path for path, touch in seen.touched.items() if touch.written)
         left_out.update(fact.folder for fact in facts.listed)
+        left_out.update(seen.imported)  # the import system of a child looks at what it reads
         known = [*(fact.path for fact in facts.read), *self._own]
         left_out.update(folders_above(known))  # what is in them is there, and so are they
         left_out.update(each.path for each in facts.read if seen.found.get(each.path) == FILE)

@@ -27,6 +27,9 @@ COMPUTED = {
     "    return importlib.import_module(name).smooth(x)\nPARTS = ['my', 'pkg', '.fil', 'ters']\n",
     "loaded before": "import importlib, mypkg.filters\ndef run(x):\n    name = ''.join(PARTS)\n"
     "    return importlib.import_module(name).smooth(x)\nPARTS = ['my', 'pkg', '.fil', 'ters']\n",
+    "located by a library": "import json, pydoc, mypkg.filters\ndef run(x):\n"
+    '    target = json.loads(\'["mypkg.", "filters.smooth"]\')\n'
+    "    return pydoc.locate(''.join(target))(x)\n",
     "a path added": "import sys\ndef run(x):\n    sys.path.insert(0, 'mypkg')\n"
     "    import filters\n    return filters.smooth(x)\n",
     "a package that looks everywhere": "import pkgutil, importlib, mypkg\ndef run(x):\n"
@@ -227,4 +230,21 @@ def test_of_what_a_pool_is_given_only_what_it_reaches_counts(tmp_path: Path) -> 
     assert [4, False] == call(tmp_path, "-B")
 
     (tmp_path / "jobs.py").write_text(jobs.replace("x + 1", "x + 2"))
+    assert [5, True] == call(tmp_path, "-B")
+
+
+def test_a_comment_in_a_module_that_a_child_imports_changes_nothing(tmp_path: Path) -> None:
+    """Python looks at a module's file before it reads it; a tracer sees both."""
+    main = (
+        "import subprocess, sys\ndef run(x):\n    code = f'import helper; print(helper.f({x}))'\n"
+        "    return int(subprocess.check_output([sys.executable, '-c', code]))\n"
+    )
+    helper = "def f(x):\n    return x + 1\n"
+    write(tmp_path, {"main.py": main, "helper.py": helper})
+    assert [4, True] == call(tmp_path, "-B")
+
+    (tmp_path / "helper.py").write_text("# why\n" + helper)
+    assert [4, False] == call(tmp_path, "-B")
+
+    (tmp_path / "helper.py").write_text(helper.replace("1", "2"))
     assert [5, True] == call(tmp_path, "-B")
