@@ -186,6 +186,12 @@ def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
     elif facts is not None and facts.doubts:
         why = facts.doubts[0]
         return f"{why}, so this run is not remembered; start the workers anew, inside the stage"
+    elif facts is not None and facts.faults:
+        return (
+            f"watching it went wrong ({facts.faults[0]}), so nobody knows all that it read, and "
+            "this run is not remembered; see whether the temporary folder is full, or turn "
+            "watching off (watch=False)"
+        )
     return what and (
         f"{what} changed while the stage ran, so this run is not remembered; "
         "write to a new file instead"

@@ -148,6 +148,8 @@ class Facts:
         Files that changed while the run went on, so that nobody knows what it read.
     doubts : list of str
         Why nobody knows what the run depends on.
+    faults : list of str
+        What went wrong in watching, so that nobody knows all that it read.
     """
 
     def __init__(self) -> None:
@@ -170,6 +172,7 @@ class Facts:
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
         self.doubts: list[str] = []
+        self.faults: list[str] = []
 
     def to_record(self, root: str, anchors: Mapping[str, str] | None = None) -> JSON:
         """Return the facts as JSON, for the entry of a run in the `hash_output` given."""
