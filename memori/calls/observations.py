@@ -22,6 +22,7 @@ import sys
 from functools import partial
 
 from memori.artifacts import anchors_of
+from memori.errors import StageError
 from memori.processes.settings import setting
 
 TYPE_CHECKING = False
@@ -193,6 +194,12 @@ def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
     elif facts is not None and facts.doubts:
         why = facts.doubts[0]
         return f"{why}, so this run is not remembered; start the workers anew, inside the stage"
+    elif facts is not None and facts.faults:
+        return (
+            f"watching it went wrong ({facts.faults[0]}), so nobody knows all that it read, and "
+            "this run is not remembered; see whether the temporary folder is full, or turn "
+            "watching off (watch=False)"
+        )
     return what and (
         f"{what} changed while the stage ran, so this run is not remembered; "
         "write to a new file instead"
@@ -282,7 +289,13 @@ def _came_of(entry: Entry, store: Store, kind: str, path: str, pair: tuple[str, 
 
 
 def put_back(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
-    """Put back what a remembered run left outside its folder and another one wrote over."""
+    """Put back what a remembered run left outside its folder and another one wrote over.
+
+    Raises
+    ------
+    StageError
+        If that cannot be written: without it the call is no hit.
+    """
     record = entry.record.get("observed")
     if not record or "written" not in record or not store.has_replaced():
         return
@@ -294,7 +307,14 @@ def put_back(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
         old, new = pair
         stands = store.came_of(entry, path, (old, new), returned=False)
         if not stands and store.can_put_back(path, (old, new)):
-            store.put_back(path, old)
+            try:
+                store.put_back(path, old)
+            except OSError as error:
+                raise StageError(
+                    f"stage {entry.record['stage']!r} is remembered, and another run has since "
+                    f"written over {path}, which cannot be put back ({error.strerror}): make room "
+                    "or let it be written, or let each run write a file of its own"
+                ) from error
 
 
 # A stage inside a stage

@@ -207,11 +207,11 @@ def _read(path: str, status: Stat, memo: str | None) -> FileDigest:
         stats = tuple(
             stat_of(os.stat(os.path.join(os.path.dirname(path), name))) for name in companions
         )
-        now = stat_of(os.stat(path))
-        if now == status:
+        before, status = status, stat_of(os.stat(path))
+        rests = status == before
+        if rests:
             break
-        status = now
-    trusted = now == status and all(_is_old(each, began, memo) for each in (status, *stats))
+    trusted = rests and all(_is_old(each, began, memo) for each in (status, *stats))
     meaning = None if content is None else content.digest
     absent = tuple(name for name in belonging if name not in companions)
     return FileDigest(raw, meaning, companions, (status, *stats), trusted, absent)

@@ -11,11 +11,13 @@ side by side, and of files outside of the folder that the memory lies in; then t
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from hashlib import sha256
 
 from memori.digest.files import file_digest
-from memori.files import atomic_write, make_folder, replacing
+from memori.files import atomic_write, content_of, make_folder, replacing
 from memori.layout import replaced_of
 
 TYPE_CHECKING = False
@@ -60,18 +62,31 @@ def keep(root: str, contents: Mapping[str, bytes]) -> None:
     folder = replaced_of(root)
     for identity, content in contents.items():
         path = os.path.join(folder, identity)
-        if not os.path.exists(path):
+        if not is_kept(root, identity):
             make_folder(folder)
-            atomic_write(path, content)
+            atomic_write(path, b"\n".join((_sha256(content), content)))
             _trim(folder)
 
 
 def is_kept(root: str, identity: str) -> bool:
-    """Tell whether a content is kept."""
+    """Tell whether a content is kept, and sound."""
+    return _kept(root, identity) is not None
+
+
+def _kept(root: str, identity: str) -> bytes | None:
+    """Return a content that is kept; the line before it says what it was when it was written."""
     kept = os.path.join(replaced_of(root), identity)
-    return (
-        bool(re.fullmatch(_DIGEST, identity)) and os.path.isfile(kept) and not os.path.islink(kept)
-    )
+    if not re.fullmatch(_DIGEST, identity) or os.path.islink(kept):
+        return None
+    try:
+        digest, _, content = content_of(kept).partition(b"\n")
+    except OSError:
+        return None
+    return content if digest == _sha256(content) else None
+
+
+def _sha256(content: bytes) -> bytes:
+    return sha256(content).hexdigest().encode("ascii")
 
 
 def is_place(root: str, path: str) -> bool:
@@ -85,9 +100,16 @@ def is_place(root: str, path: str) -> bool:
 
 
 def put_back(root: str, path: str, identity: str, memo: str) -> None:
-    """Let a content that is kept stand at an absolute path, and keep what stood there."""
-    with open(os.path.join(replaced_of(root), identity), "rb") as file:
-        content = file.read()
+    """Let a content that is kept stand at an absolute path, and keep what stood there.
+
+    Raises
+    ------
+    OSError
+        If it cannot: what stood there still stands.
+    """
+    content = _kept(root, identity)
+    if content is None:
+        raise FileNotFoundError(errno.ENOENT, "what was kept of it is gone", path)
     path = os.path.realpath(path)
     stood = _content_of(path, MOST_BYTES, memo)
     if stood is not None:

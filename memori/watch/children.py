@@ -17,6 +17,7 @@ started with an environment of their own: they are named (`Observed.unwatched`).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -33,7 +34,7 @@ from memori.watch.touch import Listing, Touch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any, BinaryIO
 
     from memori.watch.touch import Look
@@ -45,7 +46,9 @@ _numbers = count()
 _ended: dict[str, int] = {}  # runs of this process that are over, and when
 _own: list[str] = []  # the spool that this process offers
 _MOST_ENDED = 1000
+_LOST = ".lost"  # ends the name of what a process wrote that could not write all
 _spools: dict[str, int] = {}  # in a worker: where it writes for those who lend it functions
+_paths: dict[int, str] = {}  # by descriptor
 _of_parent: dict[str, frozenset[str]] = {}  # in a fork: what runs had touched before, by their name
 
 
@@ -74,11 +77,12 @@ def withdraw_spool() -> None:
 
 
 def marks() -> dict[str, int]:
-    """Return how much every child has written so far."""
+    """Return how much every child has written so far, or when it last could not."""
     found = {}
     for path in _written(os.environ.get(SPOOL)):
         try:
-            found[path] = os.path.getsize(path)
+            look = os.stat(path)
+            found[path] = look.st_mtime_ns if path.endswith(_LOST) else look.st_size
         except OSError:
             pass  # removed meanwhile
     return found
@@ -94,7 +98,7 @@ def _written(spool: str | None) -> list[str]:
 
 def learn(run: Observed, since: dict[str, int]) -> None:
     """Add to a run that ends what its children have written since it began."""
-    for line in _told(os.environ.get(SPOOL), since):
+    for line in _told(os.environ.get(SPOOL), since, [run]):
         if line["kind"] == "begins" or _is_for(run, line):
             _LEARNERS[line["kind"]](run, line)
     run.unwatched += [words for words in run.programs if words not in run.traced]
@@ -105,20 +109,30 @@ def learn(run: Observed, since: dict[str, int]) -> None:
         temporary.goes_with_process(_own[0])
 
 
-def learn_from(spool: str, runs: Iterable[Observed]) -> None:
+def learn_from(spool: str, runs: Sequence[Observed]) -> None:
     """Add to runs what the Pythons below a command have written into a spool of their own."""
-    lines = _told(spool, {})
+    lines = _told(spool, {}, runs)
     for run in runs:
         for line in lines:
             _LEARNERS[line["kind"]](run, line)
 
 
-def _told(spool: str | None, since: dict[str, int]) -> list[dict[str, Any]]:
+def _told(
+    spool: str | None, since: dict[str, int], runs: Sequence[Observed]
+) -> list[dict[str, Any]]:
     """Return what the children of this process have written, in the order of time."""
     told: list[dict[str, Any]] = []
     for path in _written(spool):
         with open(path, "rb") as file:
-            if os.getpid() in json.loads(file.readline())["above"]:
+            first = file.readline()
+            has_begun = first.endswith(b"\n")  # else it will do something after that
+            if has_begun and os.getpid() not in json.loads(first)["above"]:
+                continue
+            if path.endswith(_LOST):
+                if os.fstat(file.fileno()).st_mtime_ns != since.get(path):
+                    for run in runs:
+                        run.faults.append("a child process could not write down what it does")
+            elif has_begun:
                 told += map(json.loads, _whole_lines(file, since.get(path, 0)))
     return sorted(told, key=lambda line: int(line["at"]))
 
@@ -206,7 +220,12 @@ def _spool_file(folder: str) -> int:
     path = os.path.join(folder, f"{os.getpid()}.{time.time_ns()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     spool = os.open(path, flags, 0o600)
-    _write(spool, {"kind": "begins", "words": sys.orig_argv, "above": above})
+    _paths[spool] = path
+    try:
+        _write(spool, {"kind": "begins", "words": sys.orig_argv, "above": above})
+    except OSError:
+        _lose(spool)
+        raise
     return spool
 
 
@@ -223,14 +242,32 @@ def _ancestors() -> list[int]:
 
 
 def _write(spool: int, line: dict[str, Any]) -> None:
-    os.write(spool, json.dumps({"at": time.time_ns(), **line}).encode() + b"\n")
+    text = json.dumps({"at": time.time_ns(), **line}).encode() + b"\n"
+    if os.write(spool, text) < len(text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _lose(spool: int) -> None:
+    """Let whoever reads know that not all was written, and when: on a full disk a name can be."""
+    path = _paths[spool].removesuffix(_LOST)
+    _paths[spool] = f"{path}{_LOST}"
+    try:
+        if os.path.lexists(path):
+            os.rename(path, _paths[spool])
+        os.utime(_paths[spool], ns=(time.time_ns(),) * 2)
+    except OSError:
+        pass  # nobody reads it any more
 
 
 def _tell_spool(run: Observed, spool: int) -> None:
     """Write down from now on what a run is seen to do."""
 
     def tell(kind: str, what: str) -> None:
-        _write(spool, {"run": run.name, "kind": kind, "what": what, **_TELLERS[kind](run, what)})
+        line = {"run": run.name, "kind": kind, "what": what, **_TELLERS[kind](run, what)}
+        try:
+            _write(spool, line)
+        except OSError:
+            _lose(spool)
 
     run.tell = tell
     run.glances = False
@@ -277,6 +314,7 @@ _TELLERS: dict[str, Any] = {
     "taken": lambda run, what: {},
     "versions": lambda run, told: {},
     "doubts": lambda run, why: {},
+    "faults": lambda run, what: {},
     "inherited": lambda run, _: {"fact": fact_told(*run.inherited[-1])},
 }
 
@@ -332,5 +370,6 @@ _LEARNERS: dict[str, Any] = {
     "taken": lambda run, line: run.taken.add(line["what"]),
     "versions": lambda run, line: run.versions.add(line["what"]),
     "doubts": lambda run, line: run.doubts.add(line["what"]),
+    "faults": lambda run, line: run.faults.append(line["what"]),
     "inherited": lambda run, line: run.inherited.append(fact_learned(line["fact"])),
 }

@@ -246,6 +246,8 @@ def _thread_started(run: Observed, args: tuple[object, ...]) -> None:
 def absolute(path: object, folder: object = -1) -> str | None:
     """Return a path as it is given to a call of `os`, absolute and plain; None for a number.
 
+    None as well for a relative path where the current folder is gone: nothing can be there.
+
     Parameters
     ----------
     path : object
@@ -263,7 +265,10 @@ def absolute(path: object, folder: object = -1) -> str | None:
     if type(folder) is int and folder != -1:
         above = folder_of(folder)
         return None if above is None else plain_path(f"{above}/{text}")
-    return plain_path(f"{here()}/{text}")
+    try:
+        return plain_path(f"{here()}/{text}")
+    except FileNotFoundError:
+        return None
 
 
 def folder_of(descriptor: int) -> str | None:

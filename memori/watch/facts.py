@@ -149,6 +149,8 @@ class Facts:
         Programs that did not do what they do unwatched.
     doubts : list of str
         Why nobody knows what the run depends on.
+    faults : list of str
+        What went wrong in watching, so that nobody knows all that it read.
     """
 
     def __init__(self) -> None:
@@ -172,6 +174,7 @@ class Facts:
         self.unvouched: list[str] = []
         self.powerless: list[str] = []
         self.doubts: list[str] = []
+        self.faults: list[str] = []
 
     def to_record(self, root: str, anchors: Mapping[str, str] | None = None) -> JSON:
         """Return the facts as JSON, for the entry of a run in the `hash_output` given."""

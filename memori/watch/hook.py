@@ -227,3 +227,4 @@ def _tell(handler: Handler, run: Observed, args: tuple[object, ...]) -> None:
         handler(run, args)
     except Exception as error:  # whatever it is, the user's own work goes on
         run.faults.append(f"{type(error).__name__}: {error}")
+        run.tells("faults", run.faults[-1])

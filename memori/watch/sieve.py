@@ -18,7 +18,7 @@ import os
 import stat
 import time
 
-from memori.digest.clock import ahead
+from memori.digest.clock import ahead, behind
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
 from memori.fingerprint.imports.compiled import outdated
 from memori.watch.commands.tools import tools_among
@@ -145,6 +145,7 @@ class Sieve:
         facts.tools = tools_among(self._seen.executed - self._counted)
         network = (f"the network ({host})" for host in self._seen.network)
         facts.powerless = sorted(self._seen.powerless)
+        facts.faults = [*self._seen.faults]
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
         told = {each.partition(" (")[0] for each in facts.unseen}
         names = {os.path.basename(words[0]) for words in self._seen.unwatched} - told
@@ -290,9 +291,12 @@ class Sieve:
         names = counted_names(folder, found, patterns, own, self._made)
         self._is_quiet = self._is_quiet and names == now
         there = look_at(folder) if names == now else None
-        is_settled = there is not None and time.time_ns() - there.st_ctime_ns > OLD
-        vouched = stat_of(there) if there is not None and is_settled else NO_STAT
+        vouched = stat_of(there) if there is not None and self._has_settled(there) else NO_STAT
         return ListingFact(folder, names, patterns, tuple(sorted(own)), vouched)
+
+    def _has_settled(self, there: os.stat_result) -> bool:
+        """Tell whether another change of a folder could not carry the same time."""
+        return time.time_ns() - behind(there.st_dev, self._memo) - there.st_ctime_ns > OLD
 
     def _appeared(self, folder: str, names: Iterable[str]) -> set[str]:
         """Return the names of what was made while the run went on."""

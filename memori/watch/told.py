@@ -30,7 +30,9 @@ _MOST_PROGRAMS = 1000
 _COARSE = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _TICK = 0.0005  # seconds
 _CLOCK_REALTIME_COARSE = 5  # of Linux; Python's `time` does not name it
-_GONE = os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+_GONE = os.stat_result(
+    (stat.S_IFREG, 0, 0, 0, 0, 0, 0, 0, 0, 0), {"st_mtime_ns": 0, "st_ctime_ns": 0}
+)
 """Of a file that was there when it was opened, and is not any more."""
 
 

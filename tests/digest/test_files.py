@@ -293,3 +293,25 @@ def test_the_first_error_among_many_is_raised(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         in_threads(sha256_file, [str(there), "/none", str(there), "/none-either"])
     assert before == threading.active_count()
+
+
+def test_a_file_that_never_rests_is_never_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that leads to other old files, each time it was read, vouches for nothing."""
+    versions = [tmp_path / str(number) for number in range(9)]
+    for version in versions:
+        version.write_text(version.name)
+    link = tmp_path / "current"
+    link.symlink_to(versions.pop())
+    age(tmp_path / "0")
+    read = files.digests
+
+    def read_and_moved(path: str) -> object:
+        found = read(path)
+        link.unlink()
+        link.symlink_to(versions.pop())
+        return found
+
+    monkeypatch.setattr(files, "digests", read_and_moved)
+    assert not file_digest(str(link)).trusted

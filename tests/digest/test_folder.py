@@ -162,6 +162,14 @@ def test_what_links_lead_to_counts_where_it_is_asked_for(tmp_path):
     assert before != followed(tmp_path / "x")
 
 
+def test_a_link_that_stays_inside_counts_by_where_it_points_in_a_followed_folder(tmp_path):
+    """What it leads to counts where it lies, once."""
+    build({"x": {"a": b"1", "in": {"b": b"2"}}}, tmp_path)
+    for name, target in {"file": "a", "folder": "in", "in/root": "..", "gone": "nothing"}.items():
+        (tmp_path / "x" / name).symlink_to(target)
+    assert digest(tmp_path / "x") == followed(tmp_path / "x")
+
+
 def test_a_followed_folder_is_the_same_as_one_that_is_copied(tmp_path):
     """Whether files are there or linked to makes no difference to who reads them."""
     build({"sub": {"a": b"1", "b": {}}}, tmp_path / "outside")

@@ -19,6 +19,7 @@ from memori.digest.formats import (
     FieldDigest,
     companions_of,
     content_of,
+    is_damaged,
     may_be_known,
 )
 
@@ -203,3 +204,19 @@ print(json.dumps([[each and each.digest for each in found], len(caught), str(cau
     assert content_of(str(ANATOMICAL)) == Content(nifti)
     assert 1 == count
     assert "'.bad'" in message
+
+
+@pytest.mark.parametrize("name", ["a.nii", "A.NII.GZ", "sub-01_bold.json", "lh.aparc.annot"])
+@pytest.mark.parametrize("raw", [b"", b"{", b"\x1f\x8b\x08 cut"])
+def test_a_file_that_is_not_what_its_name_says_is_damaged(tmp_path, name, raw):
+    """Empty, cut off, or broken."""
+    (tmp_path / name).write_bytes(raw)
+    assert is_damaged(str(tmp_path / name))
+
+
+def test_what_is_whole_or_may_be_anything_is_not_damaged(tmp_path):
+    """Of a text, or a suffix that several programs use, nobody can say."""
+    for name in ("a.txt", "a.img", "a.stats", "a"):
+        (tmp_path / name).write_bytes(b"")
+        assert not is_damaged(str(tmp_path / name))
+    assert not is_damaged(str(ANATOMICAL))

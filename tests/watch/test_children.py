@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -10,7 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 import loky
 import pytest
 
+from memori import MemoriWarning, Stage
 from memori.watch import Sieve, watching
+from memori.watch.children import SPOOL
 from memori.watch.commands import strace
 
 
@@ -266,3 +269,44 @@ def test_a_script_that_workers_run_again_counts_as_code(tmp_path, name):
     assert ["ran", "[1, 4]\n"] == first
     assert (["hit", "[1, 4]\n"], ["hit", "[1, 4]\n"]) == (again, unused)
     assert ["ran", "[1, 8]\n"] == edited
+
+
+def read_on_a_full_disk(path):
+    """Read a file where nothing can be written any more."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    read(path)
+
+
+@pytest.mark.parametrize("way", ["forked", "spawned", "worker"])
+def test_what_a_child_could_not_write_down_is_told(way, file):
+    """A full disk leaves no run that seems to have read less than it did; the next one is sound."""
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(abs, 1).result()
+        with watching() as seen:
+            if way == "forked":
+                forked(read_on_a_full_disk, file)
+            elif way == "spawned":
+                in_a_process("spawn")(read_on_a_full_disk, file)
+            else:
+                pool.submit(read_on_a_full_disk, file).result()
+        assert ["a child process could not write down what it does"] == seen.faults
+    with watching() as seen:
+        forked(read, file)
+    assert ("read", []) == (seen.how(file), seen.faults)
+
+
+def test_a_child_that_only_begins_has_told_nothing_yet(file):
+    """Who looks at that moment finds a file without a line."""
+    with watching() as seen:
+        forked(read, file)
+        pathlib.Path(os.environ[SPOOL], "1.1").write_bytes(b'{"kind": "beg')
+    assert ("read", []) == (seen.how(file), seen.faults)
+
+
+def test_a_run_that_was_not_wholly_watched_is_not_remembered(file, tmp_path):
+    """It says why, and runs again."""
+    stage = Stage(lambda path: forked(read_on_a_full_disk, path), hash_output=tmp_path / "work")
+    for _ in range(2):
+        with pytest.warns(MemoriWarning, match=r"could not write down .* not remembered"):
+            stage.run(file)
+        assert stage.state

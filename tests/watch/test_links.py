@@ -87,3 +87,17 @@ def test_an_edit_beside_another_mode_is_seen(way):
 
     assert [] == facts.read
     assert [os.path.abspath("v1/labels.txt")] == facts.unvouched + [f.path for f in facts.edited]
+
+
+def test_nothing_is_amiss_where_the_current_folder_is_gone(tmp_path, monkeypatch):
+    """No relative path leads anywhere then; what is read by an absolute one counts."""
+    (tmp_path / "old.txt").write_text("old\n")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    with watching() as seen:
+        (tmp_path / "gone").rmdir()
+        with pytest.raises(FileNotFoundError):
+            open("x.txt")
+        assert not os.path.exists("x.txt")
+        assert "old\n" == (tmp_path / "old.txt").read_text()
+    assert ("read", []) == (seen.how(str(tmp_path / "old.txt")), seen.faults)

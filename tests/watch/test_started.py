@@ -335,3 +335,17 @@ def test_a_tool_of_a_suite_counts_by_its_version_and_its_variables(function, way
     assert [True, False] == [run() for _ in range(2)]
     write("etc/fslversion", "6.0.7.1")
     assert [True, False] == [run() for _ in range(2)]
+
+
+def test_a_program_may_remove_a_folder_that_it_lists(tmp_path, monkeypatch):
+    """It was there before the run, and nothing can be asked about it any more."""
+    monkeypatch.chdir(tmp_path)
+    os.makedirs("old/inner")
+
+    def tidy():
+        subprocess.run(["rm", "-r", "old"], check=True)
+
+    stage = Stage(tidy, hash_output="work")
+    stage.run()
+    assert stage.state
+    assert not os.path.exists("old")

@@ -30,7 +30,7 @@ from memori.watch.threads import runs_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from memori.watch.commands.strace import Watched
@@ -118,12 +118,12 @@ class _Started:
 @contextmanager
 def _watched(popen: Any, runs: Sequence[Observed], call: dict[str, Any]) -> Iterator[None]:
     """Have a program started by way of a tracer; `call` is what `_execute_child` is given."""
-    watched = None
+    watched, fault = None, ""
     try:
         with aside():
             watched = _begin(runs, call)
     except (OSError, ValueError, TypeError) as error:  # it starts as it would without memori
-        runs[0].faults.append(f"a program was not watched: {error}")
+        fault = str(error)
     if watched is None:
         # The tracer above tells in what order files are read and written; what words name would
         # come first, and what the program only writes would be taken for what it has read.
@@ -133,6 +133,8 @@ def _watched(popen: Any, runs: Sequence[Observed], call: dict[str, Any]) -> Iter
         finally:
             if is_told is not None:
                 current.reset(is_told)
+        if fault:
+            _tell_fault(runs, fault)
         return
     token = current.set(ASIDE)  # what is told of the program, is told
     try:
@@ -232,9 +234,16 @@ def _is_over(started: _Started, *, patience: float | None = None) -> None:
                 started.watched.ends(patience=patience)
                 _tell_powerless(started)
         except (OSError, ValueError) as error:
-            run.faults.append(f"a program was not watched: {error}")
+            _tell_fault(started.runs, str(error))
         finally:
             started.watched.goes()
+
+
+def _tell_fault(runs: Iterable[Observed], fault: str) -> None:
+    """Say that a program went on, and that nobody knows what it did."""
+    for run in runs:
+        run.faults.append(f"a program was not watched: {fault}")
+        run.tells("faults", run.faults[-1])
 
 
 def _tell_powerless(started: _Started) -> None:
