@@ -53,3 +53,16 @@ def test_a_file_is_told_of_by_the_run_whose_content_it_holds(
         stage.run(threshold)
         assert 0 == main(["show", "mask.txt"])
         assert f"threshold={threshold}" in capsys.readouterr().out
+
+
+def test_the_input_of_a_tool_is_told_by_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only its name counts; where it was, a person wants to know all the same."""
+    monkeypatch.chdir(tmp_path)
+    Path("raw").mkdir()
+    Path("raw/t1.txt").write_text("x")
+    stage = ShellStage("cp {image} {copy}", {"copy": "copy.txt"}, hash_output="work")
+    copy = stage.run("raw/t1.txt")["copy"]
+    assert 0 == main(["show", copy])
+    assert "  from     raw/t1.txt (file)\n" in capsys.readouterr().out
