@@ -227,7 +227,8 @@ def _show_unfinished(folder: str, as_json: bool) -> int:
     if not found:
         print(f"no failed run below {folder}")
     for who, stages in _unseen(os.path.abspath(folder)).items():
-        print(f"not seen what {who} read, in {', '.join(stages)}: see docs/commands.md")
+        names = ", ".join(dict.fromkeys(stages))
+        print(f"not seen what {who} read, in {names}: see docs/commands.md")
     return 0
 
 
