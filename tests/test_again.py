@@ -168,3 +168,21 @@ def test_a_success_writes_nothing(tmp_path):
     Stage(pow, hash_output=tmp_path, base=2).run(exp=3)
 
     assert [] == [*tmp_path.rglob("reproduce.py")]
+
+
+def test_a_function_of_a_script_that_failed_in_a_worker_is_found_as_well(tmp_path):
+    """By `n_jobs=2` too the log names the script, and the stage can be run alone."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from memori import Pipeline, Stage\n\n"
+        "def scale(n):\n    return 1 / n\n\n"
+        'if __name__ == "__main__":\n'
+        '    stage = Stage(scale, hash_output="work/{n}")\n'
+        '    Pipeline([("start", stage)]).map([{"n": 1}, {"n": 0}], n_jobs=2)\n'
+    )
+    subprocess.run([sys.executable, script], cwd=tmp_path, check=True, capture_output=True)
+    (log,) = tmp_path.glob("work/0/scale/*/failure.txt")
+    assert f'File "{script}", line 4, in scale\n    return 1 / n' in log.read_text()
+    code, said = again(log.parent)
+    assert 1 == code
+    assert "ZeroDivisionError" in said

@@ -50,6 +50,7 @@ def describe(
     headline = traceback.format_exception_only(type(error), error)
     notes = "".join(f"{note}\n" for note in getattr(error, "__notes__", ()))
     told = str(error) if isinstance(error, MemoriError) else "".join(headline).removesuffix(notes)
+    trace = _trace_of(error)
     now = time.strftime("%Y-%m-%d %H:%M:%S %z")
     lines = [
         told.rstrip("\n"),
@@ -60,7 +61,7 @@ def describe(
         "inputs:" if inputs else "no inputs",
         *(f"  {name} = {_shown(value)}" for name, value in inputs.items()),
         "",
-        "".join(traceback.format_exception(type(error), error, _trace_of(error))),
+        _with_files("".join(traceback.format_exception(type(error), error, trace)), trace),
     ]
     return "\n".join(lines)
 
@@ -92,6 +93,23 @@ def _trace_of(error: BaseException) -> TracebackType | None:
             return trace
         trace = trace.tb_next
     return error.__traceback__
+
+
+def _with_files(text: str, trace: TracebackType | None) -> str:
+    """Name the script in a traceback through functions that were pickled for a worker.
+
+    Where they are of several files, a name that says nothing is better than a wrong one.
+    """
+    from memori.fingerprint.origins import file_of
+    from memori.fingerprint.sources import PICKLED
+
+    files = set()
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == PICKLED:
+            files.add(file_of(trace.tb_frame.f_globals))
+        trace = trace.tb_next
+    name = files.pop() if len(files) == 1 else None
+    return text if name is None else text.replace(f'File "{PICKLED}"', f'File "{name}"')
 
 
 def inputs_of(key: Key) -> dict[str, JSON]:

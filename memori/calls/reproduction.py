@@ -174,7 +174,7 @@ def source_of(function: object, outputs: list[str]) -> str:
 
 def _where(function: FunctionType) -> str:
     """Return the argument that says where a function is defined."""
-    path, module = os.path.abspath(function.__code__.co_filename), function.__module__
+    path, module = os.path.abspath(_file_of(function)), function.__module__
     is_script = "." not in module and "site-packages" not in path and os.path.isfile(path)
     if not is_script and module != "__main__" and module in sys.modules:
         return f"module={module!r}"
@@ -184,3 +184,12 @@ def _where(function: FunctionType) -> str:
             f"({function.__code__.co_filename}), so it cannot be imported"
         )
     return f"file={path!r}"
+
+
+def _file_of(function: FunctionType) -> str:
+    """Return the file of a function; if pickled for a worker, its globals alone name it."""
+    from memori.fingerprint.origins import file_of
+    from memori.fingerprint.sources import PICKLED
+
+    name = function.__code__.co_filename
+    return (file_of(function.__globals__) if name == PICKLED else None) or name

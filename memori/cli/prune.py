@@ -115,8 +115,13 @@ def run(arguments: argparse.Namespace) -> int:
         })  # fmt: skip
         return code
     _print(chosen)
-    what = "removed" if arguments.delete else "would go; --delete removes it"
-    print(f"{told.size(room.bytes)} in {room.files} files and folders {what}")
+    if room.files or arguments.delete:
+        what = "removed" if arguments.delete else "would go; --delete removes it"
+        print(f"{told.size(room.bytes)} in {room.files} files and folders {what}")
+    elif wanted.asks_for_runs or arguments.failed:
+        print("nothing would go")
+    else:
+        print("dead runs left nothing; runs go by --not-latest, --older 30d and others (-h)")
     if chosen.refused:
         more = f", and {len(chosen.refused) - 1} more" if len(chosen.refused) > 1 else ""
         print(f"memori: not removed: {chosen.refused[0]}{more}", file=sys.stderr)

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from memori.artifacts import Artifact
 from memori.calls.decision import told_acceptance
 from memori.cli import told
 from memori.cli.ls import summary
@@ -178,7 +179,7 @@ def _lines(memory: Memory, entry: Entry) -> Iterator[str]:
     yield f"  inputs   {shown(entry.inputs)}"
     for file in entry.files:
         if file.kind != "path":
-            yield f"  from     {told.path(file.locate(memory.root))} ({file.kind})"
+            yield f"  from     {told.path(_source(memory, entry, file))} ({file.kind})"
     for artifact in entry.artifacts:
         place = artifact.locate(memory.root)
         state = "" if os.path.lexists(place) else _state_of_missing(place)
@@ -188,6 +189,17 @@ def _lines(memory: Memory, entry: Entry) -> Iterator[str]:
     for each in record.get("accepted") or ():
         yield f"  accepted {told_acceptance(each)}"
     yield f"  entry    {told.path(entry.path)}"
+
+
+def _source(memory: Memory, entry: Entry, file: Artifact) -> str:
+    """Return where an input lies; of a tool's only the name counts, its command has the path."""
+    path = file.locate(memory.root)
+    command = entry.record.get("command")
+    if os.sep in file.path or command is None or os.path.lexists(path):
+        return path
+    from memori.neuro.provenance.lineage import path_in
+
+    return path_in(map(str, command["argv"]), os.path.basename(path)) or path
 
 
 def _state_of_missing(path: str) -> str:
@@ -215,7 +227,8 @@ def _show_unfinished(folder: str, as_json: bool) -> int:
     if not found:
         print(f"no failed run below {folder}")
     for who, stages in _unseen(os.path.abspath(folder)).items():
-        print(f"not seen what {who} read, in {', '.join(stages)}: see docs/commands.md")
+        names = ", ".join(dict.fromkeys(stages))
+        print(f"not seen what {who} read, in {names}: see docs/commands.md")
     return 0
 
 

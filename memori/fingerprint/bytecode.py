@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 GLOBAL, NAME, ATTRIBUTE, STORE_ATTRIBUTE, IMPORT, IMPORTED, CONSTANT = range(1, 8)
 LOCAL, CELL, STORE_LOCAL, STORE_CELL, STORE_NAME, SKIP, EXTENDED = range(8, 15)
-TWO_LOCALS, STORE_AND_LOCAL, TWO_STORES, SWAP, POP, CALL = range(15, 21)
+TWO_LOCALS, STORE_AND_LOCAL, TWO_STORES, SWAP, POP, CALL, NUMBER = range(15, 22)
 
 # instruction number -> what it means to the scan, for each minor version; checked by a test
 NUMBERS: dict[tuple[int, int], dict[int, int]] = {
@@ -51,6 +51,14 @@ NUMBERS: dict[tuple[int, int], dict[int, int]] = {
         87: LOCAL, 84: CELL, 110: STORE_LOCAL, 109: STORE_CELL, 113: STORE_NAME, 114: STORE_NAME,
         88: TWO_LOCALS, 111: STORE_AND_LOCAL, 112: TWO_STORES, 115: SWAP, 32: POP, 0: SKIP,
         34: SKIP, 30: SKIP, 61: SKIP, 149: SKIP, 71: EXTENDED, 53: CALL,
+    },
+    (3, 14): {
+        92: GLOBAL, 93: NAME, 91: NAME, 90: CELL, 80: ATTRIBUTE, 110: STORE_ATTRIBUTE,
+        61: STORE_ATTRIBUTE, 73: IMPORT, 72: IMPORTED, 82: CONSTANT, 94: NUMBER, 84: LOCAL,
+        86: LOCAL, 88: LOCAL, 83: CELL, 112: STORE_LOCAL, 111: STORE_CELL, 115: STORE_NAME,
+        116: STORE_NAME, 87: TWO_LOCALS, 89: TWO_LOCALS, 113: STORE_AND_LOCAL, 114: TWO_STORES,
+        117: SWAP, 31: POP, 0: SKIP, 33: SKIP, 27: SKIP, 28: SKIP, 59: SKIP, 128: SKIP,
+        69: EXTENDED, 52: CALL,
     },
 }  # fmt: skip
 
@@ -220,6 +228,8 @@ def _instructions(code: CodeType, kinds: list[int]) -> Iterator[tuple[int, objec
             yield kind, None
         elif kind == CONSTANT:
             yield kind, constants[argument]
+        elif kind == NUMBER:  # a constant as well, which is the argument itself
+            yield CONSTANT, argument
         elif kind == GLOBAL:
             yield kind, names[argument >> 1]
         elif kind == ATTRIBUTE:

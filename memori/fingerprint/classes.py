@@ -25,6 +25,7 @@ from memori.fingerprint.walk import (
     PLACES,
     SUBCLASSES,
     Walk,
+    annotations_of,
     is_defined,
     label_of,
     name_of_module,
@@ -199,7 +200,7 @@ def _fill_class(walk: Walk, node: Node) -> None:
     if DOCS in walk.modes:
         walk.put(space.get("__doc__"), state)
     if ANNOTATIONS in walk.modes or _may_read_annotations(owner):
-        walk.put(getattr(owner, "__annotations__", None), state)
+        walk.put(annotations_of(owner), state)
     if SUBCLASSES in walk.modes:
         walk.guards.redo(_subclasses, owner, _subclasses(owner))
         walk.put_all(_subclasses(owner), state)

@@ -27,6 +27,7 @@ from memori.fingerprint.walk import (
     SOURCE,
     WRAPPED,
     Walk,
+    annotations_of,
     is_defined,
     name_of_module,
     origin_of_class,
@@ -79,7 +80,7 @@ def _fill_function(walk: Walk, node: Node) -> None:
     if DOCS in walk.modes:
         walk.put(function.__doc__, state)
     if ANNOTATIONS in walk.modes:
-        walk.put(function.__annotations__, state)
+        walk.put(annotations_of(function), state)
     if NAMES in walk.modes:
         walk.put_all((code.co_varnames, code.co_cellvars, code.co_freevars), state)
     if LINES in walk.modes:

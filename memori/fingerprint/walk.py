@@ -256,6 +256,23 @@ def is_empty(cell: CellType) -> bool:
     return False
 
 
+def annotations_of(thing: Any) -> object:
+    """Return the annotations of a function or class; as texts where they cannot be evaluated.
+
+    From Python 3.14 on that happens when they are asked for, and they may name what is imported
+    for type checkers alone.
+    """
+    try:
+        return thing.__annotations__
+    except Exception:  # whatever the user's expressions raise
+        if sys.version_info < (3, 14):
+            return None  # a class of an extension, which has none
+    from importlib import import_module
+
+    library = import_module("annotationlib")
+    return library.get_annotations(thing, format=library.Format.STRING)
+
+
 def name_of_module(namespace: dict[str, object]) -> str:
     """Return the `__name__` of a module; that of a script is one in all processes."""
     name = namespace.get("__name__")

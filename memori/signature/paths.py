@@ -177,10 +177,13 @@ def _may_be_path(annotation: Any, names: Mapping[str, object], depth: int = 0) -
         return any("Path" in word for word in words) or any(
             _may_be_path(each, names, depth + 1) for each in found if not isinstance(each, str)
         )
-    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+    arguments = getattr(annotation, "__args__", None)
+    if not isinstance(arguments, tuple):  # of a class that has a slot of this name: typing.Union
+        arguments = None
+    if isinstance(annotation, type) and arguments is None:
         return any(each.__name__ in ("PurePath", "PathLike") for each in annotation.__mro__)
     inner = [getattr(annotation, name, None) for name in _INSIDE]
-    inner += getattr(annotation, "__args__", ())
+    inner += arguments or ()
     return any(_may_be_path(each, names, depth + 1) for each in inner if each is not None)
 
 

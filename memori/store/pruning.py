@@ -156,7 +156,7 @@ def plan(memories: Iterable[Memory], wanted: Wanted, sources: Iterable[str] = ()
     chosen = _chosen(runs, wanted)
     for each in chosen:
         if time.time() - each.used < wanted.idle:
-            each.why = "it was made or used lately"
+            each.why = "it was made or used lately (--idle)"
     _keep_what_is_needed(runs, chosen, set(sources))
     made.staying = [each for each in chosen if each.why]
     made.going = [each for each in chosen if not each.why]

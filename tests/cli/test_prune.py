@@ -191,7 +191,7 @@ def test_what_was_used_lately_stays(capsys: pytest.CaptureFixture[str]) -> None:
     age(2)
     stage().run("02", 4)
     plan = asked(capsys, "prune", "--stage", "blur", "--delete")
-    assert (1, ["it was made or used lately"]) == (
+    assert (1, ["it was made or used lately (--idle)"]) == (
         len(plan["runs"]),
         [each["why"] for each in plan["kept"]],
     )
@@ -365,3 +365,14 @@ def test_what_is_no_age_or_size_is_refused(
         main(["prune", *words])
     assert 2 == stopped.value.code
     assert "write" in capsys.readouterr().err
+
+
+def test_where_nothing_would_go_it_is_said_how_runs_are_chosen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And with a criterion that chooses none, that none goes."""
+    stage().run("01", 4)
+    assert 0 == main(["prune", "work"])
+    assert "--not-latest" in capsys.readouterr().out
+    assert 0 == main(["prune", "work", "--older", "30d"])
+    assert "nothing would go" in capsys.readouterr().out

@@ -67,3 +67,16 @@ def test_what_was_accepted_is_listed(tmp_path: Path, capsys: pytest.CaptureFixtu
     (told,) = json.loads(capsys.readouterr().out)
     assert ("adds", {"x": 6}) == (told["stage"], told["inputs"])
     assert "at" in told["accepted"]
+
+
+def test_the_input_of_a_tool_is_told_by_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only its name counts; where it was, a person wants to know all the same."""
+    monkeypatch.chdir(tmp_path)
+    Path("raw").mkdir()
+    Path("raw/t1.txt").write_text("x")
+    stage = ShellStage("cp {image} {copy}", {"copy": "copy.txt"}, hash_output="work")
+    copy = stage.run("raw/t1.txt")["copy"]
+    assert 0 == main(["show", copy])
+    assert "  from     raw/t1.txt (file)\n" in capsys.readouterr().out

@@ -287,3 +287,18 @@ def test_monkeypatching_a_library_is_seen(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert 3 == len({before.fast, first.fast, second.fast})
     assert before.fast == fingerprint(module.run).fast
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated at once")
+def test_annotations_for_type_checkers_alone_are_read_as_text() -> None:
+    """Where code reads annotations they count, and need not be there to be evaluated."""
+
+    def module(kind: str) -> types.ModuleType:
+        source = f"class A:\n    x: {kind}\ndef f(x: {kind}): return A, f.__annotations__"
+        built = types.ModuleType("built")
+        exec(compile(source, "built.py", "exec", dont_inherit=True), built.__dict__)
+        return built
+
+    first, second = fingerprint(module("Missing").f), fingerprint(module("Other").f)
+    assert first.fast == fingerprint(module("Missing").f).fast
+    assert first.fast != second.fast

@@ -42,7 +42,12 @@ def functions_in(code: CodeType) -> Iterator[CodeType]:
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             is_function = inner.co_flags & inspect.CO_NEWLOCALS  # and no body of a class
-            if is_function and (inner.co_name[0] != "<" or inner.co_name == "<lambda>"):
+            is_written = inner.co_name != "__annotate__"  # of Python 3.14, made of annotations
+            if (
+                is_function
+                and is_written
+                and (inner.co_name[0] != "<" or "lambda" in inner.co_name)
+            ):
                 yield inner
             yield from functions_in(inner)
 

@@ -66,6 +66,9 @@ import os, pathlib, typing, numpy as np
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Annotated, Dict, List, Optional, Tuple, Union
+
+class Slotted:
+    __slots__ = ("__args__",)
 """
 
 
@@ -103,6 +106,7 @@ from typing import Annotated, Dict, List, Optional, Tuple, Union
         ("list[str]", ["a"], ["str"]),
         ("int", "a", "str"),
         ("typing.Any", "a", "str"),
+        ("Slotted", "a", "str"),
         ("dict[Path, int]", {"k": 1}, {"k": "int"}),
         ("'no such thing'", "a", "str"),
     ],

@@ -248,7 +248,9 @@ class Derivatives:
                 other.put(stem + end, wanting=bool(wanting), link=self.link)
         if target.extension != ".json" and not _goes_along(target, stem):
             said = {
-                "Description": description_for(target, files[0], made.stage),
+                "Description": description_for(
+                    target, files[:1] if source is None else listed(source), made.stage
+                ),
                 "Sources": [links.uri(each) for each in files],
                 "SpatialReference": _space(target, links.uri(files[0])),
                 "RawSources": _distinct(u for each in files for u in raw_sources(each, links)),

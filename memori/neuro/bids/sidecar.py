@@ -14,7 +14,7 @@ Not promised: recommended fields, but for Description, and that what is inherite
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from textwrap import shorten
 from typing import Any
@@ -46,7 +46,8 @@ class MissingFieldError(BIDSError):
         about = "; ".join(f"{field}: {_beginning(field)}" for field in fields)
         super().__init__(
             f"{path!r} needs {shown} in its sidecar, which nobody said ({about}). Give "
-            f"{fields[0]}=... to save(), or to Derivatives(...) if it holds for all"
+            f"{fields[0]}=... to save(), beside the output's entities to map() and app(), or to "
+            "Derivatives(...) if it holds for all"
         )
         self.path = path
         self.fields = fields
@@ -125,9 +126,10 @@ def spelled(value: object, links: Links) -> Any:
     return value
 
 
-def description_for(target: Target, source: str, stage: str | None) -> str:
+def description_for(target: Target, sources: Sequence[str], stage: str | None) -> str:
     """Return one sentence on what a derivative is."""
     desc = target.entities.get("desc")
     what = f"{desc} {target.suffix}" if desc else target.suffix
     by = f", made by the stage {stage}" if stage else ""
-    return f"{what} of {os.path.basename(source.rstrip('/'))}{by}"
+    made_of = os.path.basename(sources[0].rstrip("/"))
+    return f"{what} of {made_of if len(sources) == 1 else f'{len(sources)} files'}{by}"

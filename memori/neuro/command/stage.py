@@ -240,6 +240,10 @@ class ShellStage(Stage):
         is_here = options.container is None and not options.link_inputs
         return is_here and self.watched and not watching_is_off()
 
+    def alone(self) -> str:
+        """Raise: a command that was started is run again by its words, and needs no stage."""
+        raise LookupError("its command was not started")
+
     def check(self, inputs: Mapping[str, JSON]) -> None:
         """Raise if the command cannot be made, or a program is missing."""
         if self.hash_output is None:

@@ -194,7 +194,8 @@ def _pandas_columns(table: Any) -> list[tuple[str, Iterable[Any]]]:
     elif not table.index.equals(type(table.index)(range(len(table)))):
         raise ValueError(
             "save_table: the index has no name, and a .tsv has no place for it: name it "
-            "(frame.rename_axis('subject')) or drop it (frame.reset_index(drop=True))"
+            "(frame.rename_axis('subject')) or drop it (frame.reset_index(drop=True), or "
+            "pd.concat(..., ignore_index=True))"
         )
     return [(name, table.iloc[:, place]) for place, name in enumerate(table.columns)]
 

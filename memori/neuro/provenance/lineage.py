@@ -276,7 +276,7 @@ class Lineage:
             return None
         digest = _digest(artifact)
         name = os.path.basename(artifact.path)
-        located, named = artifact.locate(run.root), _named(name, run.command)
+        located, named = artifact.locate(run.root), path_in(run.command, name)
         made = [f for f in self._by_digest.get(digest, ()) if f.name == name and f.run is not run]
         there = [f for f in made if f.path in (located, named) or _is_in_a_run(f.path, located)]
         path = located if os.sep in artifact.path or os.path.lexists(located) else named
@@ -345,7 +345,7 @@ def _is_in_a_run(path: str, located: str) -> bool:
     return bool(star) and path == f"{before}/{middle}/{after}" and "/" not in middle
 
 
-def _named(name: str, command: Iterable[str]) -> str:
+def path_in(command: Iterable[str], name: str) -> str:
     """Return the absolute path with this name that a command line holds."""
     for word in command:
         path = word[word.find("/") :] if "/" in word else ""

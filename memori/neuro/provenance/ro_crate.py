@@ -43,7 +43,7 @@ def document(lineage: Lineage) -> dict[str, Any]:
     except ImportError as error:
         raise MemoriError(
             "RO-Crates are built by the package rocrate, which this Python does not have: "
-            "pip install rocrate"
+            "pip install 'memori-neuro[provenance]'"
         ) from error
     crate = ROCrate(version="1.1")
     crate.metadata.extra_contexts.append(_TERMS)

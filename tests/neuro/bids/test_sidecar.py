@@ -292,6 +292,7 @@ def test_a_combination_of_echoes_is_no_echo(tree, out, image):
 
     assert saved.endswith("sub-01_task-a_run-1_desc-optcom_bold.nii.gz")
     assert [f"bids:raw:{each}" for each in echoes] == said(saved)["Sources"]
+    assert "optcom bold of 2 files" == said(saved)["Description"]
     assert out.path(case["bold"], desc="x", echo=1).endswith("run-1_echo-1_desc-x_bold.nii.gz")
 
 

@@ -350,6 +350,8 @@ def test_a_full_hit_needs_no_tool() -> None:
     assert not runs(stage, x=1)
     with pytest.raises(ToolError, match="'tool' is not installed"):
         stage.run(x=2)
+    (log,) = Path("work").rglob("failure.txt")
+    assert log.read_text().endswith("run this stage alone: its command was not started\n")
 
 
 def test_a_missing_tool_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
