@@ -62,7 +62,6 @@ def end_started() -> None:
 
 # Signals
 
-
 _replaced: list[int] = []
 _unraisable: list[Any] = []  # the hook of others
 _received: int | None = None
@@ -198,7 +197,7 @@ class Going:
         found = children(self.thread) - self._before
         for thread in threads() - self._threads:
             found |= children(thread)
-        return {child for child in found if child != _watchdog and not is_tracker(child)}
+        return {child for child in found if not is_tracker(child)}
 
 
 _going: list[Going] = []
@@ -221,7 +220,7 @@ _adopted = False
 _told: dict[str, list[bytes]] = {}
 _lock = allocate_lock()
 _pipe: int | None = None
-_watchdog: int | None = None
+_AS_NO_CHILD = 'exec 3<&0; "$0" "$@" <&3 3<&- &'  # who waits for all children would wait for it
 _starting: int | None = None  # the thread that starts it
 _wakes = False  # whether it hears of signals
 
@@ -348,27 +347,28 @@ def _start_watching() -> int | None:
 
     from memori.processes import watchdog
 
-    global _watchdog, _starting
+    global _starting
     _starting = get_ident()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)  # for signals' sake
-    actions = [(os.POSIX_SPAWN_DUP2, reading, 0)]
-    nowhere = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_WRONLY, 0) for n in (1, 2)]
-    environment = {k: v for k, v in os.environ.items() if k != "MEMORI_RUN"}
+    streams = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_WRONLY, 0) for n in (1, 2)]
+    words = [sys.executable, "-I", "-S", watchdog.__file__, str(os.getpid())]
     try:
-        _watchdog = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", watchdog.__file__],
-            environment,
-            file_actions=actions + nowhere,
+        starter = os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", _AS_NO_CHILD, *words],
+            {name: text for name, text in os.environ.items() if name != "MEMORI_RUN"},
+            file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0), *streams],
             setpgroup=0,
             setsigdef=[signal.SIGPIPE],
         )
+        os.waitpid(starter, 0)
+    except ChildProcessError:
+        pass  # somebody else has waited for it
     except (OSError, ValueError) as error:  # no interpreter of its own, or no room
-        import logging
+        from logging import getLogger
 
-        log = logging.getLogger(__name__)
-        log.warning("programs will outlive memori if it is killed: %s", error)
+        getLogger(__name__).warning("programs will outlive memori if it is killed: %s", error)
         os.close(writing)
         return None
     finally:
@@ -379,12 +379,12 @@ def _start_watching() -> int | None:
 
 def _forget() -> None:
     """Begin anew in a forked child: what it starts is its own."""
-    global _lock, _pipe, _watchdog, _mark, _adopted, _received, _wakes
+    global _lock, _pipe, _mark, _adopted, _received, _wakes
     _let_watchdog_sleep()
     _lock = allocate_lock()
     _told.clear()
     _going.clear()
-    _mark, _adopted, _received, _watchdog, _wakes = None, False, None, None, False
+    _mark, _adopted, _received, _wakes = None, False, None, False
     if _replaced:
         import signal
 

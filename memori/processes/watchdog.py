@@ -20,14 +20,14 @@ Between lines stands each signal that the owner gets, as one byte (`signal.set_w
 The pipe ends when its owner does, however that comes about: by SIGKILL, too. Whatever has begun
 and not ended is then ended: workers, process groups, and (on Linux) every process whose environment
 holds the mark, so that children in a session of their own do not survive either, with all that
-descends from them. No thread or fork in the owner is involved; a thread that ends, unlike with
-``PR_SET_PDEATHSIG``, takes nothing with it.
+descends from them. No thread or fork in the owner is involved, and no child of it, for which a
+callable might wait; a thread that ends, unlike with ``PR_SET_PDEATHSIG``, takes nothing with it.
 
 strace begins as three processes: the program to be, the tracer, and one that waits until the tracer
 holds the program, and is killed by it then. If the tracer is killed before (or, a moment earlier,
 the program to be), what waits does so for ever, and with it the program, and whoever reads what the
-program prints. So where a log stays empty, what waits for nothing is ended; the program then goes
-on without a tracer.
+program prints. So where a log stays empty, what waits for nothing is ended; the program then
+fails, as one does whose tracer was ended.
 
 Not promised: a child that left both its parents and its environment behind, a program of another
 user, and anything if this process is killed too (a cluster's cgroup ends them all).
@@ -39,6 +39,7 @@ import json
 import os
 import select
 import signal
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -305,9 +306,8 @@ def _is_there(group: int) -> bool:
     return True
 
 
-def main() -> None:
+def main(owner: int) -> None:
     """Read until the owner is gone, then end what it left."""
-    owner = os.getppid()
     os.closerange(
         3, os.sysconf("SC_OPEN_MAX")
     )  # what the owner's children inherit keeps pipes open
@@ -388,4 +388,4 @@ def _end_all(running: dict[str, dict[str, object]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

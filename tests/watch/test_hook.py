@@ -390,7 +390,7 @@ def test_the_process_that_watches_over_a_run_is_not_the_runs_own():
         "with watching() as seen:\n"
         "    interrupts.tell(interrupts.new_mark(), 'begin', None)\n"
         "    folder = temporary.own_folder()\n"
-        "print(interrupts._watchdog is not None, seen.programs, seen.unwatched, [*seen.touched])\n"
+        "print(interrupts._pipe is not None, seen.programs, seen.unwatched, [*seen.touched])\n"
         "print(seen.temporary == {folder})\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -163,25 +163,24 @@ if __name__ == "__main__":
 def test_the_watching_process_can_be_killed_and_comes_back(tmp_path: Path) -> None:
     """The next command starts another; the pipe that broke does no harm."""
     assert 0 == run(tmp_path, "true").code
-    watchers = [
-        int(entry)
-        for entry in os.listdir("/proc")
-        if entry.isdigit()
-        and _parent_of(entry) == os.getpid()
-        and b"watchdog.py" in Path(f"/proc/{entry}/cmdline").read_bytes()
-    ]
-    assert 1 == len(watchers)
-    os.kill(watchers[0], signal.SIGKILL)
-    os.waitpid(watchers[0], 0)
+    assert wait_until(lambda: len(_watchers()) == 1)
+    os.kill(_watchers()[0], signal.SIGKILL)
+    assert wait_until(lambda: not _watchers())
     assert 0 == run(tmp_path, "true").code
     assert 0 == run(tmp_path, "true").code
 
 
-def _parent_of(entry: str) -> int:
-    try:
-        return int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+def _watchers() -> list[int]:
+    """Find what watches over this process, by its words."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[-2:-1] == [str(os.getpid()).encode()] and words[-3].endswith(b"watchdog.py"):
+            found.append(int(entry))
+    return found
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to see descriptors")
@@ -193,7 +192,13 @@ from memori.neuro.process.run import run_process
 os.set_inheritable(os.open("/dev/zero", os.O_RDONLY), True)
 run_process(["true"], executable="/bin/true", folder={str(tmp_path)!r}, stdout="o", stderr="e",
             environment=os.environ)
-[child] = open(f"/proc/{{os.getpid()}}/task/{{os.getpid()}}/children").read().split()
+words = f"watchdog.py\\0{{os.getpid()}}\\0".encode()
+def is_watcher(process):
+    try:
+        return open(f"/proc/{{process}}/cmdline", "rb").read().endswith(words)
+    except OSError:
+        return False
+[child] = filter(is_watcher, filter(str.isdigit, os.listdir("/proc")))
 for _ in range(100):
     listed = subprocess.run(["ls", "-l", f"/proc/{{child}}/fd"], capture_output=True, text=True)
     if "/dev/zero" not in listed.stdout:
