@@ -327,5 +327,5 @@ def test_of_errors_at_the_same_time_the_first_is_raised(monkeypatch: pytest.Monk
         raise ValueError(number)
 
     for _ in range(9):
-        with pytest.raises(ValueError, match="^0$"):
+        with pytest.raises(ValueError, match=r"^0$"):
             in_threads(fails, [0, 1])
