@@ -47,8 +47,8 @@ _ended: dict[str, int] = {}  # runs of this process that are over, and when
 _own: list[str] = []  # the spool that this process offers
 _MOST_ENDED = 1000
 _LOST = ".lost"  # ends the name of what a process wrote that could not write all
-_spools: dict[str, int] = {}  # in a worker: where it writes for those who lend it functions
-_paths: dict[int, str] = {}  # by descriptor
+_offered: list[str] = []  # the spool that is offered just now, whoever made it
+_spools: dict[str, _Spool] = {}  # in a worker: where it writes for those who lend it functions
 _of_parent: dict[str, frozenset[str]] = {}  # in a fork: what runs had touched before, by their name
 
 
@@ -68,18 +68,25 @@ def offer_spool() -> None:
         if not _own:
             _own.append(new_spool())
         os.environ[SPOOL] = _own[0]
+    _offered[:] = [os.environ[SPOOL]]
 
 
 def withdraw_spool() -> None:
     """Let processes that are started from now on know nothing."""
     if _own and os.environ.get(SPOOL) == _own[0]:
         del os.environ[SPOOL]
+    _offered.clear()
+
+
+def _offer() -> str | None:
+    """Return the spool that is offered, also where a run has emptied the environment."""
+    return os.environ.get(SPOOL) or next(iter(_offered), None)
 
 
 def marks() -> dict[str, int]:
     """Return how much every child has written so far, or when it last could not."""
     found = {}
-    for path in _written(os.environ.get(SPOOL)):
+    for path in _written(_offer()):
         try:
             look = os.stat(path)
             found[path] = look.st_mtime_ns if path.endswith(_LOST) else look.st_size
@@ -98,7 +105,7 @@ def _written(spool: str | None) -> list[str]:
 
 def learn(run: Observed, since: dict[str, int]) -> None:
     """Add to a run that ends what its children have written since it began."""
-    for line in _told(os.environ.get(SPOOL), since, [run]):
+    for line in _told(_offer(), since, [run]):
         if line["kind"] == "begins" or _is_for(run, line):
             _LEARNERS[line["kind"]](run, line)
     run.unwatched += [words for words in run.programs if words not in run.traced]
@@ -160,7 +167,7 @@ def _is_for(run: Observed, line: dict[str, Any]) -> bool:
 
 def tell_what_is_seen(seen: Observed) -> None:
     """Write down from now on what a process is seen to do that another Python started."""
-    _tell_spool(seen, _spool_file(os.environ[SPOOL]))
+    _tell_spool(seen, _Spool(os.environ[SPOOL]))
 
 
 def go_on_in_fork(live: Sequence[Observed]) -> None:
@@ -169,10 +176,11 @@ def go_on_in_fork(live: Sequence[Observed]) -> None:
     _spools.clear()
     for run in live:
         _of_parent[run.name] = frozenset((*run.touched, *run.folders, *run.imported))
-    if live and SPOOL in os.environ:
+    offer = _offer()
+    if live and offer is not None:
         try:
             with aside():
-                spool = _spool_file(os.environ[SPOOL])
+                spool = _Spool(offer)
         except OSError:
             return  # the parent is gone, or its disk is full
         for run in live:
@@ -199,7 +207,7 @@ def tell_for(names: Sequence[str], spool: str) -> Observed | None:
     if spool not in _spools:
         try:
             with aside():
-                _spools[spool] = _spool_file(spool)
+                _spools[spool] = _Spool(spool)
         except OSError:
             return None
     seen = None
@@ -209,24 +217,57 @@ def tell_for(names: Sequence[str], spool: str) -> Observed | None:
     return seen
 
 
-def _spool_file(folder: str) -> int:
-    above = _ancestors()
-    if temporary.owner_of(folder) not in above:
-        raise FileNotFoundError(f"nobody is left who reads {folder}")
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        pass
-    path = os.path.join(folder, f"{os.getpid()}.{time.time_ns()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    spool = os.open(path, flags, 0o600)
-    _paths[spool] = path
-    try:
-        _write(spool, {"kind": "begins", "words": sys.orig_argv, "above": above})
-    except OSError:
-        _lose(spool)
-        raise
-    return spool
+class _Spool:
+    """The file into which this process writes, in the folder of those who read it."""
+
+    def __init__(self, folder: str) -> None:
+        above = _ancestors()
+        if temporary.owner_of(folder) not in above:
+            raise FileNotFoundError(f"nobody is left who reads {folder}")
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+        self._path = os.path.join(folder, f"{os.getpid()}.{time.time_ns()}")
+        self._open(os.O_CREAT)
+        self._file = os.fstat(self._descriptor)
+        if not self.write({"kind": "begins", "words": sys.orig_argv, "above": above}):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
+
+    def _open(self, flags: int = 0) -> None:
+        flags |= os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(self._path, flags, 0o600)
+
+    def write(self, line: dict[str, Any]) -> bool:
+        """Write a line; tell whether all of it could be written."""
+        text = json.dumps({"at": time.time_ns(), **line}).encode() + b"\n"
+        try:
+            if not self._is_open():
+                with aside():
+                    self._open()
+            if os.write(self._descriptor, text) == len(text):
+                return True
+        except OSError:
+            pass  # a full disk
+        self._lose()
+        return False
+
+    def _is_open(self) -> bool:
+        """Tell whether nobody closed the file: a daemon does so, and opens its own instead."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._file)
+        except OSError:
+            return False
+
+    def _lose(self) -> None:
+        """Let whoever reads know that not all was written, and when: on a full disk that works."""
+        path, self._path = self._path, f"{self._path.removesuffix(_LOST)}{_LOST}"
+        try:
+            if path != self._path:
+                os.rename(path, self._path)
+            os.utime(self._path, ns=(time.time_ns(),) * 2)
+        except OSError:
+            pass  # nobody reads it any more
 
 
 def _ancestors() -> list[int]:
@@ -241,33 +282,11 @@ def _ancestors() -> list[int]:
     return found
 
 
-def _write(spool: int, line: dict[str, Any]) -> None:
-    text = json.dumps({"at": time.time_ns(), **line}).encode() + b"\n"
-    if os.write(spool, text) < len(text):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _lose(spool: int) -> None:
-    """Let whoever reads know that not all was written, and when: on a full disk a name can be."""
-    path = _paths[spool].removesuffix(_LOST)
-    _paths[spool] = f"{path}{_LOST}"
-    try:
-        if os.path.lexists(path):
-            os.rename(path, _paths[spool])
-        os.utime(_paths[spool], ns=(time.time_ns(),) * 2)
-    except OSError:
-        pass  # nobody reads it any more
-
-
-def _tell_spool(run: Observed, spool: int) -> None:
+def _tell_spool(run: Observed, spool: _Spool) -> None:
     """Write down from now on what a run is seen to do."""
 
     def tell(kind: str, what: str) -> None:
-        line = {"run": run.name, "kind": kind, "what": what, **_TELLERS[kind](run, what)}
-        try:
-            _write(spool, line)
-        except OSError:
-            _lose(spool)
+        spool.write({"run": run.name, "kind": kind, "what": what, **_TELLERS[kind](run, what)})
 
     run.tell = tell
     run.glances = False

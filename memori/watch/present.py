@@ -13,7 +13,15 @@ import time
 
 from memori.digest.files import stat_of
 from memori.watch.environment import counted_variables
-from memori.watch.facts import NO_STAT, Facts, FileFact, ListingFact, file_fact, names_digest
+from memori.watch.facts import (
+    NO_STAT,
+    Facts,
+    FileFact,
+    ListingFact,
+    file_fact,
+    names_digest,
+    tree_digest,
+)
 from memori.watch.listings import present_names, results
 from memori.watch.modules import module_digest
 from memori.watch.places import Places
@@ -67,7 +75,7 @@ class Present:
         self.lost: list[str] = []
         self._files()
         self._names()
-        self.facts.programs = record.get("programs", [])
+        self._programs()
         self.facts.variables = counted_variables(record.get("variables", ()))
         self.facts.unseen = record.get("unseen", [])
 
@@ -117,6 +125,20 @@ class Present:
             pattern = os.path.join(self._places.folder(words), rest)
             facts.globs.append((pattern, names_digest(results(pattern, own, self._made))))
         facts.appended = self._paths("appended")
+
+    def _programs(self) -> None:
+        facts, record = self.facts, self._record
+        facts.programs = record.get("programs", [])
+        if "tools" in record:
+            from memori.watch.commands.tools import tools_now
+
+            facts.tools = tools_now(record["tools"])
+        for words, _ in record.get("trees", ()):
+            folder = self._places.folder(words)
+            if os.path.isdir(folder):
+                facts.trees[folder] = tree_digest(folder, self._memo)
+            else:
+                facts.absent.append(folder)
 
     def _read(self, path: str) -> None:
         if os.path.isfile(path):

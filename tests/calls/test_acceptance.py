@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from memori import Folder, Pipeline, Stage, StageError, workdir
 from memori.cli import main
 from memori.neuro import NipypeStage, ShellStage
 from memori.store import Memory
+from memori.watch.check import holds
+from memori.watch.present import Present
 
 SCALE = 2
 
@@ -166,6 +169,48 @@ def test_what_the_run_read_is_accepted_as_it_is_now(tmp_path: Path) -> None:
         else:
             path.write_text(kept)
         assert stage.is_remembered(1), path
+
+
+def test_the_tools_of_an_accepted_run_count_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are now; an upgrade after that has the stage run."""
+    version, program = tmp_path / "etc" / "fslversion", tmp_path / "bin" / "fslmaths"
+    for path, text in ((version, "6.0.5"), (program, "#!/bin/sh\nexit 0\n")):
+        path.parent.mkdir()
+        path.write_text(text)
+    program.chmod(0o755)
+    monkeypatch.setenv("FSLDIR", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def by_tool(x: int) -> str:
+        return subprocess.check_output(["fslmaths"], text=True)
+
+    stage = Stage(by_tool, "out", tmp_path / "work")
+    stage.run(1)
+    version.write_text("6.0.7")
+    assert "6.0.5" in stage.accept(1).accepted[0]
+    stage.run(1)
+    assert not stage.state
+    version.write_text("6.0.9")
+    assert "6.0.7" in str(stage.explain(1))
+    stage.run(1)
+    assert stage.state
+
+
+def test_a_folder_that_a_program_was_told_of_counts_from_then_on(tmp_path: Path) -> None:
+    """Of an accepted run as well."""
+    subjects = tmp_path / "subjects"
+    subjects.mkdir()
+    (subjects / "a").write_text("1")
+    root = str(tmp_path / "work")
+    record = {"root": root, "trees": [["../subjects", "0" * 64]]}
+    facts = Present(record, root, None, {}, lambda _: False).facts
+    now = facts.to_record(root)
+    assert holds(now, root, None)
+    (subjects / "a").write_text("2")
+    assert not holds(now, root, None)
 
 
 def test_force_runs_what_was_accepted(stage: Callable[..., Stage], in_file: str) -> None:

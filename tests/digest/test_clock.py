@@ -62,6 +62,12 @@ def test_where_nothing_can_be_made_the_worst_is_assumed(server: int, tmp_path: P
     assert clock.behind(server, str(tmp_path / "absent")) == clock.UNKNOWN
 
 
+def test_what_was_measured_stands_where_it_cannot_be_measured_again(server: int) -> None:
+    """A clock that was known ten minutes ago is better than none."""
+    clock._measured[server] = time.monotonic() - 3600, 7
+    assert clock.behind(server) == 7
+
+
 @pytest.mark.parametrize("ahead", [40.0, -40.0])
 def test_an_edit_within_a_tick_of_a_server_whose_clock_differs_is_seen(
     server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float

@@ -315,3 +315,17 @@ def test_a_file_that_never_rests_is_never_trusted(
 
     monkeypatch.setattr(files, "digests", read_and_moved)
     assert not file_digest(str(link)).trusted
+
+
+def test_of_errors_at_the_same_time_the_first_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is that of the items, however the threads take turns."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    both = threading.Barrier(2)
+
+    def fails(number: int) -> None:
+        both.wait(20)
+        raise ValueError(number)
+
+    for _ in range(9):
+        with pytest.raises(ValueError, match=r"^0$"):
+            in_threads(fails, [0, 1])

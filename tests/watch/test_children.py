@@ -310,3 +310,29 @@ def test_a_run_that_was_not_wholly_watched_is_not_remembered(file, tmp_path):
         with pytest.warns(MemoriWarning, match=r"could not write down .* not remembered"):
             stage.run(file)
         assert stage.state
+
+
+def test_a_daemon_that_closes_all_files_is_watched_and_its_own_files_stay_its_own(file, tmp_path):
+    """The number of a descriptor that was closed belongs to what is opened next."""
+
+    def daemon():
+        os.closerange(3, 256)
+        own = [open(tmp_path / f"{number}.txt", "w") for number in range(8)]
+        read(file)
+        for stream in own:
+            stream.write("mine")
+            stream.close()
+
+    with watching() as seen:
+        forked(daemon)
+    assert ["mine"] * 8 == [(tmp_path / f"{number}.txt").read_text() for number in range(8)]
+    assert ("read", []) == (seen.how(file), seen.faults)
+
+
+def test_a_run_that_empties_the_environment_is_watched(file, monkeypatch):
+    """What it forks goes on telling."""
+    with watching() as seen, monkeypatch.context() as patch:
+        for name in list(os.environ):
+            patch.delenv(name)
+        forked(read, file)
+    assert ("read", []) == (seen.how(file), seen.faults)

@@ -48,6 +48,14 @@ def tool_differences(tools: Mapping[str, Told]) -> Iterator[tuple[str, str, str,
                     yield "tool", name, str(then.get(name)), str(now.get(name))
 
 
+def tools_now(tools: Mapping[str, Told]) -> dict[str, Told]:
+    """Return what counts now of tools that a run started; then, of one that cannot be asked."""
+    return {
+        path: _ask(path) if os.path.isfile(path) and _is_familiar(path) else then
+        for path, then in tools.items()
+    }
+
+
 def _is_familiar(path: str) -> bool:
     from importlib import import_module
 
