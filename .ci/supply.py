@@ -29,6 +29,8 @@ MOST = 250  # MB
 BUDGET = 0.020  # s
 TESTS = (
     "digest",
+    "fingerprint/test_bytecode.py",
+    "fingerprint/test_changes.py",
     "graph",
     "signature",
     "store/test_store.py",

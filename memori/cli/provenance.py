@@ -82,7 +82,12 @@ def _folder(name: str) -> Callable[[Any, str | None], list[str]]:
         if output is None:
             return _print(json.dumps(module.document(lineage), indent=2), None)
         if not os.path.isdir(output):
-            raise MemoriError(f"-o {output}: expected the folder that it tells of, which is there")
+            from memori.neuro.provenance.names import folder_of
+
+            told_of = told.path(folder_of(lineage))
+            raise MemoriError(
+                f"-o {output} is no folder; give the one that is told of: -o {told_of}"
+            )
         written: list[str] = module.write(lineage, output)
         return written
 

@@ -286,6 +286,7 @@ def _iterator(walk: Walk, value: Any, out: State) -> None:
     """Append an iterator of itertools by what it would hand to `copy`, else by what it holds."""
     import gc
     import warnings
+    from operator import length_hint
 
     walk.guards.volatile = True
     out.append(text(type(value).__name__))
@@ -294,7 +295,7 @@ def _iterator(walk: Walk, value: Any, out: State) -> None:
             warnings.simplefilter("ignore", DeprecationWarning)
             held = value.__reduce__()
     except TypeError:  # from Python 3.14
-        held = tuple(gc.get_referents(value))
+        held = *gc.get_referents(value), length_hint(value, -1)
     walk.kept.append(held)
     walk.put(held, out)
 

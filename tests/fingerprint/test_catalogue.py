@@ -25,6 +25,7 @@ from tests.fingerprint.catalogue import (
 )
 
 MODULES = (body, reach, classes, values, imports, harmless, unlisted, hidden, stable)
+OTHERWISE_BEFORE_3_14 = ("metaclass reading annotations", "annotations of the module")
 LIBRARIES = (
     "attr",
     "attrs",
@@ -114,6 +115,8 @@ def test_an_edit_reruns_if_and_only_if_it_changes_the_result(
     edit: Edit, judged: dict[str, list[dict[str, object]]], request: pytest.FixtureRequest
 ) -> None:
     """An edit that changes the result changes both digests; another leaves one of them."""
+    if edit.name in OTHERWISE_BEFORE_3_14 and sys.version_info >= (3, 14):
+        pytest.skip("Python keeps annotations elsewhere since: the edit has no effect")
     name = request.node.callspec.id
     before, after = judged[name]
     assert "error" not in before, before["error"]

@@ -43,6 +43,10 @@ ONLY_IN_THE_PARENT = {
     "classes: flag value held",
     "classes: subclasses",
     "values: value memoryview",
+    "values: class annotations read",  # cloudpickle loses them from Python 3.14 on
+    "values: type hints read",
+    "unlisted: namedtuple annotation read",
+    "unlisted: metaclass reading annotations",
     "values: value numpy masked",
     "values: numpy patched",
     "values: numpy constant patched",

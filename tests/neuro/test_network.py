@@ -21,6 +21,7 @@ sys.addaudithook(hear)
 """
 SCRIPT = """
 from memori import Pipeline, Stage
+from memori.cli import main as memori
 from memori.neuro import Dataset, Derivatives, NipypeStage, ShellStage, remember_workflow
 from nipype import Function, Node, Workflow
 from nipype.interfaces.base import CommandLine
@@ -42,6 +43,8 @@ def main():
     for source in Dataset("bids").files(suffix="T1w"):
         Derivatives("derivatives/copy").save(source, source=source, suffix="copy")
     Pipeline([("start", Stage(double, hash_output="work"))]).map([{"x": 1}, {"x": 2}], n_jobs=2)
+    memori(["report", "work", "-o", "report.html"])
+    memori(["provenance", "work", "--format", "prov-json", "-o", "prov.json"])
 
 if __name__ == "__main__":
     main()
@@ -66,3 +69,6 @@ def test_no_server_is_asked_for_anything(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert 0 == done.returncode, done.stderr
     assert not heard.exists(), heard.read_text()
+    asks = [sys.executable, "-c", "import socket; socket.getaddrinfo('localhost', 1)"]
+    subprocess.run(asks, cwd=tmp_path, env=environment, check=True)
+    assert heard.exists(), "what would have been asked was not heard"
