@@ -154,7 +154,7 @@ FIRST = {
     "read, then emptied": (["O_RDONLY", "O_WRONLY|O_CREAT|O_TRUNC"], ("read", True, False)),
     "emptied, then read": (["O_WRONLY|O_CREAT|O_TRUNC", "O_RDONLY"], ("write", True, False)),
     "appended to": (["O_WRONLY|O_CREAT|O_APPEND"], ("append", True, True)),
-    "appended to, then read": (["O_WRONLY|O_APPEND", "O_RDONLY"], ("append", True, True)),
+    "appended to, then read": (["O_WRONLY|O_APPEND", "O_RDONLY"], ("read", True, False)),
     "appended to, then emptied": (
         ["O_WRONLY|O_APPEND", "O_WRONLY|O_TRUNC"],
         ("append", True, False),
