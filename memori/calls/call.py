@@ -290,8 +290,11 @@ class Call:
 
     def _attempt(self, key: Key, why: Decision, *, forced: bool) -> Outcome:
         from memori.calls.recorder import Recorder
+        from memori.calls.shared import tell_of_turns
 
         stage = self._stage
+        with aside():
+            tell_of_turns(stage.subject, why, self._store)
         about = (stage.subject, stage.stage_name, stage.function_name)
         recorder = Recorder(
             *about, key, self._store, forced=forced, inputs=self._inputs, why=why, alone=stage.alone

@@ -342,6 +342,7 @@ _SEEN = {
     "written": "file {}, which the run wrote,",
     "edited": "file {}, which the run changed,",
     "tree": "folder {}, which a program of the run was told of,",
+    "appended": "file {}, to which the run appended and which is written anew,",
 }
 
 
@@ -350,8 +351,7 @@ def _observed_change(difference: tuple[str, str, str, str], root: str) -> Change
     kind, path, old, new = difference
     shown = os.path.relpath(path, root) if path.startswith(root + os.sep) else path
     if kind in _SEEN:
-        end = "is gone" if new == "nothing" else "edited"
-        text = f"{_SEEN[kind].format(shown)} {end}"
+        text = f"{_SEEN[kind].format(shown)} {'is gone' if new == 'nothing' else 'edited'}"
     elif kind == "absent":
         text = f"{shown}, which the run looked for in vain, is there"
     elif kind == "found":

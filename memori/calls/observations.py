@@ -202,7 +202,7 @@ def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
         )
     return what and (
         f"{what} changed while the stage ran, so this run is not remembered; "
-        "write to a new file instead"
+        "write to a new file instead (of a log, name the input in ignore=)"
     )
 
 
@@ -280,6 +280,12 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
         made=store.was_written,
         came_of=partial(_came_of, entry, store),
     )
+    if "appended" in record:
+        from memori.watch.places import Places
+
+        for path in Places(store.root, record["root"]).paths(record["appended"]):
+            if store.is_written_anew(entry, path):
+                yield "appended", path, "", ""
 
 
 def _came_of(entry: Entry, store: Store, kind: str, path: str, pair: tuple[str, str]) -> bool:

@@ -26,7 +26,7 @@ from memori.aside import aside
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
 from memori.calls.observations import tell_own_folder, why_forgotten
-from memori.calls.shared import Stood, has_written, left_outside, tell_of_races
+from memori.calls.shared import Stood, changed_inputs, has_written, left_outside, tell_of_races
 from memori.errors import RecordError, warn
 from memori.keep.demand import digests_do
 from memori.key import Key
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from memori.artifacts import Artifact
     from memori.calls.decision import Decision
     from memori.calls.observations import Watch
-    from memori.calls.shared import Left
+    from memori.calls.shared import Left, changed_inputs
     from memori.digest.values import JSON
     from memori.fingerprint import Code
     from memori.results import Results
@@ -258,6 +258,7 @@ class Recorder:
     def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
+        left = {**changed_inputs(self._before, key, store), **left}
         store.note_left(key, left, self._began, self._inside)
         self._stood.keep_replaced(left)
         # Looked at first: what appears after it, somebody else was just given.

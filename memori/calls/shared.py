@@ -13,12 +13,13 @@ from memori.digest.clock import most_behind
 from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.errors import warn
-from memori.store.left import ANEW, NAMED
+from memori.store.left import ANEW, APPENDED, NAMED
 from memori.store.replaced import contents_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.artifacts import Artifact
+    from memori.calls.decision import Decision
     from memori.key import Key
     from memori.store import Store
     from memori.watch import Facts, Observed
@@ -67,6 +68,10 @@ def left_outside(
         pairs = zip(facts.edited, facts.before, strict=True)
         for fact, before in pairs:  # of what a command reads nobody knows in time that it will
             found[fact.path] = before or stood.digests.get(fact.path), fact.identity
+    known = store.left_by_any() if facts is not None and facts.appended else ()
+    for path in () if facts is None else facts.appended:
+        if path in known:  # other logs are nobody's
+            found[path] = APPENDED, file_digest(path, store.memo).identity
     sees_all = facts is not None and not _blind(facts, is_command=is_command)
     shared = store.left_by_any() if sees_all else ()
     for each in artifacts:
@@ -84,6 +89,18 @@ def left_outside(
             digest = folder_digest(path, lambda inner: file_digest(inner, store.memo).identity)
             found[path] = None, digest
     return {path: pair for path, pair in found.items() if not path.startswith(own)}
+
+
+def changed_inputs(before: Key, after: Key, store: Store) -> Left:
+    """Return the files of other runs that a run was given and changed: of these it tells, too."""
+    then = {file.pointer: file.identity for file in before.files if file.kind == "file"}
+    changed = {
+        file.absolute: file.identity or ""
+        for file in after.files
+        if file.kind == "file" and then.get(file.pointer) not in (None, file.identity)
+    }
+    known = store.left_by_any() if changed else ()
+    return {path: (APPENDED, identity) for path, identity in changed.items() if path in known}
 
 
 def _blind(facts: Facts, *, is_command: bool) -> list[str]:
@@ -153,6 +170,22 @@ def has_written(path: str, seen: Observed | None, began: float) -> bool:
         return os.stat(path).st_ctime >= began - most_behind() / 1e9
     except OSError:
         return False
+
+
+def tell_of_turns(subject: str, why: Decision, store: Store) -> None:
+    """Warn of a run that is due for nothing but what another one made of its file."""
+    if why.entry is None or any(each.kind not in ("edited", "observed") for each in why.changes):
+        return
+    for change in why.changes:
+        found = store.written_over(why.entry, (change.old, change.new))
+        if found is not None:
+            path, stage = found
+            other = f"stage {stage!r}" if f"stage {stage!r}" != subject else "another run of it"
+            warn(
+                f"{subject} runs again because {other} went on in its file {path}. So both run "
+                "each time: have each write to a file of its own"
+            )
+            return
 
 
 def tell_of_races(subject: str, store: Store, key: Key, facts: Facts, began: float) -> None:

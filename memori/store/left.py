@@ -13,6 +13,11 @@ case); one that wrote it anew has taken its place.
 Steps often return all that lies in the folder. What a run returned of it without having touched it
 may become whatever remembered runs make of it.
 
+A run that only appended to such a file (`APPENDED`), or was given it and changed it, passes nothing
+on: what lies there is not what the earlier run left. And what it appended is gone once another run
+has written the file anew. So steps that append to the file of an earlier step run again with it,
+all of them, and no line is lost or stale.
+
 Not promised: that a step which changes a file in place, and has to run again, finds the file as it
 was before: it goes on from what lies there. Runs that are remembered elsewhere tell nothing.
 """
@@ -29,15 +34,30 @@ from memori.layout import left_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     Files = dict[str, tuple[str | None, str]]
     Line = tuple[str, str, Files, float, float, list[str]]
+    About = tuple[str, str, tuple[str | None, str]]
 
 
 ANEW = "anew"
 NAMED = "named"
-_read: dict[str, tuple[tuple[int, int], list[Line]]] = {}
+APPENDED = "appended"
+_PASSIVE = (NAMED, APPENDED)  # such a run made nothing of its own of the file
+_read: dict[str, _Log] = {}
+
+
+class _Log:
+    """What a log holds, and by path."""
+
+    def __init__(self, stamp: tuple[int, int], lines: list[Line]) -> None:
+        self.stamp = stamp
+        self.lines = lines
+        self.about: dict[str, list[About]] = {}
+        for stage, key, files, *_ in lines:
+            for path, pair in files.items():
+                self.about.setdefault(path, []).append((stage, key, pair))
 
 
 def note(
@@ -58,8 +78,8 @@ def note(
         Of the run.
     files : Mapping of str to (str or None, str)
         By absolute path: what was there before (`ANEW` if it was not read, None if nobody knows;
-        `NAMED` if the run returned the path and neither read nor wrote the file), and what is there
-        now.
+        `NAMED` if the run returned the path and neither read nor wrote the file, `APPENDED` if it
+        only appended, or was given the file), and what is there now.
     began : float
         When it began.
     inside : sequence of str, optional
@@ -103,7 +123,7 @@ def came_of(
     is_own : bool, optional
         Whether the path lies in its own folder, of which it noted nothing.
     """
-    lines = list(_about(root, os.path.relpath(path, root)))
+    lines = [each for each in _about(root, path) if each[2][0] != APPENDED]
     if is_own:
         lines.insert(0, (stage, key, (ANEW, pair[0])))
     stages = list(dict.fromkeys(each for each, _, _ in lines))
@@ -128,21 +148,62 @@ def came_of(
 
 def left(root: str) -> set[str]:
     """Return all paths, absolute, that runs left or named."""
-    return {os.path.normpath(os.path.join(root, each)) for line in _lines(root) for each in line[2]}
+    return {os.path.normpath(os.path.join(root, each)) for each in _log(root).about}
 
 
 def was_left(root: str, path: str, identity: str) -> bool:
     """Tell whether a remembered run once left a content at an absolute path."""
-    lines = _about(root, os.path.relpath(path, root))
-    return any(after == identity for _, _, (before, after) in lines if before != NAMED)
+    lines = _about(root, path)
+    return any(after == identity for _, _, (before, after) in lines if before not in _PASSIVE)
+
+
+def is_written_anew(root: str, key: str, path: str) -> bool:
+    """Tell whether another run has written a file anew since that of a key appended to it."""
+    since = _since(_about(root, path), key)
+    return any(before == ANEW and other != key for _, other, (before, _) in since)
+
+
+def written_over(root: str, stage: str, key: str, pair: tuple[str, str]) -> tuple[str, str] | None:
+    """Return a path where a later stage's run took a run's file further, and that stage.
+
+    Of what an earlier stage wrote there a run is to make something new; and where another run of
+    its own stage came between, nobody knows which is wanted.
+
+    Parameters
+    ----------
+    root, stage, key : str
+        Of the run.
+    pair : tuple of str
+        What it left, and what is there now.
+    """
+    for path, lines in _log(root).about.items():
+        lines = [each for each in lines if each[2][0] != NAMED]
+        since = _since(lines, key)
+        if not since or pair != (lines[-len(since) - 1][2][1], since[-1][2][1]):
+            continue
+        stages = list(dict.fromkeys(each for each, _, _ in lines))
+        other = since[-1][0]
+        is_later = stages.index(other) > stages.index(stage) if stage in stages else False
+        is_only = all(each != stage for each, _, _ in since)
+        if other == stage or (is_later and is_only):
+            return os.path.normpath(os.path.join(root, path)), other
+    return None
+
+
+def _since(lines: Sequence[About], key: str) -> Sequence[About]:
+    """Return what is told since the last run of a key; nothing if it tells nothing itself."""
+    own = [place for place, each in enumerate(lines) if each[1] == key]
+    return lines[own[-1] + 1 :] if own else ()
 
 
 def left_by(root: str, stage: str | None, most: int) -> list[str]:
     """Return the paths that a stage's runs (or all) left, absolute; so many of the latest."""
     found: dict[str, None] = {}
-    for line in reversed(_lines(root)):
+    for line in reversed(_log(root).lines):
         if stage is None or line[0] == stage:
-            found.update(dict.fromkeys(e for e, (before, _) in line[2].items() if before != NAMED))
+            found.update(
+                dict.fromkeys(e for e, (before, _) in line[2].items() if before not in _PASSIVE)
+            )
             if len(found) >= most:
                 break
     return [os.path.normpath(os.path.join(root, each)) for each in list(found)[:most]]
@@ -178,33 +239,31 @@ def left_during(root: str, key: str, paths: Iterable[str], began: float) -> tupl
         When it began.
     """
     asked = {os.path.relpath(path, root): path for path in paths}
-    for stage, other, files, _, ended, inside in reversed(_lines(root)):
+    for stage, other, files, _, ended, inside in reversed(_log(root).lines):
         if ended > began and other != key and key not in inside:
             for relative in asked.keys() & files.keys():
-                if files[relative][0] != NAMED:
+                if files[relative][0] not in _PASSIVE:
                     return asked[relative], stage
     return None
 
 
-def _about(root: str, relative: str) -> Iterator[tuple[str, str, tuple[str | None, str]]]:
-    for stage, key, files, *_ in _lines(root):
-        if relative in files:
-            yield stage, key, files[relative]
+def _about(root: str, path: str) -> Sequence[About]:
+    return _log(root).about.get(os.path.relpath(path, root), ())
 
 
-def _lines(root: str) -> list[Line]:
+def _log(root: str) -> _Log:
     path = left_of(root)
     try:
         look = os.stat(path)
         stamp = look.st_size, look.st_mtime_ns
         known = _read.get(path)
-        if known is not None and known[0] == stamp:
-            return known[1]
+        if known is not None and known.stamp == stamp:
+            return known
         found = [line for line in map(_line, content_of(path).splitlines()) if line is not None]
     except OSError:
-        return []
-    _read[path] = stamp, found
-    return found
+        return _Log((0, 0), [])
+    _read[path] = _Log(stamp, found)
+    return _read[path]
 
 
 def _line(text: bytes) -> Line | None:

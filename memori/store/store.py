@@ -152,6 +152,14 @@ class Store:
             self.root, self.writer, key, path, pair, returned=returned, is_own=is_own
         )
 
+    def is_written_anew(self, entry: Entry, path: str) -> bool:
+        """Tell whether a file to which an entry's run appended was since written by another one."""
+        return left.is_written_anew(self.root, entry.record["key"], path)
+
+    def written_over(self, entry: Entry, pair: tuple[str, str]) -> tuple[str, str] | None:
+        """Return a path where an entry's file became another one by a run, and that one's stage."""
+        return left.written_over(self.root, self.writer, entry.record["key"], pair)
+
     def left_by_any(self) -> set[str]:
         """Return all paths outside their folders that remembered runs left."""
         return left.left(self.root)

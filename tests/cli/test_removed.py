@@ -55,3 +55,14 @@ def test_a_derivative_of_it_is_an_error_that_says_what_to_do(tmp_path: Path, rem
     bids = Derivatives(tmp_path / "derivatives")
     with pytest.raises(MemoriError, match=r"was removed by keep='final'.*name the output in keep"):
         bids.save(removed, source="ds/sub-01/anat/sub-01_T1w.nii.gz", desc="x")
+
+
+def test_why_names_the_policy_and_no_fault(
+    tmp_path: Path, removed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a folder and of a file; what is gone by policy makes nothing run."""
+    assert 0 == main(["why", str(tmp_path / "work")])
+    told = capsys.readouterr().out
+    assert "missing" not in told
+    assert "is gone" not in told
+    assert all(each.hit for each in pipeline(tmp_path / "work").explain(text="a"))

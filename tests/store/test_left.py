@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memori import Folder, Stage
+from memori import Folder, MemoriWarning, Stage
 from memori.errors import StageError
 from memori.neuro import ShellStage
 from memori.store import replaced
@@ -203,9 +204,66 @@ def test_what_is_too_large_to_be_put_back_is_written_anew():
     for case in "ab":
         write(f"{case}.txt", case * 300_000)
     stage = Stage(counted, hash_output="work")
-    for _ in range(2):
+    assert [True] * 2 == [(stage.run(each), stage.state)[1] for each in "ab"]
+    with pytest.warns(MemoriWarning, match="'counted' runs again because another run of it"):
         assert [True] * 2 == [(stage.run(each), stage.state)[1] for each in "ab"]
-        assert read("b.txt") == read("shared/last")
+    assert read("b.txt") == read("shared/last")
+
+
+def append(line):
+    """Add a line to a file that it did not make."""
+    with open("shared/image", "a") as file:
+        file.write(line)
+
+
+def appending():
+    """Return steps that append: in Python, by a command, and by one that is given the file."""
+    path = os.path.abspath("shared/image")
+    return [
+        (Stage(append, hash_output="work"), "b"),
+        (ShellStage(f"sh -c 'printf c >> {path}'", stage_name="shell", hash_output="work"),),
+        (
+            ShellStage(
+                "sh -c 'printf d | dd of=$0 conv=notrunc bs=1 seek=3' {path}",
+                stage_name="given",
+                hash_output="work",
+            ),
+            path,
+        ),
+    ]
+
+
+def start(text):
+    """Write a file anew, and return it."""
+    write("shared/image", text)
+    return os.path.abspath("shared/image")
+
+
+def test_what_is_appended_to_the_file_of_a_step_is_neither_lost_nor_stale():
+    """Both run again, and a warning names them; the file is as a first run would leave it."""
+    first = Stage(start, "path", hash_output="work")
+
+    def steps(text):
+        return [(first, text), *appending()]
+
+    assert [True] * 4 == states(steps("a"))
+    assert "abcd" == read("shared/image")
+    for text, warned in (("a", 1), ("a", 1), ("2", 0), ("a", 0), ("a", 1)):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            assert [True] * 3 == states(steps(text))[:3]
+        assert f"{text}bcd" == read("shared/image")
+        why = "stage 'start' runs again because stage '(given|shell)' went on in its file"
+        assert warned == len([each for each in told if re.match(why, str(each.message))])
+
+
+def test_what_is_appended_to_a_file_of_nobody_is_a_log():
+    """It never counts, whoever else appends to it and whatever is removed."""
+    write("shared/image", "")
+    steps = appending()[:2]
+    assert [True] * 2 == states(steps)
+    write("shared/image", "begun anew by hand")
+    assert [False] * 2 == states(steps)
 
 
 def test_what_is_not_sound_any_more_is_never_put_back():
