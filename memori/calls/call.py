@@ -235,13 +235,12 @@ class Call:
             import shutil  # noqa: F401
         if self._stage.watched and not watching_is_off():
             import atexit  # noqa: F401
-            import threading  # noqa: F401
 
-            import memori.watch
+            import memori.watch.inherited
+            import memori.watch.left_out
+            import memori.watch.sieve  # noqa: F401
             from memori.watch.hook import install
 
-            for name in memori.watch.__all__:
-                getattr(memori.watch, name)
             install()
 
     def _identity(self, key: Key) -> tuple[str, ...]:

@@ -66,8 +66,10 @@ class Watch:
 
     def __init__(self, code: Code, store: Store, ignored: Iterable[str] = ()) -> None:
         from memori.digest.clock import learn
-        from memori.watch import LeftOut, Reach, watching
         from memori.watch.environment import values_of
+        from memori.watch.hook import watching
+        from memori.watch.inherited import Reach
+        from memori.watch.left_out import LeftOut
 
         self._code = code
         self._store = store
@@ -118,8 +120,9 @@ class Watch:
         OSError
             If a file that was read cannot be read any more.
         """
-        from memori.watch import Sieve, inherit, keep
         from memori.watch.environment import shown_value
+        from memori.watch.inherited import inherit, keep
+        from memori.watch.sieve import Sieve
 
         behind = self._behind_pickles()
         followed = self._code.followed() if self.seen.imported or self.seen.inherited else set()
@@ -252,8 +255,8 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
         return
     if len(record) < 2:  # nothing but the root
         return
-    from memori.watch import datasets_of
-    from memori.watch import differences as compared
+    from memori.watch.check import differences as compared
+    from memori.watch.places import datasets_of
 
     files = list(files)
     yield from compared(
@@ -278,7 +281,7 @@ def put_back(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
     record = entry.record.get("observed")
     if not record or "written" not in record or not store.has_replaced():
         return
-    from memori.watch import differences as compared
+    from memori.watch.check import differences as compared
 
     only = {"root": record["root"], "written": record["written"]}
     anchors = anchors_of(files)

@@ -87,9 +87,8 @@ def is_terminating() -> bool:
 
 
 def _is_main_thread() -> bool:
-    import threading
-
-    return threading.current_thread() is threading.main_thread()
+    threading = sys.modules.get("threading")  # without it there is but one thread
+    return threading is None or threading.current_thread() is threading.main_thread()
 
 
 def _listen() -> bool:

@@ -62,8 +62,8 @@ def is_gone(owner: object) -> bool:
 def _boot() -> str:
     """Return what tells one boot of a machine, and one namespace of process ids, from others."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return f"{file.read().strip().decode()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""
 

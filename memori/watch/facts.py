@@ -7,7 +7,6 @@ digests into another. What of it still holds is found by `memori.watch.check`.
 from __future__ import annotations
 
 import os
-from binascii import b2a_base64
 from hashlib import sha256
 from struct import Struct
 
@@ -230,6 +229,8 @@ def _described(found: dict[str, str], places: Places) -> JSON:
 
 
 def _packed(files: list[FileFact], places: Places) -> dict[str, JSON]:
+    from binascii import b2a_base64
+
     files.sort(key=_split_of)
     stats = b"".join(packed_stat(fact.stat) for fact in files)
     return {

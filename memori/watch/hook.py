@@ -176,11 +176,12 @@ def install() -> None:
     """Install the hook, once in a process (a process that was forked has it already)."""
     if not _installed:
         _installed.append(1)
-        follow_threads(live)
         follow_questions(live)
         lend_by(Lent)
         sys.addaudithook(_hook)
         os.register_at_fork(after_in_child=lambda: children.go_on_in_fork(live))
+    if "threading" in sys.modules:
+        follow_threads(live)
     follow_programs(live)
 
 
@@ -209,6 +210,8 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
         return
     if event == "import" and args[0] == "subprocess":
         follow_popen(live)
+    elif event == "import" and args[0] == "threading":
+        follow_threads(live)
     if run is None or not run.live:
         if run is not ASIDE:
             for each in runs_of_thread(live):

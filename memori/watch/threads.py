@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     Lend = Callable[[Observed, Callable[..., object], bool], Callable[..., object]]
 
 _RUN = "_memori_run"
+_wrapped: list[bool] = []
 
 
 def follow_threads(live: Sequence[Observed]) -> None:
-    """Wrap what must be wrapped to tell which run starts a thread.
+    """Wrap what must be wrapped to tell which run starts a thread; it is wrapped once.
 
     Parameters
     ----------
     live : sequence of Observed
         All runs that go on, at any time.
     """
-    if sys.version_info < (3, 12):
+    if sys.version_info < (3, 12) and not _wrapped:
+        _wrapped.append(True)  # first: the import tells of itself
         from threading import Thread
 
         start = Thread.start

@@ -189,3 +189,21 @@ def test_what_is_unpickled_and_reached_counts_by_what_it_does(tmp_path: Path) ->
 
     (tmp_path / "model.py").write_text(PICKLED["model.py"].replace("['a']", "['b']"))
     assert [6, False] == call(tmp_path, "-B")
+
+
+def test_a_thread_is_the_runs_own_where_the_run_itself_first_imports_threading(tmp_path):
+    """What a thread reads counts, also if nothing had loaded `threading` before the run."""
+    file = tmp_path / "read.txt"
+    file.write_text("1")
+    script = (
+        "import sys; from memori.watch.hook import watching\n"
+        "print('threading' in sys.modules)\n"
+        "with watching() as seen:\n"
+        "    import threading\n"
+        "    thread = threading.Thread(target=open, args=(sys.argv[1],))\n"
+        "    thread.start(); thread.join()\n"
+        "print(seen.how(sys.argv[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, file], capture_output=True, text=True)
+
+    assert ["False", "read"] == done.stdout.split(), done.stderr

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 from contextlib import contextmanager
 from functools import wraps
@@ -285,4 +284,6 @@ def _as_text(call: dict[str, Any]) -> str:
     env = call["env"]
     words = ["env", *(f"-u{name}" for name in os.environ.keys() - env.keys())]
     words += [f"{name}={text}" for name, text in env.items() if os.environ.get(name) != text]
-    return shlex.join([*words, call["executable"], *call["args"][1:]])
+    from shlex import join
+
+    return join([*words, call["executable"], *call["args"][1:]])
