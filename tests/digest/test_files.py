@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memori.digest import files
+from memori.digest import files, formats
 from memori.digest.files import (
     digests,
     file_digest,
@@ -273,7 +273,7 @@ def test_a_large_file_whose_meaning_cannot_be_read_raises(
 
     image = tmp_path / "x.mif"
     image.write_bytes(bytes(3_000_000))
-    monkeypatch.setattr(files, "content_of", gone)
+    monkeypatch.setattr(formats, "content_of", gone)
     before = threading.active_count()
     with pytest.raises(FileNotFoundError):
         digests(str(image))
