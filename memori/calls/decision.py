@@ -17,7 +17,7 @@ import re
 
 from memori.calls.age import seconds_since_1970
 from memori.calls.observations import differences
-from memori.digest.values import encode
+from memori.digest.values import equal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -387,7 +387,7 @@ def _differences(
             changes.append(Change(kind, f"{prefix}{name}", _ABSENT, short(new[name], quote)))
         elif name not in new:
             changes.append(Change(kind, f"{prefix}{name}", short(old[name], quote), _ABSENT))
-        elif encode(old[name]) != encode(new[name]):
+        elif not equal(old[name], new[name]):
             place, before, now = apart(old[name], new[name])
             texts = shortened(*((repr(v) if quote else str(v)) for v in (before, now)))
             changes.append(Change(kind, f"{prefix}{name}{place}", *texts))

@@ -206,6 +206,17 @@ def put(value: JSON, pointer: Pointer, part: JSON) -> None:
     part_at(value, pointer[:-1])[pointer[-1]] = part
 
 
+def equal(one: JSON, other: JSON) -> bool:
+    """Tell whether two values are encoded alike: 1, 1.0 and True are not.
+
+    >>> equal({"a": [1]}, {"a": [1]}), equal(1, 1.0), equal("1", 1)
+    (True, False, False)
+    """
+    if type(one) is type(other) and type(one) in (str, int):
+        return bool(one == other)
+    return encode(one) == encode(other)
+
+
 def text_digest(text: str) -> str:
     """Return the SHA-256 of an ASCII text, as 64 hexadecimal digits."""
     return sha256(text.encode("ascii")).hexdigest()

@@ -92,12 +92,12 @@ def _is_main_thread() -> bool:
 
 
 def _listen() -> bool:
-    import signal
+    import _signal  # type: ignore[import-not-found]  # each run asks: `signal` makes enumerations
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
+    for number in (_signal.SIGTERM, _signal.SIGHUP):
+        if _signal.getsignal(number) == _signal.SIG_DFL:
             _replaced.append(number)
-            signal.signal(number, _hear)
+            _signal.signal(number, _hear)
     if _replaced and sys.unraisablehook is not _swallowed:
         _unraisable[:] = [sys.unraisablehook]
         sys.unraisablehook = _swallowed
@@ -126,14 +126,14 @@ def _signal_again(number: int) -> None:
 
 
 def _stop_listening() -> None:
-    import signal
+    import _signal
 
     if sys.unraisablehook is _swallowed:
         sys.unraisablehook = _unraisable[0]
     _let_watchdog_sleep()
     while _replaced:
         try:
-            signal.signal(_replaced[-1], signal.SIG_DFL)
+            _signal.signal(_replaced[-1], _signal.SIG_DFL)
             _replaced.pop()
         except KeyboardInterrupt:
             pass  # it came at this very moment, and was noted
@@ -325,10 +325,10 @@ def _wake_watchdog() -> None:
 
 
 def _let_watchdog_sleep() -> None:
-    import signal
-
     global _wakes
     if _wakes and _is_main_thread():
+        import signal
+
         _wakes = False
         now = signal.set_wakeup_fd(-1)
         if now != _pipe:

@@ -46,12 +46,16 @@ def under(layout: Layout, key: Key) -> Iterator[Entry]:
     """Yield the sound entries of exactly this key; their runs have seen different things."""
     for number in range(1, MOST_OF_A_KEY + 1):
         path = layout.entry(key, number)
-        found = read(path)
+        try:
+            found = _read(path)
+            is_there = found is not None or os.path.exists(path)
+        except (FileNotFoundError, NotADirectoryError):
+            found, is_there = None, False
         if found is None and number == 1 and _has_old(layout):
             found = read(layout.old_entry(key))
         if found is not None and found.key == key.digest:
             yield found
-        elif found is None and not os.path.exists(path):
+        elif found is None and not is_there:
             return
 
 
@@ -110,9 +114,16 @@ def of_folder(layout: Layout, folder: str) -> Entry | None:
 def read(path: str) -> Entry | None:
     """Return the entry in a file; None, with a warning, if there is something else."""
     try:
-        content = content_of(path)
+        return _read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _read(path: str) -> Entry | None:
+    try:
+        content = content_of(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
     except OSError as error:
         _warn(path, f"it cannot be read ({error})")
         return None

@@ -87,7 +87,7 @@ def _may_show_at_once(layout: Layout) -> bool:
 
 def _point(layout: Layout, entry: Entry) -> None:
     """Name an entry as the latest one, and leave what the three files show."""
-    put_names(layout, layout.latest, [entry.path, *names_in(layout, layout.latest)[1:]])
+    put_names(layout, layout.latest, [entry.path])  # in place: what follows it stays
 
 
 def catch_up() -> None:

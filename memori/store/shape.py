@@ -47,10 +47,12 @@ def require_shape(record: dict[str, JSON]) -> None:
     if _is_too_deep(record):
         raise TypeError(f"it is nested deeper than {DEEPEST} levels")
     for name, fits in _NEEDED.items():
-        _require(name, record[name], fits)
+        if not fits(record[name]):
+            raise _misfit(name, record[name])
     for name, fits in _OPTIONAL.items():
-        if record.get(name) is not None:
-            _require(name, record[name], fits)
+        value = record.get(name)
+        if value is not None and not fits(value):
+            raise _misfit(name, value)
 
 
 def require_places(values: dict[str, JSON], artifacts: Iterable[Artifact]) -> None:
@@ -69,9 +71,8 @@ def require_places(values: dict[str, JSON], artifacts: Iterable[Artifact]) -> No
             raise TypeError(f"no path stands at {each.pointer}")
 
 
-def _require(name: str, value: JSON, fits: Fits) -> None:
-    if not fits(value):
-        raise TypeError(f"{str(value)[:60]!r} stands where its {name} belongs")
+def _misfit(name: str, value: JSON) -> TypeError:
+    return TypeError(f"{str(value)[:60]!r} stands where its {name} belongs")
 
 
 def _is_too_deep(value: JSON) -> bool:
@@ -145,9 +146,13 @@ def _dict_of(**shapes: Fits) -> Fits:
     def fits(value: JSON) -> bool:
         if type(value) is not dict or not needed.keys() <= value.keys():
             return False
-        return all(each(value[name]) for name, each in needed.items()) and all(
-            each(value[name]) for name, each in optional.items() if value.get(name) is not None
-        )
+        for name, each in needed.items():  # each record of each hit comes by here
+            if not each(value[name]):
+                return False
+        for name, each in optional.items():
+            if value.get(name) is not None and not each(value[name]):
+                return False
+        return True
 
     return fits
 

@@ -11,7 +11,6 @@ whose files do not count one by one. Any other counts as a file.
 from __future__ import annotations
 
 import os
-from importlib import import_module
 
 from memori.watch.installed import installed
 
@@ -50,11 +49,15 @@ def tool_differences(tools: Mapping[str, Told]) -> Iterator[tuple[str, str, str,
 
 
 def _is_familiar(path: str) -> bool:
+    from importlib import import_module
+
     is_known: bool = import_module(_WHO_KNOWS).is_familiar(path, os.environ)
     return is_known
 
 
 def _ask(path: str) -> Told:
+    from importlib import import_module
+
     is_packaged = not path.startswith(_SYSTEM) and bool(installed([path]))
     try:
         ask = import_module(_WHO_KNOWS).told_of
