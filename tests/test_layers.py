@@ -49,6 +49,20 @@ WINGS = [
 ]
 CORE = set().union(*LAYERS[:-2])
 HEAVY = {"nibabel", "nipype", "numpy", "pandas", "scipy"}
+FOR_FEW = {
+    "memori.calls.excerpts",
+    "memori.calls.fault",
+    "memori.calls.levels",
+    "memori.digest.formats",
+    "memori.digest.sources",
+    "memori.fingerprint.versions",
+    "memori.plan",
+    "memori.store.failures",
+    "memori.watch.check",
+    "shlex",
+    "signal",
+    "threading",
+}
 SLOW_TO_IMPORT = {
     "ast",
     "dataclasses",
@@ -167,6 +181,18 @@ def test_import_memori_is_light():
     assert set() == loaded & SLOW_TO_IMPORT
     assert set() == {name.split(".")[0] for name in loaded} & HEAVY
     assert set() == {name for name in loaded if name.startswith("memori.neuro")}
+
+
+def test_a_first_run_loads_what_it_needs_alone(tmp_path):
+    """What explains, fails, or reads files is loaded where it is needed."""
+    define = "from memori import Stage\ndef plain(x):\n    return x + 1\n"
+    define += f"stage = Stage(plain, hash_output={str(tmp_path)!r})\n"
+
+    loaded = loaded_by(define)
+    assert set() == {name for name in loaded if name.startswith("memori.watch")}
+    assert set() == loaded & FOR_FEW
+    assert set() == loaded_by(f"{define}assert stage.run(1) and stage.state") & FOR_FEW
+    assert set() == loaded_by(f"{define}assert stage.run(1) and not stage.state") & FOR_FEW
 
 
 def test_memori_neuro_is_a_lazy_table_of_contents():

@@ -45,8 +45,8 @@ class Entry:
 
     __slots__ = ("artifacts", "files", "inputs", "key", "outputs", "path", "record")
 
-    def __init__(self, record: dict[str, JSON]) -> None:
-        require_shape(record)
+    def __init__(self, record: dict[str, JSON], brackets: int | None = None) -> None:
+        require_shape(record, brackets)
         self.record = record
         self.path = ""
         self.key: str = record["key"]
@@ -93,12 +93,12 @@ class Entry:
             If it is broken or was edited; the message says which.
         """
         try:
-            record = from_text(unsealed(content))
+            record = from_text(unsealed(content).decode())
             if record["schema"] not in _READ:
                 raise SchemaError(
                     f"it is in schema {record['schema']}, written by memori {record['memori']}; "
                     f"this memori reads schema {' and '.join(map(str, _READ))}"
                 )
-            return cls(record)
+            return cls(record, content.count(b"{") + content.count(b"["))
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"it lacks what an entry has ({error!r})") from error

@@ -34,8 +34,15 @@ _PACKED_STAT = 40  # bytes
 _ROOM = 16  # levels of a record above its values
 
 
-def require_shape(record: dict[str, JSON]) -> None:
+def require_shape(record: dict[str, JSON], brackets: int | None = None) -> None:
     """Refuse a record of which some part is not what its name says.
+
+    Parameters
+    ----------
+    record : dict
+        All of an entry.
+    brackets : int, optional
+        How many its text opens: it has no more levels than that.
 
     Raises
     ------
@@ -44,7 +51,7 @@ def require_shape(record: dict[str, JSON]) -> None:
     KeyError
         If a part is missing.
     """
-    if _is_too_deep(record):
+    if (brackets is None or brackets > DEEPEST) and _is_too_deep(record):
         raise TypeError(f"it is nested deeper than {DEEPEST} levels")
     for name, fits in _NEEDED.items():
         if not fits(record[name]):
