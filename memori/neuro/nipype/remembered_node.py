@@ -31,6 +31,7 @@ from memori.aside import aside
 from memori.calls.decision import Decision, decide
 from memori.calls.observations import Unwatched, Watch, pass_on, put_back, watching_is_off
 from memori.calls.recorder import Recorder
+from memori.calls.shared import tell_of_turns
 from memori.digest.values import encode
 from memori.errors import RecordError, warn
 from memori.layout import memo_of
@@ -247,6 +248,8 @@ class RememberedNode(NodeHook):
         function = f"{type(self.interface).__module__}.{type(self.interface).__qualname__}"
         subject = f"node {self.fullname}"
         assert decision.key is not None
+        with aside():
+            tell_of_turns(subject, decision, store)
         about = (subject, identity.name, function, decision.key, store)
         with Recorder(*about, why=decision) as recorder:
             recorder.own_folders.append(self.output_dir())
