@@ -419,9 +419,9 @@ def test_echoes_through_a_map(tree, out, tmp_path):
             "SpatialReference",
         ),
         (
-            {"made": {"suffix": "thickness", "hemi": "L", "space": "own"}},
+            {"made": {"suffix": "dseg", "hemi": "L", "space": "own"}},
             MissingFieldError,
-            "SpatialR",
+            "SpatialReference",
         ),
         ({"made": {"desc": "a_b", "SkullStripped": True}}, ValueError, "no BIDS label"),
         ({"made": {"dsec": "x"}}, TypeError, "did you mean 'desc'"),
