@@ -46,6 +46,7 @@ class limit:  # noqa: N801  a context manager, read as a word
         self.seconds = seconds
         self._stage = stage
         self._stack = ""
+        self._threads: list[str] = []
         self.is_past = False
         self.is_over = False
 
@@ -60,6 +61,7 @@ class limit:  # noqa: N801  a context manager, read as a word
             return
         self._thread = get_ident()
         self._around = id(sys._getframe(1))
+        self._before = set(sys._current_frames())
         self._is_main = _is_main_thread()
         self._going = going_here()
         self._ended = allocate_lock()
@@ -83,6 +85,8 @@ class limit:  # noqa: N801  a context manager, read as a word
         if not self.is_past or not (raised is None or isinstance(raised, Exception)):
             return
         error = self.error
+        for stack in self._threads:
+            error.add_note(f"memori: and a thread that was started meanwhile was at\n{stack}")
         if raised is None:  # it swallowed what told it so
             error.add_note(f"memori: when its time was past it was at\n{self._stack}")
         elif isinstance(raised, TimeLimitError) and raised.stage in (None, self._stage):
@@ -112,6 +116,7 @@ class limit:  # noqa: N801  a context manager, read as a word
         if self._ended.acquire(timeout=self.seconds):
             return
         self._stack = _stack_of(self._thread, self._around)
+        self._threads = self._started() if _waits_for_threads(self._thread) else []
         self.is_past = True
         if self._going is not None:
             self._going.is_interrupted = True
@@ -123,6 +128,11 @@ class limit:  # noqa: N801  a context manager, read as a word
             if self._ended.acquire(timeout=GRACE):
                 return
             self._interrupt()
+
+    def _started(self) -> list[str]:
+        """Return where the threads are that were started since."""
+        others = sys._current_frames().keys() - self._before - {get_ident()}
+        return [stack for each in others if (stack := _stack_of(each, 0))]
 
     def _interrupt(self) -> None:
         if self.is_over:
@@ -158,9 +168,18 @@ def _stack_of(thread: int, around: int) -> str:
     while frame is not None and id(frame) != around:
         frames.append((frame, frame.f_lineno))
         frame = frame.f_back
-    while frames and frames[-1][0].f_globals.get("__name__", "").startswith("memori."):
+    while frames and _module_of(frames[-1][0]).partition(".")[0] in ("memori", "threading"):
         frames.pop()
     return "".join(traceback.StackSummary.extract(reversed(frames)).format())
+
+
+def _waits_for_threads(thread: int) -> bool:
+    frame = sys._current_frames().get(thread)
+    return frame is not None and _module_of(frame) == "threading"
+
+
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def _is_main_thread() -> bool:

@@ -200,6 +200,12 @@ def swallows_what_is_raised() -> None:
             pass
 
 
+def waits_for_a_thread() -> None:
+    thread = threading.Thread(target=sleep, daemon=True)
+    thread.start()
+    thread.join()
+
+
 def ends_a_program() -> None:
     ShellStage(f"sleep {FOR_EVER}").run()
 
@@ -214,6 +220,7 @@ def ends_a_program() -> None:
         (swallows_what_is_raised, "in swallows_what_is_raised\n    time.sleep(2)", {}),
         (ends_a_program, "in ends_a_program\n    ShellStage", {"executor": ThreadPoolExecutor(1)}),
         (program, "in program\n    subprocess.run", {}),
+        (waits_for_a_thread, "in sleep\n    time.sleep(FOR_EVER)", {}),
         (loop, "in loop\n    ", {"executor": ThreadPoolExecutor(1)}),
     ],
 )

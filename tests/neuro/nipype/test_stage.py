@@ -33,7 +33,7 @@ from nipype.interfaces.base import (
 )
 from nipype.interfaces.io import DataGrabber, DataSink, SelectFiles
 
-from memori import Pipeline
+from memori import Pipeline, TimeLimitError
 from memori.neuro import NipypeStage
 from memori.neuro.nipype.cloning import defined_values
 from memori.neuro.nipype.interface_run import InterfaceError
@@ -776,3 +776,18 @@ def test_companion_of_an_output_is_kept(tmp_path):
     found = stage.run(x=1)["out_file"]
     assert os.path.isabs(found)
     assert os.path.exists(found.replace(".txt", ".json"))
+
+
+def hangs():
+    import time
+
+    time.sleep(300)
+
+
+def test_an_interface_past_its_time_shows_where_it_was(tmp_path):
+    """It runs in a thread of its own, with a folder of its own, and the text is of that."""
+    stage = NipypeStage(niu.Function([], ["y"], hangs), hash_output=tmp_path, timeout=0.3)
+    with pytest.raises(TimeLimitError):
+        stage.run()
+    (text,) = tmp_path.glob("*/*/failure.txt")
+    assert "in hangs" in text.read_text()
