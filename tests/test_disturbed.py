@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -318,3 +319,58 @@ def test_a_clock_that_is_set_back_makes_nothing_stale(tmp_path: Path) -> None:
         flag.unlink() if number % 2 else flag.write_text("")
         expected = f"[{not number % 2}, '{number}+!']"
         assert f"{expected} True" == run(offset, files_too=files_too)
+
+
+def test_a_full_temporary_folder_fails_nothing_and_makes_nothing_stale(
+    disk: Path, tmp_path: Path
+) -> None:
+    """Nobody can tell what programs read then, so they run again, and workers go on."""
+    script = """
+        import subprocess, sys
+        from pathlib import Path
+        from memori import Pipeline, Stage
+
+        def reads(n):
+            code = "print(open('data.txt').read())"
+            return subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+
+        if __name__ == "__main__":
+            stage = Stage(reads, "said", hash_output="work")
+            for text in ("one", "two"):
+                Path("data.txt").write_text(text)
+                print(stage.run(n=0)["said"])
+            line = Pipeline([("start", Stage(lambda n: n + 1, "more", hash_output="work"))])
+            print([result["more"] for _, result in line.map([{"n": 1}, {"n": 2}], n_jobs=2)])
+    """
+    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    fill(disk, 0)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(disk)},
+        capture_output=True,
+        text=True,
+    )
+    assert (0, "one\ntwo\n[2, 3]\n") == (done.returncode, done.stdout), done.stderr
+    assert "is full" in done.stderr
+
+
+def test_without_shared_memory_an_error_says_what_local_processes_need(tmp_path: Path) -> None:
+    """A container has little of it; what the system says of it alone names no place."""
+    script = """
+        from memori import Pipeline, Stage
+
+        if __name__ == "__main__":
+            line = Pipeline([("start", Stage(lambda n: n + 1, "more", hash_output="work"))])
+            print([result["more"] for _, result in line.map([{"n": 1}, {"n": 2}], n_jobs=1)])
+            line.map([{"n": 3}, {"n": 4}], n_jobs=2)
+    """
+    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    full = "mount -t tmpfs -o size=4k tmpfs /dev/shm && head -c 4k /dev/zero >/dev/shm/filler"
+    if subprocess.run(["unshare", "-m", "sh", "-c", full], capture_output=True).returncode:
+        pytest.skip("filling /dev/shm for one process needs root: run the tests as root")
+    command = ["unshare", "-m", "sh", "-c", f'{full} && exec "$0" script.py', sys.executable]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (1, "[2, 3]\n") == (done.returncode, done.stdout), done.stderr
+    assert "MemoriError: no local processes can be started" in done.stderr
+    assert "/dev/shm" in done.stderr.splitlines()[-1]

@@ -134,7 +134,7 @@ def _tell_watcher(run: CurrentRun | None) -> bool:
     descriptor = watcher.get()
     if descriptor is None:
         return True
-    os.write(descriptor, b"\0" if run is None else run.stage_name.encode() + b"\0")
+    _mark(descriptor, b"\0" if run is None else run.stage_name.encode() + b"\0")
     return os.fstat(descriptor).st_nlink > 0
 
 
@@ -151,11 +151,18 @@ def tell_deadline(*limit: float, grace: float = 0.0) -> None:
     import faulthandler
 
     told = " ".join(map(repr, (*limit, get_ident()) if limit else ()))
-    os.write(descriptor, b"\1%s\0" % told.encode())
+    _mark(descriptor, b"\1%s\0" % told.encode())
     faulthandler.cancel_dump_traceback_later()
     if limit:
         left = limit[0] - grace / 2 - time.monotonic()
         faulthandler.dump_traceback_later(max(left, 0.001), file=descriptor)
+
+
+def _mark(descriptor: int, text: bytes) -> None:
+    try:
+        os.write(descriptor, text)
+    except OSError:
+        pass  # the disk is full: less can be said if this process dies
 
 
 def current() -> CurrentRun | None:

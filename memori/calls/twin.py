@@ -19,7 +19,7 @@ from memori.calls.current_run import current
 from memori.calls.decision import exact_hit
 from memori.digest.values import put
 from memori.errors import RemovedError, warn
-from memori.files import copy_file
+from memori.files import copy_file, remove_if_there
 from memori.processes.lock import lock
 from memori.store import Entry, Store
 from memori.store.use import in_use
@@ -88,10 +88,14 @@ class twins:  # noqa: N801  a context manager, read as a word
             return None  # the run itself says what is amiss
 
     def tell(self) -> None:
-        """Say that this run is remembered."""
-        if self._place is not None:
+        """Say that this run is remembered; without room for that, another will run it again."""
+        if self._place is None:
+            return
+        try:
             with open(self._note, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(self._store.root)
+        except OSError:
+            remove_if_there(self._note)
 
 
 def brought(entry: Entry, other: Store, key: Key, store: Store) -> Entry | None:

@@ -194,12 +194,16 @@ class Board:
         """
         path = self._path(f"{order}.{len(self.marks(order))}")
         flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
+        thread = "main" if _is_main_thread() else "other"
         try:
             mark = os.open(path, flags, 0o600)
         except OSError:
             return None
-        thread = "main" if _is_main_thread() else "other"
-        os.write(mark, f"{os.getpid()}\0{thread}\0".encode())
+        try:
+            os.write(mark, f"{os.getpid()}\0{thread}\0".encode())
+        except OSError:  # the disk is full
+            os.close(mark)
+            return None
         return mark
 
 

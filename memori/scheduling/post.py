@@ -159,7 +159,10 @@ class posted:  # noqa: N801  a context manager, read as a word
             self.kept += sent
         elif sent:
             text = "".join(f"{json.dumps(each)}\n" for each in sent)
-            os.write(self._descriptor, text.encode())
+            try:
+                os.write(self._descriptor, text.encode())
+            except OSError:  # the disk is full
+                self.kept += sent
 
 
 # Logging

@@ -281,7 +281,13 @@ def _local_processes(capacity: int | None) -> Executor:
 
         _let_go()
         mark = _mark_of_local()
-        _kept.pool = loky.ProcessPoolExecutor(capacity, timeout=IDLE, env={"MEMORI_RUN": mark})
+        try:
+            _kept.pool = loky.ProcessPoolExecutor(capacity, timeout=IDLE, env={"MEMORI_RUN": mark})
+        except OSError as error:
+            raise MemoriError(
+                f"no local processes can be started: {error}; they need room in /dev/shm (Docker "
+                "gives more by --shm-size). Free it, or set n_jobs=1, which needs none"
+            ) from error
         _kept.settings = settings
     return _kept.pool
 

@@ -47,6 +47,7 @@ _OPTIONS = (
     *("-e", "abbrev=!getdents64", "-e", "trace=" + ",".join(f"?{each}" for each in CALLS)),
 )
 _PATIENCE = 10.0  # seconds that a tracer has to show that it can be used
+_ROOM = 1 << 20  # bytes that a tracer may need for its log
 _WORD = "MEMORI_WORD_"
 _ELF = b"\x7fELF"
 _LINE = 256  # of a script, that the system reads
@@ -133,12 +134,14 @@ class Watched:
             why_not = why_not or "it starts programs elsewhere"
         self.reason = why_not or _why_unusable(strace) or _why_unstartable(self._plain)
         self.reason = self.reason or untraceable(*self._plain, self._cwd)
+        path = temporary.new_name("strace")
+        self.reason = self.reason or _why_full(os.path.dirname(path))
         if self.reason:
             tell_unwatched(self._runs, self._plain, self._cwd, self.reason)
             return self._plain
         found = Named(self._plain.argv, self._cwd, self._plain.environment).found
         self._named = [path for path in found.files if not _fits(path, found.patterns)]
-        self._log = temporary.new_name("strace")
+        self._log = path
         os.close(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._beginning = beginning.begins(self._log)
         self._marks.wait()
@@ -324,6 +327,12 @@ def _why_unstartable(plain: Started) -> str:
     if len(plain.argv) > _MOST_WORDS or "=" in plain.executable or "=" in plain.argv[0]:
         return "a command that env cannot start"
     return ""
+
+
+def _why_full(folder: str) -> str | None:
+    """Say why a tracer has no room in a folder; None if it has."""
+    room = os.statvfs(folder)
+    return f"{folder} is full" if room.f_bavail * room.f_frsize < _ROOM else None
 
 
 def _tried(strace: str) -> str:
