@@ -210,13 +210,16 @@ class Checkout:
     def measure(self, tests: list[str]) -> None:
         """Run tests on what is unchanged, which must pass, and note what each of them runs."""
         data = self._scratch / "reached"
-        under = ("-m", "coverage", "run", f"--data-file={data}", "--source=memori")
+        under = ("-m", "coverage", "run", "--rcfile=/dev/null", f"--data-file={data}")
+        under = (*under, "--source=memori")
         self._limit = resource.RLIM_INFINITY
         if not self.passes(["-p", "reached", *tests], *under):
             sys.exit(f"{self.said[-3000:]}\nthe tests fail on what is unchanged: {tests}")
         self._times = json.loads((self._scratch / "times.json").read_text(encoding="utf-8"))
         self._reached = coverage.CoverageData(str(data))
         self._reached.read()
+        if not self._reached.measured_files():
+            sys.exit("coverage did not note which test ran which line")
         self._limit = 60 + 3 * round(sum(self._times.values()))
 
     def reaching(self, mutant: Mutant) -> list[str]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memori import Folder, MemoriWarning, Stage
+from memori import Folder, MemoriWarning, Stage, workdir
 from memori.errors import StageError
 from memori.neuro import ShellStage
 from memori.store import replaced
@@ -264,6 +264,30 @@ def test_what_is_appended_to_a_file_of_nobody_is_a_log():
     assert [True] * 2 == states(steps)
     write("shared/image", "begun anew by hand")
     assert [False] * 2 == states(steps)
+
+
+def made_in_own_folder():
+    """Return a file in the run's own folder."""
+    path = workdir() / "image"
+    path.write_text("1")
+    return str(path)
+
+
+def goes_on_there(number):
+    """Change it in place, though nobody handed it on."""
+    path = os.path.realpath("work/made/latest/image")
+    write(path, read(path) + str(number))
+
+
+def test_later_steps_go_on_in_the_own_folder_of_a_run():
+    """As in files that it wrote elsewhere: where nothing has changed, nothing runs."""
+    made = Stage(made_in_own_folder, "image", "work", "made")
+    on = Stage(goes_on_there, hash_output="work")
+    steps = [(made,), (on, 2), (on, 3)]
+    assert [[True] * 3, [False] * 3, [False] * 3] == [states(steps) for _ in range(3)]
+    assert "123" == read(made.run()["image"])
+    write(os.path.realpath("work/made/latest/image"), "by hand")
+    assert states(steps)[0]
 
 
 def test_what_is_not_sound_any_more_is_never_put_back():
