@@ -1,6 +1,5 @@
 """Steps that go on in each other's files: nothing runs where nothing has changed."""
 
-import errno
 import os
 import re
 import subprocess
@@ -12,9 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from memori import Folder, MemoriWarning, Stage, workdir
-from memori.errors import StageError
 from memori.neuro import ShellStage
-from memori.store import replaced
 
 
 @pytest.fixture(autouse=True)
@@ -288,32 +285,6 @@ def test_later_steps_go_on_in_the_own_folder_of_a_run():
     assert "123" == read(made.run()["image"])
     write(os.path.realpath("work/made/latest/image"), "by hand")
     assert states(steps)[0]
-
-
-def test_what_is_not_sound_any_more_is_never_put_back():
-    """A disk that was full, or lost power, has the run run again."""
-    stage = Stage(last, hash_output="work")
-    for case in (1, 2):
-        stage.run(case)
-    for name in os.listdir("work/.memori/replaced"):
-        os.truncate(f"work/.memori/replaced/{name}", 0)
-    assert [True, False] == states([(stage, 1), (stage, 1)])
-    assert "1" == read("shared/last")
-
-
-def test_what_cannot_be_put_back_is_no_hit(monkeypatch):
-    """The user has the file of this call, or an error, and never that of another one."""
-    stage = Stage(last, hash_output="work")
-    for case in (1, 2):
-        stage.run(case)
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(replaced, "replacing", full)
-    with pytest.raises(StageError, match=r"stage 'last' .*shared/last.*No space left"):
-        stage.run(1)
-    assert "2" == read("shared/last")
 
 
 def table(case):
