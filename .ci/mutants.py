@@ -135,7 +135,8 @@ def mutants(path: Path) -> Iterator[Mutant]:
                 said, begins = statement, first
                 if isinstance(node, ast.stmt):
                     said, begins = ast.unparse(node).splitlines()[0], node.lineno
-                lines = range(begins, getattr(node, "lineno", begins) + 1)
+                at = getattr(node, "lineno", begins)  # of a decorator above the statement
+                lines = range(min(begins, at), max(begins, at) + 1)
                 for what, new in changes(node):
                     short = ast.unparse(node).splitlines()[0]
                     inside = f" in {said}" if short != said else ""
