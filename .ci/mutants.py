@@ -8,6 +8,7 @@ is missing, or what was changed does nothing. It ends the command with 1.
 
     python .ci/mutants.py digest store --count 40 --seed 1
     python .ci/mutants.py --at memori/digest/files.py:147   # all mutants of one line
+    python .ci/mutants.py --at memori/store/left.py --reached --tests tests/store/test_left.py
 
 Rooms are digest, store, watch and decision (all of them where none is named); of each so many
 mutants are drawn. First the tests run on an unchanged copy: where they do not pass, no mutant would
@@ -134,7 +135,8 @@ def mutants(path: Path) -> Iterator[Mutant]:
                 said, begins = statement, first
                 if isinstance(node, ast.stmt):
                     said, begins = ast.unparse(node).splitlines()[0], node.lineno
-                lines = range(begins, getattr(node, "lineno", begins) + 1)
+                at = getattr(node, "lineno", begins)  # of a decorator above the statement
+                lines = range(min(begins, at), max(begins, at) + 1)
                 for what, new in changes(node):
                     short = ast.unparse(node).splitlines()[0]
                     inside = f" in {said}" if short != said else ""
@@ -209,13 +211,16 @@ class Checkout:
     def measure(self, tests: list[str]) -> None:
         """Run tests on what is unchanged, which must pass, and note what each of them runs."""
         data = self._scratch / "reached"
-        under = ("-m", "coverage", "run", f"--data-file={data}", "--source=memori")
+        under = ("-m", "coverage", "run", "--rcfile=/dev/null", f"--data-file={data}")
+        under = (*under, "--source=memori")
         self._limit = resource.RLIM_INFINITY
         if not self.passes(["-p", "reached", *tests], *under):
             sys.exit(f"{self.said[-3000:]}\nthe tests fail on what is unchanged: {tests}")
         self._times = json.loads((self._scratch / "times.json").read_text(encoding="utf-8"))
         self._reached = coverage.CoverageData(str(data))
         self._reached.read()
+        if not self._reached.measured_files():
+            sys.exit("coverage did not note which test ran which line")
         self._limit = 60 + 3 * round(sum(self._times.values()))
 
     def reaching(self, mutant: Mutant) -> list[str]:
@@ -247,24 +252,27 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20, help="how many are drawn of each room")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reached", action="store_true", help="run only tests that ran the line")
+    parser.add_argument("--tests", nargs="+", help="run these, instead of those of the module")
     parser.add_argument("--at", default="", help="FILE or FILE:LINE whose mutants are tried")
     given = parser.parse_args()
     file, _, line = given.at.partition(":")
-    chance, survived = random.Random(given.seed), 0
+    chance, survived, tried = random.Random(given.seed), 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         checkout = Checkout(Path(scratch))
         for room in given.rooms:
             pattern, held_by = ROOMS[room]
             every = [each for path in sorted(ROOT.glob(pattern)) for each in mutants(path)]
             known = explained(every)
-            if given.at:
+            if file:
                 every = [each for each in every if str(each.path) == file]
                 every = [each for each in every if line in ("", str(each.line))]
             drawn = every if line else chance.sample(every, min(given.count, len(every)))
             drawn = [each for each in drawn if each not in known]
             if not drawn:
                 continue
-            tests = {path: tests_of(path, held_by) for path in {each.path for each in drawn}}
+            tried += len(drawn)
+            paths = {each.path for each in drawn}
+            tests = {path: given.tests or tests_of(path, held_by) for path in paths}
             checkout.measure(sorted(set().union(*tests.values())))
             alive = 0
             for mutant in drawn:
@@ -276,6 +284,8 @@ def main() -> int:
                 print(f"{what} {mutant} ({time.monotonic() - began:.0f} s)", flush=True)
             print(f"{room}: {len(drawn)} of {len(every)} mutants, {alive} survived", flush=True)
             survived += alive
+    if file and not tried:
+        sys.exit(f"no mutant at {given.at}, or all are explained")
     return 1 if survived else 0
 
 

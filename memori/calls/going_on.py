@@ -29,7 +29,7 @@ _NAME = f"memori-{_KIND}"
 _PROCESSES = "/proc/"
 _LARGEST = 1 << 20
 _END = b"\0"
-_file: list[tuple[int, int, int]] = []  # process, descriptor, and where the lines begin
+_file: list[tuple[int, int, int, int]] = []  # process, descriptor, inode, where the lines begin
 _lines: dict[object, bytes] = {}
 
 
@@ -73,9 +73,10 @@ def _open() -> None:
     try:
         descriptor = _in_memory() if hasattr(os, "memfd_create") else _temporary()
         os.write(descriptor, head)
+        inode = os.fstat(descriptor).st_ino
     except OSError:
-        descriptor = -1  # nobody can be told
-    _file[:] = [(os.getpid(), descriptor, len(head))]
+        descriptor = inode = -1  # nobody can be told
+    _file[:] = [(os.getpid(), descriptor, inode, len(head))]
 
 
 def _in_memory() -> int:
@@ -90,9 +91,11 @@ def _temporary() -> int:
 
 
 def _write() -> None:
-    _, descriptor, place = _file[0]
+    _, descriptor, inode, place = _file[0]
     if descriptor >= 0:
         try:
+            if os.fstat(descriptor).st_ino != inode:
+                return  # the user closed all files, and has opened another one
             os.pwrite(descriptor, b"\n".join(list(_lines.values())) + _END, place)
         except OSError:
             pass  # the disk is full: what goes on is not known then

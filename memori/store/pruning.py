@@ -30,6 +30,7 @@ from memori.store.failures import NOTE
 from memori.store.gone import Kept, of_gone_cases, of_old_code, unneeded_sources, without_key
 from memori.store.room import Room, last_use
 from memori.watch.places import Places
+from memori.watch.touch import folders_above
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -214,18 +215,21 @@ def _keep_what_is_needed(runs: list[Kept], chosen: list[Kept], sources: set[str]
             for path in {place, without_key(place)}:
                 makers.setdefault(path, []).append(each)
     waiting = [each for each in runs if id(each) not in goes]
-    for path in sources.intersection(makers):
+    for path in (sources | folders_above(sources)).intersection(makers):
         waiting += _needed(makers[path], goes, None, "a derivative was made from it")
     while waiting:
         user = waiting.pop()
         why = f"{user.stage}/{user.entry.key[:8]} was made from it"
         for file in user.entry.files:
-            path = without_key(file.locate(user.memory.root))
-            waiting += _needed(makers.get(path, ()), goes, file.identity, why)
+            path = file.locate(user.memory.root)
+            waiting += _needed(makers.get(without_key(path), ()), goes, file.identity, why)
+            for folder in folders_above([path]) & makers.keys():  # it is in what was returned
+                waiting += _needed(makers[folder], goes, None, why)
         seen = user.entry.record.get("observed") or {}
         places = Places(user.memory.root, seen.get("root"))
-        for path in places.paths((seen.get("read") or {}).get("files", ())):
-            waiting += _needed(makers.get(path, ()), goes, None, why)
+        read = set(places.paths((seen.get("read") or {}).get("files", ())))
+        for path in (read | folders_above(read)) & makers.keys():
+            waiting += _needed(makers[path], goes, None, why)
 
 
 def _needed(makers: Iterable[Kept], goes: set[int], identity: str | None, why: str) -> list[Kept]:

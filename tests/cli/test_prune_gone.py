@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from memori import Stage, workdir
+from memori import Folder, Stage, workdir
 from memori.cli import main
 
 
@@ -94,6 +94,29 @@ def test_no_case_is_gone_where_a_disk_may_not_be_there(capsys: pytest.CaptureFix
     older()
     Path("01.txt").unlink()
     assert [] == keys(asked(capsys, "prune", "--gone-cases"))
+
+
+def parts(n: int) -> Folder:
+    folder = workdir() / "parts"
+    folder.mkdir()
+    (folder / "a.txt").write_text(str(n))
+    return Folder(folder)
+
+
+@pytest.mark.parametrize("way", ["given", "read"])
+def test_what_holds_a_file_that_a_run_was_made_from_stays(
+    capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    """A stage returned a folder, and another one was given, or read, a file in it."""
+    made = Stage(parts, "folder", "work").run(1)["folder"]
+    older()
+    if way == "given":
+        Stage(count, "n", "work").run(f"{made}/a.txt")
+    else:
+        Stage(lambda n: len(Path(made, "a.txt").read_text()), "n", "work", "count").run(1)
+    told = asked(capsys, "prune", "--older", "1d", "--delete")
+    assert ["parts"] == [each["stage"] for each in told["kept"]]
+    assert os.path.exists(f"{made}/a.txt")
 
 
 def test_what_a_killed_process_saved_of_an_argument_goes(

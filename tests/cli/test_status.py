@@ -89,3 +89,18 @@ def test_where_nothing_runs_that_is_said(
     monkeypatch.setattr(going_on, "_files_in_memory", list)
     assert 0 == main(["status"])
     assert "nothing runs, as far as can be seen from here\n" == capsys.readouterr().out
+
+
+def test_a_file_that_took_the_place_of_ours_is_left_alone(tmp_path, monkeypatch):
+    """A program that closes all files, as daemons do, opens its own under the same numbers."""
+    monkeypatch.setattr(going_on, "_file", [])
+    monkeypatch.setattr(going_on, "_lines", {})
+    going_on.begin(1, "run", "smooth", "work", "key")
+    ours = going_on._file[0][1]
+    os.close(ours)
+    theirs = os.open(tmp_path / "theirs.txt", os.O_RDWR | os.O_CREAT)
+    assert ours == theirs
+    going_on.begin(2, "run", "smooth", "work", "key")
+    going_on.end(1)
+    os.close(theirs)
+    assert "" == (tmp_path / "theirs.txt").read_text()

@@ -1,6 +1,5 @@
 """Steps that go on in each other's files: nothing runs where nothing has changed."""
 
-import errno
 import os
 import re
 import subprocess
@@ -11,10 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memori import Folder, MemoriWarning, Stage
-from memori.errors import StageError
+from memori import Folder, MemoriWarning, Stage, workdir
 from memori.neuro import ShellStage
-from memori.store import replaced
 
 
 @pytest.fixture(autouse=True)
@@ -266,30 +263,28 @@ def test_what_is_appended_to_a_file_of_nobody_is_a_log():
     assert [False] * 2 == states(steps)
 
 
-def test_what_is_not_sound_any_more_is_never_put_back():
-    """A disk that was full, or lost power, has the run run again."""
-    stage = Stage(last, hash_output="work")
-    for case in (1, 2):
-        stage.run(case)
-    for name in os.listdir("work/.memori/replaced"):
-        os.truncate(f"work/.memori/replaced/{name}", 0)
-    assert [True, False] == states([(stage, 1), (stage, 1)])
-    assert "1" == read("shared/last")
+def made_in_own_folder():
+    """Return a file in the run's own folder."""
+    path = workdir() / "image"
+    path.write_text("1")
+    return str(path)
 
 
-def test_what_cannot_be_put_back_is_no_hit(monkeypatch):
-    """The user has the file of this call, or an error, and never that of another one."""
-    stage = Stage(last, hash_output="work")
-    for case in (1, 2):
-        stage.run(case)
+def goes_on_there(number):
+    """Change it in place, though nobody handed it on."""
+    path = os.path.realpath("work/made/latest/image")
+    write(path, read(path) + str(number))
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(replaced, "replacing", full)
-    with pytest.raises(StageError, match=r"stage 'last' .*shared/last.*No space left"):
-        stage.run(1)
-    assert "2" == read("shared/last")
+def test_later_steps_go_on_in_the_own_folder_of_a_run():
+    """As in files that it wrote elsewhere: where nothing has changed, nothing runs."""
+    made = Stage(made_in_own_folder, "image", "work", "made")
+    on = Stage(goes_on_there, hash_output="work")
+    steps = [(made,), (on, 2), (on, 3)]
+    assert [[True] * 3, [False] * 3, [False] * 3] == [states(steps) for _ in range(3)]
+    assert "123" == read(made.run()["image"])
+    write(os.path.realpath("work/made/latest/image"), "by hand")
+    assert states(steps)[0]
 
 
 def table(case):

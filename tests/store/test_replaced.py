@@ -1,0 +1,48 @@
+"""What a hit puts back is sound, or it is no hit."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from memori import Stage
+from memori.errors import StageError
+from memori.store import replaced
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("shared")
+
+
+def last(case):
+    """Write over what another case wrote."""
+    Path("shared/last").write_text(str(case))
+
+
+def test_what_is_not_sound_any_more_is_never_put_back():
+    """A disk that was full, or lost power, has the run run again."""
+    stage = Stage(last, hash_output="work")
+    for case in (1, 2):
+        stage.run(case)
+    for name in os.listdir("work/.memori/replaced"):
+        os.truncate(f"work/.memori/replaced/{name}", 0)
+    assert [True, False] == [(stage.run(1), stage.state)[1] for _ in range(2)]
+    assert "1" == Path("shared/last").read_text()
+
+
+def test_what_cannot_be_put_back_is_no_hit(monkeypatch):
+    """The user has the file of this call, or an error, and never that of another one."""
+    stage = Stage(last, hash_output="work")
+    for case in (1, 2):
+        stage.run(case)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(replaced, "replacing", full)
+    with pytest.raises(StageError, match=r"stage 'last' .*shared/last.*No space left"):
+        stage.run(1)
+    assert "2" == Path("shared/last").read_text()
