@@ -72,8 +72,10 @@ def installed(which: str, python: Path) -> bool:
     constraints = python.parents[1] / "constraints.txt"
     constraints.write_text("\n".join(pins))
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    if subprocess.run([*pip, "-c", constraints, "-e", f"{ROOT}[test]"]).returncode:
-        print(f"{which}: pip could not install {' '.join(pins) or 'memori'}")
+    command = [*pip, "-c", constraints, "-e", f"{ROOT}[test]"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        print(f"{which}: pip could not install {' '.join(pins) or 'memori'}: {done.stderr[-2000:]}")
         return False
     found = packages(python)
     newer = packages(python, "--outdated") if which == "newest" else {}

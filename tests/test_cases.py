@@ -121,3 +121,11 @@ def test_the_same_error_object_is_of_the_stage_that_raises_it() -> None:
     one, two = Stage(first, "y"), Stage(second, "z")
     found = Pipeline([("start", one), (one, two)]).map([{"x": 0}, {"x": 1}])
     assert ["second", "first"] == [failure.stage for failure in found.failures]
+
+
+def test_the_summary_tells_a_case_by_what_a_person_calls_it(tmp_path: Path) -> None:
+    """Its paths stand in the line that runs it alone; where they tell it from others, they stay."""
+    cases = [{"x": 0, "run": None, "log": str(tmp_path / "log")}]
+    assert "  {'x': 0}: stage 'invert'" in pipeline().map(cases).summary()
+    told = pipeline().map([*cases, {"x": 0, "log": str(tmp_path / "other")}]).summary()
+    assert "other'}: stage 'invert'" in told

@@ -62,8 +62,11 @@ class Cases(list["tuple[Case, Results | Failure]"]):
         ]
         for name, count in sorted(Counter(self._skipped()).items()):
             lines.append(f"  stage {name!r} was skipped in {count} of them")
+        names = Counter(repr(_short(case)) for case, _ in self)
         for failure in failures:
-            lines.append(f"  {failure.case!r}: {failure.headline}")
+            short = _short(failure.case)
+            told = short if short and names[repr(short)] == 1 else failure.case
+            lines.append(f"  {told!r}: {failure.headline}")
             lines += [] if failure.log is None else [f"    log: {failure.log}"]
             lines.append(f"    alone: {failure.rerun}")
         return "\n".join(lines)
@@ -290,3 +293,8 @@ def _show_last(runs: CaseRuns, cases: Cases) -> None:
     if done:
         runs.recall(done[-1])
     catch_up()
+
+
+def _short(case: Case) -> dict[str, Any]:
+    """Return what a person tells a case by: its inputs without paths, and without what is None."""
+    return {k: each for k, each in case.items() if each is not None and "/" not in repr(each)}

@@ -130,7 +130,7 @@ def test_an_option_of_a_command_is_set_beside_a_field_of_its_name():
     """The field keeps its value, and the command has its time."""
     stage = ShellStage("sleep {timeout}", timeout=30).with_options(timeout=0.2)
     assert {"timeout": 30} == stage.args
-    with pytest.raises(Exception, match="did not end in time"):
+    with pytest.raises(Exception, match="ran longer than its timeout"):
         stage.run()
     line = f"echo x >> {os.path.abspath('count')}; false"
     count = ShellStage(f"sh -c '{line}' {{retries}}", retries="value")
