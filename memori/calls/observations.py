@@ -78,6 +78,7 @@ class Watch:
         self._left_out = LeftOut([*ignored, *everywhere])  # the run may leave for another folder
         self._reach = Reach.of(code)
         self._variables = values_of(variables_of(code))
+        self._environment = dict(os.environ)
         learn(store.root)
         self._watching = watching(store.memo)
         self._changed: set[tuple[int, str]] = set()
@@ -104,7 +105,7 @@ class Watch:
 
         self._watching.__exit__(kind, error, trace)
         self._changed = self._code.settle()
-        settle_environment({**self.seen.variables, **self._variables})
+        settle_environment({**self._before(self.seen.variables), **self._variables})
 
     def facts(self, own: Iterable[str], counted: Collection[str]) -> Facts:
         """Return what counts of the run, and of what the process knows from earlier ones.
@@ -121,7 +122,6 @@ class Watch:
         OSError
             If a file that was read cannot be read any more.
         """
-        from memori.watch.environment import shown_value
         from memori.watch.inherited import inherit, keep
         from memori.watch.sieve import Sieve
 
@@ -139,8 +139,7 @@ class Watch:
             left_out=self._left_out,
         )
         facts = sieve.facts()
-        asked = self.seen.variables.items()
-        facts.variables = {n: shown_value(n, v) for n, v in asked if n not in self._variables}
+        facts.variables = self._asked(facts.tools)
         told = [
             (kind, f)
             for kind, f in self.seen.inherited
@@ -169,6 +168,24 @@ class Watch:
         for path in files:
             self.seen.imports(path)
         return files
+
+    def _asked(self, tools: Collection[str]) -> dict[str, str | None]:
+        """Return the variables that the run asked for, and what it started, by their values."""
+        from memori.watch.environment import counted_variables, settle_environment
+
+        below: set[str] = set()
+        if self.seen.programs or self.seen.executed:
+            from memori.watch.commands.variables import scripts_of, variables_below
+
+            scripts = scripts_of(self.seen).difference(tools)
+            scripts -= self._left_out.among(scripts)
+            below = variables_below(self.seen, scripts).difference(self.seen.variables)
+            settle_environment(self._before(below))
+        names = [*self.seen.variables, *sorted(below)]
+        return counted_variables(name for name in names if name not in self._variables)
+
+    def _before(self, names: Iterable[str]) -> dict[str, str | None]:
+        return {name: self._environment.get(name) for name in names}
 
 
 def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
@@ -338,9 +355,17 @@ def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
         from memori.watch.check import read_paths
 
         paths += read_paths(record, store.root, anchors_of(files))
+    from memori.watch.told import ran
+
+    seen = record or {}
     for run in outer:
         for path in paths:
             run.reads(path)
+        run.variables.update((n, None) for n in seen.get("variables", ()) if n not in run.variables)
+        called = seen.get("called", {})
+        run.executed.update(seen.get("tools", ()), called.values())
+        for name in called:
+            ran(run, (name,))
 
 
 def tell_own_folder(folder: str) -> None:

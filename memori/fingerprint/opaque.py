@@ -257,7 +257,16 @@ def _parallel(walk: Walk, value: object, out: State) -> None:
     walk.put_all(tuple(getattr(value, name, None) for name in names), out)
 
 
+def _trait(walk: Walk, value: Any, out: State) -> None:
+    """Append a trait by its parts: one that is a property ends Python when it is to be copied."""
+    out.append(b"X" + text(type(value).__qualname__))
+    parts = (value.handler, value.default_value(), value.property_fields, vars(value))
+    walk.kept.append(parts)
+    walk.put_all(parts, out)
+
+
 RESOURCES: dict[str, Handler] = {
+    "traits.ctraits.cTrait": _trait,
     "_io.TextIOWrapper": _handle,
     "_io.BufferedReader": _handle,
     "_io.BufferedRandom": _handle,

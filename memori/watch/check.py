@@ -91,7 +91,7 @@ def differences(
             if came_of is None or not came_of(kind, each[1], each[2:]):
                 yield each
     yield from _name_differences(record, places, made)
-    yield from _tool_differences(record.get("tools"))
+    yield from _tool_differences(record, memo)
     if "variables" in record:
         yield from _variable_differences(record["variables"])
     for words, digest in record.get("trees", ()):
@@ -245,11 +245,13 @@ def _listing_differences(
             yield "listed", folder, ", ".join(gone), ", ".join(new)
 
 
-def _tool_differences(tools: Mapping[str, JSON] | None) -> Iterator[Difference]:
-    if tools:
-        from memori.watch.commands.tools import tool_differences
+def _tool_differences(record: Mapping[str, JSON], memo: str | None) -> Iterator[Difference]:
+    tools, called = record.get("tools", {}), record.get("called", {})
+    if tools or called:
+        from memori.watch.commands.tools import call_differences, tool_differences
 
         yield from tool_differences(tools)
+        yield from call_differences(called, tools, memo)
 
 
 def _variable_differences(then: Mapping[str, str | None]) -> Iterator[Difference]:

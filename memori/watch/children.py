@@ -334,6 +334,7 @@ _TELLERS: dict[str, Any] = {
     "versions": lambda run, told: {},
     "doubts": lambda run, why: {},
     "faults": lambda run, what: {},
+    "variables": lambda run, name: {},
     "inherited": lambda run, _: {"fact": fact_told(*run.inherited[-1])},
 }
 
@@ -390,5 +391,6 @@ _LEARNERS: dict[str, Any] = {
     "versions": lambda run, line: run.versions.add(line["what"]),
     "doubts": lambda run, line: run.doubts.add(line["what"]),
     "faults": lambda run, line: run.faults.append(line["what"]),
+    "variables": lambda run, line: run.variables.setdefault(line["what"]),
     "inherited": lambda run, line: run.inherited.append(fact_learned(line["fact"])),
 }

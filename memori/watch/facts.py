@@ -139,6 +139,8 @@ class Facts:
         The words of programs that it started.
     tools : dict of str to dict
         By path: what counts of those of them that are tools (`memori.watch.commands.tools`).
+    called : dict of str to str
+        By name: programs of them that were found by their names.
     trees : dict of str to str
         By path: digests of folders, of large ones that a program may have read.
     unseen : list of str
@@ -169,6 +171,7 @@ class Facts:
         self.appended: list[str] = []
         self.programs: list[list[str]] = []
         self.tools: dict[str, dict[str, str | None]] = {}
+        self.called: dict[str, str] = {}
         self.trees: dict[str, str] = {}
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
@@ -203,7 +206,7 @@ class Facts:
             record["globs"] = [[*_split(each[0], places), each[1]] for each in self.globs]
         if self.trees:
             record["trees"] = [[places.words(each), digest] for each, digest in self.trees.items()]
-        for kind in ("programs", "tools", "unseen", "variables"):
+        for kind in ("programs", "tools", "called", "unseen", "variables"):
             if getattr(self, kind):
                 record[kind] = getattr(self, kind)
         return record

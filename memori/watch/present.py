@@ -133,6 +133,10 @@ class Present:
             from memori.watch.commands.tools import tools_now
 
             facts.tools = tools_now(record["tools"])
+        if "called" in record:
+            from memori.watch.commands.tools import called_now
+
+            facts.called = called_now(record["called"])
         for words, _ in record.get("trees", ()):
             folder = self._places.folder(words)
             if os.path.isdir(folder):

@@ -70,7 +70,7 @@ class Named:
         if argv[0] == "cd" and len(argv) == 2:
             self._folders.append(os.path.abspath(os.path.join(self._folders[-1], argv[1])))
             return
-        code, script = _code_and_script(argv)
+        code, script = code_and_script(argv)
         for place, word in enumerate(argv[1:], 1):
             if place == code:
                 self._takes_text(word, argv[place + 1 :])
@@ -92,7 +92,7 @@ class Named:
         if not name or path in self._scripts or len(self._scripts) > _MOST_SCRIPTS:
             return
         self._scripts.add(path)
-        text = _text_of(path)
+        text = text_of(path)
         if is_script or _SHEBANG.match(text):
             self._looks_for(path, "", False)
             self._takes_text(text, given)
@@ -136,7 +136,7 @@ def _tell_folder(run: Observed, folder: str) -> None:
                 run.names(os.path.join(above, name))
 
 
-def _code_and_script(argv: Sequence[str]) -> tuple[int | None, int]:
+def code_and_script(argv: Sequence[str]) -> tuple[int | None, int]:
     """Return which word is a shell's text, and which one the script that is run."""
     for place, word in enumerate(argv):
         if _SHELLS.fullmatch(os.path.basename(word)):
@@ -149,7 +149,7 @@ def _code_and_script(argv: Sequence[str]) -> tuple[int | None, int]:
     return None, 0
 
 
-def _text_of(path: str) -> str:
+def text_of(path: str) -> str:
     """Return the text of a small file; nothing of what is no text."""
     try:
         with open(path, "rb") as file:

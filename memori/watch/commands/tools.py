@@ -11,16 +11,18 @@ whose files do not count one by one. Any other counts as a file.
 from __future__ import annotations
 
 import os
+import re
 
 from memori.watch.installed import installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     Told = dict[str, str | None]
 
 _SYSTEM = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/lib", "/lib")
+_LANGUAGE = re.compile(r"python[\d.]*|perl|R|Rscript|octave|julia|ruby|node")
 _WHO_KNOWS = "memori.neuro.tools.identity"
 
 
@@ -54,6 +56,72 @@ def tools_now(tools: Mapping[str, Told]) -> dict[str, Told]:
         path: _ask(path) if os.path.isfile(path) and _is_familiar(path) else then
         for path, then in tools.items()
     }
+
+
+def called_among(
+    commands: Iterable[tuple[str, ...]], programs: Collection[str], tools: Collection[str]
+) -> dict[str, str]:
+    """Return where those of some programs (absolute paths) lie that were called by their names.
+
+    The system's own are left out, but for languages, which bring their packages, and tools.
+    """
+    names = sorted({words[0] for words in commands if words and "/" not in words[0]})
+    found = {name: _which(name) or "" for name in names}
+    return {
+        name: path
+        for name, path in found.items()
+        if path in programs
+        and (not path.startswith(_SYSTEM) or path in tools or _LANGUAGE.fullmatch(name))
+    }
+
+
+def called_now(called: Mapping[str, str]) -> dict[str, str]:
+    """Return where programs are found now by their names; where they were, if nowhere."""
+    return {name: _which(name) or path for name, path in called.items()}
+
+
+def call_differences(
+    called: Mapping[str, str], tools: Mapping[str, Told], memo: str | None
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the names under which another program is found than a run found: ("tool", ...).
+
+    A PATH that leads to another version (``module load``) changes no file. Where a program lies
+    does not count, but for the environment of a Python.
+    """
+    for name, path in called.items():
+        now = _which(name)
+        if now is None or now == path or not os.path.isabs(now) or not os.path.isfile(path):
+            continue
+        if not _is_same(path, now, tools.get(path), memo):
+            yield "tool", name, path, now
+
+
+def _which(name: str) -> str | None:
+    from shutil import which
+
+    return which(name)
+
+
+def _is_same(path: str, now: str, then: Told | None, memo: str | None) -> bool:
+    if os.path.realpath(path) == os.path.realpath(now):
+        return not (_is_environment(path) or _is_environment(now))
+    if then and _is_familiar(now):
+        return _placeless(then, path) == _placeless(_ask(now), now)
+    from memori.digest.files import file_digest
+
+    try:
+        return file_digest(path, memo).hash == file_digest(now, memo).hash
+    except OSError:  # one of them may be run and not read
+        return False
+
+
+def _is_environment(program: str) -> bool:
+    """Tell whether a program is the Python of a virtual environment."""
+    return os.path.isfile(os.path.join(os.path.dirname(program), "..", "pyvenv.cfg"))
+
+
+def _placeless(told: Told, path: str) -> Told:
+    return {what.replace(path, ""): value for what, value in told.items()}
 
 
 def _is_familiar(path: str) -> bool:

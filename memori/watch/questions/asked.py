@@ -105,9 +105,19 @@ def _getting(get: Callable[..., Any], live: Sequence[Observed]) -> Callable[...,
                 for run in runs:
                     if name not in run.variables:
                         run.variables[name] = counted_value(name)
+                        _tell_variable(run, name)
         return get(self, name)
 
     return getting
+
+
+def _tell_variable(run: Observed, name: str) -> None:
+    """Tell the process that started this one, in which the value is to count."""
+    if run.tell is not None:
+        from memori.watch.commands.variables import counts_below
+
+        if counts_below(name):
+            run.tells("variables", name)
 
 
 def _tell(

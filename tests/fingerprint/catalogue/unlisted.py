@@ -895,6 +895,18 @@ EDITS: list[Edit] = [
         "4",
     ),
     rerun(
+        "traits property",
+        "import traits.api as t\nclass A(t.HasTraits):\n    a=t.Property(t.Int(3))\n    def _get_a(self): return 4\ndef run(x): return A().a\n",
+        "return 4",
+        "return 5",
+    ),
+    rerun(
+        "nipype output that is a list or one",
+        "from nipype.interfaces.base import File, OutputMultiPath, TraitedSpec, traits\nclass A(TraitedSpec):\n    a=OutputMultiPath(File())\n    b=traits.Int(3)\ndef run(x): return A().trait('b').default\n",
+        "Int(3)",
+        "Int(4)",
+    ),
+    rerun(
         "traits notify",
         "import traits.api as t\nclass A(t.HasTraits):\n    a=t.Int(3)\n    b=0\n    def _a_changed(self,new): self.b=new+1\ndef run(x):\n    o=A(); o.a=9; return o.b\n",
         "new+1",

@@ -1,0 +1,139 @@
+"""What a run's scripts and programs take from the environment counts by its values."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memori import Stage
+from memori.neuro import ShellStage
+from memori.watch.commands.variables import names_in_script
+
+
+def script(path: Path, text: str) -> None:
+    """Write a program."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def by_function() -> str:
+    """Start a program."""
+    return subprocess.run(["inner"], capture_output=True, text=True, check=True).stdout
+
+
+def by_python() -> str:
+    """Start a script of Python."""
+    argv = [sys.executable, os.path.abspath("inner.py")]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def make(kind: str) -> Stage:
+    """Return a stage that comes to a script in some way."""
+    return {
+        "program": lambda: Stage(by_function, hash_output="work"),
+        "python": lambda: Stage(by_python, hash_output="work"),
+        "tool": lambda: ShellStage("outer", hash_output="work"),
+        "interpreter": lambda: ShellStage("bash bin/outer", hash_output="work"),
+    }[kind]()
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put programs of which one calls the other on the PATH."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("FWHM", raising=False)
+    script(tmp_path / "bin" / "inner", "#!/bin/sh\nfwhm=${FWHM:-6}\necho $fwhm\n")
+    script(tmp_path / "bin" / "outer", "#!/bin/bash\nset -e\ninner\n")
+    (tmp_path / "inner.py").write_text("import os\nprint(os.environ.get('FWHM', '6'))\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["program", "python", "tool", "interpreter"])
+def test_a_variable_that_a_script_reads_counts(
+    kind: str, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set, it runs again; with another value, too; without it, the first run is known."""
+    for value in ("6", "8"):
+        if value != "6":
+            monkeypatch.setenv("FWHM", value)
+        monkeypatch.setenv("OTHER", value)
+        stage = make(kind)
+        assert (stage.run()["output"].strip(), stage.state) == (value, True)
+        stage.run()
+        assert not stage.state
+    monkeypatch.delenv("FWHM")
+    stage = make(kind)
+    assert (stage.run()["output"].strip(), stage.state) == ("6", False)
+
+
+@pytest.mark.parametrize("kind", ["program", "tool"])
+def test_another_program_under_a_name_counts(
+    kind: str, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a module of a cluster is swapped; where the same program lies does not count."""
+    assert make(kind).run()["output"].strip() == "6"
+    path = os.environ["PATH"]
+    for name, text in (("new", "#!/bin/sh\necho 7\n"), ("moved", None)):
+        text = text or (programs / "bin" / "inner").read_text()
+        script(programs / name / "inner", text)
+        monkeypatch.setenv("PATH", f"{programs / name}{os.pathsep}{path}")
+        stage = make(kind)
+        answer = stage.run()["output"].strip()
+        assert (answer, stage.state) == (("7", True) if name == "new" else ("6", False))
+
+
+@pytest.mark.parametrize("what", ["variable", "program"])
+def test_what_an_inner_stage_depends_on_counts_for_the_outer_one(
+    what: str, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the inner one was remembered."""
+    make("program").run()
+    outer = Stage(lambda: make("program").run()["output"], hash_output="outer")
+    assert outer.run()["output"].strip() == "6"
+    if what == "variable":
+        monkeypatch.setenv("FWHM", "7")
+    else:
+        script(programs / "new" / "inner", "#!/bin/sh\necho 7\n")
+        monkeypatch.setenv("PATH", f"{programs / 'new'}{os.pathsep}{os.environ['PATH']}")
+    assert outer.run()["output"].strip() == "7"
+
+
+def test_a_variable_that_a_run_sets_for_its_script_does_not_rerun_it(programs: Path) -> None:
+    """What was set before the run counts, as in another process."""
+
+    def sets() -> str:
+        os.environ["FWHM"] = "9"
+        try:
+            return by_function()
+        finally:
+            del os.environ["FWHM"]
+
+    stage = Stage(sets, hash_output="work")
+    assert stage.run()["output"].strip() == "9"
+    stage.run()
+    assert not stage.state
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("echo $A ${B} ${C:-3} ${#D} ${E%.nii}", "A B C D E"),
+        ("A=1\nB=$B/x\nexport C='a b'\necho $A $B $C", "B"),
+        ("if true; then\nA=1\nfi\necho $A", "A"),
+        ("LC_ALL=C sort x\necho $LC_ALL", "LC_ALL"),
+        ("echo $OMP_NUM_THREADS $TMPDIR $SLURM_JOB_ID $SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_ID"),
+        ("[ -v A ] && printenv B; echo $((C + 1)) $1 $@", "A B C"),
+        ("#!/bin/tcsh\nset a = 5\nsetenv B 3\nif ($?C) echo $a $B $C", "C"),
+        ("#!/usr/bin/perl\nprint $ENV{'A'};", "A"),
+        ("x = os.environ['A'] + os.environ.get('B') + os.getenv('C')", "A B C"),
+    ],
+)
+def test_what_a_script_takes_from_the_environment(text: str, names: str) -> None:
+    """Names that it reads; not those that it surely sets first, nor what says where to run."""
+    assert sorted(names_in_script(text)) == names.split()
