@@ -44,6 +44,7 @@ _SOURCES = (".py", ".pyc")
 _OF_OPEN_FILE = "AT_EMPTY_PATH) = 0"  # the stat of a file that is open, so known already
 _ALONE = re.compile(r'\w+\((?:"/|AT_FDCWD</)')  # means the same wherever a process is
 _NAMESPACES = ("CLONE_NEWNS", "CLONE_NEWUSER")
+_WATCHDOG = "/memori/processes/watchdog.py"
 
 
 class Process:
@@ -57,14 +58,17 @@ class Process:
         The number of the program that it runs, counted over all processes.
     elsewhere : bool
         Whether it sees other files than this process: a container.
+    is_watchdog : bool
+        Whether it is no part of the command, but watches over a Python that uses memori.
     """
 
-    __slots__ = ("cwd", "elsewhere", "program")
+    __slots__ = ("cwd", "elsewhere", "is_watchdog", "program")
 
     def __init__(self, cwd: str, program: int, elsewhere: bool) -> None:
         self.cwd = cwd
         self.program = program
         self.elsewhere = elsewhere
+        self.is_watchdog = False
 
 
 class Trace:
@@ -143,6 +147,8 @@ class Trace:
                 self._early.setdefault(number, []).append(text)
             else:
                 self._takes(number, process, text)
+                if process.is_watchdog:  # which outlives what it watches over
+                    self.alive.discard(number)
 
     def ends(self) -> None:
         """Leave out what Pythons tell better themselves, once nothing more comes."""
@@ -208,11 +214,14 @@ class Trace:
         child = process
         if "CLONE_FS" not in call.words or "CLONE_THREAD" not in call.words:
             child = Process(process.cwd, process.program, elsewhere)
+            child.is_watchdog = process.is_watchdog
         if elsewhere and not process.elsewhere:
             self._contains(process)
         self._processes[number] = child
         for text in self._early.pop(number, ()):
             self._takes(number, child, text)
+        if child.is_watchdog:
+            self.alive.discard(number)
 
     def _goes(self, process: Process, call: Said) -> None:
         path = folder_in(call.words) if call.name == "fchdir" else self._path(process, call)
@@ -241,8 +250,10 @@ class Trace:
         path = self._path(process, call)
         if path is None or process.elsewhere:
             return
-        if call.result == "0":
-            words = texts_in(call.words)
+        words = texts_in(call.words)
+        if words[-4:-2] == ["-I", "-S"] and words[-2].endswith(_WATCHDOG):
+            process.is_watchdog = process.elsewhere = True
+        elif call.result == "0":
             self.programs.append((path, tuple(words[1:] or words)))
             process.program = len(self.programs)
             self.files.reads(path)
