@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from memori.cli.run import add_options, command_of, forward
 from memori.errors import MemoriError
-from memori.processes.interrupts import end_started, terminable
+from memori.processes.interrupts import GRACE, end_started, terminable
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -93,15 +93,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_all(
     command: Sequence[str], arguments: argparse.Namespace, listed: Sequence[str]
 ) -> list[int]:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor, wait
 
     pool = ThreadPoolExecutor(arguments.jobs)
+    going: list[Future[tuple[int, list[tuple[str, bytes]]]]] = []
     try:
-        going = [pool.submit(_one, command, arguments, each) for each in listed]
+        going += [pool.submit(_one, command, arguments, each) for each in listed]
         return [_tell(each, future) for each, future in zip(listed, going, strict=True)]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        end_started()
+        while wait(going, timeout=0).not_done:  # and may start something more
+            end_started()
+            wait(going, timeout=GRACE)
         raise
     finally:
         pool.shutdown()

@@ -280,9 +280,13 @@ class Dispatch:
             self._board.withdraw(placed.order.name)
             if placed.order.name in self._polled or cancel(placed.future):
                 self._forget(placed)
-        until = time.monotonic() + interrupts.GRACE if interrupts.is_terminating() else None
+        again = time.monotonic() + interrupts.GRACE
+        until = again if interrupts.is_terminating() else None
         while not _is_over(until) and not all(is_done(p.future) for p in self._going.values()):
             time.sleep(SHORTEST_PAUSE)
+            if _is_over(again):  # a thread that hears no signal may have started something since
+                interrupts.end_started()
+                again = time.monotonic() + interrupts.GRACE
 
     def _forget(self, placed: Placed) -> None:
         self._polled.pop(placed.order.name, None)

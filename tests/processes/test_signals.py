@@ -45,6 +45,10 @@ if __name__ == "__main__":
 """
 BESIDE = 'subprocess.Popen(["sleep", "300"]); time.sleep(300)'
 PROGRAM = 'subprocess.run(["sh", "-c", "sleep 300; true"])'
+SLOW = (  # it is forked three seconds after Python has said that it starts
+    "os.register_at_fork(before=lambda: (open('forking', 'w').close(), time.sleep(3))); "
+    "subprocess.run(['sleep', '300'], preexec_fn=lambda: None)"
+)
 CASES = 'print(pipeline.map([{"x": 2}, {"x": 1}, {"x": 0}], %s))'
 RUNS = {
     "stage": "pipeline.stages[0].run(1); print(pipeline.stages[0].run(0))",
@@ -171,12 +175,14 @@ def test_nothing_outlives_a_run_that_is_ended(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("program", [PROGRAM, SLOW], ids=["a program", "one that is starting"])
 def test_threads_are_not_waited_for_longer_than_what_they_started(
-    start: Callable[..., Script], number: signal.Signals
+    start: Callable[..., Script], program: str, number: signal.Signals
 ) -> None:
     """A thread hears no signal; the program that it waits for is ended, and its case not kept."""
-    script = start(run=RUNS["threads"], wait=PROGRAM)
-    assert wait_until(script.is_at_work)
+    script = start(run=RUNS["threads"], wait=program)
+    forking = script.folder / "forking"
+    assert wait_until(forking.exists if program == SLOW else script.is_at_work)
     script.process.send_signal(number)
     assert -number == script.process.wait(60)
     assert wait_until(lambda: not script.left()), script.left()

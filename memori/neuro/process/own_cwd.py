@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
-from memori.processes.interrupts import end_started
+from memori.processes.interrupts import GRACE, end_started
 
 _CLONE_FS = 0x200
 _pool: Any = None
@@ -64,8 +64,9 @@ def run_in(folder: str, call: Callable[..., Any], *args: Any) -> Any:
     try:
         thread.join()
     except BaseException:  # Ctrl-C reaches this thread, the work is in the other
-        end_started()
-        thread.join()
+        while thread.is_alive():  # and may start something more
+            end_started()
+            thread.join(GRACE)
         raise
     succeeded, value = outcome
     if succeeded:
