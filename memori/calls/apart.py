@@ -107,13 +107,13 @@ def _put(path: str, value: object) -> None:
 
 
 def _packed(value: object) -> bytes:
-    import cloudpickle  # type: ignore[import-untyped]
+    from memori.processes.pickles import pickled
 
     try:
-        return bytes(cloudpickle.dumps(value))
+        return pickled(value)
     except Exception as error:
         if isinstance(value, tuple) and len(value) == 2 and value[0] is True:
-            return bytes(cloudpickle.dumps((True, StageError(repr(value[1])))))
+            return pickled((True, StageError(repr(value[1]))))
         raise StageError(f"watch='process': {value!r} cannot be sent to another process") from error
 
 

@@ -273,14 +273,14 @@ class Parcel:
 def _pickled(value: object, *, by_name: bool) -> bytes:
     import pickle
 
-    import cloudpickle  # type: ignore[import-untyped]
+    from memori.processes.pickles import pickled
 
     if by_name:
         try:
             return pickle.dumps(value)
         except Exception:
             pass  # a lambda or closure, which has no name to be found by
-    return cloudpickle.dumps(value)  # type: ignore[no-any-return]
+    return pickled(value)
 
 
 def _sealed(error: BaseException) -> bytes:

@@ -19,10 +19,10 @@ from __future__ import annotations
 import copy
 import inspect
 import os
+import pickle
 import re
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]
 from nipype.interfaces.base import (
     BaseInterface,
     DynamicTraitedSpec,
@@ -36,6 +36,7 @@ from nipype.pipeline.engine import JoinNode, MapNode, Node
 from memori.neuro.nipype import plugin  # noqa: F401  so that run(plugin="Memori") finds it
 from memori.neuro.nipype.stage import NipypeStage
 from memori.pipeline import Pipeline
+from memori.processes.pickles import pickled
 from memori.stage import Stage
 
 _OF_ANNOTATION = {
@@ -89,12 +90,13 @@ class StageInterface(BaseInterface):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return a state that other processes can read, whatever the stage's function is."""
-        packed = self._packed or cloudpickle.dumps(self._stage)
+        packed = self._packed or pickled(self._stage)
         return {**self.__dict__, "_packed": packed, "_stage": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._stage = cloudpickle.loads(self._packed)
+        assert self._packed is not None
+        self._stage = pickle.loads(self._packed)
 
     def _outputs(self) -> DynamicTraitedSpec:
         outputs = self.output_spec()
