@@ -118,6 +118,8 @@ def run(arguments: argparse.Namespace) -> int:
     if room.files or arguments.delete:
         what = "removed" if arguments.delete else "would go; --delete removes it"
         print(f"{told.size(room.bytes)} in {room.files} files and folders {what}")
+    elif not memories:
+        print(f"nothing is remembered below {arguments.folder}")
     elif wanted.asks_for_runs or arguments.failed:
         print("nothing would go")
     else:

@@ -144,6 +144,12 @@ def test_a_file_that_runs_write_in_turn_is_no_fault(capsys: pytest.CaptureFixtur
 # prune
 
 
+def test_a_folder_without_memory_is_told_of_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt folder is not one in which all is well."""
+    assert 0 == main(["prune", "."])
+    assert "nothing is remembered below .\n" == capsys.readouterr().out
+
+
 def test_nothing_goes_unless_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """The plan tells bytes and files; --delete removes just these."""
     for fwhm in (4, 6, 8):
