@@ -55,6 +55,36 @@ def test_what_a_followed_link_leads_to_counts_too():
     assert stage.run()["y"] == [False, "v1"]
 
 
+def leads():
+    """Return where a path leads, as code does that takes links and files."""
+    try:
+        return os.readlink("v1/labels.txt")
+    except OSError:
+        return "no link"
+
+
+def test_a_file_that_is_asked_where_it_leads_counts_by_being_no_link():
+    """It hits until it is a link, whatever that leads to."""
+    stage = Stage(leads, stage_outputs=["y"], hash_output="work")
+    assert ["no link", "no link"] == [stage.run()["y"], stage.run()["y"]]
+    assert not stage.state
+    os.rename("v1/labels.txt", "v1/moved.txt")
+    os.symlink("moved.txt", "v1/labels.txt")
+
+    assert ("moved.txt", True) == (stage.run()["y"], stage.state)
+
+
+def test_a_file_that_may_not_be_used_as_asked_counts_by_being_there():
+    """`os.access` says no of a file that is no program, today as tomorrow."""
+    stage = Stage(lambda: os.access("v1/labels.txt", os.X_OK), ["y"], "work")
+    assert [False, False] == [stage.run()["y"], stage.run()["y"]]
+    assert not stage.state
+    os.remove("v1/labels.txt")
+
+    stage.run()
+    assert stage.state
+
+
 MARKS = {
     "os.link": lambda: os.link("v1/labels.txt", "name.txt"),
     "os.chmod": lambda: os.chmod("v1/labels.txt", 0o640),

@@ -144,7 +144,7 @@ def _tell(
         return  # no path, or nowhere
     if place is None or (is_link and os.path.dirname(place) == os.sep):
         return
-    words = _words(place, answer, is_more=asked not in _WHETHER)
+    words = _words(place, answer, asked)
     for run in runs:
         _note(run, place, words)
 
@@ -159,21 +159,23 @@ def _note(run: Observed, path: str, words: str) -> None:
         run.found[path] = words if is_link else known
         run.tells("found", path)
         _note(run, os.path.realpath(path), known if is_link else words)
-    elif known is None or (known == found.FILE and words.startswith(known)):
+    elif known is None or (known == found.FILE and words.startswith((known, found.NO_LINK))):
         run.found[path] = words
         run.tells("found", path)
 
 
-def _words(path: str, answer: object, *, is_more: bool) -> str:
+def _words(path: str, answer: object, asked: str) -> str:
     """Return the words for what was answered (`memori.watch.questions.found`)."""
     if isinstance(answer, (str, bytes)):
         return found.link_to(os.fsdecode(answer))
-    if answer is None or answer is False:
+    if answer is None and asked == "readlink" and os.path.lexists(path):
+        return found.NO_LINK
+    if answer is None or (answer is False and not os.path.exists(path)):
         return found.NOWHERE if os.path.lexists(path) else found.NOTHING
-    if not isinstance(answer, os.stat_result):
+    if not isinstance(answer, os.stat_result):  # what may be done with it is not promised
         return found.FOLDER if os.path.isdir(path) else found.FILE
     if stat.S_ISREG(answer.st_mode):
-        return found.file_of(answer.st_size) if is_more else found.FILE
+        return found.FILE if asked in _WHETHER else found.file_of(answer.st_size)
     return found.FOLDER if stat.S_ISDIR(answer.st_mode) else found.THERE
 
 

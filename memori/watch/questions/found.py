@@ -34,6 +34,7 @@ THERE = "there"
 FILE = "file"
 """Of which no more was asked."""
 NOWHERE = "link that leads nowhere"
+NO_LINK = "no link"
 
 
 def answer(path: str, then: str) -> str:
@@ -43,13 +44,13 @@ def answer(path: str, then: str) -> str:
     ('folder', 'nothing')
     """
     try:
-        if then.startswith(LINK):
+        if then.startswith(LINK) or then == NO_LINK:
             return link_to(os.readlink(path))
         look = os.stat(path) if then != THERE else os.lstat(path)
     except OSError:
         if then == THERE or not os.path.lexists(path):
             return NOTHING
-        return NOWHERE if then == NOWHERE else THERE
+        return then if then in (NOWHERE, NO_LINK) else THERE
     if then == THERE:
         return THERE
     if stat.S_ISREG(look.st_mode) and then == FILE:
