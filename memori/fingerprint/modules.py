@@ -108,6 +108,17 @@ def _put_foreign_name(walk: Walk, origin: Origin, name: str, chain: Chain, out: 
     walk.external(origin, out)
 
 
+def put_module_or_name(walk: Walk, module: ModuleType, name: str, out: State) -> None:
+    """Append a loaded module whole, with what is below it; of a library its name."""
+    origin = origin_of_module(module)
+    if origin.kind != "user":
+        _put_foreign_name(walk, origin, name, (), out)
+        return
+    put_module(walk, module, out)
+    if hasattr(module, "__path__"):
+        put_unloaded(walk, name, ("*",), out)
+
+
 def _put_replaced(walk: Walk, module: ModuleType, chain: Chain, out: State) -> None:
     """Append what the user has put in the place of what a loaded library defines."""
     for name in chain:
@@ -139,6 +150,8 @@ def follow_module(walk: Walk, module: ModuleType, chain: Chain, out: State) -> i
         space = module.__dict__
         value = space.get(name, MISSING)
         walk.guards.name(space, name, value)
+        if value is MISSING and origin_of_module(module).kind != "user":
+            return position + _put_name_to_come(walk, module, chain[position:], out)
         if value is MISSING or _was_given(module, name, value):
             _follow_missing(walk, module, chain[position:], out)
             return -1
@@ -188,13 +201,28 @@ def _words(_: object) -> str:
     return repr([os.path.basename(each) for each in sys.argv[:1]] + sys.argv[1:])
 
 
+def _put_name_to_come(walk: Walk, module: ModuleType, chain: Chain, out: State) -> int:
+    """Append a name of a library that does not have it yet, as it is put once the library has it.
+
+    Many libraries load what they offer when it is asked for. Returns how many names `out` stands
+    for.
+    """
+    path, count, is_module = str(module.__name__), 0, True
+    for name in chain:
+        if name == "":
+            return count
+        if name == EFFECT or not is_module:
+            break
+        path, count = f"{path}.{name}", count + 1
+        is_module = find(path) is not None
+    walk.libraries.add(path.partition(".")[0])
+    out.append(b"X%b;" % path.encode())
+    walk.external(origin_of_module(module), out)
+    return len(chain) if is_module else count
+
+
 def _follow_missing(walk: Walk, module: ModuleType, chain: Chain, out: State) -> None:
-    """Follow an attribute that the module does not have (yet)."""
-    origin = origin_of_module(module)
-    if origin.kind != "user":
-        out.append(b"X%b;" % module.__name__.encode())
-        walk.external(origin, out)
-        return
+    """Follow an attribute that the user's module does not have (yet)."""
     if hasattr(ModuleType, chain[0]):  # `module.__dict__`
         put_module(walk, module, out)
         return

@@ -22,7 +22,7 @@ from memori.fingerprint.modules import (
     follow_module,
     global_slot,
     module_node,
-    put_module,
+    put_module_or_name,
     put_name_of_module,
     put_unloaded,
 )
@@ -254,12 +254,7 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
         if state:
             is_found = True  # another function names it too
         elif isinstance(module, ModuleType):
-            is_found = True
-            if origin_of_module(module).kind != "user":
-                continue
-            put_module(walk, module, state)
-            if hasattr(module, "__path__"):
-                put_unloaded(walk, name, ("*",), state)
+            put_module_or_name(walk, module, name, state)
         else:
             put_unloaded(walk, name, ("*",), state)
         if state:

@@ -237,7 +237,7 @@ def test_a_comment_in_a_module_that_a_child_imports_changes_nothing(tmp_path: Pa
     """Python looks at a module's file before it reads it; a tracer sees both."""
     main = (
         "import subprocess, sys\ndef run(x):\n    code = f'import helper; print(helper.f({x}))'\n"
-        "    return int(subprocess.check_output([sys.executable, '-c', code]))\n"
+        "    return int(subprocess.check_output([sys.executable, '-B', '-c', code]))\n"
     )
     helper = "def f(x):\n    return x + 1\n"
     write(tmp_path, {"main.py": main, "helper.py": helper})

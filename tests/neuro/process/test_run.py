@@ -59,6 +59,12 @@ def sleepers(mark: int) -> list[str]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _nothing_noted() -> None:
+    """Forget the interrupts that a stage of an earlier test noted for a command of this thread."""
+    process._thread.__dict__.clear()
+
+
 def wait_until(condition: object, seconds: float = 10.0) -> bool:
     """Wait for something to become true."""
     until = time.monotonic() + seconds
