@@ -47,13 +47,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 GRACE = 0.5  # seconds between asking and killing
-_PAUSE = (
-    0.25  # seconds until the first look at a tracer that has told nothing; then twice that, ...
-)
+_PAUSE = 0.25  # seconds until a tracer that has told nothing is looked at; then twice that, ...
 _LONGEST = 5.0
 STOP = 10.0  # seconds that commands have which end something (a container's engine may hang)
 WORKER = "worker-"
 _SIGNALS = bytes(number for number in range(32) if number != ord("\n"))
+_LATER_SIGNALS = bytes(range(32, 65))  # of real time, which look like parts of a line
 _HAS_PROC = os.path.isdir("/proc/self")
 
 
@@ -318,8 +317,9 @@ def main(owner: int) -> None:
     rest = b""
     while chunk := _next(beginning):
         *lines, rest = (rest + chunk.translate(None, _SIGNALS)).split(b"\n")
-        for line in filter(None, lines):  # SIGUSR1 looks like the end of a line
-            _note(running, beginning, *json.loads(line))
+        for line in lines:
+            if line := line.lstrip(_LATER_SIGNALS):  # SIGUSR1 looks like the end of a line
+                _note(running, beginning, *json.loads(line))
         if signal.SIGTERM in chunk or signal.SIGHUP in chunk:
             end(marks=[mark for mark, known in running.items() if "called" in known])
     if running:

@@ -1,11 +1,14 @@
 """What watches over a process is nothing that the user's own code has to do with."""
 
+import json
 import os
 import subprocess
 import sys
 import textwrap
 
 import pytest
+
+from memori.processes import watchdog
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -31,3 +34,17 @@ def test_a_callable_may_wait_until_no_child_is_left(tmp_path):
     command = [sys.executable, "script.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (0, "True\n") == (done.returncode, done.stdout), done.stderr
+
+
+def test_signals_of_any_number_do_not_end_it(tmp_path):
+    """Those of real time, by which a stage past its time is interrupted, look like text."""
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    over.wait()
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    command = [sys.executable, "-I", "-S", watchdog.__file__, str(over.pid)]
+    watching = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    line = json.dumps(["temporary", "1.@", str(folder)]).encode() + b"\n"
+    _, error = watching.communicate(bytes(range(1, 65)) + line, timeout=60)
+    assert (watching.returncode, error) == (0, b"")
+    assert not folder.exists()
