@@ -120,6 +120,25 @@ def test_a_variable_that_a_run_sets_for_its_script_does_not_rerun_it(programs: P
     assert not stage.state
 
 
+def test_a_path_that_a_run_sets_for_its_programs_does_not_rerun_it(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it that another program of this name is found without that."""
+    script(programs / "own" / "inner", "#!/bin/sh\necho 5\n")
+
+    def sets() -> str:
+        os.environ.update(PATH=f"{programs / 'own'}{os.pathsep}{os.environ['PATH']}")
+        return by_function()
+
+    path = os.environ["PATH"]
+    stage = Stage(sets, hash_output="work")
+    assert stage.run()["output"].strip() == "5"
+    for now in (os.environ["PATH"], path):
+        monkeypatch.setenv("PATH", now)
+        stage.run()
+        assert not stage.state
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
