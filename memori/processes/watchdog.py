@@ -21,7 +21,9 @@ The pipe ends when its owner does, however that comes about: by SIGKILL, too. Wh
 and not ended is then ended: workers, process groups, and (on Linux) every process whose environment
 holds the mark, so that children in a session of their own do not survive either, with all that
 descends from them. No thread or fork in the owner is involved, and no child of it, for which a
-callable might wait; a thread that ends, unlike with ``PR_SET_PDEATHSIG``, takes nothing with it.
+callable might wait (but where the owner is the first process of a container, which inherits all
+others: ``docker run --init`` has one for that); a thread that ends, unlike with
+``PR_SET_PDEATHSIG``, takes nothing with it.
 
 strace begins as three processes: the program to be, the tracer, and one that waits until the tracer
 holds the program, and is killed by it then. If the tracer is killed before (or, a moment earlier,

@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from memori.processes import watchdog
+from memori.processes.family import serves_whole_process
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -48,3 +49,14 @@ def test_signals_of_any_number_do_not_end_it(tmp_path):
     _, error = watching.communicate(bytes(range(1, 65)) + line, timeout=60)
     assert (watching.returncode, error) == (0, b"")
     assert not folder.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_it_is_not_among_what_a_callable_started():
+    """The first process of a container inherits it, and ends what a callable has started."""
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    over.wait()
+    command = [sys.executable, "-I", "-S", watchdog.__file__, str(over.pid)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as watching:
+        assert serves_whole_process(watching.pid)
+    assert not serves_whole_process(os.getpid())
