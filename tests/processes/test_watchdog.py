@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -58,5 +59,7 @@ def test_it_is_not_among_what_a_callable_started():
     over.wait()
     command = [sys.executable, "-I", "-S", watchdog.__file__, str(over.pid)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as watching:
+        while not pathlib.Path(f"/proc/{watching.pid}/cmdline").read_bytes():
+            pass  # it is just about to begin
         assert serves_whole_process(watching.pid)
     assert not serves_whole_process(os.getpid())
