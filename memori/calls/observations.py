@@ -105,7 +105,8 @@ class Watch:
 
         self._watching.__exit__(kind, error, trace)
         self._changed = self._code.settle()
-        settle_environment({**self._before(self.seen.variables), **self._variables})
+        asked = ("PATH", *self.seen.variables)
+        settle_environment({**self._before(asked), **self._variables})
 
     def facts(self, own: Iterable[str], counted: Collection[str]) -> Facts:
         """Return what counts of the run, and of what the process knows from earlier ones.

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from memori.artifacts import Artifact
     from memori.calls.decision import Decision
     from memori.calls.observations import Watch
-    from memori.calls.shared import Left, changed_inputs
+    from memori.calls.shared import Left
     from memori.digest.values import JSON
     from memori.fingerprint import Code
     from memori.results import Results

@@ -22,7 +22,7 @@ from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import attributes_view
 from memori.fingerprint.origins import is_extension, origin_of_module
 from memori.fingerprint.values import fill_instance
-from memori.fingerprint.walk import Walk, is_defined, origin_of_class
+from memori.fingerprint.walk import Walk, is_defined, name_of_module, origin_of_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _IMMUTABLE = frozenset({"datetime", "decimal", "operator", "zoneinfo", "ipaddres
 _EXTRA = 0x04 | 0x08  # flags of code that takes *args, **kwargs
 _LONGEST = 2000  # characters of a text that is shown whole
 _cached_before: WeakKeyDictionary[Any, list[object]] = WeakKeyDictionary()
+_heard: dict[str, list[object]] = {}  # by name: what caches held in the process that asks for runs
 
 
 def put_declared(walk: Walk, value: object, out: State) -> None:
@@ -179,11 +180,31 @@ def put_cached_before(walk: Walk, cache: Any, out: State) -> None:
     """
     known = _cached_before.get(cache)
     if known is None:
-        known = _cached_before[cache] = _cached(cache)
+        known = _cached_before[cache] = _heard.get(_name_of(cache)) or _cached(cache)
     for value in known:
         state: State = [b"C"]
         walk.put(value, state)
         out.append(walk.component(f"cached {cache.__qualname__}", state, _shown(walk, value)))
+
+
+def cached_before() -> dict[str, list[object]]:
+    """Return what caches held that were met here, where JSON can hold it, for other processes."""
+    met = list(_cached_before.items())
+    return {_name_of(cache): known for cache, known in met if all(map(_is_json, known))}
+
+
+def hear_of_caches(elsewhere: dict[str, list[object]]) -> None:
+    """Let caches that are met from now on count as in the process that asks for runs here."""
+    _heard.update(elsewhere)
+
+
+def _name_of(cache: Any) -> str:
+    module = name_of_module({"__name__": cache.__module__})
+    return f"{module}:{cache.__qualname__}"
+
+
+def _is_json(value: object) -> bool:
+    return value is None or type(value) in (bool, int, float, str, list, dict)
 
 
 def _cached(cache: Any) -> list[object]:

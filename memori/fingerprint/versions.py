@@ -5,7 +5,8 @@ worker that outlives an edit does what its functions did before, and one that is
 edit does what they do now, while the process that asks holds the older ones. What is told between
 two processes is 16 bytes for each function: half of a digest of where it is defined, and half of
 one of what it does. Only functions that both hold are compared, and so what one process has filled
-in (globals, registries, late imports) makes no difference.
+in (globals, registries, late imports) makes no difference. What caches held before the first run
+(`memori.fingerprint.opaque.put_cached_before`) is told besides: a worker's own are empty.
 
 Not promised: to notice functions that one of the two does not reach, and what was edited in a
 module other than its functions.
@@ -19,6 +20,7 @@ from types import CodeType
 
 from memori.errors import MemoriError, warn
 from memori.fingerprint.bytecode import code_digest
+from memori.fingerprint.opaque import cached_before, hear_of_caches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +30,21 @@ if TYPE_CHECKING:
 _HALF = 8  # bytes
 
 
+class Versions(bytes):
+    """What another process is told of functions; there it hears what caches held here, too."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _heard, (bytes(self), cached_before())
+
+
+def _heard(versions: bytes, cached: dict[str, list[object]]) -> bytes:
+    hear_of_caches(cached)
+    return versions
+
+
 def versions_of(codes: Iterable[CodeType]) -> bytes:
     """Return what another process is told of functions that are reached here."""
-    return b"".join(sorted({_place(code) + code_digest(code)[:_HALF] for code in codes}))
+    return Versions(b"".join(sorted({_place(code) + code_digest(code)[:_HALF] for code in codes})))
 
 
 def unlike(theirs: bytes, codes: Iterable[CodeType]) -> list[CodeType]:

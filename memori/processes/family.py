@@ -28,10 +28,16 @@ def threads() -> set[str]:
         return set()
 
 
-def is_tracker(process: int) -> bool:
-    """Tell whether a child is multiprocessing's own, which serves the whole process."""
+def serves_whole_process(child: int) -> bool:
+    """Tell whether a child is no callable's: multiprocessing's own, or memori's watchdog.
+
+    The latter is a child of the first process of a container alone, which inherits all others.
+    """
+    from memori.processes import watchdog
+
     try:
-        with open(f"/proc/{process}/cmdline", "rb") as file:
-            return b"resource_tracker" in file.read()
+        with open(f"/proc/{child}/cmdline", "rb") as file:
+            words = file.read()
     except OSError:
         return False
+    return b"resource_tracker" in words or os.fsencode(watchdog.__file__) in words

@@ -25,7 +25,7 @@ from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
 from memori.aside import aside
 from memori.errors import TimeLimitError
-from memori.processes.family import children, is_tracker, threads
+from memori.processes.family import children, serves_whole_process, threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Going:
         found = children(self.thread) - self._before
         for thread in threads() - self._threads:
             found |= children(thread)
-        return {child for child in found if not is_tracker(child)}
+        return {child for child in found if not serves_whole_process(child)}
 
 
 _going: list[Going] = []

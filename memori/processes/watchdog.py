@@ -21,7 +21,9 @@ The pipe ends when its owner does, however that comes about: by SIGKILL, too. Wh
 and not ended is then ended: workers, process groups, and (on Linux) every process whose environment
 holds the mark, so that children in a session of their own do not survive either, with all that
 descends from them. No thread or fork in the owner is involved, and no child of it, for which a
-callable might wait; a thread that ends, unlike with ``PR_SET_PDEATHSIG``, takes nothing with it.
+callable might wait (but where the owner is the first process of a container, which inherits all
+others: ``docker run --init`` has one for that); a thread that ends, unlike with
+``PR_SET_PDEATHSIG``, takes nothing with it.
 
 strace begins as three processes: the program to be, the tracer, and one that waits until the tracer
 holds the program, and is killed by it then. If the tracer is killed before (or, a moment earlier,
@@ -47,13 +49,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 GRACE = 0.5  # seconds between asking and killing
-_PAUSE = (
-    0.25  # seconds until the first look at a tracer that has told nothing; then twice that, ...
-)
+_PAUSE = 0.25  # seconds until a tracer that has told nothing is looked at; then twice that, ...
 _LONGEST = 5.0
 STOP = 10.0  # seconds that commands have which end something (a container's engine may hang)
 WORKER = "worker-"
 _SIGNALS = bytes(number for number in range(32) if number != ord("\n"))
+_LATER_SIGNALS = bytes(range(32, 65))  # of real time, which look like parts of a line
 _HAS_PROC = os.path.isdir("/proc/self")
 
 
@@ -318,8 +319,9 @@ def main(owner: int) -> None:
     rest = b""
     while chunk := _next(beginning):
         *lines, rest = (rest + chunk.translate(None, _SIGNALS)).split(b"\n")
-        for line in filter(None, lines):  # SIGUSR1 looks like the end of a line
-            _note(running, beginning, *json.loads(line))
+        for line in lines:
+            if line := line.lstrip(_LATER_SIGNALS):  # SIGUSR1 looks like the end of a line
+                _note(running, beginning, *json.loads(line))
         if signal.SIGTERM in chunk or signal.SIGHUP in chunk:
             end(marks=[mark for mark, known in running.items() if "called" in known])
     if running:

@@ -1,11 +1,16 @@
 """What watches over a process is nothing that the user's own code has to do with."""
 
+import json
 import os
+import pathlib
 import subprocess
 import sys
 import textwrap
 
 import pytest
+
+from memori.processes import watchdog
+from memori.processes.family import serves_whole_process
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -31,3 +36,30 @@ def test_a_callable_may_wait_until_no_child_is_left(tmp_path):
     command = [sys.executable, "script.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (0, "True\n") == (done.returncode, done.stdout), done.stderr
+
+
+def test_signals_of_any_number_do_not_end_it(tmp_path):
+    """Those of real time, by which a stage past its time is interrupted, look like text."""
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    over.wait()
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    command = [sys.executable, "-I", "-S", watchdog.__file__, str(over.pid)]
+    watching = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    line = json.dumps(["temporary", "1.@", str(folder)]).encode() + b"\n"
+    _, error = watching.communicate(bytes(range(1, 65)) + line, timeout=60)
+    assert (watching.returncode, error) == (0, b"")
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_it_is_not_among_what_a_callable_started():
+    """The first process of a container inherits it, and ends what a callable has started."""
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    over.wait()
+    command = [sys.executable, "-I", "-S", watchdog.__file__, str(over.pid)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as watching:
+        while not pathlib.Path(f"/proc/{watching.pid}/cmdline").read_bytes():
+            pass  # it is just about to begin
+        assert serves_whole_process(watching.pid)
+    assert not serves_whole_process(os.getpid())

@@ -3,7 +3,9 @@
 import importlib
 import os
 import pathlib
+import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -257,6 +259,35 @@ def test_a_cache_that_a_script_filled_before_counts_by_what_it_holds(kind, load,
     assert (True, True) == (is_new, state)
     assert "cached atlas" in why
     assert (True, False) == ran("amygdala")[:2]
+
+
+def test_a_cache_that_a_script_filled_before_counts_alike_in_workers(tmp_path):
+    """What ran in processes is remembered without them, and `explain` says so."""
+    source = """
+        import pathlib, sys
+        from functools import cache
+        from memori import Pipeline, Stage
+
+        @cache
+        def atlas():
+            return pathlib.Path("atlas.txt").read_text()
+
+        def work(subject):
+            return [atlas(), subject]
+
+        if __name__ == "__main__":
+            atlas()
+            pipeline = Pipeline([("start", Stage(work, "found", "work"))])
+            before = pipeline.explain(subject=1).hit
+            pipeline.map([{"subject": 1}, {"subject": 2}], n_jobs=int(sys.argv[1]))
+            print(before, pipeline.explain(subject=1).hit)
+    """
+    (tmp_path / "atlas.txt").write_text("amygdala")
+    (tmp_path / "script.py").write_text(textwrap.dedent(source))
+    for jobs, told in (("2", "False True"), ("1", "True True")):
+        command = [sys.executable, "script.py", jobs]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert told == done.stdout.strip(), done.stderr
 
 
 def test_what_a_cache_holds_that_takes_arguments_is_none_of_it(load):

@@ -120,6 +120,25 @@ def test_a_variable_that_a_run_sets_for_its_script_does_not_rerun_it(programs: P
     assert not stage.state
 
 
+def test_a_path_that_a_run_sets_for_its_programs_does_not_rerun_it(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it that another program of this name is found without that."""
+    script(programs / "own" / "inner", "#!/bin/sh\necho 5\n")
+
+    def sets() -> str:
+        os.environ.update(PATH=f"{programs / 'own'}{os.pathsep}{os.environ['PATH']}")
+        return by_function()
+
+    path = os.environ["PATH"]
+    stage = Stage(sets, hash_output="work")
+    assert stage.run()["output"].strip() == "5"
+    for now in (os.environ["PATH"], path):
+        monkeypatch.setenv("PATH", now)
+        stage.run()
+        assert not stage.state
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -128,7 +147,12 @@ def test_a_variable_that_a_run_sets_for_its_script_does_not_rerun_it(programs: P
         ("if true; then\nA=1\nfi\necho $A", "A"),
         ("LC_ALL=C sort x\necho $LC_ALL", "LC_ALL"),
         ("echo $OMP_NUM_THREADS $TMPDIR $SLURM_JOB_ID $SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_ID"),
-        ("[ -v A ] && printenv B; echo $((C + 1)) $1 $@", "A B C"),
+        (
+            "echo $PBS_NODEFILE $SGE_STDOUT_PATH $LSB_HOSTS $SGE_TASK_ID $XDG_RUNTIME_DIR",
+            "SGE_TASK_ID",
+        ),
+        ("A=$(a)/$(b $(c))\necho $A", ""),
+        ("[ -v A ] && printenv B; echo $((C + (D - 1))) $1 $@", "A B C D"),
         ("#!/bin/tcsh\nset a = 5\nsetenv B 3\nif ($?C) echo $a $B $C", "C"),
         ("#!/usr/bin/perl\nprint $ENV{'A'};", "A"),
         ("x = os.environ['A'] + os.environ.get('B') + os.getenv('C')", "A B C"),
@@ -137,3 +161,9 @@ def test_a_variable_that_a_run_sets_for_its_script_does_not_rerun_it(programs: P
 def test_what_a_script_takes_from_the_environment(text: str, names: str) -> None:
     """Names that it reads; not those that it surely sets first, nor what says where to run."""
     assert sorted(names_in_script(text)) == names.split()
+
+
+@pytest.mark.parametrize("text", ["A=" + "$(a)" * 100 + " && $b", "(" * 100_000 + "$b"])
+def test_no_line_of_a_script_takes_for_ever_to_read(text: str) -> None:
+    """Whatever stands there: each run that starts the script reads it."""
+    assert names_in_script(text) == {"b"}

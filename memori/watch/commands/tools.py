@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 
+from memori.watch.environment import counted_value
 from memori.watch.installed import installed
 
 TYPE_CHECKING = False
@@ -97,9 +98,10 @@ def call_differences(
 
 
 def _which(name: str) -> str | None:
+    """Return where a program is found; a PATH that a run has set is what it was before."""
     from shutil import which
 
-    return which(name)
+    return which(name, path=counted_value("PATH"))
 
 
 def _is_same(path: str, now: str, then: Told | None, memo: str | None) -> bool:

@@ -28,11 +28,10 @@ _READ = re.compile(
     r"|\$\{?[#!?]?([A-Za-z_]\w*)"
     r"|(?:\s-v|\bprintenv)\s+([A-Za-z_]\w*)"
 )
-_SUM = re.compile(r"\(\((.*?)\)\)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _SET = re.compile(
     r"(?:export |readonly |declare (?:-\w+ )?)?([A-Za-z_]\w*)="
-    r"((?:\"[^\"]*\"|'[^']*'|\$\([^)]*\)|[^\s\"';&|])*)\s*(?:[#;].*)?$"
+    r"((?:\"[^\"]*\"|'[^']*'|\$\([^)]*\)|(?!\$\()[^\s\"';&|])*)\s*(?:[#;].*)?$"
     r"|set(?:env)? ([A-Za-z_]\w*)[ =]+([^;&|]*)$"
 )
 _BRANCHES = re.compile(r"\s*(?:if|case|while|until|for|foreach|switch|function)\b|.*[({]\s*$")
@@ -40,7 +39,9 @@ _OF_ONE_RUN = re.compile(
     r"PWD|OLDPWD|SHLVL|TMPDIR|TMP|TEMP|HOST\w*|RANDOM|SECONDS|PATH|LD_LIBRARY_PATH|USER|LOGNAME"
     r"|U?ID|EUID|PPID|LINENO|IFS|OPT(?:ARG|IND|ERR)|REPLY|FUNCNAME|PIPESTATUS|BASH\w*|SHELL|TERM"
     r"|COLUMNS|LINES|DISPLAY|status|argv|_+|MEMORI_\w+"
-    r"|\w+_NUM_THREADS|\w*NTHREADS|NSLOTS|\w*JOB_?ID|SLURM_(?!ARRAY_TASK_ID$)\w+"
+    r"|\w+_NUM_THREADS|\w*NTHREADS|NSLOTS|NHOSTS|PE_HOSTFILE|\w*JOB_?ID"
+    r"|(?:SLURM|SBATCH|PBS|LSB|SGE|SSH)_(?!(?:ARRAY_)?TASK_ID$|ARRAY_?(?:ID|INDEX)$|JOBINDEX$)\w+"
+    r"|XDG_(?:RUNTIME|SESSION|SEAT|VTNR)\w*"
 )
 
 
@@ -55,7 +56,7 @@ def names_in_script(text: str) -> set[str]:
     is_head = True
     for line in text.splitlines():
         found = {next(filter(None, each)) for each in _READ.findall(line)}
-        found.update(word for each in _SUM.findall(line) for word in _WORD.findall(each))
+        found.update(_WORD.findall(line.partition("((")[2].rpartition("))")[0]))
         names |= found - own
         is_head = is_head and _BRANCHES.match(line) is None
         made = _SET.match(line) if is_head else None
