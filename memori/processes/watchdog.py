@@ -225,11 +225,18 @@ class Beginning:
 
 
 def _waiting_in_vain(log: str) -> dict[int, str]:
-    """Return what strace started for a log that sleeps without a child or a program to hold."""
+    """Return what strace started for a log that sleeps without a child or a program to hold.
+
+    Nothing, while something of strace does not sleep: a tracer that had no turn yet on a machine
+    that is overloaded, or that somebody stopped.
+    """
     ours = [number for number in _numbers() if _is_of_tracer(number, log)]
     if not ours:
         return {}
     found = {number: known for number in _numbers() if (known := _status(number))}
+    states = {found[number]["State"][0] for number in ours if number in found}
+    if not states <= set("SZX"):
+        return {}
     needed = {int(known["TracerPid"]) for known in found.values()}
     needed |= {int(known["PPid"]) for known in found.values() if known["State"][0] not in "ZX"}
     idle = (each for each in ours if found.get(each, {"State": "X"})["State"][0] == "S")

@@ -3,9 +3,12 @@
 import json
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -63,3 +66,38 @@ def test_it_is_not_among_what_a_callable_started():
             pass  # it is just about to begin
         assert serves_whole_process(watching.pid)
     assert not serves_whole_process(os.getpid())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_tracer_that_had_no_turn_yet_is_waited_for(tmp_path):
+    """What waits for it on a machine that is overloaded is not ended, and is when all sleep."""
+    log, tracer = tmp_path / "log", tmp_path / "strace"
+    log.touch()
+    shutil.copy(shutil.which("sh"), tracer)
+    command = [tracer, "-c", "read line", "sh", "-DD", log]
+    both = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(2)]
+    beginning = watchdog.Beginning(str(log))
+    try:
+        both[1].send_signal(signal.SIGSTOP)
+        wait_until(both, "ST")
+        assert [beginning.looks() for _ in range(3)] == [True] * 3
+        assert [each.poll() for each in both] == [None] * 2
+        both[1].send_signal(signal.SIGCONT)
+        wait_until(both, "SS")
+        assert [beginning.looks() for _ in range(2)] == [True] * 2
+        assert [each.wait(60) for each in both] == [-signal.SIGKILL] * 2
+    finally:
+        for each in both:
+            each.kill()
+            each.communicate()
+
+
+def wait_until(processes, states):
+    """Return when processes are in these states, and run what they are to run."""
+    for process, state in zip(processes, states, strict=True):
+        place = pathlib.Path(f"/proc/{process.pid}")
+        while process.poll() is None:
+            words, told = (place / "cmdline").read_bytes(), (place / "stat").read_bytes()
+            if b"-DD" in words and f") {state} ".encode() in told:
+                break
+            time.sleep(0.01)
