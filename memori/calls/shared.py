@@ -176,16 +176,14 @@ def tell_of_turns(subject: str, why: Decision, store: Store) -> None:
     """Warn of a run that is due for nothing but what another one made of its file."""
     if why.entry is None or any(each.kind not in ("edited", "observed") for each in why.changes):
         return
-    for change in why.changes:
-        found = store.written_over(why.entry, (change.old, change.new))
-        if found is not None:
-            path, stage = found
-            other = f"stage {stage!r}" if f"stage {stage!r}" != subject else "another run of it"
-            warn(
-                f"{subject} runs again because {other} went on in its file {path}. So both run "
-                "each time: have each write to a file of its own"
-            )
-            return
+    found = store.written_over(why.entry, {(each.old, each.new) for each in why.changes})
+    if found is not None:
+        path, stage = found
+        other = f"stage {stage!r}" if f"stage {stage!r}" != subject else "another run of it"
+        warn(
+            f"{subject} runs again because {other} went on in its file {path}. So both run "
+            "each time: have each write to a file of its own"
+        )
 
 
 def tell_of_races(subject: str, store: Store, key: Key, facts: Facts, began: float) -> None:

@@ -34,7 +34,7 @@ from memori.layout import left_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     Files = dict[str, tuple[str | None, str]]
     Line = tuple[str, str, Files, float, float, list[str]]
@@ -163,7 +163,9 @@ def is_written_anew(root: str, key: str, path: str) -> bool:
     return any(before == ANEW and other != key for _, other, (before, _) in since)
 
 
-def written_over(root: str, stage: str, key: str, pair: tuple[str, str]) -> tuple[str, str] | None:
+def written_over(
+    root: str, stage: str, key: str, pairs: Collection[tuple[str, str]]
+) -> tuple[str, str] | None:
     """Return a path where a later stage's run took a run's file further, and that stage.
 
     Of what an earlier stage wrote there a run is to make something new; and where another run of
@@ -173,13 +175,13 @@ def written_over(root: str, stage: str, key: str, pair: tuple[str, str]) -> tupl
     ----------
     root, stage, key : str
         Of the run.
-    pair : tuple of str
-        What it left, and what is there now.
+    pairs : collection of tuple of str
+        What it left, and what is there now: of each file that changed.
     """
     for path, lines in _log(root).about.items():
         lines = [each for each in lines if each[2][0] != NAMED]
         since = _since(lines, key)
-        if not since or pair != (lines[-len(since) - 1][2][1], since[-1][2][1]):
+        if not since or (lines[-len(since) - 1][2][1], since[-1][2][1]) not in pairs:
             continue
         stages = list(dict.fromkeys(each for each, _, _ in lines))
         other = since[-1][0]

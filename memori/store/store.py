@@ -20,7 +20,7 @@ from memori.store import entries, folders, latest, left, made, nearest, replaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from memori.artifacts import Artifact
     from memori.key import Key
@@ -156,9 +156,11 @@ class Store:
         """Tell whether a file to which an entry's run appended was since written by another one."""
         return left.is_written_anew(self.root, entry.record["key"], path)
 
-    def written_over(self, entry: Entry, pair: tuple[str, str]) -> tuple[str, str] | None:
+    def written_over(
+        self, entry: Entry, pairs: Collection[tuple[str, str]]
+    ) -> tuple[str, str] | None:
         """Return a path where an entry's file became another one by a run, and that one's stage."""
-        return left.written_over(self.root, self.writer, entry.record["key"], pair)
+        return left.written_over(self.root, self.writer, entry.record["key"], pairs)
 
     def left_by_any(self) -> set[str]:
         """Return all paths outside their folders that remembered runs left."""
