@@ -453,6 +453,28 @@ def test_every_kind_of_callable_is_remembered(
     assert stage.state is False
 
 
+def scaled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate with a default of its own."""
+
+    @functools.wraps(function)
+    def wrapper(x: int, factor: int = 10, offset: int = 0) -> Any:
+        return function(x, factor=factor, offset=offset)
+
+    return wrapper
+
+
+@scaled
+def multiplied(x: int, factor: int = 3, *, offset: int) -> int:
+    return x * factor + offset
+
+
+def test_a_default_of_a_decorators_own_comes_before_that_of_what_it_decorates() -> None:
+    """As Python does: what is passed is passed, and what is not is the decorator's."""
+    stage = Stage(multiplied, "y")
+    assert [10, 3] == [stage.run(1)["y"], stage.run(1, factor=3)["y"]]
+    assert [10, 3] == [multiplied(1), multiplied(1, factor=3)]
+
+
 def test_an_unhashed_call_with_extra_arguments_differs_from_one_without(tmp_path: Path) -> None:
     """Extra positional and keyword arguments are inputs."""
     stage = Stage(gather, hash_output=tmp_path)

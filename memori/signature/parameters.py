@@ -4,7 +4,8 @@ A run binds static values, then what was passed, then the defaults of the signat
 parameters, and turns each into JSON. Extra positional arguments are kept under ``*NAME``, extra
 keywords under their own name. A default that was not overridden is an input like any other, and
 arrives as JSON like any other. A default that JSON cannot hold is no input: it counts as code.
-A decorator may pass an argument itself (``attempt=1``): a plain default behind one is left to it.
+A decorator may have a default of its own, or pass an argument itself (``attempt=1``): a plain
+default behind one that does not name it is left to it.
 
 Not promised: to see a signature that is replaced after the stage was made, other than the
 defaults of a plain function.
@@ -49,8 +50,8 @@ class Parameters:
         The name behind ``*``, where there is one.
     extra_keywords : bool
         Whether any further name is taken.
-    is_wrapped : bool
-        Whether the callable is a wrapper that has the signature of what it wraps.
+    passed_on : frozenset of str
+        Of a wrapper that has the signature of what it wraps: the names that it does not name.
     """
 
     __slots__ = (
@@ -59,8 +60,8 @@ class Parameters:
         "defaults",
         "extra_keywords",
         "extra_positional",
-        "is_wrapped",
         "names",
+        "passed_on",
         "positional",
         "positional_only",
         "required",
@@ -82,7 +83,7 @@ class Parameters:
         self.required = tuple(name for name in names if name not in defaults)
         self.extra_positional = extra_positional
         self.extra_keywords = extra_keywords
-        self.is_wrapped = False
+        self.passed_on: frozenset[str] = frozenset()
         self._held_by: tuple[object, object] = (None, None)
         self._shapes: dict[str, Shape] | None = None
 
@@ -205,8 +206,9 @@ class Parameters:
     def call(self, function: Callable[..., Any], bound: Mapping[str, JSON]) -> Any:
         """Call a function with what `bind` returned."""
         shapes = self.shapes(function)
-        if self.is_wrapped:
-            left = [n for n in bound if n not in shapes and self._is_plain_default(n, bound[n])]
+        if self.passed_on:
+            left = [n for n in self.passed_on & bound.keys() if n not in shapes]
+            left = [name for name in left if self._is_plain_default(name, bound[name])]
             bound = {name: value for name, value in bound.items() if name not in left}
         keywords = with_paths(bound, shapes)
         extra = keywords.pop(f"*{self.extra_positional}", []) if self.extra_positional else []
@@ -241,8 +243,7 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
     if type(function) is not FunctionType:
         return _of_callable(function)
     is_plain = "__wrapped__" not in attributes and "__signature__" not in attributes
-    found = _of_function(function) if is_plain else _of_callable(function)
-    found.is_wrapped = not is_plain
+    found = _of_function(function) if is_plain else _of_wrapper(function)
     found._held_by = (function.__defaults__, function.__kwdefaults__)
     return found
 
@@ -266,6 +267,15 @@ def _of_function(function: FunctionType) -> Parameters:
         extra,
         bool(code.co_flags & _VARKEYWORDS),
     )
+
+
+def _of_wrapper(function: FunctionType) -> Parameters:
+    """Read what a wrapper says that it takes; a default of its own comes before all others."""
+    found, own = _of_callable(function), _of_function(function)
+    found.passed_on = frozenset(found.names).difference(own.names)
+    found.defaults.update({n: own.defaults[n] for n in found.names if n in own.defaults})
+    found.required = tuple(n for n in found.required if n not in own.defaults)
+    return found
 
 
 def _of_callable(function: Callable[..., Any]) -> Parameters:
