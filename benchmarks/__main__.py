@@ -7,7 +7,7 @@
 
 Each peer gets the newest release in a virtual environment of its own (`--keep FOLDER`: there, and
 not made anew the next time). Needs a network for that, 3 GB of disk and, for the picture,
-matplotlib; half an hour where nothing else runs.
+matplotlib; ten minutes where nothing else runs, and more to install the peers.
 """
 
 from __future__ import annotations
