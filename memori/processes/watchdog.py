@@ -227,20 +227,24 @@ class Beginning:
 def _waiting_in_vain(log: str) -> dict[int, str]:
     """Return what strace started for a log that sleeps without a child or a program to hold.
 
-    Nothing, while something of strace does not sleep: a tracer that had no turn yet on a machine
-    that is overloaded, or that somebody stopped.
+    Or what is held by who inherited it: a child of strace's own trial, whose parent was killed.
+    Nothing, while anything else of strace does not sleep: a tracer that had no turn yet on a
+    machine that is overloaded, or that somebody stopped.
     """
     ours = [number for number in _numbers() if _is_of_tracer(number, log)]
     if not ours:
         return {}
     found = {number: known for number in _numbers() if (known := _status(number))}
-    states = {found[number]["State"][0] for number in ours if number in found}
+    held = [number for number in ours if number in found and found[number]["State"][0] == "t"]
+    lost = [number for number in held if int(found[number]["TracerPid"]) not in ours]
+    states = {found[number]["State"][0] for number in ours if number in found.keys() - lost}
     if not states <= set("SZX"):
         return {}
     needed = {int(known["TracerPid"]) for known in found.values()}
     needed |= {int(known["PPid"]) for known in found.values() if known["State"][0] not in "ZX"}
-    idle = (each for each in ours if found.get(each, {"State": "X"})["State"][0] == "S")
-    return {each: born for each in idle if each not in needed and (born := birth(each))}
+    idle = [each for each in ours if found.get(each, {"State": "X"})["State"][0] == "S"]
+    vain = [*lost, *(each for each in idle if each not in needed)]
+    return {each: born for each in vain if (born := birth(each))}
 
 
 def _is_of_tracer(process: int, log: str) -> bool:

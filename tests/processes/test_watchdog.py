@@ -101,3 +101,16 @@ def wait_until(processes, states):
             if b"-DD" in words and f") {state} ".encode() in told:
                 break
             time.sleep(0.01)
+
+
+def test_what_the_first_process_holds_in_the_place_of_a_killed_tracer_is_ended(monkeypatch):
+    """A child of strace's own trial asks its parent to hold it; a parent that was killed cannot."""
+    started = {7: ("t", "1"), 8: ("S", "0"), 9: ("t", "8")}
+    told = {n: {"State": state, "TracerPid": by, "PPid": "1"} for n, (state, by) in started.items()}
+    monkeypatch.setattr(watchdog, "_numbers", lambda: list(told))
+    monkeypatch.setattr(watchdog, "_status", told.get)
+    monkeypatch.setattr(watchdog, "_is_of_tracer", lambda process, log: True)
+    monkeypatch.setattr(watchdog, "birth", str)
+    assert {} == watchdog._waiting_in_vain("log")  # something of strace is being held, and works
+    del told[9], started[9]
+    assert {7: "7", 8: "8"} == watchdog._waiting_in_vain("log")
