@@ -200,7 +200,7 @@ def hear_of_caches(elsewhere: dict[str, list[object]]) -> None:
 
 def _name_of(cache: Any) -> str:
     module = name_of_module({"__name__": cache.__module__})
-    return f"{module}:{cache.__qualname__}"
+    return f"{module}:{getattr(cache, '__qualname__', '')}"  # one around a partial has no name
 
 
 def _is_json(value: object) -> bool:

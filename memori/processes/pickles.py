@@ -55,7 +55,7 @@ def _pickler() -> Any:
 def _is_found_by_name(function: Any) -> bool:
     """Tell whether another process that imports the same modules has a function."""
     found: object = sys.modules.get(function.__module__)
-    for name in function.__qualname__.split("."):
+    for name in getattr(function, "__qualname__", "").split("."):  # around a partial it has none
         found = getattr(found, name, None)
     return found is function and function.__module__ != "__main__"
 

@@ -25,6 +25,13 @@ def shown(x):
 def _(x: int):
     return f"int {x}"
 
+class Shift:
+    def __call__(self, n):
+        return n + 10
+
+shifted = functools.lru_cache(Shift())  # around an object, which has no name
+squared = functools.lru_cache(functools.partial(pow, exp=2))
+
 class Table:
     def __init__(self, n):
         self.n = n
@@ -42,14 +49,15 @@ class Table:
 def work(x):
     open("ran", "a").write("x")
     table = Table(x)
-    return [fibonacci(x + 5), shown(x), table.double, table.triple(), Table.four()]
+    numbers = [shifted(x), squared(x), table.double, table.triple(), Table.four()]
+    return [fibonacci(x + 5), shown(x), *numbers]
 
 if __name__ == "__main__":
     pipeline = Pipeline([("start", Stage(work, "y", "work"))])
     for _, results in pipeline.map([{"x": 1}, {"x": 2}], n_jobs=int(sys.argv[1])):
         print(results["y"])
 """
-RIGHT = "[8, 'int 1', 2, 3, 4]\n[13, 'int 2', 4, 6, 4]\n"
+RIGHT = "[8, 'int 1', 11, 1, 2, 3, 4]\n[13, 'int 2', 12, 4, 4, 6, 4]\n"
 
 
 def test_functions_that_cache_go_to_workers_and_count_there_as_here(tmp_path: Path) -> None:
@@ -67,6 +75,8 @@ def test_functions_that_cache_go_to_workers_and_count_there_as_here(tmp_path: Pa
     assert [(RIGHT, 2), (RIGHT, 0), (RIGHT, 0)] == [run(2), run(1), run(2)]
     script.write_text(SCRIPT.replace("return 4", "return 5"))
     assert (RIGHT.replace(", 4]", ", 5]"), 2) == run(2)
+    script.write_text(SCRIPT.replace("n + 10", "10 * n"))
+    assert (RIGHT.replace("11", "10").replace("12", "20"), 2) == run(1)
 
 
 def test_what_a_module_caches_is_found_there_by_its_name() -> None:
