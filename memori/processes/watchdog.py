@@ -231,20 +231,17 @@ def _waiting_in_vain(log: str) -> dict[int, str]:
     Nothing, while anything else of strace does not sleep: a tracer that had no turn yet on a
     machine that is overloaded, or that somebody stopped.
     """
-    ours = [number for number in _numbers() if _is_of_tracer(number, log)]
-    if not ours:
-        return {}
     found = {number: known for number in _numbers() if (known := _status(number))}
-    held = [number for number in ours if number in found and found[number]["State"][0] == "t"]
-    lost = [number for number in held if int(found[number]["TracerPid"]) not in ours]
-    states = {found[number]["State"][0] for number in ours if number in found.keys() - lost}
-    if not states <= set("SZX"):
+    ours = [number for number in found if _is_of_tracer(number, log)]
+    states = {number: found[number]["State"][0] for number in ours}
+    held = {number for number in ours if states[number] == "t"}
+    lost = {number for number in held if int(found[number]["TracerPid"]) not in ours}
+    if any(states[number] not in "SZX" for number in states.keys() - lost):
         return {}
     needed = {int(known["TracerPid"]) for known in found.values()}
     needed |= {int(known["PPid"]) for known in found.values() if known["State"][0] not in "ZX"}
-    idle = [each for each in ours if found.get(each, {"State": "X"})["State"][0] == "S"]
-    vain = [*lost, *(each for each in idle if each not in needed)]
-    return {each: born for each in vain if (born := birth(each))}
+    idle = {number for number in ours if states[number] == "S"}
+    return {number: born for number in lost | idle - needed if (born := birth(number))}
 
 
 def _is_of_tracer(process: int, log: str) -> bool:
@@ -320,9 +317,7 @@ def _is_there(group: int) -> bool:
 
 def main(owner: int) -> None:
     """Read until the owner is gone, then end what it left."""
-    os.closerange(
-        3, os.sysconf("SC_OPEN_MAX")
-    )  # what the owner's children inherit keeps pipes open
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what its children inherit keeps pipes open
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     running: dict[str, dict[str, object]] = {}
