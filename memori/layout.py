@@ -60,9 +60,9 @@ OLD_SHARD = r"[0-9a-f]{16}"
 """Where schema 1 kept the entries of one set of inputs."""
 ENTRY = r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json"
 """The file of an entry, relative to the stage's records."""
-_KEY8 = r"[0-9a-f]{8}(?:-\d+)?"
+_RUN_NAME = r"[0-9a-f]{8}(?:-\d+)?"
 _NAME = r"(?!\.)[\w.+=@,-]+"
-RUN_FOLDER = rf"{_NAME}/[0-9a-f]{{8}}(?:-\d+)?"
+RUN_FOLDER = rf"{_NAME}/{_RUN_NAME}"
 """A run's own folder, relative to the root."""
 CLAIMED = rf"\.memori/stages/{_NAME}/(?:{ENTRY}|recent/[0-9a-f]+)"
 """What a claim may name, relative to the root: the entry that a run becomes, its list of names."""
@@ -131,11 +131,16 @@ def root_of_claim(claim: str) -> str:
     return claim.rpartition(f"/{HIDDEN}/stages/")[0]
 
 
+def is_run_name(name: str) -> bool:
+    """Tell whether a folder is called like the own folder of a run."""
+    return re.fullmatch(_RUN_NAME, name) is not None
+
+
 def claim_of(path: str) -> tuple[str, str] | None:
     """Return, of an absolute path in a run's own folder, the folder's claim and the path in it."""
     parts = path.split(os.sep)
     for place in range(len(parts) - 1, 1, -1):
-        if re.fullmatch(_KEY8, parts[place]):
+        if is_run_name(parts[place]):
             claim = Layout(os.sep.join(parts[: place - 1]), parts[place - 1]).claim(parts[place])
             if os.path.isfile(claim):
                 return claim, os.sep.join(parts[place + 1 :])

@@ -13,9 +13,9 @@ because a hit leaves no trace.
 from __future__ import annotations
 
 import os
-import re
 
 from memori.files import atomic_write, content_of
+from memori.layout import is_run_name
 from memori.processes.owner import is_gone
 from memori.store.entries import listed, names_in
 from memori.store.folders import (
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 NOTE = "failure.txt"
 KEPT = 10
 ROOM = 100_000_000
-_RUN_FOLDER = r"[0-9a-f]{8}(?:-\d+)?"
 
 
 class Unfinished:
@@ -200,7 +199,7 @@ def _drop_older(layout: Layout) -> None:
     notes = []
     for name in listed(f"{layout.root}/{layout.name}"):
         folder = f"{layout.name}/{name}"
-        if re.fullmatch(_RUN_FOLDER, name):
+        if is_run_name(name):
             try:
                 notes.append((os.stat(f"{layout.root}/{folder}/{NOTE}").st_mtime_ns, folder))
             except OSError:

@@ -26,7 +26,7 @@ import time
 from memori.digest.clock import earliest_now
 from memori.digest.values import from_text
 from memori.files import atomic_write, content_of, make_folder, opened, remove_if_there
-from memori.layout import CLAIMED, RUN_FOLDER, Layout, stages_of
+from memori.layout import CLAIMED, RUN_FOLDER, Layout, is_run_name, stages_of
 from memori.processes.owner import is_elsewhere, is_gone, is_this_process, this_process
 from memori.store.entries import MOST_OF_A_KEY, everything, listed
 
@@ -37,17 +37,11 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.key import Key
 
-_KEY8 = r"[0-9a-f]{8}(-\d+)?"
 _IN_USE = 86_400  # seconds for which a released folder may still be read
 _TURN = 60  # seconds within which a turn says whose it is
 _MOST_TURNS = 100
 LEASE = 7 * 86_400
 """Seconds after which a run of another host, whose folder rests, is taken for one that is over."""
-
-
-def is_run_name(name: str) -> bool:
-    """Tell whether a folder is called like the own folder of a run."""
-    return re.fullmatch(_KEY8, name) is not None
 
 
 def new_folder(layout: Layout, key: Key) -> str:
@@ -119,7 +113,7 @@ def drop(layout: Layout, folder: str) -> bool:
 
     path = f"{layout.root}/{folder}"
     above, name = os.path.split(folder)
-    if above == layout.name and re.fullmatch(_KEY8, name) and not _is_elsewhere(layout):
+    if above == layout.name and is_run_name(name) and not _is_elsewhere(layout):
         if _is_held_elsewhere(layout, folder, told_of(layout.claim(folder))):
             return True
         shutil.rmtree(path, ignore_errors=True)  # which follows no link

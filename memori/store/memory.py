@@ -10,7 +10,15 @@ import os
 
 from memori.digest.values import from_text
 from memori.files import content_of, remove_if_there
-from memori.layout import HIDDEN, INSIDE, Layout, derivative_records, file_name, stages_of
+from memori.layout import (
+    HIDDEN,
+    INSIDE,
+    Layout,
+    derivative_records,
+    file_name,
+    is_run_name,
+    stages_of,
+)
 from memori.store import entries, folders, latest, room
 from memori.store.failures import Unfinished, unfinished
 from memori.store.verifying import verify
@@ -150,7 +158,7 @@ def memories_below(folder: str, *, inside_runs: bool = True) -> Iterator[Memory]
         if name == HIDDEN:
             inner[:] = [each for each in inner if each not in INSIDE]
         if not inside_runs and name in stages.get(outer, ()):
-            inner[:] = [each for each in inner if not folders.is_run_name(each)]
+            inner[:] = [each for each in inner if not is_run_name(each)]
         inner.sort()
         if HIDDEN in inner and os.path.isdir(stages_of(above)):
             memory = Memory(above)
