@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import sys
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
 
 NAME = "reproduce.py"
-_SECRET = r"(?i)TOKEN|SECRET|PASS|KEY|CREDENTIAL|AUTH"
 
 
 def told(
@@ -121,12 +119,14 @@ def command_source(
     """
     from pprint import pformat
 
+    from memori.watch.environment import may_be_secret
+
     differs = {
         name: value
         for name, value in (environment or {}).items()
         if os.environ.get(name) != value and not name.startswith("MEMORI_")
     }
-    secret = sorted(name for name in differs if re.search(_SECRET, name))
+    secret = sorted(name for name in differs if may_be_secret(name))
     plain = {name: value for name, value in sorted(differs.items()) if name not in secret}
     lines = [
         "import os",

@@ -140,9 +140,14 @@ def counted_value(name: str) -> str | None:
     return _left.get(name, {}).get(value, value)
 
 
+def may_be_secret(name: str) -> bool:
+    """Tell by its name whether the value of a variable is to be shown to nobody."""
+    return re.search(_SECRET, name) is not None
+
+
 def shown_value(name: str, value: str | None) -> str | None:
     """Return a value as it is recorded: of what may be secret, a digest."""
-    if value is None or not re.search(_SECRET, name):
+    if value is None or not may_be_secret(name):
         return value
     return f"(digest {text_digest(value)[:16]})"
 
