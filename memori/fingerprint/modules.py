@@ -216,8 +216,7 @@ def _put_name_to_come(walk: Walk, module: ModuleType, chain: Chain, out: State) 
         path, count = f"{path}.{name}", count + 1
         is_module = find(path) is not None
     walk.libraries.add(path.partition(".")[0])
-    out.append(b"X%b;" % path.encode())
-    walk.external(origin_of_module(module), out)
+    _put_foreign_name(walk, origin_of_module(module), path, (), out)
     return len(chain) if is_module else count
 
 
@@ -261,9 +260,8 @@ def put_module(walk: Walk, module: ModuleType, out: State) -> None:
     origin = origin_of_module(module)
     if origin.kind == "user":
         out.append(module_node(walk, module.__dict__))
-        return
-    out.append(b"X%b;" % module.__name__.encode())
-    walk.external(origin, out)
+    else:
+        _put_foreign_name(walk, origin, str(module.__name__), (), out)
 
 
 def module_node(walk: Walk, space: dict[str, object]) -> Node:

@@ -207,9 +207,7 @@ class Parameters:
         """Call a function with what `bind` returned."""
         shapes = self.shapes(function)
         if self.passed_on:
-            left = [n for n in self.passed_on & bound.keys() if n not in shapes]
-            left = [name for name in left if self._is_plain_default(name, bound[name])]
-            bound = {name: value for name, value in bound.items() if name not in left}
+            bound = {n: each for n, each in bound.items() if not self._is_left(n, each, shapes)}
         keywords = with_paths(bound, shapes)
         extra = keywords.pop(f"*{self.extra_positional}", []) if self.extra_positional else []
         by_position = self.positional if extra else self.positional_only
@@ -221,8 +219,10 @@ class Parameters:
                 positional.append(self.defaults[name])
         return function(*positional, *extra, **keywords)
 
-    def _is_plain_default(self, name: str, value: JSON) -> bool:
-        """Tell whether a value is a default that cannot change and is what it is as JSON."""
+    def _is_left(self, name: str, value: JSON, shapes: Mapping[str, Shape]) -> bool:
+        """Tell whether a value is left to a wrapper: a plain default that it does not name."""
+        if name not in self.passed_on or name in shapes:
+            return False
         default = self.defaults.get(name, self)
         kind = type(default)
         return kind in _PLAIN and kind is type(value) and repr(default) == repr(value)
