@@ -165,7 +165,7 @@ class Watched:
         folders = {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"}
         trace = Trace(self._cwd, self._spool, folders)  # begins with the command, after env
         read_log(self._log, trace, **({} if patience is None else {"patience": patience}))
-        reap()
+        reap(self._log, waits=not trace.alive)
         trace.ends()
         if trace.refused is not None:
             raise OSError(trace.refused, os.strerror(trace.refused), self._plain.executable)
@@ -181,10 +181,10 @@ class Watched:
             for path in self._named:  # what words name counts, although it was not opened
                 if each.own_touch(path) is None:
                     each.names(path)
-        if patience is None and _was_ended(trace):
-            self._forswear()
+        if patience is None and (why := _why_doubted(trace)):
+            self._forswear(why)
 
-    def _forswear(self) -> None:
+    def _forswear(self, why: str) -> None:
         """Have the runs not remembered: without its tracer, calls of a program are refused."""
         program = self._plain.executable
         for run in self._runs:
@@ -193,10 +193,7 @@ class Watched:
         going = going_here()
         if going is not None and going.is_interrupted:
             return  # by memori itself, which tells of that
-        warn(
-            f"the tracer of {program} was ended while it ran, which makes calls of the program "
-            "fail; so this run is not remembered: run it again"
-        )
+        warn(f"the tracer of {program} {why}; so this run is not remembered: run it again")
 
     def goes(self) -> None:
         """Remove what was kept for watching it."""
@@ -372,8 +369,11 @@ def _fits(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(path, each) for each in patterns)
 
 
-def _was_ended(trace: Trace) -> bool:
-    return not trace.is_over or bool(trace.lost)
+def _why_doubted(trace: Trace) -> str:
+    """Say what is wrong with what a tracer told; nothing if it told all."""
+    if not trace.is_over:
+        return "was ended while it ran, which makes calls of the program fail"
+    return f"told of process {trace.lost[0]} and not of who started it" if trace.lost else ""
 
 
 def _unseen(trace: Trace, command: str) -> list[str]:
@@ -382,8 +382,10 @@ def _unseen(trace: Trace, command: str) -> list[str]:
     for path, _ in trace.programs:
         if os.path.basename(path) in _LOOKS_ELSEWHERE:
             found.append(f"{os.path.basename(path)} (what it starts elsewhere)")
-    if _was_ended(trace):
+    if not trace.is_over:
         found.append(f"{command} (the tracer was ended)")
+    elif trace.lost:
+        found.append(f"{command} (process {trace.lost[0]}, which nobody was seen to start)")
     elif trace.alive:
         found.append(f"{command} (what it left running)")
     return found

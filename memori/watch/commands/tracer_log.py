@@ -83,14 +83,37 @@ def _files_of(process: str) -> Iterator[os.stat_result]:
             continue
 
 
-def reap() -> None:
-    """Take an ended tracer off the list of processes where nobody else does: in a container."""
+def reap(path: str, *, waits: bool) -> None:
+    """Take ended tracers off the list of processes where nobody else does: in a container.
+
+    Parameters
+    ----------
+    path : str
+        What one of them wrote.
+    waits : bool
+        Whether that one is about to end, and waited for.
+    """
     if os.getpid() != 1:
         return
+    until = time.monotonic() + (_GRACE if waits else 0.0)
+    while _takes_off(os.fsencode(path)) and time.monotonic() < until:
+        time.sleep(_PAUSE)
+
+
+def _takes_off(path: bytes) -> bool:
+    """Take what has ended off the list; tell whether the tracer that wrote a file goes on."""
+    goes_on = False
     for process in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{process}/stat") as file:
-                if " (strace) Z 1 " in file.read():
-                    os.waitpid(int(process), os.WNOHANG)
+                _, is_tracer, known = file.read().partition(" (strace) ")
+            state, parent = known.split()[:2] if is_tracer else ("", "")
+            if parent == "1" and state == "Z":
+                os.waitpid(int(process), os.WNOHANG)
+            elif parent == "1":
+                with open(f"/proc/{process}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+                goes_on = goes_on or path in words or words == [b""]  # as it is about to end
         except OSError:
             pass  # gone meanwhile
+    return goes_on
