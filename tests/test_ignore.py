@@ -132,3 +132,24 @@ def test_reads_are_ignored_in_all_stages(tmp_path: Path, monkeypatch: pytest.Mon
     assert stage.is_remembered(1)
     settings.write_text("2")
     assert not stage.is_remembered(1)
+
+
+def test_what_is_ignored_may_lie_in_a_folder_that_looks_like_a_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named by its path, or by a pattern that is meant from here."""
+    folder = tmp_path / "run[1]"
+    (folder / "locks").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    named, fitting = folder / "named.txt", folder / "locks" / "a.lock"
+
+    def read(x: int) -> str:
+        return named.read_text() + fitting.read_text()
+
+    stage = Stage(read, "o", "work")
+    monkeypatch.setenv("MEMORI_IGNORE_READS", f"{named}:locks/*.lock")
+    for text in ("1", "2"):
+        named.write_text(text)
+        fitting.write_text(text)
+        stage.run(1)
+    assert not stage.state

@@ -137,7 +137,8 @@ def _temporary_files() -> list[str]:
     from glob import glob
 
     above, name = os.path.dirname(temporary.new_name(_KIND)), f"memori-{_KIND}-*"
-    return sorted(glob(f"{above}/{name}") + glob(f"{above}/memori-own-*/{name}"))
+    found = [*glob(name, root_dir=above), *glob(f"memori-own-*/{name}", root_dir=above)]
+    return sorted(os.path.join(above, each) for each in found)
 
 
 def _names(folder: str) -> list[str]:

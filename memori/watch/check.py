@@ -21,6 +21,7 @@ from memori.watch.facts import (
     digest_of,
     names_digest,
     packed_stat,
+    pattern_of,
     stats_digest,
     tree_digest,
 )
@@ -216,7 +217,7 @@ def _same_results(record: Mapping[str, JSON], places: Places, made: Callable[[st
     }
     globs = record.get("globs", ())
     return bool(globs) and all(
-        names_digest(results(os.path.join(places.folder(words), rest), own, made)) == digest
+        names_digest(results(pattern_of(words, rest, places), own, made)) == digest
         for words, rest, digest in globs
     )
 

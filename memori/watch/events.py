@@ -13,6 +13,7 @@ from _thread import _local
 
 from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
+from memori.watch.listings import literal
 from memori.watch.observed import Observed
 from memori.watch.threads import thread_starts
 from memori.watch.touch import plain_path
@@ -113,12 +114,12 @@ def _listed(run: Observed, args: tuple[object, ...]) -> None:
 def _globbed(run: Observed, args: tuple[object, ...]) -> None:
     pattern, _, folder, descriptor = args
     above = absolute("." if folder is None else folder, -1 if descriptor is None else descriptor)
-    run.asks_for(plain_path(os.path.join(above or "", os.fsdecode(pattern))))  # type: ignore[arg-type]
+    run.asks_for(plain_path(os.path.join(literal(above or ""), os.fsdecode(pattern))))  # type: ignore[arg-type]
 
 
 def _path_globbed(run: Observed, args: tuple[object, ...]) -> None:
     folder, pattern = args
-    run.asks_for(plain_path(f"{absolute(folder)}/{pattern}"))
+    run.asks_for(plain_path(f"{literal(absolute(folder) or '')}/{pattern}"))
 
 
 def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:

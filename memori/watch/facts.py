@@ -13,7 +13,7 @@ from struct import Struct
 from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.digest.values import encode, text_digest
-from memori.watch.listings import has_signs
+from memori.watch.listings import literal, meant
 from memori.watch.places import Places
 
 TYPE_CHECKING = False
@@ -297,5 +297,15 @@ def tree_digest(folder: str, memo: str | None) -> str:
 def _split(pattern: str, places: Places) -> tuple[JSON, str]:
     """Return the folder that an absolute pattern starts from, in words, and the rest of it."""
     parts = pattern.split("/")
-    plain = next((at for at, part in enumerate(parts) if has_signs(part)), len(parts) - 1)
-    return places.words("/".join(parts[:plain]) or "/"), "/".join(parts[plain:])
+    plain = list[str]()
+    for part in parts[:-1]:
+        name = meant(part)
+        if name is None:
+            break
+        plain.append(name)
+    return places.words("/".join(plain) or "/"), "/".join(parts[len(plain) :])
+
+
+def pattern_of(words: JSON, rest: str, places: Places) -> str:
+    """Return an absolute pattern as it was split for a record."""
+    return os.path.join(literal(places.folder(words)), rest)

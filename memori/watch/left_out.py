@@ -24,6 +24,7 @@ import sys
 from fnmatch import fnmatchcase
 
 from memori.watch.installed import installed
+from memori.watch.listings import literal, meant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ class LeftOut:
         self._names: list[str] = []
         for each in ignored:
             text = os.path.expanduser(each)
-            if not any(sign in text for sign in "*?["):
-                self._folders.append(os.path.abspath(text))
-            elif "/" in text:
-                self._patterns.append(text if text[0] in "/*" else os.path.abspath(text))
-            else:
+            name = meant(text)
+            self._folders += [os.path.abspath(path) for path in {text, name or text}]
+            if name is None and "/" not in text:
                 self._names.append(text)
+            elif name is None and text[0] in "/*":
+                self._patterns.append(text)
+            elif name is None:
+                self._patterns.append(os.path.normpath(f"{literal(os.getcwd())}/{text}"))
 
     def among(self, paths: Iterable[str]) -> set[str]:
         """Return those of some absolute paths that do not count."""

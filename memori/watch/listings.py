@@ -22,9 +22,25 @@ BELOW = "**"
 _SIGNS = "*?["
 
 
-def has_signs(part: str) -> bool:
-    """Tell whether a part of a pattern stands for more than itself."""
-    return any(sign in part for sign in _SIGNS)
+def literal(path: str) -> str:
+    """Return the pattern that only a path fits, as `glob.escape` does.
+
+    >>> literal("/data/run[1]")
+    '/data/run[[]1]'
+    """
+    return "".join(f"[{sign}]" if sign in _SIGNS else sign for sign in path)
+
+
+def meant(part: str) -> str | None:
+    """Return the only name that fits a part of a pattern; None if more could.
+
+    >>> meant("run[[]1]"), meant("run[1]")
+    ('run[1]', None)
+    """
+    name = part
+    for sign in _SIGNS:
+        name = name.replace(f"[{sign}]", sign)
+    return name if literal(name) == part else None
 
 
 def parts_of(pattern: str) -> list[str]:
@@ -63,7 +79,7 @@ def _fitting(folder: list[str], pattern: list[str]) -> Iterator[str]:
         if part == BELOW:
             yield from _marked(pattern[position:])
             return
-        if not fnmatchcase(name, part) and name != part:
+        if not fnmatchcase(name, part):
             return
     rest = _marked(pattern[len(folder) :])
     if rest and rest[0] == BELOW:
@@ -76,6 +92,16 @@ def _marked(rest: list[str]) -> list[str]:
     """Mark the parts of a pattern that only folders can fit."""
     inner = [part if part == BELOW else f"{part}/" for part in rest[:-1]]
     return [*inner, *rest[-1:]]
+
+
+def walked(pattern: str) -> Iterator[str]:
+    """Yield the folders that are listed to find what fits an absolute pattern now."""
+    from glob import glob
+
+    parts = pattern.split("/")
+    for place, part in enumerate(parts):
+        if meant(part) is None:
+            yield from glob("/".join(parts[:place]) or "/")
 
 
 def fits(name: str, patterns: Iterable[str] | None, is_folder: bool) -> bool:
@@ -107,14 +133,16 @@ def asked_without_listing(
     pattern: str, folders: Mapping[str, Listing]
 ) -> tuple[list[str], list[str]]:
     """Return the paths that a pattern asks for by name, those that exist and those that do not."""
-    if not has_signs(pattern):
-        return ([pattern], []) if os.path.lexists(pattern) else ([], [pattern])
+    path = meant(pattern)
+    if path is not None:
+        return ([path], []) if os.path.lexists(path) else ([], [path])
     above, there, absent = ["/"], list[str](), list[str]()
     beyond_signs = False
     for part in parts_of(pattern):
         if part == BELOW:
             break
-        if has_signs(part):
+        name = meant(part)
+        if name is None:
             beyond_signs = True
             above = [
                 os.path.join(folder, name)
@@ -124,7 +152,7 @@ def asked_without_listing(
                 if fits(name, [part], name in folders[folder].folders)
             ]
             continue
-        asked = [os.path.join(folder, part) for folder in above]
+        asked = [os.path.join(folder, name) for folder in above]
         above = [path for path in asked if os.path.lexists(path)]
         if beyond_signs:
             there += above

@@ -20,6 +20,7 @@ from memori.watch.facts import (
     ListingFact,
     file_fact,
     names_digest,
+    pattern_of,
     tree_digest,
 )
 from memori.watch.listings import present_names, results
@@ -122,7 +123,7 @@ class Present:
             os.path.join(listing.folder, name) for listing in facts.listed for name in listing.own
         }
         for words, rest, _ in record.get("globs", ()):
-            pattern = os.path.join(self._places.folder(words), rest)
+            pattern = pattern_of(words, rest, self._places)
             facts.globs.append((pattern, names_digest(results(pattern, own, self._made))))
         facts.appended = self._paths("appended")
 

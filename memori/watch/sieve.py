@@ -36,6 +36,7 @@ from memori.watch.left_out import LeftOut
 from memori.watch.listings import (
     asked_without_listing,
     counted_names,
+    literal,
     patterns_for,
     present_names,
     results,
@@ -265,7 +266,8 @@ class Sieve:
                     facts.absent.append(folder)
             elif os.path.lexists(folder) or not self._is_new(listing.look):
                 facts.listed.append(self._listing(folder, listing, written))
-        globs = [each for each in seen.globs if not each.startswith(self._own)]
+        own = tuple(map(literal, self._own))
+        globs = [each for each in seen.globs if not each.startswith(own)]
         for pattern in globs:
             there, missed = asked_without_listing(pattern, seen.folders)
             facts.there += there

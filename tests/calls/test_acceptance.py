@@ -436,6 +436,13 @@ def test_an_expired_run_that_is_accepted_counts_from_then(
     assert "has expired" in weekly.accept(in_file).accepted[0]
     assert weekly.is_remembered(in_file)
 
+    (entry,) = Memory(str(tmp_path / "work")).entries("double")
+    entry.record["accepted"][0]["at"] = "2021-01-01T00:00:00Z"
+    Path(entry.path).write_bytes(entry.to_bytes())
+    assert not weekly.is_remembered(in_file)
+    weekly.accept(in_file)
+    assert weekly.is_remembered(in_file)
+
 
 # Pipelines and kinds of stages
 

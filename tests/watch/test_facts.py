@@ -58,8 +58,8 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project, as the current folder."""
-    folder = tmp_path / "project"
+    """A project, as the current folder; its name looks like a pattern."""
+    folder = tmp_path / "project [1-3]*"
     folder.mkdir()
     monkeypatch.chdir(folder)
     return Project(folder)
@@ -339,7 +339,7 @@ def test_a_listing_counts_by_the_names_that_it_gave(lister, project):
 GLOBS = {
     "glob": lambda: glob.glob("data/sub-*/*.txt"),
     "glob from a root": lambda: glob.glob("sub-*/*.txt", root_dir="data"),
-    "iglob": lambda: list(glob.iglob(os.path.abspath("data/sub-*/*.txt"))),
+    "iglob": lambda: list(glob.iglob(f"{glob.escape(os.getcwd())}/data/sub-*/*.txt")),
     "recursive": lambda: glob.glob("data/**/*.txt", recursive=True),
     "Path.glob": lambda: list(pathlib.Path("data").glob("sub-*/*.txt")),
     "Path.rglob": lambda: list(pathlib.Path("data").rglob("*.txt")),
@@ -365,12 +365,28 @@ def test_a_pattern_counts_by_the_names_that_fit(way, project):
     assert [("listed", "data")] == project.differs(record)
 
 
+def test_a_folder_whose_own_name_holds_signs_counts_by_what_fits_in_it(project):
+    """The folder of `Path.glob` is no part of the pattern."""
+    project.write("run[1]/a.txt")
+    record = project.run(lambda: list(pathlib.Path("run[1]").glob("*.txt")))
+    assert [] == project.differs(record)
+
+    project.write("run[1]/a.json")
+    assert [] == project.differs(record)
+
+    project.write("run[1]/b.txt")
+    assert [("listed", "run[1]")] == project.differs(record)
+
+
 def test_a_pattern_asks_for_names_without_listing(project):
     """Behind a sign, a plain name is looked for in each folder that fits."""
     project.write("data/sub-01/anat/T1w.json")
     project.write("data/sub-02/anat/notes.txt")
     record = project.run(lambda: glob.glob("data/sub-*/anat/T1w.json"))
     assert [] == project.differs(record)
+    asked = {"sub-01": ["anat"], "sub-01/anat": ["T1w.json"], "sub-02": ["anat"]}
+    there = [[os.path.relpath(f"data/{each}", project.root), asked[each]] for each in asked]
+    assert there == record["there"]  # what lies before the sign, the pattern is not about
 
     project.write("data/sub-02/anat/T1w.json")
     assert [("absent", "T1w.json")] == project.differs(record)

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from memori.aside import aside
+from memori.watch import watching
 from memori.watch.commands.named import Named
 from memori.watch.commands.shell_text import commands_in
 
@@ -53,6 +55,7 @@ WORDS = {
     "a substitution": (["sh", "-c", 'echo "$(cat $(echo a.txt))" `cat b.txt`'], "a.txt b.txt"),
     "a loop": (["sh", "-c", "for x in a.txt; do cat $x; done"], "a.txt"),
     "a pattern": (["sh", "-c", "cat deep/*.txt"], "deep/x.txt"),
+    "a pattern of folders": (["sh", "-c", "cat d*/x.*"], "deep/x.txt"),
     "another folder": (["sh", "-c", "cd deep && cat x.txt"], "deep/x.txt"),
     "a script": (["bash", "script.sh", "b.txt"], "script.sh a.txt b.txt"),
     "a script in a script": (["sh", "-c", ". ./script.sh; sh script.sh"], "script.sh a.txt"),
@@ -64,7 +67,9 @@ WORDS = {
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "run[1] of *"  # what looks like a pattern is none
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     os.mkdir("deep")
     for path in THERE:
         with open(path, "w") as file:
@@ -98,6 +103,15 @@ def test_names_that_would_be_found_instead_are_absent():
     assert "img.nii" in absent
     files, absent = found(["niimath", "img", "out"])
     assert ({"img.nii.gz"}, {"img.nii"}) == (files, absent)
+
+
+def test_a_pattern_counts_by_the_folders_that_are_listed_for_it():
+    """A file that fits may come in any of them; what lies above is not listed."""
+    here = os.getcwd()
+    named = Named(["sh", "-c", "cat d*/*.txt"], here, {"PATH": "/bin"})
+    with watching() as seen, aside():
+        named.tell(seen)
+    assert {here, f"{here}/deep"} == set(seen.folders)
 
 
 def test_commands_of_a_text_are_told_apart():

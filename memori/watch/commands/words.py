@@ -19,6 +19,8 @@ import re
 from glob import glob
 from typing import NamedTuple
 
+from memori.watch.listings import literal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +128,8 @@ def _named(text: str, folder: str, program: str) -> Found:
     elif os.path.isdir(path):
         found.folders.append(path)
     elif _NUMBERED.search(os.path.basename(path)):
-        pattern = _NUMBERED.sub("*", path)
+        above, name = os.path.split(path)
+        pattern = f"{literal(above)}/{_NUMBERED.sub('*', name)}"
         fitting = [each for each in glob(pattern)[:_MOST_NAMES] if os.path.isfile(each)]
         if fitting:
             found.files.extend(fitting)
