@@ -68,6 +68,7 @@ def _written(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (folder / "out").glob("*")}
 
 
+@pytest.mark.slow
 def test_the_script_of_the_page_can_be_restarted(script: Path) -> None:
     """Nothing runs twice; a changed image or parameter runs what depends on it."""
     told, wrote = run(script)

@@ -114,6 +114,7 @@ EXPECTED = [
 ]
 
 
+@pytest.mark.slow
 def test_an_unknown_version_misses_no_edit(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Without a table for the interpreter more is reached than need be, never less."""
     from tests.fingerprint.test_catalogue import drive, write

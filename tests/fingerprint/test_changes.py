@@ -246,6 +246,7 @@ def test_a_cell_run_again_is_seen() -> None:
     assert before.fast != fingerprint(module.run).fast
 
 
+@pytest.mark.slow
 def test_an_address_that_is_used_again_is_no_other_object() -> None:
     """A new object at the address of an old one is not taken for it."""
     seen = set()

@@ -78,6 +78,7 @@ def interpreters() -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_canonical_digest_is_equal_in_every_version(tmp_path: Path) -> None:
     """Each project of the catalogue has one canonical digest in all versions of Python."""
     pythons = interpreters()
@@ -263,6 +264,7 @@ def test_functions_pickled_by_value_agree(tmp_path: Path) -> None:
     assert here == there
 
 
+@pytest.mark.slow
 def test_every_project_pickled_by_value_agrees(tmp_path: Path) -> None:
     """Whatever a script holds, a worker sees it as the script does, but for what is not there."""
     pytest.importorskip("cloudpickle")

@@ -75,7 +75,11 @@ def test_run_again_nothing_runs(demo):
     ("change", "expected"),
     [
         ("fwhm", {"smooth", "tsnr", "resample", "picture"}),
-        ("threshold=35", {"mask", "smooth", "tsnr", "resample", "confounds", "picture"}),
+        pytest.param(
+            "threshold=35",
+            {"mask", "smooth", "tsnr", "resample", "confounds", "picture"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_changed_parameter_reruns_what_depends_on_it(demo, change, expected):

@@ -109,7 +109,7 @@ def watched(script, folder, starter):
     return text, seen
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=int(os.environ.get("MEMORI_TEST_EXAMPLES", "100")), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(WAYS), ACTS), min_size=1, max_size=5),
     st.lists(CHANGES, max_size=3),

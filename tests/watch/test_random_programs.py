@@ -164,7 +164,7 @@ def counted(found, own):
     return found
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=int(os.environ.get("MEMORI_TEST_EXAMPLES", "150")), deadline=None)
 @given(st.lists(st.tuples(WAYS, ACTS), min_size=1, max_size=6), st.lists(CHANGES, max_size=3))
 def test_what_was_seen_holds_just_as_long_as_the_program_finds_the_same(acts, changes):
     """Never stale, and no run when nothing that was read has changed."""

@@ -1,4 +1,4 @@
-"""Five hundred scripts at random, each as stages in processes of their own, beside no memory."""
+"""Scripts at random, each as stages in processes of their own, beside no memory."""
 
 import json
 import os
@@ -10,9 +10,10 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("random_scripts.py")
 AT_ONCE = 50
+SLOW = [pytest.param(first, marks=pytest.mark.slow) for first in range(AT_ONCE, 500, AT_ONCE)]
 
 
-@pytest.mark.parametrize("first", range(0, 500, AT_ONCE))
+@pytest.mark.parametrize("first", [0, *SLOW])
 def test_no_result_is_stale_and_no_run_needless(first, tmp_path):
     """Threads, children, caches, shared folders, late imports, odd names, globs and logs."""
     done = subprocess.run(

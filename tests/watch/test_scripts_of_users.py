@@ -203,7 +203,17 @@ def edit(path):
         path.write_text(path.read_text().replace("2", "3", 1))
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+SLOW = {
+    "nilearn data and plotting",
+    "scikit-learn in processes",
+    "nilearn first level and a cache that is shared",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=[pytest.mark.slow] if each in SLOW else []) for each in SCRIPTS],
+)
 def test_an_unchanged_script_hits_and_one_whose_reads_changed_does_not(name, tmp_path):
     """Whatever packages of the field do on the way."""
     if name == "pybids" and find_spec("bids") is None:

@@ -209,6 +209,7 @@ def test_the_tutorial_passes(tmp_path):
     assert [] == issues(tmp_path / "study/derivatives/smooth")
 
 
+@pytest.mark.slow
 def test_the_demo_passes(tmp_path):
     """Both the dataset that it makes and its derivatives."""
     for package in ("niimath", "nilearn", "matplotlib"):
