@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from memori.watch.commands.trace import Trace
 
-_PATIENCE = 10.0  # seconds that the tracer has to tell of the command's end
-_PAUSE = 0.0005  # seconds until the first look at what it told; then twice that, and so on
+_PATIENCE = 60.0  # seconds that a tracer that goes on has to tell of the command's end
+_PAUSE = 0.0005  # seconds until the first look at what it told; then twice that, ...
+_LONGEST = 0.5
 _LATE = 0.05
 _CHUNK = 1 << 22
 _GRACE = 0.2  # seconds to tell of the end of what was ended with the command
@@ -55,7 +56,7 @@ def read_log(path: str, trace: Trace, *, patience: float = _PATIENCE) -> None:
             if time.monotonic() >= until:
                 return
             time.sleep(pause)
-            pause = 2 * pause
+            pause = min(2 * pause, _LONGEST)
 
 
 def _is_open(path: str, own: int) -> bool:
