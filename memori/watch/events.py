@@ -13,7 +13,7 @@ from _thread import _local
 
 from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
-from memori.watch.listings import literal
+from memori.watch.listings import BELOW, flat, literal
 from memori.watch.observed import Observed
 from memori.watch.threads import thread_starts
 from memori.watch.touch import plain_path
@@ -112,14 +112,22 @@ def _listed(run: Observed, args: tuple[object, ...]) -> None:
 
 
 def _globbed(run: Observed, args: tuple[object, ...]) -> None:
-    pattern, _, folder, descriptor = args
+    given, is_recursive, folder, descriptor = args
+    pattern = os.fsdecode(given)  # type: ignore[arg-type]
     above = absolute("." if folder is None else folder, -1 if descriptor is None else descriptor)
-    run.asks_for(plain_path(os.path.join(literal(above or ""), os.fsdecode(pattern))))  # type: ignore[arg-type]
+    run.asks_for(_pattern(above, pattern if is_recursive else flat(pattern)))
 
 
 def _path_globbed(run: Observed, args: tuple[object, ...]) -> None:
     folder, pattern = args
-    run.asks_for(plain_path(f"{literal(absolute(folder) or '')}/{pattern}"))
+    is_of_folders = sys.version_info < (3, 13) and os.path.basename(str(pattern)) == BELOW
+    run.asks_for(_pattern(absolute(folder), f"{pattern}/" if is_of_folders else str(pattern)))
+
+
+def _pattern(above: str | None, pattern: str) -> str:
+    """Return an absolute pattern; a slash at its end, by which it is one of folders, stays."""
+    whole = plain_path(os.path.join(literal(above or ""), pattern))
+    return f"{whole}/" if pattern.endswith("/") else whole
 
 
 def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:

@@ -4,7 +4,8 @@ A folder that was listed whole counts by all its names; one that was listed for 
 by those that fit. A pattern also asks for names without listing anything (the ``anat`` of
 ``sub-*/anat/*.nii``): whether these exist counts as well.
 
-Hidden names never count, nor those that NFS leaves of removed files: they begin with a dot.
+Hidden names count where a pattern asks for them (``.*``), and nowhere else: what NFS leaves of
+removed files begins with a dot, too.
 """
 
 from __future__ import annotations
@@ -46,10 +47,21 @@ def meant(part: str) -> str | None:
 def parts_of(pattern: str) -> list[str]:
     """Return the parts of an absolute pattern, plain.
 
-    >>> parts_of("/data/./sub-*//anat/")
-    ['data', 'sub-*', 'anat']
+    >>> parts_of("/data/./sub-*//anat/"), parts_of("/data/**"), parts_of("/data/**/")
+    (['data', 'sub-*', 'anat'], ['data', '**', '*'], ['data', '**'])
     """
-    return [part for part in os.path.normpath(pattern).split("/") if part]
+    parts = [part for part in os.path.normpath(pattern).split("/") if part]
+    is_all_below = parts[-1:] == [BELOW] and pattern[-1] != "/"
+    return [*parts, "*"] if is_all_below else parts
+
+
+def flat(pattern: str) -> str:
+    """Return a pattern in which ``**`` stands for one name, as it does without ``recursive``.
+
+    >>> flat("sub-*/**/*.nii")
+    'sub-*/*/*.nii'
+    """
+    return "/".join("*" if part == BELOW else part for part in pattern.split("/"))
 
 
 def patterns_for(folder: str, globs: Iterable[str]) -> list[str] | None:
@@ -107,10 +119,9 @@ def walked(pattern: str) -> Iterator[str]:
 def fits(name: str, patterns: Iterable[str] | None, is_folder: bool) -> bool:
     """Tell whether a name in a folder counts."""
     if name.startswith("."):
-        return False
-    if patterns is None:
-        return True
-    return any(_fits(name, each, is_folder) for each in patterns)
+        asking = [each for each in patterns or () if each.startswith(".")]
+        return not name.startswith(".nfs") and any(_fits(name, each, is_folder) for each in asking)
+    return patterns is None or any(_fits(name, each, is_folder) for each in patterns)
 
 
 def _fits(name: str, pattern: str, is_folder: bool) -> bool:

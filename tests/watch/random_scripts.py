@@ -166,6 +166,7 @@ READS = ["helper.plainly", "helper.cached", "by_descriptor", "by_map", "by_confi
          "by_archive", "by_pool", "by_thread", "by_input", "elsewhere"]  # fmt: skip
 RARE_READS = ["by_child", "by_fork"]
 LISTINGS = ["shown(os.listdir('data'))", "tree('data')", "shown(glob.glob('data/*.txt'))",
+            "shown(glob.glob('data/**', recursive=True))", "shown(glob.glob('data/**'))",
             "shown(pathlib.Path('data').rglob('*.txt'))", "copied('data/deep')",
             "shown(each.name for each in os.scandir('data/deep'))"]  # fmt: skip
 IMPORTS = ["importlib.import_module(PLUGS['{}']).value()", "__import__('plug_' + '{}').value()",

@@ -365,6 +365,55 @@ def test_a_pattern_counts_by_the_names_that_fit(way, project):
     assert [("listed", "data")] == project.differs(record)
 
 
+ALL_BELOW = {
+    "recursive": lambda: glob.glob("data/**", recursive=True),
+    "without recursive": lambda: glob.glob("data/**"),
+    "Path.glob": lambda: list(pathlib.Path("data").glob("**/*")),
+}
+
+
+@pytest.mark.parametrize("way", ALL_BELOW)
+def test_two_asterisks_at_the_end_stand_for_files_too(way, project):
+    """Below all folders, or in one where nobody said `recursive`."""
+    project.write("data/sub-01/a.txt")
+    record = project.run(ALL_BELOW[way])
+    assert [] == project.differs(record)
+
+    project.write("data/b.txt")
+    assert [("listed", "data")] == project.differs(record)
+    os.remove("data/b.txt")
+
+    project.write("data/sub-01/b.txt")
+    below = [] if way == "without recursive" else [("listed", "sub-01")]
+    assert below == project.differs(record)
+
+
+def test_a_pattern_of_folders_does_not_count_by_files(project):
+    """With a slash at its end; `Path.glob` needs none before Python 3.13."""
+    project.write("data/sub-01/a.txt")
+    record = project.run(lambda: glob.glob("data/**/", recursive=True))
+    if sys.version_info < (3, 13):
+        other = project.run(lambda: list(pathlib.Path("data").glob("**")))
+        assert record["globs"] == other["globs"]
+    project.write("data/sub-01/b.txt")
+    assert [] == project.differs(record)
+
+    project.write("data/sub-01/ses-1/a.txt")
+    assert [("listed", "sub-01")] == project.differs(record)
+
+
+def test_a_hidden_name_counts_for_a_pattern_that_asks_for_it(project):
+    """And for no other; nor does what NFS leaves of files that were removed."""
+    project.write("data/a.txt")
+    record = project.run(lambda: glob.glob("data/*") + glob.glob("data/.*rc"))
+    for name in (".hidden", ".nfs0001rc"):
+        project.write(f"data/{name}")
+    assert [] == project.differs(record)
+
+    project.write("data/.toolrc")
+    assert [("listed", "data")] == project.differs(record)
+
+
 def test_a_folder_whose_own_name_holds_signs_counts_by_what_fits_in_it(project):
     """The folder of `Path.glob` is no part of the pattern."""
     project.write("run[1]/a.txt")

@@ -23,7 +23,7 @@ from memori.watch import Sieve, differences, watching
 FOLDERS = ("a", "a/deep")
 NAMES = ("x.txt", "y.txt", "été.json")
 FILES = [f"{folder}/{name}" for folder in FOLDERS for name in NAMES]
-PATTERNS = ("a/*.txt", "*/x.*", "a/**/*.json", "?/deep/y.txt", "*")
+PATTERNS = ("a/*.txt", "*/x.*", "a/**/*.json", "?/deep/y.txt", "*", "a/**", "**/", "[!b]/d*/")
 
 
 def content(path):
@@ -63,6 +63,16 @@ def walked(folder):
 def fitting(pattern):
     """Look for names that fit."""
     return sorted(glob.glob(pattern, recursive=True))
+
+
+def fitting_flat(pattern):
+    """Look for names that fit where two asterisks are one."""
+    return sorted(glob.glob(pattern))
+
+
+def fitting_path(pattern):
+    """Look for names that fit as `pathlib` does."""
+    return sorted(map(str, pathlib.Path().glob(pattern)))
 
 
 def appended(name):
@@ -127,7 +137,7 @@ def with_full_paths(act):
 
 READS = [(read, path) for read in (content, by_descriptor) for path in (*FILES, "none.txt")]
 LISTINGS = [(list_, folder) for list_ in (names, walked) for folder in (*FOLDERS, "none")]
-GLOBS = [(fitting, pattern) for pattern in PATTERNS]
+GLOBS = [(look, each) for look in (fitting, fitting_flat, fitting_path) for each in PATTERNS]
 SIDES = [(appended, "run.log"), (made, "side.txt"), (passing, "passing.txt")]
 ACTS = st.one_of(*map(st.sampled_from, (READS, LISTINGS, GLOBS, SIDES)))
 WAYS = st.sampled_from([plainly, in_a_thread, in_a_pool, in_a_fork, with_full_paths])
@@ -174,7 +184,7 @@ def test_what_was_seen_holds_just_as_long_as_the_program_finds_the_same(acts, ch
 
     own = {what for _, (act, what) in acts if act in (appended, made, passing)}
     here = os.getcwd()
-    folder = tempfile.mkdtemp()
+    folder = tempfile.mkdtemp(suffix="run [1]*")  # what looks like a pattern is none
     try:
         os.chdir(folder)
         for path in FILES[::2]:

@@ -18,7 +18,7 @@ from glob import glob
 
 from memori.watch.commands.shell_text import commands_in
 from memori.watch.commands.words import Found, files_of, nothing
-from memori.watch.listings import literal, walked
+from memori.watch.listings import flat, literal, walked
 from memori.watch.told import executes
 
 TYPE_CHECKING = False
@@ -102,7 +102,7 @@ class Named:
         for folder in self._folders[-1:] if word[:1] == "/" else self._folders:
             found = files_of(word, folder, program)
             if found.is_empty and is_pattern:
-                pattern = os.path.join(literal(folder), word)
+                pattern = os.path.join(literal(folder), flat(word))
                 found = Found([each for each in glob(pattern) if os.path.isfile(each)], [], [], [])
                 found.patterns.append(pattern)
             self.found.adds(found)

@@ -45,7 +45,7 @@ _MAPPINGS = ("<frozen os>", f"{_LIBRARY}os.py", "<frozen _collections_abc>",
              f"{_LIBRARY}_collections_abc.py", *_PATHS)  # fmt: skip
 _WHETHER = frozenset({
     "exists", "lexists", "isfile", "isdir", "islink", "ismount", "is_file", "is_dir", "is_symlink",
-    "is_mount", "getmtime", "getatime", "getctime", "access",
+    "is_mount", "getmtime", "getatime", "getctime", "access", "glob", "rglob",
 })  # fmt: skip
 _IN_PASSING = frozenset({"realpath", "_joinrealpath", "resolve", "_resolve", "mkdir", "expanduser"})
 _BY_NAME = frozenset({
