@@ -364,7 +364,7 @@ def _observed_change(difference: tuple[str, str, str, str], root: str) -> Change
     elif kind == "variable":
         text = f"variable {path}, which the run read, was {old} and is {new}"
     elif kind == "tool":
-        text = f"{path}, of a program that the run started, was {old} and is {new}"
+        text = f"{path}, of a program that the run started or looked for, was {old} and is {new}"
     elif kind == "dataset":
         text = f"dataset {shown}: {old} -> {new}"
     else:

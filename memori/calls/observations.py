@@ -364,7 +364,8 @@ def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
             run.reads(path)
         run.variables.update((n, None) for n in seen.get("variables", ()) if n not in run.variables)
         called = seen.get("called", {})
-        run.executed.update(seen.get("tools", ()), called.values())
+        run.executed.update(seen.get("tools", ()), filter(None, called.values()))
+        run.looked_up.update(called)
         for name in called:
             ran(run, (name,))
 

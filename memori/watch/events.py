@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SOURCES = (".py", ".pyc")
 _WRITES = os.O_WRONLY | os.O_RDWR
+_STANDS_IN = os.path.join("questions", "asked.py")
 _DEEPEST = 60  # frames that are looked at to tell who reads
 _here = _local()  # the current folder, once it was asked for; a thread may have one of its own
 _moved: list[object] = [None]  # another object after each move
@@ -294,12 +295,19 @@ def _moved_on(run: Observed, args: tuple[object, ...]) -> None:
 
 def _caller() -> FrameType | None:
     """Return the frame below the hook, as asked by a handler."""
-    return sys._getframe(3).f_back
+    return _asking(sys._getframe(3).f_back)
+
+
+def _asking(frame: FrameType | None) -> FrameType | None:
+    """Step over what stands in the place of `os.scandir`."""
+    if frame is not None and frame.f_code.co_filename.endswith(_STANDS_IN):
+        return frame.f_back
+    return frame
 
 
 def _stack() -> tuple[CodeType, ...]:
     """Return the code that is running below the hook, innermost first, as asked by a handler."""
-    frame = sys._getframe(3).f_back
+    frame = _asking(sys._getframe(3).f_back)
     found = []
     for _ in range(_DEEPEST):
         if frame is None:

@@ -65,8 +65,9 @@ class Observed:
         whether it still goes on.
     touched : dict of str to Touch
         By path, in the order of the first touch.
-    programs, executed : list of tuple of str, set of str
-        The words of each program that was started, and where these lie, as far as that is known.
+    programs, executed, looked_up : list of tuple of str, set of str, set of str
+        The words of each program that was started, where these lie if that is known, and the names
+        that code has looked up (`shutil.which`).
     reads_old : bool
         Whether all files that were opened last are older than the run: then all code counts as
         having read them.
@@ -80,10 +81,8 @@ class Observed:
         The patterns that were asked for, absolute.
     imported : dict of str to Touch
         By path: each module's file that the import system read.
-    base : code or None
-        The code that started watching.
-    taken : set of str
-        What was unpickled by name (``module:name``): functions, classes.
+    base : code or None, that started watching
+    taken : set of str, of what was unpickled by name (``module:name``): functions, classes
     made, temporary : set of str
         The folders that it made, and temporary files and folders that it made by `tempfile`.
     network : set of str
@@ -132,6 +131,7 @@ class Observed:
         self.temporary: set[str] = set()
         self.programs: list[tuple[str, ...]] = []
         self.executed: set[str] = set()
+        self.looked_up: set[str] = set()
         self.network: set[str] = set()
         self.traced: set[tuple[str, ...]] = set()
         self.counted: set[str] = set()

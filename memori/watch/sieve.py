@@ -21,7 +21,7 @@ import time
 from memori.digest.clock import ahead, behind
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
 from memori.fingerprint.imports.compiled import outdated
-from memori.watch.commands.tools import called_among, tools_among
+from memori.watch.commands.tools import called_among, looked_up_now, tools_among
 from memori.watch.facts import (
     NO_STAT,
     Facts,
@@ -145,6 +145,7 @@ class Sieve:
         facts.trees = {path: tree_digest(path, self._memo) for path in trees}
         facts.tools = tools_among(self._seen.executed - self._counted)
         facts.called = called_among(self._seen.programs, self._seen.executed, facts.tools)
+        facts.called |= looked_up_now(self._seen.looked_up - facts.called.keys(), facts.tools)
         network = (f"the network ({host})" for host in self._seen.network)
         facts.powerless = sorted(self._seen.powerless)
         facts.faults = [*self._seen.faults]

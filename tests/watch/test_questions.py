@@ -72,6 +72,16 @@ ASKED = {
         lambda f: (f / "mask").write_text("a"),
         lambda f: (f / "mask").write_text("ab"),
     ),
+    "entries of a folder": (
+        "[each.name for each in os.scandir('.') if each.stat().st_size == 2]",
+        lambda f: (f / "mask").write_text("a"),
+        lambda f: (f / "mask").write_text("ab"),
+    ),
+    "entries of an open folder": (
+        "_sizes('.')",
+        lambda f: (f / "mask").write_text("a"),
+        lambda f: (f / "mask").write_text("ab"),
+    ),
     "whether, and then how large": (
         "os.path.exists('mask') and os.path.getsize('mask')",
         lambda f: (f / "mask").write_text("a"),
@@ -96,7 +106,32 @@ def _missing(path):
     except FileNotFoundError:
         return True
     return False
+
+def _sizes(folder):
+    opened = os.open(folder, os.O_RDONLY)
+    with os.scandir(opened) as entries:
+        return {each.name: each.stat().st_size for each in entries if each.name == "mask"}
 """
+
+
+def test_entries_of_a_folder_are_what_they_are_without_memori(tmp_path: Path) -> None:
+    """In what they are taken for, as well."""
+
+    def kinds(folder: str) -> list[list[Any]]:
+        entries = os.scandir(folder)
+        found = sorted(entries, key=lambda each: each.name)
+        entries.close()
+        return [
+            [isinstance(each, os.DirEntry), os.fspath(each), each.is_dir(), each.is_file(),
+             each.is_symlink(), each.inode(), repr(each), each.stat(follow_symlinks=False).st_size]
+            for each in found
+        ]  # fmt: skip
+
+    folder = tmp_path / "data"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "mask").write_text("a")
+    (folder / "link").symlink_to("mask")
+    assert {"y": kinds(str(folder))} == Stage(kinds, "y", tmp_path / "work").run(str(folder))
 
 
 @pytest.mark.parametrize("case", ASKED)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,6 +105,53 @@ def test_what_an_inner_stage_depends_on_counts_for_the_outer_one(
         script(programs / "new" / "inner", "#!/bin/sh\necho 7\n")
         monkeypatch.setenv("PATH", f"{programs / 'new'}{os.pathsep}{os.environ['PATH']}")
     assert outer.run()["output"].strip() == "7"
+
+
+def looked_up(name: str) -> str:
+    """Take a tool if it is installed."""
+    found = shutil.which(name)
+    return subprocess.check_output([found], text=True) if found else "without it"
+
+
+def looked_up_in(name: str) -> bool:
+    """Look for a tool in a folder that is not on the PATH."""
+    return shutil.which(name, path="own") is not None
+
+
+def looked_up_in_child(name: str) -> str:
+    """Look for it in a process of its own."""
+    with ProcessPoolExecutor(1) as pool:
+        return pool.submit(looked_up, name).result()
+
+
+@pytest.mark.parametrize("look", [looked_up, looked_up_in_child])
+def test_a_tool_that_code_has_looked_up_counts(
+    look: Callable[[str], object], programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is installed later runs, and so does another version of it on another PATH."""
+    stage = Stage(look, "y", "work")
+
+    def run() -> object:
+        return stage.run("betty")["y"], stage.state
+
+    assert [("without it", True), ("without it", False)] == [run(), run()]
+    script(programs / "bin" / "betty", "#!/bin/sh\necho 6.0\n")
+    assert [("6.0\n", True), ("6.0\n", False)] == [run(), run()]
+    script(programs / "new" / "betty", "#!/bin/sh\necho 7.0\n")
+    assert ("6.0\n", False) == run()
+    monkeypatch.setenv("PATH", f"{programs / 'new'}{os.pathsep}{os.environ['PATH']}")
+    assert [("7.0\n", True), ("7.0\n", False)] == [run(), run()]
+
+
+def test_a_tool_that_is_looked_up_elsewhere_counts_by_being_there(programs: Path) -> None:
+    """In folders that code names, the PATH is of no matter."""
+    stage = Stage(looked_up_in, "y", "work")
+    for _ in range(2):
+        assert {"y": False} == stage.run("betty")
+    script(programs / "bin" / "betty", "#!/bin/sh\n")
+    assert stage.is_remembered("betty")
+    script(programs / "own" / "betty", "#!/bin/sh\n")
+    assert {"y": True} == stage.run("betty")
 
 
 def test_a_variable_that_a_run_sets_for_its_script_does_not_rerun_it(programs: Path) -> None:

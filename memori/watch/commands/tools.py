@@ -71,9 +71,22 @@ def called_among(
     return {
         name: path
         for name, path in found.items()
-        if path in programs
-        and (not path.startswith(_SYSTEM) or path in tools or _LANGUAGE.fullmatch(name))
+        if path in programs and not _is_of_system(name, path, tools)
     }
+
+
+def looked_up_now(names: Iterable[str], tools: Collection[str]) -> dict[str, str]:
+    """Return where programs lie that code has looked up by name; nothing for one that is not there.
+
+    The system's own are left out, but for languages and tools.
+    """
+    found = {name: _which(name) or "" for name in sorted(names)}
+    return {name: path for name, path in found.items() if not _is_of_system(name, path, tools)}
+
+
+def _is_of_system(name: str, path: str, tools: Collection[str]) -> bool:
+    is_special = path in tools or _LANGUAGE.fullmatch(name) is not None
+    return path.startswith(_SYSTEM) and not is_special
 
 
 def called_now(called: Mapping[str, str]) -> dict[str, str]:
@@ -86,11 +99,14 @@ def call_differences(
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield the names under which another program is found than a run found: ("tool", ...).
 
-    A PATH that leads to another version (``module load``) changes no file. Where a program lies
-    does not count, but for the environment of a Python.
+    Or one, where there was none. A PATH that leads to another version (``module load``) changes no
+    file. Where a program lies does not count, but for the environment of a Python.
     """
     for name, path in called.items():
         now = _which(name)
+        if now is not None and not path:
+            yield "tool", name, "not there", now
+            continue
         if now is None or now == path or not os.path.isabs(now) or not os.path.isfile(path):
             continue
         if not _is_same(path, now, tools.get(path), memo):

@@ -41,6 +41,7 @@ _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _SITES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _PATHS = ("<frozen genericpath>", "<frozen posixpath>", f"{_LIBRARY}genericpath.py",
           f"{_LIBRARY}posixpath.py", f"{_LIBRARY}pathlib")  # fmt: skip
+_SHUTIL = f"{_LIBRARY}shutil.py"
 _MAPPINGS = ("<frozen os>", f"{_LIBRARY}os.py", "<frozen _collections_abc>",
              f"{_LIBRARY}_collections_abc.py", *_PATHS)  # fmt: skip
 _WHETHER = frozenset({
@@ -66,9 +67,9 @@ def follow_questions(live: Sequence[Observed]) -> None:
     """
     if isinstance(os.stat, StandIn):
         return
-    for name in ("stat", "lstat", "access", "readlink"):
+    for name in ("stat", "lstat", "access", "readlink", "scandir"):
         ask = getattr(os, name)
-        asking: Any = _Asking(ask, live)
+        asking: Any = _Scanning(ask, live) if name == "scandir" else _Asking(ask, live)
         for several in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
             if ask in several:
                 several.add(asking)
@@ -93,6 +94,70 @@ class _Asking(StandIn):
             _tell(self._live, path, named.get("dir_fd"), None, self.__name__)
             raise
         _tell(self._live, path, named.get("dir_fd"), answer, self.__name__)
+        return answer
+
+
+class _Scanning(StandIn):
+    """In the place of `os.scandir`, whose entries tell of files without asking `os.stat`."""
+
+    def __init__(self, scan: Callable[..., Any], live: Sequence[Observed]) -> None:
+        super().__init__(scan, "os")
+        self._live = live
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        entries = self.original(*args, **named)
+        if not self._live or not _is_users(sys._getframe(1).f_code.co_filename):
+            return entries
+        folder = args[0] if args and isinstance(args[0], int) else None
+        return _Entries(entries, self._live, folder)
+
+
+class _Entries:
+    """What `os.scandir` returns."""
+
+    def __init__(self, entries: Any, live: Sequence[Observed], folder: int | None) -> None:
+        self._entries, self._live, self._folder = entries, live, folder
+
+    def __iter__(self) -> _Entries:
+        return self
+
+    def __next__(self) -> _Entry:
+        return _Entry(next(self._entries), self._live, self._folder)
+
+    def __enter__(self) -> _Entries:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._entries.close()
+
+
+class _Entry:
+    """An `os.DirEntry` that notes what it was asked."""
+
+    __slots__ = ("_entry", "_folder", "_live")
+
+    def __init__(self, entry: Any, live: Sequence[Observed], folder: int | None) -> None:
+        self._entry, self._live, self._folder = entry, live, folder
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # what isinstance(entry, os.DirEntry) goes by
+        return os.DirEntry
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._entry, name)
+
+    def __fspath__(self) -> Any:
+        return self._entry.path
+
+    def __repr__(self) -> str:
+        return repr(self._entry)
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        answer: os.stat_result = self._entry.stat(follow_symlinks=follow_symlinks)
+        _tell(self._live, self._entry.path, self._folder, answer, "stat")
         return answer
 
 
@@ -133,7 +198,13 @@ def _tell(
     is_link = isinstance(answer, (str, bytes))
     if frame is None or not (is_link or asked not in _IN_PASSING):
         return
-    if not _is_users(frame.f_code.co_filename):
+    program, frame = _looked_up(frame)
+    if frame is None or not _is_users(frame.f_code.co_filename):
+        return
+    if program is not None:
+        for run in runs:
+            run.looked_up.add(program)
+            run.tells("looked_up", program)
         return
     place: str | None
     if type(path) is str and path[:1] == "/" and path in runs[0].found and asked in _WHETHER:
@@ -147,6 +218,21 @@ def _tell(
     words = _words(place, answer, asked)
     for run in runs:
         _note(run, place, words)
+
+
+def _looked_up(frame: FrameType) -> tuple[str | None, FrameType | None]:
+    """Return the program that `shutil.which` looks for along PATH, and who wants to know."""
+    program = None
+    for name in ("_access_check", "which"):
+        if frame.f_code.co_filename != _SHUTIL or frame.f_code.co_name != name:
+            break
+        known = frame.f_locals
+        if name == "which" and known["path"] == os.get_exec_path():
+            program = os.fsdecode(known["cmd"])
+        if frame.f_back is None:
+            return None, None
+        frame = frame.f_back
+    return program, frame
 
 
 def _note(run: Observed, path: str, words: str) -> None:
