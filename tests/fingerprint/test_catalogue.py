@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def libraries(edit: Edit) -> list[str]:
 
 
 ROOT = Path(__file__).parents[2]
+COVERAGE = {name: os.environ[name] for name in os.environ if name.startswith("COVERAGE_")}
 DRIVER = Path(__file__).with_name("driver.py")
 EDITS = [
     pytest.param(edit, id=f"{module.__name__.rpartition('.')[2]}: {edit.name}")
@@ -84,7 +86,7 @@ def drive(
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "PATH": "", **COVERAGE},
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
