@@ -205,6 +205,20 @@ def test_nothing_is_written_but_digests(ran: Path) -> None:
     assert before == there()
 
 
+def test_what_was_to_be_written_at_exit_is_written(ran: Path) -> None:
+    """A history, a log of a library: that is no more the script's own."""
+    (ran / "leaves.py").write_text(
+        "import atexit, sys\nfrom pathlib import Path\nfrom memori import Stage\n"
+        "atexit.register(lambda: Path('left.txt').write_text('1'))\n"
+        "def new(x):\n    return x\n\n"
+        "Stage(new, 'n', 'work').run(len(sys.argv))\n"
+    )
+    done = why(ran, "leaves.py")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "1" == (ran / "left.txt").read_text()
+    assert "new: would run" in done.stdout
+
+
 def test_a_script_that_fails_fails_the_command(ran: Path) -> None:
     """With its own exit code, or its traceback; what was found until then is told."""
     assert 3 == why(ran, "script.py", "--", "6", "exit").returncode

@@ -114,3 +114,57 @@ def test_what_the_first_process_holds_in_the_place_of_a_killed_tracer_is_ended(m
     assert {} == watchdog._waiting_in_vain("log")  # something of strace is being held, and works
     del told[9], started[9]
     assert {7: "7", 8: "8"} == watchdog._waiting_in_vain("log")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_whatever_its_owner_has_left_is_ended(tmp_path):
+    """By a mark in the environment, as a group, as a worker, and what it has made for a while."""
+    sleep = ["sleep", "600"]
+    names = ("marked", "called", "grouped", "worker", "of_worker", "over")
+    marks = {"marked": "1.a", "called": "1.b", "of_worker": "", "over": "1.c"}
+    workers, made = tmp_path / "workers", tmp_path / "made"
+    workers.mkdir()
+    made.mkdir()
+    (made / "file").touch()
+    started = {name: subprocess.Popen(sleep, start_new_session=True) for name in names[2:4]}
+    marks["of_worker"] = watchdog.mark_of_worker(str(workers), started["worker"].pid)
+    for name, mark in marks.items():
+        started[name] = subprocess.Popen(sleep, env={**os.environ, "MEMORI_RUN": mark})
+    about = workers / f"{watchdog.WORKER}{started['worker'].pid}"
+    about.write_text(watchdog.birth(started["worker"].pid))
+    stopped = tmp_path / "stopped"
+    told = [
+        ["begin", "1.a", ["touch", str(stopped)]],
+        ["begin", "1.b", ["an engine that is gone"]],
+        ["called", "1.b", True],
+        ["begin", "1.c", None],
+        ["end", "1.c"],
+        ["group", "1.d", started["grouped"].pid],
+        ["workers", "1.e", str(workers)],
+        ["temporary", "1.f", str(made)],
+        ["tracer", "1.g", str(tmp_path / "no log")],
+    ]
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(reading, 0)
+        os.close(writing)
+        watchdog.main(0)
+        os._exit(0)
+    os.close(reading)
+    try:
+        os.write(writing, b"".join(json.dumps(line).encode() + b"\n" for line in told))
+        os.write(writing, bytes([signal.SIGTERM]))  # as its owner gets it
+        assert -signal.SIGTERM == started["called"].wait(60)
+        going = [name for name in names if started[name].poll() is None]
+        assert ["marked", "grouped", "worker", "of_worker", "over"] == going
+        os.close(writing)
+        assert 0 == os.waitpid(child, 0)[1]
+        for name in going[:-1]:
+            assert started[name].wait(60) in (-signal.SIGTERM, -signal.SIGKILL), name
+        assert started["over"].poll() is None
+        assert (stopped.exists(), made.exists()) == (True, False)
+    finally:
+        for each in started.values():
+            each.kill()
+            each.wait()

@@ -113,6 +113,7 @@ def planned(script: str, words: list[str]) -> tuple[Planning, _End]:
     try:
         return planning, _ended(planning, script, words)
     finally:
+        planning.waits = False  # what is written at the exit of this process is not the script's
         sys.stdout.flush()
         os.dup2(stdout, 1)
 
