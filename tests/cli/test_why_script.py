@@ -205,6 +205,27 @@ def test_nothing_is_written_but_digests(ran: Path) -> None:
     assert before == there()
 
 
+def test_groups_of_cases_and_pipelines_behind_what_is_to_be_made_are_told(ran: Path) -> None:
+    """Each group has its stage, and a pipeline that waits for one would run."""
+    (ran / "groups.py").write_text(
+        "import sys\nfrom memori import Pipeline, Stage\n"
+        "from script import group, length, weight\n"
+        "counting = Stage(length, 'n', 'work')\n"
+        "cases = [{'smoothed': f'sub-0{n}.txt'} for n in (1, 2)]\n"
+        "made = Pipeline([('start', counting)]).map(cases)\n"
+        "sums = made.reduce(Stage(group, 'sum', 'work'), by='smoothed', on_error='continue')\n"
+        "print(len(made), len(sums), file=sys.stderr)\n"
+        "wired = Pipeline([('start', Stage(weight, 'n', 'work'))])\n"
+        "wired.run(n=sums[0][1]['sum'])\n"
+        "counting.run('sub-01.txt', force_run_stage=True)\n"
+    )
+    done = why(ran, "groups.py")
+    assert (0, "2 2\n") == (done.returncode, done.stderr)
+    told = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    expected = ["length: would run 3 times", "group: would run 2 times", "weight: would run"]
+    assert [*expected, "groups.py: 6 would run, 0 remembered; nothing was run"] == told
+
+
 def test_what_was_to_be_written_at_exit_is_written(ran: Path) -> None:
     """A history, a log of a library: that is no more the script's own."""
     (ran / "leaves.py").write_text(
