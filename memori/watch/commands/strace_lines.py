@@ -29,7 +29,7 @@ _ENTRY = re.compile(rf"d_type=(\w+), d_name={_TEXT}")
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _SIGNS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f"}
 _SIZE = re.compile(r"stx?_mode=S_IF(\w+)\|.*?stx?_size=(\d+)")
-OVER = "+++ "
+_OVER = "+++ "
 
 
 class Said(NamedTuple):
@@ -77,6 +77,17 @@ def lines_of(written: Iterable[str], begun: dict[int, str]) -> Iterator[tuple[in
             begun[process] = text[: -len(UNFINISHED)]
             continue
         yield process, text
+
+
+def tells_of_end(text: str) -> bool:
+    """Tell whether a line says that its process has ended.
+
+    >>> tells_of_end("+++ exited with 0 +++")
+    True
+    >>> tells_of_end("+++ superseded by execve in pid 7 +++")
+    False
+    """
+    return text.startswith(_OVER) and "superseded" not in text
 
 
 def said(text: str) -> Said | None:

@@ -19,7 +19,6 @@ import re
 
 from memori.watch.commands.spelling import Spelling
 from memori.watch.commands.strace_lines import (
-    OVER,
     Said,
     folder_in,
     kind_and_size,
@@ -27,6 +26,7 @@ from memori.watch.commands.strace_lines import (
     names_in,
     paths_in,
     said,
+    tells_of_end,
     texts_in,
 )
 from memori.watch.commands.traced_files import Files
@@ -142,7 +142,7 @@ class Trace:
             if process is None and self._first is None:
                 self._first = number
                 process = self._processes[number] = Process(self._cwd, 0, False)
-            self.alive.add(number)
+            (self.alive.discard if tells_of_end(text) else self.alive.add)(number)
             if process is None:
                 self._early.setdefault(number, []).append(text)
             else:
@@ -170,15 +170,14 @@ class Trace:
 
     @property
     def lost(self) -> list[int]:
-        """The processes of which nobody knows where they came from."""
-        return list(self._early)
+        """The processes that did something, and of which nobody knows where they came from."""
+        return [n for n, texts in self._early.items() if not all(map(tells_of_end, texts))]
 
     def _takes(self, number: int, process: Process, text: str) -> None:
-        if text.startswith(OVER):
-            if "superseded" not in text:
-                self.alive.discard(number)
-                self._processes.pop(number, None)  # another may get its number
-                self.is_over = self.is_over or number == self._first
+        if tells_of_end(text):
+            self.alive.discard(number)
+            self._processes.pop(number, None)  # another may get its number
+            self.is_over = self.is_over or number == self._first
             return
         call = said(text)
         if call is None:
