@@ -364,9 +364,10 @@ def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
             run.reads(path)
         run.variables.update((n, None) for n in seen.get("variables", ()) if n not in run.variables)
         called = seen.get("called", {})
-        run.executed.update(seen.get("tools", ()), filter(None, called.values()))
         run.looked_up.update(called)
-        for name in called:
+        programs = {name: path for name, path in called.items() if path}  # the others are not there
+        run.executed.update(seen.get("tools", ()), programs.values())
+        for name in programs:
             ran(run, (name,))
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SOURCES = (".py", ".pyc")
 _WRITES = os.O_WRONLY | os.O_RDWR
-_STANDS_IN = os.path.join("questions", "asked.py")
+_STANDS_IN = os.path.join(os.path.dirname(__file__), "questions", "asked.py")
 _DEEPEST = 60  # frames that are looked at to tell who reads
 _here = _local()  # the current folder, once it was asked for; a thread may have one of its own
 _moved: list[object] = [None]  # another object after each move
@@ -300,7 +300,7 @@ def _caller() -> FrameType | None:
 
 def _asking(frame: FrameType | None) -> FrameType | None:
     """Step over what stands in the place of `os.scandir`."""
-    if frame is not None and frame.f_code.co_filename.endswith(_STANDS_IN):
+    if frame is not None and frame.f_code.co_filename == _STANDS_IN:
         return frame.f_back
     return frame
 

@@ -24,7 +24,7 @@ _SIGNS = "*?["
 
 
 def literal(path: str) -> str:
-    """Return the pattern that only a path fits, as `glob.escape` does.
+    """Return the pattern that only a path fits, as `glob.escape` does at the cost of an import.
 
     >>> literal("/data/run[1]")
     '/data/run[[]1]'
@@ -152,8 +152,8 @@ def asked_without_listing(
     for part in parts_of(pattern):
         if part == BELOW:
             break
-        name = meant(part)
-        if name is None:
+        only = meant(part)
+        if only is None:
             beyond_signs = True
             above = [
                 os.path.join(folder, name)
@@ -163,7 +163,7 @@ def asked_without_listing(
                 if fits(name, [part], name in folders[folder].folders)
             ]
             continue
-        asked = [os.path.join(folder, name) for folder in above]
+        asked = [os.path.join(folder, only) for folder in above]
         above = [path for path in asked if os.path.lexists(path)]
         if beyond_signs:
             there += above

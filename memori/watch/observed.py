@@ -81,12 +81,12 @@ class Observed:
         The patterns that were asked for, absolute.
     imported : dict of str to Touch
         By path: each module's file that the import system read.
-    base : code or None, that started watching
-    taken : set of str, of what was unpickled by name (``module:name``): functions, classes
+    base : code or None
+        The code that started watching.
+    taken, network : set of str
+        What was unpickled by name (``module:name``), and the hosts that it connected to.
     made, temporary : set of str
         The folders that it made, and temporary files and folders that it made by `tempfile`.
-    network : set of str
-        The hosts that it connected to.
     traced, unwatched : set of tuple of str, list of tuple of str
         The words of programs that were watched, and of those that could not be.
     counted : set of str

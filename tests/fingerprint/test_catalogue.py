@@ -58,7 +58,7 @@ def libraries(edit: Edit) -> list[str]:
 
 
 ROOT = Path(__file__).parents[2]
-COVERAGE = {name: os.environ[name] for name in os.environ if name.startswith("COVERAGE_")}
+COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 DRIVER = Path(__file__).with_name("driver.py")
 EDITS = [
     pytest.param(edit, id=f"{module.__name__.rpartition('.')[2]}: {edit.name}")

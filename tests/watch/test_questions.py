@@ -46,6 +46,10 @@ def link_to_nowhere(folder: Path) -> None:
     (folder / "link").symlink_to("target")
 
 
+GROWS = (
+    lambda f: (f / "mask").write_text("a"),
+    lambda f: (f / "mask").write_text("ab"),
+)
 ASKED = {
     "exists": ("os.path.exists('mask')", None, lambda f: (f / "mask").write_text("")),
     "isfile": ("os.path.isfile('mask')", None, lambda f: (f / "mask").write_text("")),
@@ -64,28 +68,23 @@ ASKED = {
     ),
     "size": (
         "os.path.getsize('mask')",
-        lambda f: (f / "mask").write_text("a"),
-        lambda f: (f / "mask").write_text("ab"),
+        *GROWS,
     ),
     "stat": (
         "Path('mask').stat().st_size",
-        lambda f: (f / "mask").write_text("a"),
-        lambda f: (f / "mask").write_text("ab"),
+        *GROWS,
     ),
     "entries of a folder": (
         "[each.name for each in os.scandir('.') if each.stat().st_size == 2]",
-        lambda f: (f / "mask").write_text("a"),
-        lambda f: (f / "mask").write_text("ab"),
+        *GROWS,
     ),
     "entries of an open folder": (
         "_sizes('.')",
-        lambda f: (f / "mask").write_text("a"),
-        lambda f: (f / "mask").write_text("ab"),
+        *GROWS,
     ),
     "whether, and then how large": (
         "os.path.exists('mask') and os.path.getsize('mask')",
-        lambda f: (f / "mask").write_text("a"),
-        lambda f: (f / "mask").write_text("ab"),
+        *GROWS,
     ),
     "a link that leads nowhere": (
         "os.path.exists('link')",

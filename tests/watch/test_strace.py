@@ -328,16 +328,8 @@ def test_no_tracer_is_left_where_memori_is_the_first_process(tmp_path):
 
 def test_a_process_that_did_nothing_and_ended_is_not_missed():
     """A child of which the tracer did not see the start: its parent was killed as it was made."""
-
-    def trace_of(*lines):
-        trace = Trace("/work")
-        trace.reads(['7 execve("/usr/bin/env", ["env"], 0x1 /* 9 vars */) = 0'])
-        trace.reads(['7 execve("/bin/sh", ["sh"], 0x1 /* 9 vars */) = 0', *lines])
-        trace.reads(["7 +++ exited with 0 +++"])
-        return trace
-
     ended = "9 +++ exited with 1 +++"
-    silent = trace_of("8 clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>", ended)
+    silent = told("8 clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>", ended)
     assert ([], {7, 9}) == (silent.lost, {7, 9} - silent.alive)
-    reader = trace_of('9 openat(AT_FDCWD</work>, "a.txt", O_RDONLY) = 3</work/a.txt>', ended)
+    reader = told('9 openat(AT_FDCWD</work>, "a.txt", O_RDONLY) = 3</work/a.txt>', ended)
     assert [9] == reader.lost

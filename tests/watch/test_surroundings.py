@@ -14,6 +14,7 @@ import pytest
 
 from memori import Stage
 from memori.neuro import ShellStage
+from memori.store import Memory
 from memori.watch.commands.variables import names_in_script
 
 
@@ -141,6 +142,21 @@ def test_a_tool_that_code_has_looked_up_counts(
     assert ("6.0\n", False) == run()
     monkeypatch.setenv("PATH", f"{programs / 'new'}{os.pathsep}{os.environ['PATH']}")
     assert [("7.0\n", True), ("7.0\n", False)] == [run(), run()]
+
+
+def with_inner(case: int) -> str:
+    """Take what a stage inside makes."""
+    return str(Stage(looked_up, "y", "work").run("betty")["y"])
+
+
+def test_a_tool_that_an_inner_stage_has_looked_up_counts_for_the_outer_one(programs: Path) -> None:
+    """Where the inner one hit, too; a tool that was not there is none that has run."""
+    outer = Stage(with_inner, "y", "work")
+    assert ["without it"] * 2 == [outer.run(case)["y"] for case in (1, 2)]
+    entries = list(Memory(str(programs / "work")).entries("with_inner"))
+    assert [[], []] == [each.record["observed"].get("programs", []) for each in entries]
+    script(programs / "bin" / "betty", "#!/bin/sh\necho 6.0\n")
+    assert ["6.0\n"] * 2 == [outer.run(case)["y"] for case in (1, 2)]
 
 
 def test_a_tool_that_is_looked_up_elsewhere_counts_by_being_there(programs: Path) -> None:

@@ -66,13 +66,9 @@ def called_among(
 
     The system's own are left out, but for languages, which bring their packages, and tools.
     """
-    names = sorted({words[0] for words in commands if words and "/" not in words[0]})
-    found = {name: _which(name) or "" for name in names}
-    return {
-        name: path
-        for name, path in found.items()
-        if path in programs and not _is_of_system(name, path, tools)
-    }
+    names = {words[0] for words in commands if words and "/" not in words[0]}
+    found = looked_up_now(names, tools)
+    return {name: path for name, path in found.items() if path in programs}
 
 
 def looked_up_now(names: Iterable[str], tools: Collection[str]) -> dict[str, str]:
@@ -81,12 +77,11 @@ def looked_up_now(names: Iterable[str], tools: Collection[str]) -> dict[str, str
     The system's own are left out, but for languages and tools.
     """
     found = {name: _which(name) or "" for name in sorted(names)}
-    return {name: path for name, path in found.items() if not _is_of_system(name, path, tools)}
-
-
-def _is_of_system(name: str, path: str, tools: Collection[str]) -> bool:
-    is_special = path in tools or _LANGUAGE.fullmatch(name) is not None
-    return path.startswith(_SYSTEM) and not is_special
+    return {
+        name: path
+        for name, path in found.items()
+        if not path.startswith(_SYSTEM) or path in tools or _LANGUAGE.fullmatch(name)
+    }
 
 
 def called_now(called: Mapping[str, str]) -> dict[str, str]:

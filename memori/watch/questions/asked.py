@@ -69,7 +69,8 @@ def follow_questions(live: Sequence[Observed]) -> None:
         return
     for name in ("stat", "lstat", "access", "readlink", "scandir"):
         ask = getattr(os, name)
-        asking: Any = _Scanning(ask, live) if name == "scandir" else _Asking(ask, live)
+        stand_in = _Scanning if name == "scandir" else _Asking
+        asking: Any = stand_in(ask, live)
         for several in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
             if ask in several:
                 several.add(asking)
@@ -97,12 +98,8 @@ class _Asking(StandIn):
         return answer
 
 
-class _Scanning(StandIn):
+class _Scanning(_Asking):
     """In the place of `os.scandir`, whose entries tell of files without asking `os.stat`."""
-
-    def __init__(self, scan: Callable[..., Any], live: Sequence[Observed]) -> None:
-        super().__init__(scan, "os")
-        self._live = live
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         entries = self.original(*args, **named)
@@ -220,17 +217,16 @@ def _tell(
         _note(run, place, words)
 
 
-def _looked_up(frame: FrameType) -> tuple[str | None, FrameType | None]:
+def _looked_up(frame: FrameType | None) -> tuple[str | None, FrameType | None]:
     """Return the program that `shutil.which` looks for along PATH, and who wants to know."""
     program = None
     for name in ("_access_check", "which"):
-        if frame.f_code.co_filename != _SHUTIL or frame.f_code.co_name != name:
+        if frame is None or (frame.f_code.co_filename, frame.f_code.co_name) != (_SHUTIL, name):
             break
-        known = frame.f_locals
-        if name == "which" and known["path"] == os.get_exec_path():
-            program = os.fsdecode(known["cmd"])
-        if frame.f_back is None:
-            return None, None
+        if name == "which":
+            along = os.environ.get("PATH", os.defpath).split(os.pathsep)
+            known = frame.f_locals
+            program = os.fsdecode(known["cmd"]) if known["path"] == along else None
         frame = frame.f_back
     return program, frame
 
