@@ -204,11 +204,8 @@ def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
         what = f"the input {changed.path}"
     elif facts is not None and facts.unvouched:
         what = f"the file {facts.unvouched[0]}, which it read,"
-    elif facts is not None and facts.powerless:
-        program = facts.powerless[0]
-        return (
-            f"watching {program} changed what it did, so this run is not remembered; run it again"
-        )
+    elif facts is not None and facts.spoilt:
+        return f"{facts.spoilt[0]}, so this run is not remembered; run it again"
     elif facts is not None and facts.doubts:
         why = facts.doubts[0]
         return f"{why}, so this run is not remembered; start the workers anew, inside the stage"

@@ -227,15 +227,16 @@ class Beginning:
 def _waiting_in_vain(log: str) -> dict[int, str]:
     """Return what strace started for a log that sleeps without a child or a program to hold.
 
-    Or what is held by who inherited it: a child of strace's own trial, whose parent was killed.
-    Nothing, while anything else of strace does not sleep: a tracer that had no turn yet on a
-    machine that is overloaded, or that somebody stopped.
+    Or a child of strace's own trial whose parent was killed: held by who inherited it, or stopped,
+    and alone. Nothing, while anything else of strace does not sleep: a tracer that had no turn yet
+    on a machine that is overloaded, or that somebody stopped.
     """
     found = {number: known for number in _numbers() if (known := _status(number))}
     ours = [number for number in found if _is_of_tracer(number, log)]
     states = {number: found[number]["State"][0] for number in ours}
-    held = {number for number in ours if states[number] == "t"}
+    held = [number for number in ours if states[number] == "t"]
     lost = {number for number in held if int(found[number]["TracerPid"]) not in ours}
+    lost |= states.keys() if [*states.values()] == ["T"] else set()
     if any(states[number] not in "SZX" for number in states.keys() - lost):
         return {}
     needed = {int(known["TracerPid"]) for known in found.values()}

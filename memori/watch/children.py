@@ -29,7 +29,7 @@ from memori.digest.files import from_record, to_record
 from memori.processes import temporary
 from memori.watch.facts import fact_learned, fact_told
 from memori.watch.observed import Observed
-from memori.watch.told import misses, ran
+from memori.watch.told import finds, misses, ran
 from memori.watch.touch import Listing, Touch
 
 TYPE_CHECKING = False
@@ -330,7 +330,7 @@ _TELLERS: dict[str, Any] = {
     "executed": lambda run, path: {},
     "looked_up": lambda run, name: {},
     "trees": lambda run, path: {},
-    "powerless": lambda run, path: {},
+    "spoilt": lambda run, path: {},
     "taken": lambda run, what: {},
     "versions": lambda run, told: {},
     "doubts": lambda run, why: {},
@@ -382,10 +382,10 @@ _LEARNERS: dict[str, Any] = {
     "network": lambda run, line: run.network.add(line["what"]),
     "programs": lambda run, line: run.programs.append(tuple(line["words"])),
     "traced": lambda run, line: ran(run, tuple(line["words"])),
-    "found": lambda run, line: run.found.setdefault(line["what"], line["said"]),
+    "found": lambda run, line: finds(run, line["what"], line["said"]),
     "unseen": lambda run, line: misses(run, line["what"]),
     "named": lambda run, line: run.named.add(line["what"]),
-    "powerless": lambda run, line: run.powerless.add(line["what"]),
+    "spoilt": lambda run, line: run.spoilt.add(line["what"]),
     "trees": lambda run, line: run.trees.add(line["what"]),
     "executed": lambda run, line: run.executed.add(line["what"]),
     "looked_up": lambda run, line: run.looked_up.add(line["what"]),

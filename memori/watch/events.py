@@ -15,7 +15,7 @@ from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
 from memori.watch.listings import BELOW, flat, literal
 from memori.watch.observed import Observed
-from memori.watch.threads import thread_starts
+from memori.watch.threads import thread_starts, with_outer
 from memori.watch.touch import plain_path
 
 TYPE_CHECKING = False
@@ -198,6 +198,12 @@ def _marked(run: Observed, args: tuple[object, ...]) -> None:
         run.connects(path)
 
 
+def _kills(run: Observed, args: tuple[object, ...]) -> None:
+    if args[1]:  # 0 asks whether it is there
+        for each in with_outer(run):
+            each.kills = True
+
+
 def _labelled(run: Observed, args: tuple[object, ...]) -> None:
     _marked(run, (args[0], -1))
 
@@ -343,6 +349,8 @@ HANDLERS: dict[str, Handler] = {
     "os.rmdir": _removed,
     "os.truncate": _truncated,
     "os.chdir": _moved_on,
+    "os.kill": _kills,
+    "os.killpg": _kills,
     "subprocess.Popen": _started,
     "os.posix_spawn": _spawned,
     "os.exec": _started,

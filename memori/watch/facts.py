@@ -147,8 +147,8 @@ class Facts:
         Who may have read files of which nobody told.
     unvouched : list of str
         Files that changed while the run went on, so that nobody knows what it read.
-    powerless : list of str
-        Programs that did not do what they do unwatched.
+    spoilt : list of str
+        What happened to programs so that what came of the run is of no use.
     doubts : list of str
         Why nobody knows what the run depends on.
     faults : list of str
@@ -175,7 +175,7 @@ class Facts:
         self.trees: dict[str, str] = {}
         self.unseen: list[str] = []
         self.unvouched: list[str] = []
-        self.powerless: list[str] = []
+        self.spoilt: list[str] = []
         self.doubts: list[str] = []
         self.faults: list[str] = []
 

@@ -95,12 +95,11 @@ class Observed:
         By path: what was told of a file that was asked for and not opened.
     variables : dict of str to str or None
         By name: variables of the environment that code asked for by computed names.
-    unseen, named : list of str, set of str
-        Who may have read files without telling, and files that such programs were told of.
-    trees : set of str
-        Folders that such programs were told of: all counts that they hold.
-    powerless : set of str
-        Programs that lost their owner's rights by being watched: what came of it is of no use.
+    unseen, named, trees : list of str, set of str, set of str
+        Who may have read files without telling, and files and folders that such programs were told
+        of: all counts that a folder holds.
+    spoilt, kills : set of str, bool
+        What happened to programs so that its outcome is of no use; whether it sends signals.
     inherited : list of tuple of str and object
         What workers still knew of earlier tasks: the list of `Facts` it belongs to, and the fact.
     versions, doubts : set of str
@@ -141,7 +140,8 @@ class Observed:
         self.unseen: list[str] = []
         self.named: set[str] = set()
         self.trees: set[str] = set()
-        self.powerless: set[str] = set()
+        self.spoilt: set[str] = set()
+        self.kills = False
         self.inherited: list[tuple[str, Any]] = []
         self.versions: set[str] = set()
         self.doubts: set[str] = set()

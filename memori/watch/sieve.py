@@ -21,6 +21,7 @@ import time
 from memori.digest.clock import ahead, behind
 from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
 from memori.fingerprint.imports.compiled import outdated
+from memori.watch.commands.times import looks_at_times
 from memori.watch.commands.tools import called_among, looked_up_now, tools_among
 from memori.watch.facts import (
     NO_STAT,
@@ -43,7 +44,14 @@ from memori.watch.listings import (
 )
 from memori.watch.modules import loaded_files, module_digest, user_modules
 from memori.watch.observed import Observed
-from memori.watch.questions.found import FILE
+from memori.watch.questions.found import (
+    FILE,
+    MODIFIED,
+    detailed,
+    has_details,
+    joined,
+    permitted,
+)
 from memori.watch.touch import (
     OLD,
     UNLOOKED,
@@ -147,7 +155,7 @@ class Sieve:
         facts.called = called_among(self._seen.programs, self._seen.executed, facts.tools)
         facts.called |= looked_up_now(self._seen.looked_up - facts.called.keys(), facts.tools)
         network = (f"the network ({host})" for host in self._seen.network)
-        facts.powerless = sorted(self._seen.powerless)
+        facts.spoilt = sorted(self._seen.spoilt)
         facts.faults = [*self._seen.faults]
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]
         told = {each.partition(" (")[0] for each in facts.unseen}
@@ -191,7 +199,10 @@ class Sieve:
         elif touch.look is None:
             self._missed(facts, path, now)
         else:
-            self._read(facts, path, touch, now)
+            try:
+                self._read(facts, path, touch, now)
+            except PermissionError:  # nobody may read it: neither did the run
+                self._seen.found[path] = permitted(FILE, os.R_OK, False)
 
     def _is_new(self, look: os.stat_result) -> bool:
         """Tell whether a file that was there when it was touched was made while the run went on."""
@@ -311,26 +322,27 @@ class Sieve:
         """Return what counts of the files that were asked for and not opened."""
         seen = self._seen
         paths = [path for path in seen.found if not f"{path}/".startswith(self._own)]
-        left_out = self._left_out.among(paths) | self._counted | seen.temporary | seen.made
+        left_out = self._left_out.among(paths) | seen.temporary | seen.made | seen.counted
         left_out.update(path for path, touch in seen.touched.items() if touch.written)
         left_out.update(fact.folder for fact in facts.listed)
         left_out.update(seen.imported)  # the import system of a child looks at what it reads
-        known = [*(fact.path for fact in facts.read), *self._own]
-        left_out.update(folders_above(known))  # what is in them is there, and so are they
-        left_out.update(each.path for each in facts.read if seen.found.get(each.path) == FILE)
-        return {
-            path: seen.found[path]
-            for path in paths
-            if path not in left_out
-            and not f"{path}/".startswith(self._made_folders)
-            and not self._made(path)
-            and not self._became(path)
-        }
-
-    def _became(self, path: str) -> bool:
-        """Tell whether a path became what it is while the run went on: then the run made it so."""
-        look = look_at(path)
-        return look is not None and self._is_new(look)
+        known = {fact.path for fact in facts.read}
+        is_known = folders_above([*known, *self._own])  # what is in them is there, and so are they
+        is_known |= self._counted
+        is_known.update(path for path in known if seen.found.get(path) == FILE)
+        has_times = looks_at_times(seen)
+        answers = {}
+        for path in paths:
+            if path in left_out or f"{path}/".startswith(self._made_folders) or self._made(path):
+                continue
+            words, look = seen.found[path], look_at(path)
+            if look is not None and self._is_new(look):  # then the run made it what it is
+                continue
+            if has_times and look is not None and stat.S_ISREG(look.st_mode):
+                words = joined(words, detailed(words, look, [MODIFIED]))
+            if path not in is_known or has_details(words):
+                answers[path] = words
+        return answers
 
     def _modules(self, facts: Facts) -> None:
         imported = {path: touch.look for path, touch in self._seen.imported.items()}

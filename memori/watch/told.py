@@ -16,6 +16,7 @@ import stat
 import sys
 import time
 
+from memori.watch.questions.found import LINK, joined
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
 
 TYPE_CHECKING = False
@@ -100,10 +101,9 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         folders = frozenset(name for name, is_folder in names.items() if is_folder)
         run.folders.setdefault(folder, Listing(look, tuple(names), folders)).whole = True
         run.tells("folders", folder)
-    for path, words in trace.found.items():
+    for path, words in trace.files.found.items():
         if path not in run.touched:
-            run.found.setdefault(path, words)
-            run.tells("found", path)
+            finds(run, path, words)
     for folder in trace.files.made:
         run.made.add(folder)
         run.tells("made", folder)
@@ -158,6 +158,28 @@ def executes(run: Observed, path: str) -> None:
     run.tells("executed", path)
 
 
+def finds(run: Observed, path: str, words: str) -> None:
+    """Keep an answer beside what was answered before; of a link also what it leads to."""
+    known = run.found.get(path)
+    is_link = words.startswith(LINK)
+    if known is not None and is_link != known.startswith(LINK):
+        if is_link:
+            run.found[path] = words
+            run.tells("found", path)
+        finds(run, os.path.realpath(path), known if is_link else words)
+        return
+    answer = words if known is None else joined(known, words)
+    if answer != known:
+        run.found[path] = answer
+        run.tells("found", path)
+
+
+def spoils(run: Observed, what: str) -> None:
+    """Note what happened to a program so that what came of the run is of no use."""
+    run.spoilt.add(what)
+    run.tells("spoilt", what)
+
+
 def misses(run: Observed, who: str) -> None:
     """Note who may have read files of which nobody told."""
     if who not in run.unseen:
@@ -174,7 +196,9 @@ def adopts(run: Observed, earlier: Observed) -> None:
     for folder, listing in earlier.folders.items():
         run.folders.setdefault(folder, listing)
     run.globs.update(earlier.globs)
-    run.found = {**earlier.found, **run.found}
+    for path, words in earlier.found.items():
+        mine = run.found.get(path)
+        run.found[path] = words if mine is None else joined(words, mine)
     for name in ("made", "network", "traced", "executed", "named", "trees"):
         getattr(run, name).update(getattr(earlier, name))
     for name in ("programs", "unwatched", "unseen", "faults"):

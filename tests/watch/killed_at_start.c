@@ -1,5 +1,6 @@
-/* Kill strace once before it holds its command: the tracer or the program to be, as the file
-KILLED_AT_START says, which is removed, and where a word of the command has the text that it says.
+/* Kill strace once before it holds its command: the tracer, the program to be, or that one while it
+tries on a child of its own what can be traced ("trial"), as the file KILLED_AT_START says, which is
+removed, and where a word of the command has the text that it says.
 
 Loaded into strace by LD_PRELOAD. The tracer attaches to its grandparent; before, the program to be
 tries whether that can be done, on a child of its own. */
@@ -9,6 +10,7 @@ tries whether that can be done, on a child of its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 static int parent_of(int process) {
@@ -28,20 +30,27 @@ static int is_in_command(const char *text) {
   return 0;
 }
 
-static int shall_die(int is_tracer) {
+static int shall_die(const char *part) {
   const char *path = getenv("KILLED_AT_START");
   char who[16] = "", text[16] = "";
   FILE *file = path == NULL ? NULL : fopen(path, "r");
   if (file == NULL) return 0;
   int count = fscanf(file, "%15s %15s", who, text);
   fclose(file);
-  return count == 2 && is_in_command(text) && is_tracer == (strcmp(who, "tracer") == 0) && unlink(path) == 0;
+  return count == 2 && is_in_command(text) && strcmp(who, part) == 0 && unlink(path) == 0;
 }
 
 long ptrace(int request, int process, void *address, void *value) {
   long (*real)(int, int, void *, void *) =
       (long (*)(int, int, void *, void *))dlsym(RTLD_NEXT, "ptrace");
+  int trying = getppid();
   int attaches = request == 0x4206 || request == 16;
-  if (attaches && shall_die(process == parent_of(getppid()))) kill(getpid(), SIGKILL);
-  return real(request, process, address, value);
+  const char *part = process == parent_of(getppid()) ? "tracer" : "program";
+  if (attaches && shall_die(part)) kill(getpid(), SIGKILL);
+  long answer = real(request, process, address, value);
+  if (request == 0 /* PTRACE_TRACEME */ && shall_die("trial")) { /* the child, which is about to stop */
+    kill(getppid(), SIGKILL);
+    while (getppid() == trying) usleep(1000);
+  }
+  return answer;
 }

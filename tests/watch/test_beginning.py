@@ -115,7 +115,11 @@ def left_of(folder):
     return found
 
 
-CASES = [*((kind, "tracer") for kind in STARTS), ("a function's subprocess", "program")]
+CASES = [
+    *((kind, "tracer") for kind in STARTS),
+    ("a function's subprocess", "program"),
+    ("a function's subprocess", "trial"),
+]
 
 
 @pytest.mark.parametrize(("kind", "killed"), CASES)

@@ -27,6 +27,7 @@ from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import runs_here
+from memori.watch.told import spoils
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -251,8 +252,7 @@ def _tell_powerless(started: _Started) -> None:
     program = started.watched.powerless
     if program is not None:
         for run in started.runs:
-            run.powerless.add(program)
-            run.tells("powerless", program)
+            spoils(run, f"watching {program} changed what it did")
         warn(
             f"{program} has rights of its own and lost them because it was watched, so this run is "
             "of no use and is not remembered; run it again: from now on it is not watched"

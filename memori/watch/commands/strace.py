@@ -22,7 +22,6 @@ import tempfile
 from typing import NamedTuple
 
 from memori.aside import aside
-from memori.errors import warn
 from memori.processes import temporary
 from memori.processes.interrupts import going_here, mark_of_start
 from memori.watch.children import SPOOL, learn_from, new_spool
@@ -33,7 +32,7 @@ from memori.watch.commands.tracer_log import read_log, reap
 from memori.watch.commands.untraceable import loses_rights, note, untraceable
 from memori.watch.observed import current
 from memori.watch.threads import with_outer
-from memori.watch.told import Marks, executes, misses, ran, tell_of
+from memori.watch.told import Marks, executes, misses, ran, spoils, tell_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +41,9 @@ if TYPE_CHECKING:
     from memori.watch.observed import Observed
 
 log = logging.getLogger(__name__)
+_HARMLESS = "chld,cont,urg,winch"  # signals that end nothing
 _OPTIONS = (
-    *("-DD", "-f", "-q", "--seccomp-bpf", "-y", "-s", "4096", "-e", "signal=none"),
+    *("-DD", "-f", "-q", "--seccomp-bpf", "-y", "-s", "4096", "-e", f"signal=!{_HARMLESS}"),
     *("-e", "abbrev=!getdents64", "-e", "trace=" + ",".join(f"?{each}" for each in CALLS)),
 )
 _PATIENCE = 10.0  # seconds that a tracer has to show that it can be used
@@ -169,7 +169,9 @@ class Watched:
         trace.ends()
         if trace.refused is not None:
             raise OSError(trace.refused, os.strerror(trace.refused), self._plain.executable)
-        trace.found.pop(self._plain.environment.get("PWD", ""), None)  # shells look whether it is
+        trace.files.found.pop(
+            self._plain.environment.get("PWD", ""), None
+        )  # shells look whether it is
         self.powerless = next((path for path, _ in trace.programs if loses_rights(path)), None)
         if self.powerless is not None:
             note(*self._plain, self._cwd, self.powerless)
@@ -181,19 +183,25 @@ class Watched:
             for path in self._named:  # what words name counts, although it was not opened
                 if each.own_touch(path) is None:
                     each.names(path)
-        if patience is None and (why := _why_doubted(trace)):
-            self._forswear(why)
+        if patience is None and (why := self._why_spoilt(trace)):
+            for each in self._runs:
+                spoils(each, why)
 
-    def _forswear(self, why: str) -> None:
-        """Have the runs not remembered: without its tracer, calls of a program are refused."""
+    def _why_spoilt(self, trace: Trace) -> str:
+        """Say why what came of it is of no use; nothing if it is, or memori itself ended it."""
         program = self._plain.executable
-        for run in self._runs:
-            run.powerless.add(program)
-            run.tells("powerless", program)
         going = going_here()
         if going is not None and going.is_interrupted:
-            return  # by memori itself, which tells of that
-        warn(f"the tracer of {program} {why}; so this run is not remembered: run it again")
+            return f"{program} was ended"
+        kills = trace.kills or any(each.kills for each in self._runs)
+        if not trace.is_over and not (kills and not trace.programs):  # which refuses calls
+            return f"the tracer of {program} was ended while it ran"
+        if trace.lost:
+            return f"the tracer of {program} did not tell who started process {trace.lost[0]}"
+        if trace.killed and not kills:
+            who = f"process {trace.killed[0]} of {program}" if len(trace.programs) > 1 else program
+            return f"{who} was killed by somebody else, as where memory is short"
+        return ""
 
     def goes(self) -> None:
         """Remove what was kept for watching it."""
@@ -369,13 +377,6 @@ def _fits(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(path, each) for each in patterns)
 
 
-def _why_doubted(trace: Trace) -> str:
-    """Say what is wrong with what a tracer told; nothing if it told all."""
-    if not trace.is_over:
-        return "was ended while it ran, which makes calls of the program fail"
-    return f"told of process {trace.lost[0]} and not of who started it" if trace.lost else ""
-
-
 def _unseen(trace: Trace, command: str) -> list[str]:
     """Name who may have read files of which the tracer did not tell."""
     found = [f"{each} (a container of its own)" for each in trace.contained]
@@ -383,7 +384,7 @@ def _unseen(trace: Trace, command: str) -> list[str]:
         if os.path.basename(path) in _LOOKS_ELSEWHERE:
             found.append(f"{os.path.basename(path)} (what it starts elsewhere)")
     if not trace.is_over:
-        found.append(f"{command} (the tracer was ended)")
+        found += [f"{command} (the tracer was ended)"] if trace.programs else []
     elif trace.lost:
         found.append(f"{command} (process {trace.lost[0]}, which nobody was seen to start)")
     elif trace.alive:

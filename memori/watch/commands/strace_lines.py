@@ -13,6 +13,8 @@ import os
 import re
 from typing import NamedTuple
 
+from memori.watch.questions.found import FOLDER, THERE, file_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -152,14 +154,16 @@ def names_in(words: str) -> dict[str, bool]:
     return {name: is_folder for name, is_folder in found.items() if name not in (".", "..")}
 
 
-def kind_and_size(words: str) -> tuple[str, int] | None:
-    """Return what a stat said of the kind of a file, and of its size.
+def described(words: str) -> str:
+    """Return what a call said of a file, in the words of `memori.watch.questions.found`.
 
-    >>> kind_and_size('"a", {st_mode=S_IFREG|0644, st_size=5, ...}, 0')
-    ('REG', 5)
+    >>> described('"a", {st_mode=S_IFREG|0644, st_size=5, ...}, 0')
+    'file of 5 bytes'
     """
     found = _SIZE.search(words)
-    return None if found is None else (found[1], int(found[2]))
+    if found is None:
+        return THERE
+    return file_of(int(found[2])) if found[1] == "REG" else FOLDER if found[1] == "DIR" else THERE
 
 
 def plain(text: str) -> str:

@@ -20,8 +20,8 @@ import re
 from memori.watch.commands.spelling import Spelling
 from memori.watch.commands.strace_lines import (
     Said,
+    described,
     folder_in,
-    kind_and_size,
     lines_of,
     names_in,
     paths_in,
@@ -30,14 +30,16 @@ from memori.watch.commands.strace_lines import (
     texts_in,
 )
 from memori.watch.commands.traced_files import Files
-from memori.watch.questions.found import FOLDER, THERE, file_of, link_to
-from memori.watch.touch import folders_above, source_of
+from memori.watch.questions.found import FOLDER, link_to, permitted
+from memori.watch.touch import source_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _ABSENT = ("ENOENT", "ENOTDIR")
+_REFUSED = ("EACCES", "EPERM")
+_MODES = {"R_OK": os.R_OK, "X_OK": os.X_OK}
 _BEGUN = 2
 _KNOWN = 200_000  # lines
 _SOURCES = (".py", ".pyc")
@@ -91,8 +93,6 @@ class Trace:
         How each file was dealt with.
     folders : dict of str to dict of str to bool
         By path: the names in each folder that was listed, and whether each is surely a folder.
-    found : dict of str to str
-        By path: what was said of a file that was asked for and not opened.
     temporary : set of str
         Those of the files and folders made that are temporary by their place and permissions.
     programs : list of (str, tuple of str)
@@ -105,6 +105,8 @@ class Trace:
         The programs that went into a container of their own.
     refused : int or None
         The number of the error by which the command could not be started, if so.
+    killed, kills : list of int, bool
+        The processes that were ended by SIGKILL, and whether one of them sent a signal.
     """
 
     def __init__(
@@ -112,13 +114,14 @@ class Trace:
     ) -> None:
         self.files = Files()
         self.folders: dict[str, dict[str, bool]] = {}
-        self.found: dict[str, str] = {}
         self.temporary: set[str] = set()
         self.programs: list[tuple[str, tuple[str, ...]]] = []
         self.alive: set[int] = set()
         self.is_over = False
         self.contained: list[str] = []
         self.refused: int | None = None
+        self.killed: list[int] = []
+        self.kills = False
         self._begun_programs = 0  # of the first process; the first of them starts the command
         self._first: int | None = None
         self._spool = f"{spool}/" if spool else None
@@ -152,10 +155,7 @@ class Trace:
 
     def ends(self) -> None:
         """Leave out what Pythons tell better themselves, once nothing more comes."""
-        above = folders_above(self.files.were_read())
-        for path in [each for each, words in self.found.items() if words == FOLDER]:
-            if path in above:  # and so it was there
-                del self.found[path]
+        self.files.forgets_folders()
         for path, programs in list(self._sources.items()):
             touch = self.files.touched.get(path)
             if programs <= self._telling:
@@ -165,8 +165,8 @@ class Trace:
         for folder, programs in self._listers.items():
             if programs <= self._telling:
                 del self.folders[folder]
-        for path in self.found.keys() & self.files.touched.keys():
-            del self.found[path]
+        for path in self.files.found.keys() & self.files.touched.keys():
+            del self.files.found[path]
 
     @property
     def lost(self) -> list[int]:
@@ -175,6 +175,8 @@ class Trace:
 
     def _takes(self, number: int, process: Process, text: str) -> None:
         if tells_of_end(text):
+            if "SIGKILL" in text:
+                self.killed.append(number)
             self.alive.discard(number)
             self._processes.pop(number, None)  # another may get its number
             self.is_over = self.is_over or number == self._first
@@ -224,22 +226,25 @@ class Trace:
 
     def _goes(self, process: Process, call: Said) -> None:
         path = folder_in(call.words) if call.name == "fchdir" else self._path(process, call)
-        if path is None:
+        path = path and self._spelling.plain(path)
+        if not path:
             return
-        path = self._spelling.plain(path)
         if call.result == "0":
             process.cwd = path
         if call.name == "chdir" and not process.elsewhere:
             if call.error in _ABSENT:
                 self.files.misses(path)
             elif not call.error:
-                self.found.setdefault(path, FOLDER)
+                self.files.found.setdefault(path, FOLDER)
 
     def _leaves(self, process: Process, call: Said) -> None:
         is_other = call.name != "unshare" or any(each in call.words for each in _NAMESPACES)
         if call.result == "0" and is_other:
             process.elsewhere = True
             self._contains(process)
+
+    def _sends(self, process: Process, call: Said) -> None:
+        self.kills = self.kills or (", SIG" in call.words and call.result == "0")
 
     def _contains(self, process: Process) -> None:
         path, words = self.programs[process.program - 1] if self.programs else ("", ())
@@ -256,22 +261,29 @@ class Trace:
             self.programs.append((path, tuple(words[1:] or words)))
             process.program = len(self.programs)
             self.files.reads(path)
-        elif call.error in _ABSENT:
-            self.files.misses(path)
+        else:
+            self._failed(path, call, os.X_OK)
 
     # Files
+
+    def _failed(self, path: str, call: Said, mode: int) -> None:
+        if call.error in _ABSENT:
+            self.files.misses(path)
+        elif call.error in _REFUSED:
+            self.files.refuses(path, mode)
 
     def _opened(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
         if path is None or "O_TMPFILE" in call.words:  # without a name
             return
-        if call.error:
-            if call.error in _ABSENT:
-                self.files.misses(path)
-            return
         flags = call.words[call.words.rindex('"') :]
         is_created = call.name == "creat"
-        if not is_created and "O_WRONLY" not in flags and "O_RDWR" not in flags:
+        is_read = not is_created and "O_WRONLY" not in flags and "O_RDWR" not in flags
+        if call.error:
+            if is_read or call.error in _ABSENT:
+                self._failed(path, call, os.R_OK)
+            return
+        if is_read:
             if "O_PATH" not in flags and "O_DIRECTORY" not in flags:
                 self.files.reads(path)
                 if path.endswith(_SOURCES):
@@ -353,29 +365,20 @@ class Trace:
         path = self._path(process, call)
         if path is None or (self._spool and f"{path}/".startswith(self._spool)):
             return
+        mode = sum(bit for name, bit in _MODES.items() if name in call.words)
         if call.error:
-            if call.error in _ABSENT:
-                self.files.misses(path)
-            return
-        if "readlink" in call.name:
-            self.found[path] = link_to(texts_in(call.words)[-1])
-        elif path not in self.found:
-            self.found[path] = _described(call)
-
-
-def _described(call: Said) -> str:
-    """Say what a program was told of a file."""
-    told = kind_and_size(call.words)
-    if told is None:
-        return THERE
-    kind, size = told
-    return file_of(size) if kind == "REG" else FOLDER if kind == "DIR" else THERE
+            self._failed(path, call, mode)
+        elif "readlink" in call.name:
+            self.files.found[path] = link_to(texts_in(call.words)[-1])
+        else:
+            self.files.finds(path, permitted(described(call.words), mode, True))
 
 
 _CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {
     **dict.fromkeys(("fork", "vfork", "clone", "clone3"), ("process", Trace._forked)),
     **dict.fromkeys(("chdir", "fchdir"), ("process", Trace._goes)),
     **dict.fromkeys(("unshare", "setns", "chroot", "pivot_root"), ("process", Trace._leaves)),
+    **dict.fromkeys(("kill", "tkill", "tgkill", "pidfd_send_signal"), ("process", Trace._sends)),
     **dict.fromkeys(("execve", "execveat"), ("process", Trace._starts)),
     **dict.fromkeys(("open", "openat", "openat2", "creat"), ("look", Trace._opened)),
     **dict.fromkeys(("rename", "renameat", "renameat2"), ("write", Trace._moved)),
@@ -389,10 +392,8 @@ _CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {
         ("chmod", "fchmodat", "fchmodat2", "chown", "fchownat"), ("write", Trace._marked)
     ),
     **dict.fromkeys(("getdents64",), ("list", Trace._listed)),
-    **dict.fromkeys(
-        ("stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2"),
-        ("look", Trace._asked),
-    ),
+    **dict.fromkeys(("stat", "lstat", "newfstatat", "statx"), ("look", Trace._asked)),
+    **dict.fromkeys(("access", "faccessat", "faccessat2"), ("look", Trace._asked)),
     **dict.fromkeys(("readlink", "readlinkat"), ("look", Trace._asked)),
 }
 CALLS = tuple(_CALLS)

@@ -5,7 +5,8 @@ Nobody looked at a file right before it was touched. What is known is whether it
 
 from __future__ import annotations
 
-from memori.watch.touch import UNLOOKED, Touch
+from memori.watch.questions.found import FILE, FOLDER, answer, joined, permitted
+from memori.watch.touch import UNLOOKED, Touch, folders_above
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ class Files:
     ----------
     touched : dict of str to Touch
         By path. A file that was looked for in vain has the look None; others were not looked at.
+    found : dict of str to str
+        By path: what was said of a file that was asked for and not opened.
     made : set of str
         The folders that were made.
     marked : set of str
@@ -27,6 +30,7 @@ class Files:
 
     def __init__(self) -> None:
         self.touched: dict[str, Touch] = {}
+        self.found: dict[str, str] = {}
         self.made: set[str] = set()
         self.marked: set[str] = set()
 
@@ -48,6 +52,13 @@ class Files:
             if touch.how == "read" and touch.look is not None and not touch.written
         ]
 
+    def forgets_folders(self) -> None:
+        """Leave out that folders are there of which a file was read."""
+        above = folders_above(self.were_read())
+        for path in [each for each, words in self.found.items() if words == FOLDER]:
+            if path in above:
+                del self.found[path]
+
     def forgets(self, path: str) -> None:
         """Leave out a file that was read, and not written."""
         touch = self.touched.get(path)
@@ -58,6 +69,15 @@ class Files:
         """Note that a path was asked for in vain."""
         if path not in self.touched:
             self.touched[path] = Touch("read", None)
+
+    def finds(self, path: str, words: str) -> None:
+        """Note what was said of a file that was asked for."""
+        known = self.found.get(path)
+        self.found[path] = words if known is None else joined(known, words)
+
+    def refuses(self, path: str, mode: int) -> None:
+        """Note that a file may not be read or run, or not be reached; as it is said now."""
+        self.finds(path, answer(path, permitted(FILE, mode, False)))
 
     def writes(self, path: str, how: How = "write") -> None:
         """Note that a file was made, emptied or appended to."""

@@ -12,8 +12,12 @@ was followed by hand (``Path("current").resolve()``); links in the root folder a
 differ between the hosts of a cluster. All variables at once
 (`dict(os.environ)`, for a program that is started) are none that was asked for.
 
-Not promised: times, owners and permissions; functions that were bound before the first run
-(``from os import stat``); what children of the process ask of the environment.
+A file's times and mode count where the code that took its stat names them (``getmtime(scan)``,
+``scan.stat().st_mtime``), and whether it may be read or run where that was asked (`os.access`).
+
+Not promised: what is asked of a stat elsewhere than where it was taken, owners, whether a file may
+be written; functions that were bound before the first run (``from os import stat``); what children
+of the process ask of the environment.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from memori.watch.events import absolute
 from memori.watch.observed import Observed
 from memori.watch.questions import found
 from memori.watch.threads import runs_here
+from memori.watch.told import finds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +51,17 @@ _MAPPINGS = ("<frozen os>", f"{_LIBRARY}os.py", "<frozen _collections_abc>",
              f"{_LIBRARY}_collections_abc.py", *_PATHS)  # fmt: skip
 _WHETHER = frozenset({
     "exists", "lexists", "isfile", "isdir", "islink", "ismount", "is_file", "is_dir", "is_symlink",
-    "is_mount", "getmtime", "getatime", "getctime", "access", "glob", "rglob",
+    "is_mount", "glob", "rglob",
 })  # fmt: skip
+_NOT_SIZE = _WHETHER | {"getmtime", "getatime", "getctime"}
+_DETAILS = {
+    "st_mtime": found.MODIFIED, "st_mtime_ns": found.MODIFIED, "ST_MTIME": found.MODIFIED,
+    "st_ctime": found.CHANGED, "st_ctime_ns": found.CHANGED, "ST_CTIME": found.CHANGED,
+    "_sig": found.MODIFIED,  # of filecmp
+    "st_mode": found.PERMISSIONS, "ST_MODE": found.PERMISSIONS,
+}  # fmt: skip
+_OF_KIND = frozenset({"S_ISREG", "S_ISDIR", "S_ISLNK", "S_IFMT"})  # all that the mode is asked for
+_STATS = ("stat", "lstat")
 _IN_PASSING = frozenset({"realpath", "_joinrealpath", "resolve", "_resolve", "mkdir", "expanduser"})
 _BY_NAME = frozenset({
     "get", "getenv", "__contains__", "pop", "setdefault", "expandvars", "repl",
@@ -89,12 +103,13 @@ class _Asking(StandIn):
     def __call__(self, path: Any, *args: Any, **named: Any) -> Any:
         if not self._live:
             return self.original(path, *args, **named)
+        mode = named.get("mode", *args[:1]) if self.__name__ == "access" else 0
         try:
             answer = self.original(path, *args, **named)
         except OSError:
             _tell(self._live, path, named.get("dir_fd"), None, self.__name__)
             raise
-        _tell(self._live, path, named.get("dir_fd"), answer, self.__name__)
+        _tell(self._live, path, named.get("dir_fd"), answer, self.__name__, mode)
         return answer
 
 
@@ -183,14 +198,21 @@ def _tell_variable(run: Observed, name: str) -> None:
 
 
 def _tell(
-    live: Sequence[Observed], path: object, folder: object, answer: object, asked: str
+    live: Sequence[Observed],
+    path: object,
+    folder: object,
+    answer: object,
+    asked: str,
+    mode: int = 0,
 ) -> None:
     runs = runs_here(live)
     if not runs:
         return
+    names: list[str] = []
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith(_PATHS):
         asked = frame.f_code.co_name
+        names += frame.f_code.co_names
         frame = frame.f_back
     is_link = isinstance(answer, (str, bytes))
     if frame is None or not (is_link or asked not in _IN_PASSING):
@@ -213,8 +235,16 @@ def _tell(
     if place is None or (is_link and os.path.dirname(place) == os.sep):
         return
     words = _words(place, answer, asked)
+    if isinstance(answer, bool) and words in (found.FILE, found.FOLDER):
+        words = found.permitted(words, mode, answer)
+    elif isinstance(answer, os.stat_result) and stat.S_ISREG(answer.st_mode):
+        names += frame.f_code.co_names if asked in _STATS else ()
+        details = dict.fromkeys(_DETAILS[name] for name in names if name in _DETAILS)
+        if not _OF_KIND.isdisjoint(names):
+            details.pop(found.PERMISSIONS, None)
+        words = found.detailed(words, answer, details)
     for run in runs:
-        _note(run, place, words)
+        finds(run, place, words)
 
 
 def _looked_up(frame: FrameType | None) -> tuple[str | None, FrameType | None]:
@@ -231,21 +261,6 @@ def _looked_up(frame: FrameType | None) -> tuple[str | None, FrameType | None]:
     return program, frame
 
 
-def _note(run: Observed, path: str, words: str) -> None:
-    """Keep an answer beside what was answered before; of a link also what it leads to."""
-    known = run.found.get(path)
-    is_link = words.startswith(found.LINK)
-    if known == words:
-        return
-    if known is not None and is_link != known.startswith(found.LINK):
-        run.found[path] = words if is_link else known
-        run.tells("found", path)
-        _note(run, os.path.realpath(path), known if is_link else words)
-    elif known is None or (known == found.FILE and words.startswith((known, found.NO_LINK))):
-        run.found[path] = words
-        run.tells("found", path)
-
-
 def _words(path: str, answer: object, asked: str) -> str:
     """Return the words for what was answered (`memori.watch.questions.found`)."""
     if isinstance(answer, (str, bytes)):
@@ -254,10 +269,10 @@ def _words(path: str, answer: object, asked: str) -> str:
         return found.NO_LINK
     if answer is None or (answer is False and not os.path.exists(path)):
         return found.NOWHERE if os.path.lexists(path) else found.NOTHING
-    if not isinstance(answer, os.stat_result):  # what may be done with it is not promised
+    if not isinstance(answer, os.stat_result):
         return found.FOLDER if os.path.isdir(path) else found.FILE
     if stat.S_ISREG(answer.st_mode):
-        return found.FILE if asked in _WHETHER else found.file_of(answer.st_size)
+        return found.FILE if asked in _NOT_SIZE else found.file_of(answer.st_size)
     return found.FOLDER if stat.S_ISDIR(answer.st_mode) else found.THERE
 
 

@@ -1,20 +1,40 @@
 """Files that a program asked for and did not open: whether they are there, and what they are.
 
 ``[ -e flag ]`` asks whether a file is there, ``[ -s bvals ]`` whether it is empty, ``ls -l`` how
-large it is, ``readlink`` where a link leads. The answer is kept as a few words, and compared with
-what the same question would give now.
+large it is, ``[ -r scan ]`` whether it may be read, ``max(files, key=os.path.getmtime)`` which one
+is the newest, ``readlink`` where a link leads. The answer is kept as a few words, first of what it
+is, then of what else was asked (``file of 12 bytes, may be read``), and compared with what the same
+questions would give now.
 
-Not promised: times, owners and permissions, of which a program is told as well.
+Not promised: owners, whether a file may be written, and the times of folders, of which a program is
+told as well.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOTHING = "nothing"
 FOLDER = "folder"
 LINK = "link to "
+FILE = "file"
+"""Of which no more was asked."""
+THERE = "there"
+"""Of what is neither file nor folder, or was asked for nothing but that."""
+NOWHERE = "link that leads nowhere"
+NO_LINK = "no link"
+
+MODIFIED, CHANGED, PERMISSIONS = "modified", "changed", "permissions"
+"""What a stat tells of a file beside its kind and size: its mtime, its ctime, its mode."""
+_AND = ", "
+_MAY, _MAY_NOT = "may be ", "may not be "
+_MODES = {"read": os.R_OK, "run": os.X_OK}
 
 
 def file_of(size: int) -> str:
@@ -27,34 +47,102 @@ def link_to(target: str) -> str:
     return f"{LINK}{target}"
 
 
-THERE = "there"
-"""Of what is neither file nor folder, or was asked for nothing but that."""
+def detailed(words: str, look: os.stat_result, details: Iterable[str]) -> str:
+    """Add details of its stat to what is said of a file.
+
+    Parameters
+    ----------
+    words : str
+        What is said of it.
+    look : os.stat_result
+        Its stat.
+    details : iterable of str
+        `MODIFIED`, `CHANGED` and `PERMISSIONS`, in the order in which they are to be told.
+    """
+    return _AND.join([words, *(_detail(each, "", look) for each in details)])
 
 
-FILE = "file"
-"""Of which no more was asked."""
-NOWHERE = "link that leads nowhere"
-NO_LINK = "no link"
+def has_details(words: str) -> bool:
+    """Tell whether more was asked of a path than what it is.
+
+    >>> has_details("file of 3 bytes"), has_details("file, may be read")
+    (False, True)
+    """
+    return len(_parts(words)) > 1
+
+
+def permitted(words: str, mode: int, is_so: bool) -> str:
+    """Add to what is said of a path whether it may be read or run.
+
+    >>> permitted(FOLDER, os.R_OK | os.X_OK, False), permitted(FILE, os.F_OK, True)
+    ('folder, may not be read and run', 'file')
+    """
+    names = " and ".join(name for name, bit in _MODES.items() if mode & bit)
+    return f"{words}{_AND}{_MAY if is_so else _MAY_NOT}{names}" if names else words
+
+
+def joined(known: str, words: str) -> str:
+    """Return the answers to two questions for one path as one; what was told first holds.
+
+    >>> joined("file, may be read", "file of 3 bytes, may not be read, may be run")
+    'file of 3 bytes, may be read, may be run'
+    >>> joined("nothing", "file"), joined("file", "no link")
+    ('nothing', 'no link')
+    """
+    kind, *more = _parts(known)
+    new_kind, *new = _parts(words)
+    if known == FILE and words == NO_LINK:
+        return words
+    is_finer = kind == FILE and new_kind.startswith(FILE)
+    if not (is_finer or new_kind in (kind, FILE)) or kind in (NOTHING, NO_LINK):
+        return known
+    asked = set(map(_question, more))
+    more += [each for each in new if _question(each) not in asked]
+    return _AND.join([new_kind if is_finer else kind, *more])
 
 
 def answer(path: str, then: str) -> str:
-    """Return what a path is now, in answer to the question that was answered then.
+    """Return what a path is now, in answer to the questions that were answered then.
 
-    >>> answer("/", "folder"), answer("/nowhere", "there")
-    ('folder', 'nothing')
+    >>> answer("/", "folder"), answer("/nowhere", "there"), answer("/", "folder, may not be read")
+    ('folder', 'nothing', 'folder, may be read')
     """
+    kind, *more = _parts(then)
     try:
-        if then.startswith(LINK) or then == NO_LINK:
+        if kind.startswith(LINK) or kind == NO_LINK:
             return link_to(os.readlink(path))
-        look = os.stat(path) if then != THERE else os.lstat(path)
+        look = os.stat(path) if kind != THERE else os.lstat(path)
     except OSError:
-        if then == THERE or not os.path.lexists(path):
+        if kind == THERE or not os.path.lexists(path):
             return NOTHING
-        return then if then in (NOWHERE, NO_LINK) else THERE
+        return then if kind in (NOWHERE, NO_LINK) else THERE
+    return _AND.join([_kind_now(look, kind), *(_detail(each, path, look) for each in more)])
+
+
+def _parts(words: str) -> list[str]:
+    return [words] if words.startswith(LINK) else words.split(_AND)
+
+
+def _kind_now(look: os.stat_result, then: str) -> str:
     if then == THERE:
         return THERE
-    if stat.S_ISREG(look.st_mode) and then == FILE:
-        return FILE
     if stat.S_ISREG(look.st_mode):
-        return file_of(look.st_size)
+        return FILE if then == FILE else file_of(look.st_size)
     return FOLDER if stat.S_ISDIR(look.st_mode) else THERE
+
+
+def _question(more: str) -> str:
+    return more.replace(_MAY_NOT, _MAY) if more.startswith("may ") else more.partition(" ")[0]
+
+
+def _detail(then: str, path: str, look: os.stat_result) -> str:
+    """Answer a question anew, of which the answer then is given."""
+    asked = _question(then)
+    if asked.startswith(_MAY):
+        names = asked.removeprefix(_MAY)
+        mode = sum(bit for name, bit in _MODES.items() if name in names.split())
+        return f"{_MAY if os.access(path, mode) else _MAY_NOT}{names}"
+    if asked == PERMISSIONS:
+        return f"{asked} {stat.S_IMODE(look.st_mode):03o}"
+    seconds, rest = divmod(look.st_mtime_ns if asked == MODIFIED else look.st_ctime_ns, 10**9)
+    return f"{asked} {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(seconds))}.{rest:09d}"
