@@ -24,7 +24,7 @@ import re
 import time
 
 from memori.files import remove_if_there
-from memori.layout import SHARD, Layout, arguments_of, locks_of, stages_of
+from memori.layout import INSIDE, SHARD, Layout, arguments_of, locks_of, stages_of
 from memori.store import entries, folders
 from memori.store.failures import NOTE
 from memori.store.gone import Kept, of_gone_cases, of_old_code, unneeded_sources, without_key
@@ -275,8 +275,6 @@ def _leftovers(memory: Memory, wanted: Wanted) -> Iterator[Leftover]:
                 yield Leftover(layout, path, what, mark)
         for shard in filter(re.compile(SHARD).fullmatch, entries.listed(layout.records)):
             yield from _marks(layout, f"{layout.records}/{shard}")
-        yield from _partial(layout, layout.records)
-        yield from _partial(layout, layout.claims)
     layout = Layout(memory.root, "")
     locks = locks_of(memory.root)
     for name in entries.listed(os.path.dirname(locks)):
@@ -288,11 +286,14 @@ def _leftovers(memory: Memory, wanted: Wanted) -> Iterator[Leftover]:
         if path.endswith(_PARTIAL) and _is_old(path):
             yield Leftover(layout, path, "a partial folder")
     yield from _partial(layout, memory.root)
-    yield from _partial(layout, os.path.dirname(stages_of(memory.root)))
+    hidden = os.path.dirname(stages_of(memory.root))
+    for folder, inner, _ in os.walk(hidden):
+        if folder == hidden:  # in others lies what was a user's
+            inner[:] = sorted(INSIDE.intersection(inner) - {"outdated", "edited"})
+        yield from _partial(layout, folder)
 
 
 def _marks(layout: Layout, shard: str) -> Iterator[Leftover]:
-    yield from _partial(layout, shard)
     for name in entries.listed(shard):
         path = f"{shard}/{name}"
         if name.endswith(".unfinished") and _is_old(path):

@@ -293,12 +293,16 @@ def test_what_the_dead_left_goes(capsys: pytest.CaptureFixture[str]) -> None:
     for path in (partial, fresh):
         path.write_text("half")
     os.utime(partial, (0, 0))
+    for folder in ("files", "sources", "nodes", "stages/blur/recent"):
+        Path("work/.memori", folder).mkdir(exist_ok=True)
+        other = Path("work/.memori", folder, ".some.json.89ab.partial")
+        other.write_text("half")
+        os.utime(other, (0, 0))
     plan = asked(capsys, "prune", "--delete")
-    assert ["a partial file", "a run that was killed or replaced"] == sorted(
+    assert [*["a partial file"] * 5, "a run that was killed or replaced"] == sorted(
         each["what"] for each in plan["left"]
     )
-    assert not partial.exists()
-    assert fresh.exists()
+    assert [fresh] == list(Path("work").rglob("*.partial"))
     assert [] == list(Path("work/die").glob("*/half.txt"))
     assert 0 == asked(capsys, "ls", "--stage", "die")[0]["failed"]
     assert 1 == len(list(Path("work/blur").glob("*/failure.txt")))
