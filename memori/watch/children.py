@@ -29,7 +29,7 @@ from memori.digest.files import from_record, to_record
 from memori.processes import temporary
 from memori.watch.facts import fact_learned, fact_told
 from memori.watch.observed import Observed
-from memori.watch.told import finds, misses, ran
+from memori.watch.told import finds, misses, points, ran
 from memori.watch.touch import Listing, Touch
 
 TYPE_CHECKING = False
@@ -320,6 +320,7 @@ _TELLERS: dict[str, Any] = {
     "imported": lambda run, path: {"look": _look_told(run.imported[path].look)},
     "globs": lambda run, pattern: {},
     "made": lambda run, path: {},
+    "links": lambda run, path: {"place": run.links[path]},
     "temporary": lambda run, path: {},
     "network": lambda run, host: {},
     "programs": lambda run, _: {"words": run.programs[-1]},
@@ -378,6 +379,7 @@ _LEARNERS: dict[str, Any] = {
     "imported": _learn_import,
     "globs": lambda run, line: run.globs.setdefault(line["what"]),
     "made": lambda run, line: run.made.add(line["what"]),
+    "links": lambda run, line: points(run, line["what"], line["place"]),
     "temporary": lambda run, line: run.temporary.add(line["what"]),
     "network": lambda run, line: run.network.add(line["what"]),
     "programs": lambda run, line: run.programs.append(tuple(line["words"])),

@@ -8,6 +8,7 @@ hook, at a depth that `_caller` and `_stack` rely on.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from _thread import _local
 
@@ -16,7 +17,8 @@ from memori.watch.callers import is_globbing, is_of_imports, is_running_main_aga
 from memori.watch.listings import BELOW, flat, literal
 from memori.watch.observed import Observed
 from memori.watch.threads import thread_starts, with_outer
-from memori.watch.touch import plain_path
+from memori.watch.told import points
+from memori.watch.touch import led_to, plain_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,7 +144,11 @@ def _imported(run: Observed, args: tuple[object, ...]) -> None:
 
 def _connected(run: Observed, args: tuple[object, ...]) -> None:
     name = os.fsdecode(args[0])  # type: ignore[arg-type]
-    if name and not name.startswith((":", "file:")):
+    if name.startswith("file:") and not os.path.exists(name):  # a URI
+        from urllib.parse import unquote
+
+        name = unquote(re.sub("^file:(//[^/]*)?|[?#].*", "", name))
+    if name and not name.startswith(":"):
         path = absolute(name)
         if path is not None:
             run.connects(path, _stack())
@@ -181,6 +187,8 @@ def _renamed(run: Observed, args: tuple[object, ...]) -> None:
     source, target = absolute(args[0], args[2]), absolute(args[1], args[3])
     if source is not None and target is not None:
         run.moves(source, target)
+        if source in run.links:
+            points(run, target, run.links[source])
 
 
 def _linked(run: Observed, args: tuple[object, ...]) -> None:
@@ -212,6 +220,10 @@ def _pointed(run: Observed, args: tuple[object, ...]) -> None:
     target = absolute(args[1], args[2])
     if target is not None:
         run.writes(target)
+        place = led_to(os.path.dirname(target), os.fsdecode(args[0]))  # type: ignore[arg-type]
+        points(run, target, place)
+        if os.path.isfile(place):
+            run.reads(place, _stack())
 
 
 def _removed(run: Observed, args: tuple[object, ...]) -> None:

@@ -26,6 +26,7 @@ from memori.watch.events import HANDLERS, SOURCES, forget_folder, here
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.questions.asked import follow_questions
 from memori.watch.threads import follow_pools, follow_threads, lend_by, runs_of_thread, with_outer
+from memori.watch.told import follow_links
 from memori.watch.touch import GLANCED
 
 TYPE_CHECKING = False
@@ -91,6 +92,7 @@ class watching:  # noqa: N801  a context manager, read as a word
             children.learn(self._seen, self._marks)
         except (OSError, ValueError, KeyError, TypeError) as fault:
             self._seen.faults.append(f"what children told is lost: {fault}")
+        follow_links(self._seen)
         if not live:
             children.withdraw_spool()
             if live:  # another thread began a run just now

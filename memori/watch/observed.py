@@ -85,8 +85,8 @@ class Observed:
         The code that started watching.
     taken, network : set of str
         What was unpickled by name (``module:name``), and the hosts that it connected to.
-    made, temporary : set of str
-        The folders that it made, and temporary files and folders that it made by `tempfile`.
+    made, temporary, links : set of str, set of str, dict of str to str
+        The folders that it made, what it made by `tempfile`, and where links lead that it made.
     traced, unwatched : set of tuple of str, list of tuple of str
         The words of programs that were watched, and of those that could not be.
     counted : set of str
@@ -149,8 +149,8 @@ class Observed:
         self.faults: list[str] = []
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
-        self.glances = False
-        self.reads_old = False
+        self.links: dict[str, str] = {}
+        self.glances = self.reads_old = False
         self.glanced: dict[str, Touch] = {}
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None

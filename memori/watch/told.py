@@ -16,8 +16,9 @@ import stat
 import sys
 import time
 
+from memori.watch.listings import literal
 from memori.watch.questions.found import LINK, joined
-from memori.watch.touch import UNLOOKED, Listing, Touch, look_at
+from memori.watch.touch import UNLOOKED, Listing, Touch, look_at, through
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,15 +89,18 @@ def _file_clock() -> int:
 
 def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
     """Add what a program that is over was seen to do to the run that waited for it."""
+    for link, place in trace.files.links.items():
+        points(run, link, place)
     for path, touch in trace.files.touched.items():
         touch.marked = path in trace.files.marked
-        _tell_touch(run, path, touch, marks)
+        _tell_touch(run, through(path, run.links), touch, marks)
     for path in trace.files.marked:
         mine = run.own_touch(path)
         if mine is not None and not mine.marked:
             mine.marked = True
             run.tells("touched", path)
     for folder, names in trace.folders.items():
+        folder = through(f"{folder}/", run.links).rstrip("/")
         look = look_at(folder) or _GONE
         folders = frozenset(name for name, is_folder in names.items() if is_folder)
         run.folders.setdefault(folder, Listing(look, tuple(names), folders)).whole = True
@@ -172,6 +176,29 @@ def finds(run: Observed, path: str, words: str) -> None:
     if answer != known:
         run.found[path] = answer
         run.tells("found", path)
+
+
+def points(run: Observed, link: str, place: str) -> None:
+    """Note where a link leads that the run made."""
+    run.links[link] = place
+    run.tells("links", link)
+
+
+def follow_links(run: Observed) -> None:
+    """Take what lies below links that a run made for what it is: the links may be gone by now."""
+    if not run.links:
+        return
+    touched: dict[str, Touch] = {}
+    for path, touch in run.touched.items():
+        known = touched.setdefault(through(path, run.links), touch)
+        known.written = known.written or touch.written
+    run.touched = touched
+    run.folders = {
+        through(f"{path}/", run.links).rstrip("/"): listing for path, listing in run.folders.items()
+    }
+    run.found = {through(path, run.links): words for path, words in run.found.items()}
+    links = {literal(link): literal(place) for link, place in run.links.items()}
+    run.globs = {through(pattern, links): None for pattern in run.globs}
 
 
 def spoils(run: Observed, what: str) -> None:

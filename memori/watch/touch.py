@@ -201,6 +201,27 @@ def plain_path(path: str) -> str:
     return os.path.normpath(path)
 
 
+def led_to(folder: str, text: str) -> str:
+    """Return where a link in a folder leads, by the text that it holds.
+
+    >>> led_to("/", "../tmp/") == os.path.realpath("/tmp")
+    True
+    """
+    return os.path.realpath(os.path.join(folder, text))
+
+
+def through(path: str, links: dict[str, str]) -> str:
+    """Return what a path stands for that lies below one of some links, by where each leads.
+
+    >>> through("/run/bids/sub-01", {"/run/bids": "/data/bids"}), through("/run/bids", {})
+    ('/data/bids/sub-01', '/run/bids')
+    """
+    for link, place in links.items():
+        if path.startswith(f"{link}/"):
+            return place + path[len(link) :]
+    return path
+
+
 def plain_touches(glanced: dict[str, Touch]) -> dict[str, Touch]:
     """Return touches of files that were glanced at, by plain path."""
     everything = "\n".join(glanced)

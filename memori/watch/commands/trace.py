@@ -318,7 +318,7 @@ class Trace:
     def _pointed(self, process: Process, call: Said) -> None:
         target = self._path(process, call, 1)
         if call.result == "0" and target is not None:
-            self.files.writes(target)
+            self.files.points(target, texts_in(call.words)[0])
 
     def _removed(self, process: Process, call: Said) -> None:
         path = self._path(process, call)

@@ -5,8 +5,10 @@ Nobody looked at a file right before it was touched. What is known is whether it
 
 from __future__ import annotations
 
+import os
+
 from memori.watch.questions.found import FILE, FOLDER, answer, joined, permitted
-from memori.watch.touch import UNLOOKED, Touch, folders_above
+from memori.watch.touch import UNLOOKED, Touch, folders_above, led_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ class Files:
         By path. A file that was looked for in vain has the look None; others were not looked at.
     found : dict of str to str
         By path: what was said of a file that was asked for and not opened.
+    links : dict of str to str
+        By path: where a link leads that was made.
     made : set of str
         The folders that were made.
     marked : set of str
@@ -31,6 +35,7 @@ class Files:
     def __init__(self) -> None:
         self.touched: dict[str, Touch] = {}
         self.found: dict[str, str] = {}
+        self.links: dict[str, str] = {}
         self.made: set[str] = set()
         self.marked: set[str] = set()
 
@@ -75,6 +80,13 @@ class Files:
         known = self.found.get(path)
         self.found[path] = words if known is None else joined(known, words)
 
+    def points(self, link: str, text: str) -> None:
+        """Note that a link was made; a file to which it leads counts as read."""
+        self.writes(link)
+        self.links[link] = led_to(os.path.dirname(link), text)
+        if os.path.isfile(self.links[link]):
+            self.reads(self.links[link])
+
     def refuses(self, path: str, mode: int) -> None:
         """Note that a file may not be read or run, or not be reached; as it is said now."""
         self.finds(path, answer(path, permitted(FILE, mode, False)))
@@ -116,6 +128,8 @@ class Files:
         is_own = source in self.made
         for folder in [each for each in self.made if f"{each}/".startswith(inside)]:
             self.made.add(target + folder[len(source) :])
+        if source in self.links:
+            self.links[target] = self.links[source]
         if is_own:
             self.writes(source)
         else:
