@@ -21,6 +21,7 @@ from types import CodeType
 from memori.errors import MemoriError, warn
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.opaque import cached_before, hear_of_caches
+from memori.fingerprint.walk import is_walking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,8 +67,13 @@ def unlike(theirs: bytes, codes: Iterable[CodeType]) -> list[CodeType]:
 
 
 def reached_codes(nodes: Iterable[Any]) -> set[CodeType]:
-    """Return the code of the functions that stages reach, and those inside what stands as one."""
+    """Return the code of the functions that stages reach, and those inside what stands as one.
+
+    None of a stage that a walk has met: the walk follows its function, which may reach the stage.
+    """
     found: set[CodeType] = set()
+    if is_walking():
+        return found
     for node in nodes:
         if hasattr(node, "code"):
             try:

@@ -14,6 +14,7 @@ closure of a wrapper) is.
 from __future__ import annotations
 
 import sys
+from _thread import _local
 from collections import deque
 from types import CellType, FunctionType, ModuleType
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 DOCS, ANNOTATIONS, ORDER = "docs", "annotations", "order"
 WRAPPED, SUBCLASSES = "wrapped", "subclasses"
 NAMES, LINES, SOURCE, PLACES = "names", "lines", "source", "places"
+_here = _local()
 FILES = "files"
 
 
@@ -54,6 +56,11 @@ _READ_ANNOTATIONS = words(
     "hydra-core injector jaxtyping jsonargparse magicgui marshmallow-dataclass mashumaro msgspec "
     "omegaconf pandera plum-dispatch prefect pydra pyserde simple-parsing typeguard typer tyro"
 )
+
+
+def is_walking() -> bool:
+    """Tell whether this thread is inside a walk: an object that is met may ask for one itself."""
+    return getattr(_here, "is_walking", False)
 
 
 class Walk:
@@ -102,18 +109,22 @@ class Walk:
 
     def run(self) -> None:
         """Fill every node that was met, and what those lead to."""
-        queue = self._queue
-        while queue:
-            node, fill, self.anchor, self.where = queue.popleft()
-            self.depth = 0
+        was_walking, _here.is_walking = is_walking(), True
+        try:
+            while self._queue:
+                self._fill(*self._queue.popleft())
+        finally:
+            _here.is_walking = was_walking
+
+    def _fill(self, node: Node, fill: Fill, anchor: Anchor, where: str) -> None:
+        self.anchor, self.where = anchor, node.label or where
+        self.depth = 0
+        try:
+            fill(self, node)
+        except Exception as error:
             if node.label:
-                self.where = node.label
-            try:
-                fill(self, node)
-            except Exception as error:
-                if node.label:
-                    raise
-                self.ignore(node.origin, node.state, error)
+                raise
+            self.ignore(node.origin, node.state, error)
 
     def outline(self) -> Walk:
         """Return a walk over single values, which does not follow what code reaches.

@@ -102,12 +102,13 @@ WAYS: dict[str, Callable[[], Any]] = {
     "a database by its URI": lambda: rows("file:data/rows.db?mode=ro"),
     "a database by its whole URI": lambda: rows(f"file://{os.getcwd()}/data/rows.db?mode=ro#x"),
 }
+LINK = "t=$(mktemp -d); ln -s $PWD/data{path} $t/in; cat $t/in{rest}; rm -r $t"
 BY_PROGRAMS: dict[str, Callable[[], Any]] = {
     "a command": lambda: by_a_command("data/a.txt"),
     "a command in a folder": lambda: by_a_command("data", "/a.txt"),
     "a child that links": in_a_child,
-    "ln": lambda: says("t=$(mktemp -d); ln -s $PWD/data/a.txt $t/in; cat $t/in; rm -r $t"),
-    "ln of a folder": lambda: says("t=$(mktemp -d); ln -s $PWD/data $t/in; cat $t/in/*.txt; rm -r $t"),
+    "ln": lambda: says(LINK.format(path="/a.txt", rest="")),
+    "ln of a folder": lambda: says(LINK.format(path="", rest="/a.txt")),
     "ln -sfn": lambda: says("ln -sfn $PWD/data now; cat now/a.txt; rm now"),
     "cp -s": lambda: says("t=$(mktemp -d); cp -s $PWD/data/*.txt $t; cat $t/*; rm -r $t"),
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from memori.watch.observed import Observed
 
 _WORDS = {
-    "ls": r"-[a-zA-Z]*[gltno]|--(?:sort=t|time|full-time)",
+    "ls": r"-\w*[gltno]|--(?:sort=t|time|full-time)",
     "find": r"-(?:newer|mtime$|mmin$|ls$)|.*%[tT]",
     "date": r"-r|--reference",
     "make": "", "gmake": "", "ninja": "",

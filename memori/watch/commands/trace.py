@@ -139,7 +139,7 @@ class Trace:
     def reads(self, written: Iterable[str]) -> None:
         """Take in lines that strace wrote."""
         for number, text in lines_of(written, self._begun):
-            if text in self._known or text.endswith(_OF_OPEN_FILE):
+            if text in self._known or text.startswith("---") or text.endswith(_OF_OPEN_FILE):
                 continue
             process = self._processes.get(number)
             if process is None and self._first is None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OWN = os.path.abspath(__file__).removesuffix(os.path.join("watch", "questions", "asked.py"))
 _SITES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _PATHS = ("<frozen genericpath>", "<frozen posixpath>", f"{_LIBRARY}genericpath.py",
           f"{_LIBRARY}posixpath.py", f"{_LIBRARY}pathlib")  # fmt: skip
