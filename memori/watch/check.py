@@ -27,7 +27,7 @@ from memori.watch.facts import (
 )
 from memori.watch.listings import present_names, results
 from memori.watch.modules import module_digest
-from memori.watch.places import Places
+from memori.watch.places import Places, and_here
 from memori.watch.questions.found import NOTHING, answer
 
 TYPE_CHECKING = False
@@ -83,7 +83,7 @@ def differences(
         "variable" (of the environment, by its name; its values), "tree" or
         "dataset" (two places that both exist).
     """
-    places = Places(root, record["root"], datasets, anchors)
+    places = Places(root, record["root"], datasets, and_here(anchors))
     made = made or _never
     yield from _file_differences("read", record.get("read"), places, memo)
     yield from _file_differences("module", record.get("modules"), places, memo)
@@ -275,4 +275,4 @@ def read_paths(
     packed = record.get("read")
     if packed is None:
         return []
-    return Places(root, record["root"], anchors=anchors).paths(packed["files"])
+    return Places(root, record["root"], anchors=and_here(anchors)).paths(packed["files"])

@@ -17,7 +17,7 @@ from memori.watch.callers import is_globbing, is_of_imports, is_running_main_aga
 from memori.watch.listings import BELOW, flat, literal
 from memori.watch.observed import Observed
 from memori.watch.threads import thread_starts, with_outer
-from memori.watch.told import points
+from memori.watch.told import meant_from, points
 from memori.watch.touch import led_to, plain_path
 
 TYPE_CHECKING = False
@@ -41,15 +41,13 @@ def forget_folder() -> None:
 
 
 def here() -> str:
-    """Return the current folder of this thread."""
-    try:
-        if _here.moved is _moved[0]:
-            return _here.folder  # type: ignore[no-any-return]
-    except AttributeError:
-        pass
-    _here.folder = os.getcwd()
-    _here.moved = _moved[0]
-    return _here.folder  # type: ignore[no-any-return]
+    """Return the current folder of this thread, from which a name is meant."""
+    if getattr(_here, "moved", 0) is not _moved[0]:
+        _here.folder = os.getcwd()
+        _here.moved = _moved[0]
+    folder: str = _here.folder
+    meant_from(folder)
+    return folder
 
 
 def _opened(run: Observed, args: tuple[object, ...]) -> None:

@@ -14,7 +14,7 @@ from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.digest.values import encode, text_digest
 from memori.watch.listings import literal, meant
-from memori.watch.places import Places
+from memori.watch.places import HERE, Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class Facts:
 
     Attributes
     ----------
+    here : str
+        The current folder, if names were meant from it; else nothing.
     read, written, edited, modules : list of FileFact
         Files that it read; that it made or wrote and that still stand; that it read and then
         changed (as it left them); of the user's modules that it imported (by their code).
@@ -156,6 +158,7 @@ class Facts:
     """
 
     def __init__(self) -> None:
+        self.here = ""
         self.read: list[FileFact] = []
         self.written: list[FileFact] = []
         self.edited: list[FileFact] = []
@@ -181,6 +184,7 @@ class Facts:
 
     def to_record(self, root: str, anchors: Mapping[str, str] | None = None) -> JSON:
         """Return the facts as JSON, for the entry of a run in the `hash_output` given."""
+        anchors = {**(anchors or {}), HERE: self.here} if self.here else anchors
         places = Places(root, anchors=anchors)
         record: dict[str, JSON] = {"root": root}
         if self.before:

@@ -26,7 +26,7 @@ from memori.watch.events import HANDLERS, SOURCES, forget_folder, here
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.questions.asked import follow_questions
 from memori.watch.threads import follow_pools, follow_threads, lend_by, runs_of_thread, with_outer
-from memori.watch.told import follow_links
+from memori.watch.told import Meant, follow_links
 from memori.watch.touch import GLANCED
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ class watching:  # noqa: N801  a context manager, read as a word
     ('write', True)
     """
 
-    __slots__ = ("_marks", "_memo", "_seen", "_token")
+    __slots__ = ("_marks", "_meant", "_memo", "_seen", "_token")
 
     def __init__(self, memo: str | None = None) -> None:
         self._memo = memo
@@ -80,6 +80,7 @@ class watching:  # noqa: N801  a context manager, read as a word
         live.append(self._seen)  # before the offer, which another thread withdraws if none is live
         children.offer_spool()
         self._marks = children.marks()
+        self._meant = Meant()
         current.set(self._seen)
         return self._seen
 
@@ -93,6 +94,7 @@ class watching:  # noqa: N801  a context manager, read as a word
         except (OSError, ValueError, KeyError, TypeError) as fault:
             self._seen.faults.append(f"what children told is lost: {fault}")
         follow_links(self._seen)
+        self._seen.here = self._meant.folder()
         if not live:
             children.withdraw_spool()
             if live:  # another thread began a run just now

@@ -81,8 +81,8 @@ class Observed:
         The patterns that were asked for, absolute.
     imported : dict of str to Touch
         By path: each module's file that the import system read.
-    base : code or None
-        The code that started watching.
+    base, here : code or None, str
+        The code that started watching, and the current folder if names were meant from there.
     taken, network : set of str
         What was unpickled by name (``module:name``), and the hosts that it connected to.
     made, temporary, links : set of str, set of str, dict of str to str
@@ -141,7 +141,6 @@ class Observed:
         self.named: set[str] = set()
         self.trees: set[str] = set()
         self.spoilt: set[str] = set()
-        self.kills = False
         self.inherited: list[tuple[str, Any]] = []
         self.versions: set[str] = set()
         self.doubts: set[str] = set()
@@ -150,7 +149,8 @@ class Observed:
         self.tell: Callable[[str, str], None] | None = None
         self.base: CodeType | None = None
         self.links: dict[str, str] = {}
-        self.glances = self.reads_old = False
+        self.here = ""
+        self.glances = self.reads_old = self.kills = False
         self.glanced: dict[str, Touch] = {}
         self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None

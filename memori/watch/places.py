@@ -8,7 +8,9 @@ it knows; where nothing lies there after a move, the place that was seen counts.
 Two datasets of one name that both exist stay two: what was seen in one says nothing of the other.
 
 A file in an anchor of an input (`memori.artifacts.Artifact`: a folder, such as that of a Nipype
-node, that may be another one for the next run) is found in the anchor of that input now.
+node, that may be another one for the next run) is found in the anchor of that input now. Where code
+or a program used names without a folder, what lies below the current one is found from the current
+folder of the next run: in another study, the same names mean other files.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from memori.digest.values import JSON
 
+HERE = "."
+"""The anchor that is the current folder, for runs in which names were meant from it."""
 _MARK = "dataset_description.json"
 _datasets: dict[str, str] = {}  # folder -> the dataset that it lies in, or ""
 
@@ -42,6 +46,14 @@ def datasets_of(paths: Iterable[str]) -> dict[str, str]:
     """Return the datasets that some absolute paths lie in, by the name of their folder."""
     found = {dataset_of(os.path.dirname(path)) for path in paths} - {""}
     return {os.path.basename(each): each for each in sorted(found, reverse=True)}
+
+
+def and_here(anchors: Mapping[str, str] | None) -> dict[str, str]:
+    """Return anchors with the current folder among them."""
+    try:
+        return {**(anchors or {}), HERE: os.getcwd()}
+    except FileNotFoundError:  # it is gone
+        return {**(anchors or {})}
 
 
 class Places:
@@ -94,7 +106,7 @@ class Places:
         anchor = folder if self._anchored else ""
         while anchor not in self._anchored and anchor.strip("/"):
             anchor = os.path.dirname(anchor)
-        if anchor in self._anchored:
+        if anchor in self._anchored and (relative[:2] == ".." or self._anchored[anchor] != HERE):
             place = os.path.relpath(anchor, self._root)
             return [self._anchored[anchor], place, os.path.relpath(folder, anchor), "anchor"]
         dataset = "" if relative[:2] != ".." else dataset_of(folder)

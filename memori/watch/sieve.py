@@ -155,6 +155,7 @@ class Sieve:
         facts.called = called_among(self._seen.programs, self._seen.executed, facts.tools)
         facts.called |= looked_up_now(self._seen.looked_up - facts.called.keys(), facts.tools)
         network = (f"the network ({host})" for host in self._seen.network)
+        facts.here = self._seen.here
         facts.spoilt = sorted(self._seen.spoilt)
         facts.faults = [*self._seen.faults]
         facts.unseen = [*self._unseen, *network, *self._seen.unseen]

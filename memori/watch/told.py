@@ -15,6 +15,7 @@ import os
 import stat
 import sys
 import time
+from itertools import count
 
 from memori.watch.listings import literal
 from memori.watch.questions.found import LINK, joined
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from memori.watch.observed import Observed
     from memori.watch.touch import Look
 
+_meant: dict[str, int] = {}  # by current folder: the last moment at which a name was meant from it
+_moments = count(1)
 _MOST_PROGRAMS = 1000
 _COARSE = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _TICK = 0.0005  # seconds
@@ -87,8 +90,32 @@ def _file_clock() -> int:
     return time.time_ns()
 
 
+def meant_from(folder: str) -> None:
+    """Note that a name was meant from a folder that was the current one."""
+    _meant[folder] = next(_moments)
+
+
+class Meant:
+    """Tells whether names were meant from the folder that is the current one now, from now on."""
+
+    __slots__ = ("_folder", "_since")
+
+    def __init__(self) -> None:
+        try:
+            self._folder = os.getcwd()
+        except FileNotFoundError:
+            self._folder = ""
+        self._since = next(_moments)
+
+    def folder(self) -> str:
+        """Return the folder if some were; else nothing."""
+        return self._folder if _meant.get(self._folder, 0) > self._since else ""
+
+
 def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
     """Add what a program that is over was seen to do to the run that waited for it."""
+    for folder in trace.files.meant_from:
+        meant_from(folder)
     for link, place in trace.files.links.items():
         points(run, link, place)
     for path, touch in trace.files.touched.items():

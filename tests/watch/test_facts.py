@@ -434,7 +434,8 @@ def test_a_pattern_asks_for_names_without_listing(project):
     record = project.run(lambda: glob.glob("data/sub-*/anat/T1w.json"))
     assert [] == project.differs(record)
     asked = {"sub-01": ["anat"], "sub-01/anat": ["T1w.json"], "sub-02": ["anat"]}
-    there = [[os.path.relpath(f"data/{each}", project.root), asked[each]] for each in asked]
+    here = os.path.relpath(".", project.root)
+    there = [[[".", here, f"data/{each}", "anchor"], asked[each]] for each in asked]
     assert there == record["there"]  # what lies before the sign, the pattern is not about
 
     project.write("data/sub-02/anat/T1w.json")

@@ -31,6 +31,7 @@ _ENTRY = re.compile(rf"d_type=(\w+), d_name={_TEXT}")
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _SIGNS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f"}
 _SIZE = re.compile(r"stx?_mode=S_IF(\w+)\|.*?stx?_size=(\d+)")
+_FROM_HERE = re.compile(r'(?:AT_FDCWD(?:<[^>]*>)?, )?"(?!/|")')
 _OVER = "+++ "
 
 
@@ -123,6 +124,15 @@ def _absolute(folder: str, text: str) -> str | None:
         return text
     above = plain(folder)
     return f"{above}/{text}" if text and above[:1] == "/" else None
+
+
+def is_meant_from_here(words: str) -> bool:
+    """Tell whether a call was given a name that is meant from the current folder.
+
+    >>> is_meant_from_here('AT_FDCWD</study>, "a.txt", O_RDONLY'), is_meant_from_here('"/a", 0x7')
+    (True, False)
+    """
+    return _FROM_HERE.match(words) is not None
 
 
 def folder_in(words: str) -> str | None:

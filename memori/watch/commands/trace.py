@@ -22,6 +22,7 @@ from memori.watch.commands.strace_lines import (
     Said,
     described,
     folder_in,
+    is_meant_from_here,
     lines_of,
     names_in,
     paths_in,
@@ -30,6 +31,7 @@ from memori.watch.commands.strace_lines import (
     texts_in,
 )
 from memori.watch.commands.traced_files import Files
+from memori.watch.commands.traced_process import Process
 from memori.watch.questions.found import FOLDER, link_to, permitted
 from memori.watch.touch import source_of
 
@@ -47,30 +49,6 @@ _OF_OPEN_FILE = "AT_EMPTY_PATH) = 0"  # the stat of a file that is open, so know
 _ALONE = re.compile(r'\w+\((?:"/|AT_FDCWD</)')  # means the same wherever a process is
 _NAMESPACES = ("CLONE_NEWNS", "CLONE_NEWUSER")
 _WATCHDOG = "/memori/processes/watchdog.py"
-
-
-class Process:
-    """One process, or the threads of one.
-
-    Attributes
-    ----------
-    cwd : str
-        Its folder.
-    program : int
-        The number of the program that it runs, counted over all processes.
-    elsewhere : bool
-        Whether it sees other files than this process: a container.
-    is_watchdog : bool
-        Whether it is no part of the command, but watches over a Python that uses memori.
-    """
-
-    __slots__ = ("cwd", "elsewhere", "is_watchdog", "program")
-
-    def __init__(self, cwd: str, program: int, elsewhere: bool) -> None:
-        self.cwd = cwd
-        self.program = program
-        self.elsewhere = elsewhere
-        self.is_watchdog = False
 
 
 class Trace:
@@ -203,7 +181,11 @@ class Trace:
     def _path(self, process: Process, call: Said, place: int = 0) -> str | None:
         paths = paths_in(call.words, process.cwd)
         path = paths[place] if place < len(paths) else None
-        return None if path is None else self._spelling.plain(path)
+        path = path and self._spelling.plain(path)
+        asks_where = path == process.cwd and call.name[:4] != "open"  # as each shell does
+        if is_meant_from_here(call.words) and not asks_where:
+            self.files.meant_from.add(process.start)
+        return path
 
     # Processes
 
@@ -215,7 +197,7 @@ class Trace:
         child = process
         if "CLONE_FS" not in call.words or "CLONE_THREAD" not in call.words:
             child = Process(process.cwd, process.program, elsewhere)
-            child.is_watchdog = process.is_watchdog
+            child.is_watchdog, child.start = process.is_watchdog, process.start
         if elsewhere and not process.elsewhere:
             self._contains(process)
         self._processes[number] = child
@@ -230,7 +212,7 @@ class Trace:
         if not path:
             return
         if call.result == "0":
-            process.cwd = path
+            process.goes(path)
         if call.name == "chdir" and not process.elsewhere:
             if call.error in _ABSENT:
                 self.files.misses(path)

@@ -26,6 +26,8 @@ class Files:
         By path: what was said of a file that was asked for and not opened.
     links : dict of str to str
         By path: where a link leads that was made.
+    meant_from : set of str
+        The current folders from which names were meant.
     made : set of str
         The folders that were made.
     marked : set of str
@@ -36,6 +38,7 @@ class Files:
         self.touched: dict[str, Touch] = {}
         self.found: dict[str, str] = {}
         self.links: dict[str, str] = {}
+        self.meant_from: set[str] = set()
         self.made: set[str] = set()
         self.marked: set[str] = set()
 
