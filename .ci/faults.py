@@ -3,7 +3,7 @@
 Each time .ci/faulted.py runs, and at some moment one of its processes (itself, a worker, a tool,
 the tracer) gets a signal (KILL, TERM, INT). What of it still goes on is given ten seconds to end.
 In some times an input is edited then, and in some the next run is killed as well. Then it is run
-until it ends, what dead runs left is pruned, and it is run once more. Asked is that
+until it ends, what dead runs left is pruned as a day later, and it is run once more. Asked is that
 
 - what says that it went well made what a run makes that nobody disturbed, in the first try too;
 - the last run runs nothing, and remembers nothing new;

@@ -197,7 +197,9 @@ def finds(run: Observed, path: str, words: str) -> None:
         if is_link:
             run.found[path] = words
             run.tells("found", path)
-        finds(run, os.path.realpath(path), known if is_link else words)
+        place = os.path.realpath(path)
+        if place != path:  # else it is no link any more
+            finds(run, place, known if is_link else words)
         return
     answer = words if known is None else joined(known, words)
     if answer != known:

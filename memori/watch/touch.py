@@ -218,7 +218,7 @@ def through(path: str, links: dict[str, str]) -> str:
     """
     for link, place in links.items():
         if path.startswith(f"{link}/"):
-            return place + path[len(link) :]
+            return place.rstrip("/") + path[len(link) :]
     return path
 
 
