@@ -57,7 +57,7 @@ ENDS = {
     "as it begins": "ended(subprocess.Popen(['sleep', '9']), subprocess.Popen.kill), DATA()",
     "a time limit": "until(0.5, 'cat data.txt; exec sleep 100')",
     "a pipe that closes": "says('yes | head -n 1; cat data.txt')",
-    "a crash": "says('sh -c \"kill -SEGV \\$\\$\"; echo $?; cat data.txt')",
+    "a crash": "says(\"sh -c 'kill -SEGV $$'; echo $?; cat data.txt\")",
     "its own crash": "says('cat data.txt'), os.system('kill -ABRT $$')",
     "timeout": "says('timeout 0.3 sleep 9; echo $?; cat data.txt')",
     "timeout by KILL": "says('timeout -s KILL 0.3 sleep 9; echo $?; cat data.txt')",
