@@ -53,7 +53,8 @@ _LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _LIBRARIES = (os.path.dirname(os.__file__) + os.sep, _LIBRARY)
 _SITES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _EXTENSIONS = (".so", ".pyd", ".dylib", ".dll")
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+"""The folder of memori's own code."""
 
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _CELL = r"/(?:ipykernel|xpython|marimo)_\d+/"  # a notebook's, run as a file of its own
@@ -103,7 +104,7 @@ def _find(name: str, path: str | None) -> Origin:
         made = top.startswith("_cython_")  # the types that Cython gives to functions
         return STDLIB if standard or made or name in sys.builtin_module_names else USER
     path = os.path.abspath(path)
-    if path.startswith(_OWN):
+    if path.startswith(OWN):
         return Origin("distribution", "memori-neuro", _own_version())
     if path.startswith(_LIBRARIES) and not any(site in path for site in _SITES):
         return STDLIB

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 DOCS, ANNOTATIONS, ORDER = "docs", "annotations", "order"
 WRAPPED, SUBCLASSES = "wrapped", "subclasses"
 NAMES, LINES, SOURCE, PLACES = "names", "lines", "source", "places"
-_here = _local()
 FILES = "files"
+_here = _local()
 
 
 # distributions that act on the annotations of functions and classes that they are given

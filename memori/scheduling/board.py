@@ -16,6 +16,7 @@ import time
 from itertools import count, takewhile
 
 from memori.files import remove_if_there
+from memori.fingerprint.origins import OWN
 from memori.processes import temporary
 from memori.processes.watchdog import (
     WORKER,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEADLINE = b"\1"  # what begins with it is one, and no stage
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _DUMP = b"Timeout ("  # and what faulthandler wrote begins so
 
 
@@ -223,7 +223,7 @@ def _stack_in(dump: str, thread: int) -> str:
     for block in dump.split("\n\n"):
         head, *lines = block.splitlines() or [""]
         if head.startswith((f"Thread 0x{thread:016x} ", f"Thread 0x{thread:x} ")):
-            found = list(takewhile(lambda line: f'"{_OWN}' not in line, lines))
+            found = list(takewhile(lambda line: f'"{OWN}' not in line, lines))
     return "\n".join(reversed(found))
 
 

@@ -285,12 +285,12 @@ def _leftovers(memory: Memory, wanted: Wanted) -> Iterator[Leftover]:
     for path in (f"{above}/{name}" for name in entries.listed(above)):
         if path.endswith(_PARTIAL) and _is_old(path):
             yield Leftover(layout, path, "a partial folder")
-    yield from _partial(layout, memory.root)
+    yield from _partial(layout, memory.root, entries.listed(memory.root))
     hidden = os.path.dirname(stages_of(memory.root))
-    for folder, inner, _ in os.walk(hidden):
+    for folder, inner, names in os.walk(hidden):
         if folder == hidden:  # in others lies what was a user's
             inner[:] = sorted(INSIDE.intersection(inner) - {"outdated", "edited"})
-        yield from _partial(layout, folder)
+        yield from _partial(layout, folder, names)
 
 
 def _marks(layout: Layout, shard: str) -> Iterator[Leftover]:
@@ -302,8 +302,8 @@ def _marks(layout: Layout, shard: str) -> Iterator[Leftover]:
                 yield Leftover(layout, path, "a mark")
 
 
-def _partial(layout: Layout, folder: str) -> Iterator[Leftover]:
-    for name in entries.listed(folder):
+def _partial(layout: Layout, folder: str, names: Iterable[str]) -> Iterator[Leftover]:
+    for name in names:
         path = f"{folder}/{name}"
         is_ours = name.startswith(".") or name.endswith(".taken")
         if name.endswith(_PARTIAL) and is_ours and os.path.isfile(path) and _is_old(path):

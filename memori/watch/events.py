@@ -16,7 +16,7 @@ from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
 from memori.watch.listings import BELOW, flat, literal
 from memori.watch.observed import Observed
-from memori.watch.threads import thread_starts, with_outer
+from memori.watch.threads import thread_starts
 from memori.watch.told import meant_from, points
 from memori.watch.touch import led_to, plain_path
 
@@ -206,8 +206,7 @@ def _marked(run: Observed, args: tuple[object, ...]) -> None:
 
 def _kills(run: Observed, args: tuple[object, ...]) -> None:
     if args[1]:  # 0 asks whether it is there
-        for each in with_outer(run):
-            each.kills = True
+        run.kills = True
 
 
 def _labelled(run: Observed, args: tuple[object, ...]) -> None:

@@ -20,8 +20,7 @@ arguments held before (`memori.fingerprint.opaque.put_cached_before`).
 
 from __future__ import annotations
 
-import os
-
+from memori.fingerprint.origins import OWN
 from memori.watch.facts import FileFact, ListingFact
 
 TYPE_CHECKING = False
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 KINDS = ("read", "listed", "modules", "absent")
 """What of `Facts` may be inherited."""
 _MOST = 10_000  # facts that are kept for one slot
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _by_slot: dict[Slot, dict[Kept, None]] = {}
 _by_cache: dict[int, tuple[CodeType, dict[Kept, None]]] = {}  # by id: equal code is not the same
 _by_import: list[tuple[Stack, frozenset[str], Kept]] = []
@@ -215,7 +213,7 @@ def _cut(stack: Stack | None, base: CodeType | None) -> Stack | None:
         return None
     found = []
     for code in stack:
-        if code is base or code.co_filename.startswith(_OWN):
+        if code is base or code.co_filename.startswith(OWN):
             break
         found.append(code)
     return tuple(found)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 import sys
 
+from memori.fingerprint.origins import OWN
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 _LIBRARIES = tuple(
     {os.path.dirname(each) + os.sep for each in (os.__file__, os.path.realpath(os.__file__))}
 )
-_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _SITES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/var/lib/", "/var/cache/", "/boot/")
 _FOLDERS = ("/usr/share/", "/usr/lib/")  # of which the names are Debian's
@@ -70,7 +71,7 @@ def _real_folder(folder: str) -> str:
 
 def _is_pythons(path: str) -> bool:
     """Tell whether a file belongs to the standard library, a distribution or memori itself."""
-    if path.startswith(_OWN):
+    if path.startswith(OWN):
         return True
     for site in _SITES:
         above, found, below = path.rpartition(site)

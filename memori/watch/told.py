@@ -201,7 +201,7 @@ def finds(run: Observed, path: str, words: str) -> None:
         if place != path:  # else it is no link any more
             finds(run, place, known if is_link else words)
         return
-    answer = words if known is None else joined(known, words)
+    answer = joined(known or words, words)
     if answer != known:
         run.found[path] = answer
         run.tells("found", path)
@@ -253,8 +253,7 @@ def adopts(run: Observed, earlier: Observed) -> None:
         run.folders.setdefault(folder, listing)
     run.globs.update(earlier.globs)
     for path, words in earlier.found.items():
-        mine = run.found.get(path)
-        run.found[path] = words if mine is None else joined(words, mine)
+        run.found[path] = joined(words, run.found.get(path, words))
     for name in ("made", "network", "traced", "executed", "named", "trees"):
         getattr(run, name).update(getattr(earlier, name))
     for name in ("programs", "unwatched", "unseen", "faults"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from memori import MemoriWarning, Stage
+from tests.watch.edits import runs_again
 
 pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None, reason="needs strace: apt-get install strace"
@@ -78,13 +79,9 @@ def run(folder: Path, asked: str) -> tuple[object, bool]:
 @pytest.mark.parametrize("case", ENDS)
 def test_a_run_that_ends_programs_is_remembered(case: str, tmp_path: Path) -> None:
     """With what these read until then."""
-    (tmp_path / "data.txt").write_text("one\n")
-    first, _ = run(tmp_path, ENDS[case])
-    assert (first, False) == run(tmp_path, ENDS[case])
-    (tmp_path / "data.txt").write_text("two\n")
-    second, ran = run(tmp_path, ENDS[case])
-    assert (True, True) == (ran, first != second)
-    assert (second, False) == run(tmp_path, ENDS[case])
+    data = tmp_path / "data.txt"
+    data.write_text("one\n")
+    runs_again(lambda: run(tmp_path, ENDS[case]), lambda: data.write_text("two\n"))
 
 
 @pytest.mark.parametrize(

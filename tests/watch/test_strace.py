@@ -52,12 +52,12 @@ def test_what_comes_before_the_command_is_not_its_own():
 def test_a_call_in_two_lines_is_one():
     """Another process came between."""
     trace = told(
-        '7 openat(AT_FDCWD</work>, "a", O_RDONLY <unfinished ...>',
-        '8 openat(AT_FDCWD</work>, "b", O_RDONLY) = 3</work/b>',
-        "7 <... openat resumed>) = 3</work/a>",
+        '7 openat(AT_FDCWD</study>, "a", O_RDONLY <unfinished ...>',
+        '8 openat(AT_FDCWD</study>, "b", O_RDONLY) = 3</study/b>',
+        "7 <... openat resumed>) = 3</study/a>",
         "7 vfork() = 8",
     )
-    assert (["/work/a", "/work/b"], []) == read(trace)
+    assert (["/study/a", "/study/b"], []) == read(trace)
 
 
 def test_relative_paths_are_those_of_each_process():

@@ -169,9 +169,8 @@ class Watched:
         trace.ends()
         if trace.refused is not None:
             raise OSError(trace.refused, os.strerror(trace.refused), self._plain.executable)
-        trace.files.found.pop(
-            self._plain.environment.get("PWD", ""), None
-        )  # shells look whether it is
+        folder = self._plain.environment.get("PWD", "")
+        trace.files.found.pop(folder, None)  # shells look whether it is theirs
         self.powerless = next((path for path, _ in trace.programs if loses_rights(path)), None)
         if self.powerless is not None:
             note(*self._plain, self._cwd, self.powerless)

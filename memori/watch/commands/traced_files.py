@@ -80,8 +80,7 @@ class Files:
 
     def finds(self, path: str, words: str) -> None:
         """Note what was said of a file that was asked for."""
-        known = self.found.get(path)
-        self.found[path] = words if known is None else joined(known, words)
+        self.found[path] = joined(self.found.get(path, words), words)
 
     def points(self, link: str, text: str) -> None:
         """Note that a link was made; a file to which it leads counts as read."""

@@ -28,6 +28,7 @@ import sys
 from functools import wraps
 
 from memori.fingerprint.opaque import StandIn
+from memori.fingerprint.origins import OWN
 from memori.watch.environment import counted_value
 from memori.watch.events import absolute
 from memori.watch.observed import Observed
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
-_OWN = os.path.abspath(__file__).removesuffix(os.path.join("watch", "questions", "asked.py"))
 _SITES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _PATHS = ("<frozen genericpath>", "<frozen posixpath>", f"{_LIBRARY}genericpath.py",
           f"{_LIBRARY}posixpath.py", f"{_LIBRARY}pathlib")  # fmt: skip
@@ -234,15 +234,8 @@ def _tell(
         return  # no path, or nowhere
     if place is None or (is_link and os.path.dirname(place) == os.sep):
         return
-    words = _words(place, answer, asked)
-    if isinstance(answer, bool) and words in (found.FILE, found.FOLDER):
-        words = found.permitted(words, mode, answer)
-    elif isinstance(answer, os.stat_result) and stat.S_ISREG(answer.st_mode):
-        names += frame.f_code.co_names if asked in _STATS else ()
-        details = dict.fromkeys(_DETAILS[name] for name in names if name in _DETAILS)
-        if not _OF_KIND.isdisjoint(names):
-            details.pop(found.PERMISSIONS, None)
-        words = found.detailed(words, answer, details)
+    names += frame.f_code.co_names if asked in _STATS else ()
+    words = _with_details(_words(place, answer, asked), answer, mode, names)
     for run in runs:
         finds(run, place, words)
 
@@ -276,6 +269,18 @@ def _words(path: str, answer: object, asked: str) -> str:
     return found.FOLDER if stat.S_ISDIR(answer.st_mode) else found.THERE
 
 
+def _with_details(words: str, answer: object, mode: int, names: Sequence[str]) -> str:
+    """Add to the words what else was asked, by the names in the code that got the answer."""
+    if isinstance(answer, bool) and words in (found.FILE, found.FOLDER):
+        return found.permitted(words, mode, answer)
+    if not isinstance(answer, os.stat_result) or not stat.S_ISREG(answer.st_mode):
+        return words
+    details = dict.fromkeys(_DETAILS[name] for name in names if name in _DETAILS)
+    if not _OF_KIND.isdisjoint(names):
+        details.pop(found.PERMISSIONS, None)
+    return found.detailed(words, answer, details)
+
+
 def _asks_for_one(frame: FrameType | None) -> bool:
     """Tell whether the user's code asks for one variable by its name."""
     is_direct = True
@@ -296,7 +301,7 @@ def _is_users(file: str) -> bool:
     """Tell whether code is neither a library's nor memori's own."""
     known = _users.get(file)
     if known is None:
-        is_librarys = file.startswith(("<frozen", _OWN, _LIBRARY)) or any(
+        is_librarys = file.startswith(("<frozen", OWN, _LIBRARY)) or any(
             site in file for site in _SITES
         )
         known = _users[file] = not is_librarys
