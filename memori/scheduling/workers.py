@@ -263,7 +263,7 @@ class _Kept(local):
     """The local processes that a thread keeps from one run for the next."""
 
     pool: Executor | None = None
-    settings: tuple[int, int | None] | None = None
+    settings: tuple[int, int | None, tuple[str, ...]] | None = None
 
     def __init__(self) -> None:
         self.versions: set[bytes] = set()  # of the functions that they were given
@@ -275,7 +275,7 @@ _mark: str | None = None
 
 def _local_processes(capacity: int | None) -> Executor:
     """Return processes of loky's, for this thread; they end with this one, at work or not."""
-    settings = os.getpid(), capacity
+    settings = os.getpid(), capacity, tuple(sys.path)  # where they look for modules
     if _kept.pool is None or _kept.settings != settings:
         import loky
 

@@ -72,6 +72,16 @@ def test_an_unchanged_map_keeps_its_workers(edit):
     assert pool is workers._kept.pool
 
 
+def test_modules_of_a_folder_that_was_added_later_are_found(edit, tmp_path, monkeypatch):
+    """A notebook adds a folder to the path after a first map."""
+    made(edit("old")).map(CASES, n_jobs=2)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/added_later.py").write_text(HELPER.replace("VERSION", "new"))
+    monkeypatch.syspath_prepend(str(tmp_path / "more"))
+    module = importlib.import_module("added_later")
+    assert ["new", "newnew"] == values(made(module).map(CASES, n_jobs=2))
+
+
 def spawning():
     """Make a pool of fresh processes."""
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
