@@ -182,7 +182,7 @@ class Decision:
         """Return the programs, and in one text the libraries that the code names."""
         if not self.unseen:
             return []
-        from memori.watch.unseen import programs_among, used_among
+        from memori.watch.libraries.unseen import programs_among, used_among
 
         used = used_among(self.unseen, () if self.key is None else self.key.code.functions)
         return [*programs_among(self.unseen), *([", ".join(used)] if used else [])]

@@ -105,7 +105,7 @@ def changed_inputs(before: Key, after: Key, store: Store) -> Left:
 
 def _blind(facts: Facts, *, is_command: bool) -> list[str]:
     """Return who may have read files in a run of which nobody knows."""
-    from memori.watch.unseen import TOLD_OF, programs_among
+    from memori.watch.libraries.unseen import TOLD_OF, programs_among
 
     unseen = programs_among(facts.unseen) if is_command else facts.unseen
     return [each for each in unseen if each.partition(" (")[0] not in TOLD_OF]

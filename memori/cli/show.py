@@ -36,7 +36,7 @@ from memori.store import (
     memories_below,
     read_entry,
 )
-from memori.watch.unseen import programs_among
+from memori.watch.libraries.unseen import programs_among
 
 _Found = tuple[Memory, Entry]
 _KEY = re.compile(r"(?:(?P<stage>[^/]+)/)?(?P<digits>[0-9a-f]{4,64})")

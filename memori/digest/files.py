@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     Outcome = TypeVar("Outcome")
     Stat = tuple[int, int, int, int, int]
 
-_TICK = 20_000_000  # ns; kernels stamp files by a clock that ticks every 1 to 10 ms
+TICK = 20_000_000  # ns; kernels stamp files by a clock that ticks every 1 to 10 ms
 _COARSE_TICK = 2_000_000_000  # ns; file systems that keep whole seconds
 _MOST_REMEMBERED = 100_000
 MOST_KEPT = 100_000  # in a folder of the store
@@ -177,7 +177,7 @@ def seconds_until_trusted(path: str) -> float:
     if status.st_ctime_ns % 1_000_000_000 == 0:
         return 0.0
     now = time.time_ns() - behind(status.st_dev)
-    return max(0.0, min(_TICK, status.st_ctime_ns + _TICK - now) / 1e9)
+    return max(0.0, min(TICK, status.st_ctime_ns + TICK - now) / 1e9)
 
 
 def _holds(known: FileDigest, path: str, status: Stat) -> bool:
@@ -211,7 +211,7 @@ def _read(path: str, status: Stat, memo: str | None) -> FileDigest:
         rests = status == before
         if rests:
             break
-    trusted = rests and all(_is_old(each, began, memo) for each in (status, *stats))
+    trusted = rests and all(rests_at(each, began, memo) for each in (status, *stats))
     meaning = None if content is None else content.digest
     absent = tuple(name for name in belonging if name not in companions)
     return FileDigest(raw, meaning, companions, (status, *stats), trusted, absent)
@@ -282,13 +282,13 @@ def in_threads(function: Callable[[Item], Outcome], items: list[Item]) -> list[O
     return outcomes
 
 
-def _is_old(status: Stat, began: int, memo: str | None) -> bool:
-    """Tell whether another change after a file was read could not carry the same time."""
+def rests_at(status: Stat, moment: int, memo: str | None) -> bool:
+    """Tell whether a change after a moment, in ns, would give a file another time than it has."""
     ctime = status[2]
-    age = began - ctime
+    age = moment - ctime
     if age >= MOST:
         return True
-    tick = _COARSE_TICK if ctime % 1_000_000_000 == 0 else _TICK
+    tick = _COARSE_TICK if ctime % 1_000_000_000 == 0 else TICK
     return age - behind(status[4], memo) >= tick
 
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 SOURCES = (".py", ".pyc")
 _WRITES = os.O_WRONLY | os.O_RDWR
-_STANDS_IN = os.path.join(os.path.dirname(__file__), "questions", "asked.py")
+_STAND_IN = tuple(
+    os.path.join(os.path.dirname(__file__), *each)
+    for each in (("questions", "asked.py"), ("libraries", "announced.py"))
+)
 _DEEPEST = 60  # frames that are looked at to tell who reads
 _here = _local()  # the current folder, once it was asked for; a thread may have one of its own
 _moved: list[object] = [None]  # another object after each move
@@ -314,9 +317,9 @@ def _caller() -> FrameType | None:
 
 
 def _asking(frame: FrameType | None) -> FrameType | None:
-    """Step over what stands in the place of `os.scandir`."""
-    if frame is not None and frame.f_code.co_filename == _STANDS_IN:
-        return frame.f_back
+    """Step over what stands in the place of `os.scandir`, or of a library's function."""
+    while frame is not None and frame.f_code.co_filename in _STAND_IN:
+        frame = frame.f_back
     return frame
 
 

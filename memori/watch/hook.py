@@ -23,6 +23,7 @@ from memori.aside import leave_out_by
 from memori.watch import children
 from memori.watch.commands.started import end_waiting, follow_popen, follow_programs
 from memori.watch.events import HANDLERS, SOURCES, forget_folder, here
+from memori.watch.libraries.announced import follow_libraries
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.questions.asked import follow_questions
 from memori.watch.threads import follow_pools, follow_threads, lend_by, runs_of_thread, with_outer
@@ -187,6 +188,7 @@ def install() -> None:
     if "threading" in sys.modules:
         follow_threads(live)
     follow_programs(live)
+    follow_libraries()
 
 
 def _hook(event: str, args: tuple[object, ...]) -> None:

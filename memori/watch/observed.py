@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextvars import ContextVar
 
 from memori.aside import aside
 from memori.digest.clock import earliest_now
-from memori.digest.files import file_digest
+from memori.digest.files import TICK, file_digest
 from memori.watch.touch import (
     GLANCED,
     OLD,
@@ -71,8 +72,8 @@ class Observed:
     reads_old : bool
         Whether all files that were opened last are older than the run: then all code counts as
         having read them.
-    glances : bool
-        Whether files that are opened for reading need no look any more.
+    glances, glances_since : bool, int
+        Whether files that are opened for reading need no look any more, and since when, in ns.
     glanced : dict of str to Touch
         Those files, as they were spelled, until something else is to be known of them.
     folders : dict of str to Listing
@@ -116,9 +117,7 @@ class Observed:
     def __init__(
         self, name: str = "", outer: Observed | None = None, memo: str | None = None
     ) -> None:
-        self.name = name
-        self.outer = outer
-        self.memo = memo
+        self.name, self.outer, self.memo = name, outer, memo
         self.began = earliest_now()
         self.live = True
         self.touched: dict[str, Touch] = {}
@@ -152,7 +151,7 @@ class Observed:
         self.here = ""
         self.glances = self.reads_old = self.kills = False
         self.glanced: dict[str, Touch] = {}
-        self._old_in_a_row = 0
+        self.glances_since = self._old_in_a_row = 0
         self._real: dict[str, Touch] | None = None
 
     # What the recorder asks
@@ -218,7 +217,8 @@ class Observed:
             self._old_in_a_row = self._old_in_a_row + 1 if is_old else 0
             self.reads_old = self._old_in_a_row >= _ENOUGH
             is_free = not self.programs and (self.outer is None or self.outer.glances)
-            self.glances = is_free and self.reads_old
+            if is_free and self.reads_old and (now := time.time_ns()) > self.began + 2 * TICK:
+                self.glances, self.glances_since = True, now
 
     def reads_back(self, path: str) -> None:
         """Note that a path that was touched before is about to be opened for reading."""

@@ -19,7 +19,7 @@ import stat
 import time
 
 from memori.digest.clock import ahead, behind
-from memori.digest.files import FileDigest, in_threads, seconds_until_trusted, stat_of
+from memori.digest.files import FileDigest, in_threads, rests_at, seconds_until_trusted, stat_of
 from memori.fingerprint.imports.compiled import outdated
 from memori.watch.commands.times import looks_at_times
 from memori.watch.commands.tools import called_among, looked_up_now, tools_among
@@ -34,6 +34,7 @@ from memori.watch.facts import (
     tree_digest,
 )
 from memori.watch.left_out import LeftOut
+from memori.watch.libraries.unseen import readers, unseen_readers
 from memori.watch.listings import (
     asked_without_listing,
     counted_names,
@@ -53,6 +54,7 @@ from memori.watch.questions.found import (
     permitted,
 )
 from memori.watch.touch import (
+    GLANCED,
     OLD,
     UNLOOKED,
     Listing,
@@ -62,7 +64,6 @@ from memori.watch.touch import (
     is_since,
     look_at,
 )
-from memori.watch.unseen import unseen_readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Sieve:
         self._made = made
         self._left_out = left_out or LeftOut()
         self._unseen = unseen_readers()
-        self._had_helpers = bool(set(seen.programs) - seen.traced or self._unseen)
+        self._had_helpers = bool(set(seen.programs) - seen.traced or readers())
         self._helped: set[str] = set()  # what appeared in folders, made by helpers
         self._is_quiet = True  # nobody else changed the folders that were listed
 
@@ -209,9 +210,12 @@ class Sieve:
         """Tell whether a file that was there when it was touched was made while the run went on."""
         return is_since(look, self._seen.began)
 
-    def _may_be_new(self, changed: int, device: int) -> bool:
-        """Tell whether a file may have changed while the run went on, by a time that it carries."""
-        return changed - ahead(device) >= self._seen.began - OLD
+    def _may_be_new(self, touch: Touch, now: os.stat_result) -> bool:
+        """Tell whether a file may have changed since it was touched, by a time that it carries."""
+        if touch is GLANCED and rests_at(stat_of(now), self._seen.glances_since, self._memo):
+            return False
+        changed = now.st_mtime_ns if touch.marked else now.st_ctime_ns
+        return changed - ahead(now.st_dev) >= self._seen.began - OLD
 
     def _edited(self, facts: Facts, path: str, touch: Touch, now: os.stat_result | None) -> None:
         before = touch.before
@@ -242,7 +246,7 @@ class Sieve:
         elif then is UNLOOKED:
             if now is None:
                 facts.absent.append(path)
-            elif self._may_be_new(now.st_mtime_ns if touch.marked else now.st_ctime_ns, now.st_dev):
+            elif self._may_be_new(touch, now):
                 facts.unvouched.append(path)
             else:
                 facts.read.append(file_fact(path, self._memo))

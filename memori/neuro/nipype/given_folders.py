@@ -4,7 +4,7 @@ Where runs are watched, it is what the run read and listed there, so that a seco
 rerun the first. What nobody sees is made up for. Python code that asks whether something exists
 tells nobody: so of each folder right below that it read from, all names count; where it read
 nothing, all content does. And so it does where a program could not be watched, or a library reads
-without telling (`memori.watch.unseen`).
+without telling (`memori.watch.libraries.unseen`).
 
 Not promised: that Python code which reads of one subject and only asks whether something of
 another one exists depends on the latter.
@@ -20,9 +20,9 @@ from nipype.interfaces.base import Directory, Interface, isdefined
 from memori.aside import aside
 from memori.neuro.nipype.traits.parts import names_output, uncounted, with_paths
 from memori.neuro.nipype.what_counts import is_command
+from memori.watch.libraries.unseen import blind_readers
 from memori.watch.observed import current
 from memori.watch.threads import with_outer
-from memori.watch.unseen import blind_readers
 
 if TYPE_CHECKING:
     from memori.watch import Observed

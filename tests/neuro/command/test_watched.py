@@ -25,7 +25,7 @@ from memori.neuro import ShellStage
 from memori.neuro.command.errors import CommandError
 from memori.store import Memory
 from memori.watch.commands import strace
-from memori.watch.unseen import READERS
+from memori.watch.libraries.unseen import READERS
 
 WHY_UNUSABLE = strace._why_unusable(shutil.which("strace") or "")
 pytestmark = [

@@ -19,7 +19,7 @@ from nipype.interfaces.base import (
 )
 
 from memori.neuro import NipypeStage, remember_workflow
-from memori.watch.unseen import blind_readers
+from memori.watch.libraries.unseen import blind_readers
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,16 @@
 """Who may have read files of which Python does not tell.
 
-Libraries in C open files by themselves; a database or the network is no file. What was loaded when
-a run ended is named, so that a person knows where memori could not look.
+Libraries in C open files by themselves, and not all of them announce it
+(`memori.watch.libraries.announced`); a database or the network is no file. What was loaded when a
+run ended is named, so that a person knows where memori could not look.
 """
 
 from __future__ import annotations
 
 import sys
 from types import CodeType, ModuleType
+
+from memori.watch.libraries.announced import OPENERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +46,10 @@ READERS = {
     "oct2py": "whatever Octave opens",
     "rpy2": "whatever R opens",
 }
-"""By module: what it reads without telling."""
-
-
+"""By module: what it reads without Python's help."""
 TOLD_OF = frozenset({"sqlite3"})
 """Of these, those that tell which file they open, and not what they then read of it."""
+_ANNOUNCED = {name.partition(".")[0] for name in OPENERS}
 
 
 def programs_among(unseen: Iterable[str]) -> list[str]:
@@ -110,7 +112,17 @@ def blind_readers() -> list[str]:
 def unseen_readers(loaded: Iterable[str] | None = None) -> list[str]:
     """Return who is loaded that reads without telling, with what it reads.
 
-    >>> unseen_readers(["numpy", "h5py"])
+    >>> unseen_readers(["numpy", "h5py", "netCDF4"])
+    ['netCDF4 (netCDF files)']
+    """
+    every = readers(loaded)
+    return [each for each in every if each.partition(" (")[0].partition(".")[0] not in _ANNOUNCED]
+
+
+def readers(loaded: Iterable[str] | None = None) -> list[str]:
+    """Return who is loaded that reads and writes files in C, with what it reads.
+
+    >>> readers(["numpy", "h5py"])
     ['h5py (HDF5 files)']
     """
     names = sys.modules if loaded is None else set(loaded)

@@ -1,0 +1,215 @@
+"""Libraries in C announce the files that they open.
+
+HDF5, Arrow, ITK or OpenCV open files by themselves, and Python tells no audit hook of it. But each
+is given the name by Python, at few places (`OPENERS`). What stands there is wrapped when the
+library is imported, or at the first run after that, and raises the audit event ``open`` that
+Python's own `open` would raise, before the library opens the file. So one hook understands both.
+
+A folder (a partitioned table) is announced with all files below it, a pattern with those that fit.
+
+Not promised: files that the content of another one names (external links of HDF5, ``.mhd`` with
+its ``.raw``), functions that a module of yours took by name before the first run
+(``from cv2 import imread``), and libraries that are not in the table
+(`memori.watch.libraries.unseen` names those that are known).
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from fnmatch import fnmatchcase
+from functools import wraps
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import NamedTuple
+
+from memori.fingerprint.opaque import StandIn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+
+class Opener(NamedTuple):
+    """A function, or a method of a class in Python, that is given the name of a file.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the module; of functions, a pattern.
+    parameter : str
+        The parameter that names the file, or several.
+    place : int
+        Where that stands among positional arguments, after ``self``.
+    mode : str
+        As `open` takes it, or a parameter that says so; ``words`` are those of a command, of which
+        some are files.
+    mode_place : int
+        Where that parameter stands.
+    """
+
+    name: str
+    parameter: str
+    place: int = 0
+    mode: str = "r"
+    mode_place: int = 1
+
+
+_ITK = (Opener("imread", "filename"), Opener("*[hm]read", "filename"))
+OPENERS = {
+    "h5py.h5f": (Opener("open", "name", mode="flags"), Opener("create", "name", mode="w")),
+    "tables.file": (Opener("File.__init__", "filename", mode="mode"),),
+    "SimpleITK.SimpleITK": (
+        Opener("ImageFileReader.SetFileName", "fn"),
+        Opener("ImageSeriesReader.SetFileNames", "fileNames"),
+        Opener("ImageFileWriter.SetFileName", "fileName", mode="w"),
+        Opener("_SimpleITK.ReadTransform", "filename"),
+    ),
+    "itk.support.extras": _ITK,
+    "itk": _ITK,
+    "ants.lib": (
+        Opener("imageRead*", "filename"),
+        Opener("readTransform*", "filename"),
+        Opener("antsImageHeaderInfo", "filename"),
+        Opener("antsApplyTransforms*", "args", mode="words"),
+        Opener("antsRegistration*", "args", mode="words"),
+    ),
+    "pyarrow": (Opener("memory_map", "path", mode="mode"),),
+    "pyarrow.csv": (Opener("read_csv", "input_file"), Opener("open_csv", "input_file")),
+    "pyarrow.json": (Opener("read_json", "input_file"), Opener("open_json", "input_file")),
+    "pyarrow.dataset": (Opener("dataset", "source"),),
+    "pyarrow.orc": (Opener("ORCFile.__init__", "source"),),
+    "pyarrow.parquet.core": (
+        Opener("ParquetFile.__init__", "source"),
+        Opener("ParquetDataset.__init__", "path_or_paths"),
+        Opener("ParquetWriter.__init__", "where", mode="w"),
+        Opener("read_metadata", "where"),
+        Opener("read_schema", "where"),
+    ),
+    "pyarrow._feather": (
+        Opener("FeatherReader", "source"),
+        Opener("write_feather", "dest", 1, mode="w"),
+    ),
+    "polars": (Opener("read_*", "source"), Opener("scan_*", "source")),
+    "cv2": (
+        Opener("imread*", "filename"),
+        Opener("imwrite*", "filename", mode="w"),
+    ),
+    "safetensors": (Opener("safe_open", "filename"),),
+    "safetensors.numpy": (Opener("safe_open", "filename"),),
+    "safetensors.torch": (Opener("safe_open", "filename"),),
+    "indexed_gzip.indexed_gzip": (Opener("IndexedGzipFile.__init__", "filename"),),
+}
+"""By module."""
+_MODES = ("r", "w", "words")
+_waiting = dict(OPENERS)  # those that are not imported yet
+
+
+def follow_libraries() -> None:
+    """Let libraries that are imported announce what they open, and the others once they are."""
+    if not any(type(each) is _AfterImport for each in sys.meta_path):
+        sys.meta_path.insert(0, _AfterImport())
+    for name in tuple(_waiting):
+        module = sys.modules.get(name)
+        if module is not None and not _is_importing(module):
+            _follow(name, module)
+
+
+def _is_importing(module: ModuleType) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+class _AfterImport:
+    """A finder that finds what the others find, and follows it when it was run."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        openers = _waiting.pop(name, None)
+        if openers is None:
+            return None
+        try:
+            spec = find_spec(name)
+        finally:
+            _waiting[name] = openers
+        run = getattr(spec and spec.loader, "exec_module", None)
+        if spec is None or run is None:
+            return None
+
+        def run_and_follow(module: ModuleType) -> None:
+            del spec.loader.exec_module  # type: ignore[union-attr]
+            run(module)
+            _follow(name, module)
+
+        spec.loader.exec_module = run_and_follow  # type: ignore[union-attr,method-assign]
+        return spec
+
+
+def _follow(name: str, module: ModuleType) -> None:
+    for opener in _waiting.pop(name, ()):
+        owner, _, method = opener.name.rpartition(".")
+        holder = getattr(module, owner, None) if owner else module
+        for each in [key for key in vars(holder or object) if fnmatchcase(key, method)]:
+            original = getattr(holder, each)
+            if callable(original) and not isinstance(original, StandIn):
+                setattr(holder, each, _announcing(original, opener, name, isinstance(holder, type)))
+
+
+def _announcing(original: Any, opener: Opener, module: str, is_method: bool) -> Any:
+    if not is_method:
+        return _Announcing(original, module, opener)
+
+    @wraps(original)
+    def announcing(*args: Any, **named: Any) -> Any:
+        _announce(opener, args[1:], named)
+        return original(*args, **named)
+
+    return announcing
+
+
+class _Announcing(StandIn):
+    """In the place of a function, or of a class that opens what it is given, in C."""
+
+    def __init__(self, original: Callable[..., Any], module: str, opener: Opener) -> None:
+        super().__init__(original, module)
+        self.__wrapped__ = original  # whose signature it has
+        self._opener = opener
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        _announce(self._opener, args, named)
+        return self.original(*args, **named)
+
+
+def _announce(opener: Opener, args: Sequence[Any], named: Mapping[str, Any]) -> None:
+    given = _given(opener.parameter, opener.place, args, named)
+    mode = opener.mode
+    if mode not in _MODES:
+        said = _given(mode, opener.mode_place, args, named)
+        mode = said if isinstance(said, str) else "r+" if said else "r"
+    try:
+        paths = _paths(given)
+        for path in filter(os.path.isfile, paths) if mode == "words" else paths:
+            sys.audit("open", path, mode[:1], os.O_RDWR if "+" in mode or mode == "a" else 0)
+    except OSError:
+        pass  # a folder that is no more: the library will say so
+
+
+def _given(parameter: str, place: int, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    return args[place] if len(args) > place else named.get(parameter)
+
+
+def _paths(given: object) -> list[str]:
+    """Return the files that an argument names."""
+    if isinstance(given, list | tuple | set):
+        return [path for each in given for path in _paths(each)]
+    if not isinstance(given, str | bytes | os.PathLike):
+        return []
+    path = os.fsdecode(given).removeprefix("file://")
+    if not path or "://" in path or path[0] in "<[" or "\0" in path:
+        return []
+    if os.path.isdir(path):
+        return [os.path.join(above, name) for above, _, names in os.walk(path) for name in names]
+    if glob.has_magic(path) and not os.path.lexists(path):
+        return [each for found in glob.glob(path, recursive=True) for each in _paths(found)]
+    return [path]
