@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
     Difference = tuple[str, str, str, str]
 
+CONSUMED = (
+    "{} took away a file that it read, and without which an earlier run had other results, so this "
+    "run is not remembered; copy the file, or name it as an argument"
+)
 _MOST_NAMES = 4096
 _names: dict[int, tuple[Code, list[str]]] = {}
 

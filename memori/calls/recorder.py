@@ -9,7 +9,9 @@ that an earlier run of the stage left just what stood there. Any other input fil
 changed while the stage ran cannot be vouched for, and the run is not remembered.
 
 If somebody else recorded the same run meanwhile (where no lock could be had), that entry is taken,
-and what this run made in its own folder is removed: nobody was given it.
+and what this run made in its own folder is removed: nobody was given it. An entry that was there
+before, and holds again because this run made its outputs anew, or took away what it had not found,
+gives way.
 
 Not promised: to notice an input that was changed and changed back while the stage ran.
 """
@@ -25,7 +27,7 @@ from memori.artifacts import anchors_of, current_folder, find_outputs, relative_
 from memori.aside import aside
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
-from memori.calls.observations import tell_own_folder, why_forgotten
+from memori.calls.observations import CONSUMED, tell_own_folder, why_forgotten
 from memori.calls.shared import Stood, changed_inputs, has_written, left_outside, tell_of_races
 from memori.errors import RecordError, warn
 from memori.keep.demand import digests_do
@@ -105,8 +107,7 @@ class Recorder:
         self._forced = forced
         self._inputs = inputs
         self._folder: str | None = None
-        self._is_over = False
-        self._has_returned = False
+        self._is_over = self._has_returned = False
         self.command: dict[str, JSON] | None = None
         self.accepted: JSON = None
         self.own_folders: list[str] = []
@@ -129,6 +130,7 @@ class Recorder:
             outer = outer.outer
         with aside():
             self._stood = Stood(store)
+            self._outdated = [each.record for each in store.under(key) if faults(each, key, store)]
         self._began = time.time()
         self._cpu = _usage()[0]
 
@@ -255,7 +257,7 @@ class Recorder:
             own.append(os.path.join(self._store.root, folder))
         return watch.facts(own, counted)
 
-    def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry:
+    def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry | None:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
         store = self._store
         left = {**changed_inputs(self._before, key, store), **left}
@@ -264,7 +266,11 @@ class Recorder:
         # Looked at first: what appears after it, somebody else was just given.
         before = {each.path: each for each in store.under(key)}
         there = None if self._forced else exact_hit(key, store)
-        if there is not None:
+        if there is not None and there.record in self._outdated:  # this run has made it hold again
+            if entry.consumed > there.consumed and entry.outputs != there.outputs:
+                warn(CONSUMED.format(self._subject))
+                return None
+        elif there is not None:
             if self._folder is not None and there.folder != self._folder:
                 store.drop_folder(self._folder)
             self._is_over = True

@@ -130,8 +130,9 @@ def _put_defaults(
     walk: Walk, function: FunctionType, code: CodeType, path: str, out: State
 ) -> None:
     defaults = function.__defaults__ or ()
-    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
-    for name, value in zip(names, defaults, strict=True):
+    values = defaults[-code.co_argcount :] if code.co_argcount else ()  # a wrapper may copy more
+    names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+    for name, value in zip(names, values, strict=True):
         out += (b"=", walk.slot(defaults, name, value, f"default {path}.{name}"))
     keywords = dict(function.__kwdefaults__ or {})
     owner = function.__kwdefaults__

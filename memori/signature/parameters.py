@@ -5,7 +5,9 @@ parameters, and turns each into JSON. Extra positional arguments are kept under 
 keywords under their own name. A default that was not overridden is an input like any other, and
 arrives as JSON like any other. A default that JSON cannot hold is no input: it counts as code.
 A decorator may have a default of its own, or pass an argument itself (``attempt=1``): a plain
-default behind one that does not name it is left to it.
+default behind one that does not name it is left to it. What a wrapper takes is what it names
+itself, and behind its ``*args`` and ``**kwargs`` what the wrapped one takes besides; it is called
+by position where it takes nothing else.
 
 Not promised: to see a signature that is replaced after the stage was made, other than the
 defaults of a plain function.
@@ -13,7 +15,7 @@ defaults of a plain function.
 
 from __future__ import annotations
 
-from types import FunctionType
+from types import FunctionType, MethodType
 
 from memori.digest.values import NotJSONError, to_json
 from memori.signature.paths import shapes_of, with_paths
@@ -52,11 +54,14 @@ class Parameters:
         Whether any further name is taken.
     passed_on : frozenset of str
         Of a wrapper that has the signature of what it wraps: the names that it does not name.
+    by_position : int
+        How many of them it has to be passed by position, as far as there are values.
     """
 
     __slots__ = (
         "_held_by",
         "_shapes",
+        "by_position",
         "defaults",
         "extra_keywords",
         "extra_positional",
@@ -78,7 +83,7 @@ class Parameters:
     ) -> None:
         self.names = names
         self.positional = positional
-        self.positional_only = positional_only
+        self.positional_only = self.by_position = positional_only
         self.defaults = defaults
         self.required = tuple(name for name in names if name not in defaults)
         self.extra_positional = extra_positional
@@ -210,13 +215,18 @@ class Parameters:
             bound = {n: each for n, each in bound.items() if not self._is_left(n, each, shapes)}
         keywords = with_paths(bound, shapes)
         extra = keywords.pop(f"*{self.extra_positional}", []) if self.extra_positional else []
-        by_position = self.positional if extra else self.positional_only
+        count = self.positional if extra else self.by_position
+        names = self.names[:count]
+        while names and names[-1] not in keywords and not extra:
+            names = names[:-1]
         positional = []
-        for name in self.names[:by_position]:
+        for name in names:
             if name in keywords:
                 positional.append(keywords.pop(name))
-            else:
+            elif name in self.defaults:
                 positional.append(self.defaults[name])
+            else:
+                break  # an argument that the wrapper passes itself
         return function(*positional, *extra, **keywords)
 
     def _is_left(self, name: str, value: JSON, shapes: Mapping[str, Shape]) -> bool:
@@ -239,13 +249,37 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
     if not callable(function):
         raise TypeError(f"a stage needs a callable, got {function!r}")
     _reject_generators(function)
-    attributes = getattr(function, "__dict__", {})
-    if type(function) is not FunctionType:
-        return _of_callable(function)
-    is_plain = "__wrapped__" not in attributes and "__signature__" not in attributes
-    found = _of_function(function) if is_plain else _of_wrapper(function)
-    found._held_by = (function.__defaults__, function.__kwdefaults__)
+    found = _parameters(function)
+    if type(function) is FunctionType:
+        found._held_by = (function.__defaults__, function.__kwdefaults__)
     return found
+
+
+def _parameters(function: Callable[..., Any]) -> Parameters:
+    attributes = getattr(function, "__dict__", {})
+    is_told = "__signature__" in attributes
+    wrapped: Any = attributes.get("__wrapped__")
+    if type(function) is FunctionType and wrapped is None and not is_told:
+        return _of_function(function)
+    own = None if wrapped is None else _called(function)
+    if own is None:
+        return _of_callable(function)
+    is_told = is_told or type(function) is MethodType or not callable(wrapped)
+    return _of_wrapper(own, _of_callable(function) if is_told else _parameters(wrapped))
+
+
+def _called(function: Any) -> Parameters | None:
+    """Return the parameters of the code that a call runs; None if that is not in Python."""
+    if type(function) is FunctionType:
+        return _of_function(function)
+    code = function.__func__ if type(function) is MethodType else type(function).__call__
+    if type(code) is not FunctionType:
+        return None
+    own = _of_function(code)
+    names = own.names[1:] if own.positional else own.names
+    counts = max(0, own.positional - 1), max(0, own.positional_only - 1)
+    defaults = {name: own.defaults[name] for name in names if name in own.defaults}
+    return Parameters(names, *counts, defaults, own.extra_positional, own.extra_keywords)
 
 
 def _of_function(function: FunctionType) -> Parameters:
@@ -253,7 +287,7 @@ def _of_function(function: FunctionType) -> Parameters:
     code = function.__code__
     positional, keyword_only = code.co_argcount, code.co_kwonlyargcount
     names = code.co_varnames[: positional + keyword_only]
-    values = function.__defaults__ or ()
+    values = (function.__defaults__ or ())[-positional:] if positional else ()  # as Python does
     defaults: dict[str, object] = dict(
         zip(names[positional - len(values) : positional], values, strict=True)
     )
@@ -269,12 +303,36 @@ def _of_function(function: FunctionType) -> Parameters:
     )
 
 
-def _of_wrapper(function: FunctionType) -> Parameters:
-    """Read what a wrapper says that it takes; a default of its own comes before all others."""
-    found, own = _of_callable(function), _of_function(function)
-    found.passed_on = frozenset(found.names).difference(own.names)
-    found.defaults.update({n: own.defaults[n] for n in found.names if n in own.defaults})
-    found.required = tuple(n for n in found.required if n not in own.defaults)
+def _of_wrapper(own: Parameters, wrapped: Parameters) -> Parameters:
+    """Return what a wrapper takes: what it names, and what it passes on to the wrapped one.
+
+    A name of its own at the place of one of the wrapped stands for that (``path`` for ``image``).
+    """
+    args, keywords = own.extra_positional is not None, own.extra_keywords
+    if not args and not keywords:
+        return own
+    foreign = sum(name not in wrapped.names for name in own.names[: own.positional])
+    rest = [name for name in wrapped.names if name not in own.names]
+    if not args:
+        rest = rest[foreign:]
+    behind = [n for n in rest if n in wrapped.names[: wrapped.positional]] if args else []
+    others = [name for name in rest if name not in behind and keywords]
+    unnamed = sum(name in wrapped.names[: wrapped.positional_only] for name in behind)
+    first, last = own.names[: own.positional], own.names[own.positional :]
+    found = Parameters(
+        (*first, *behind, *last, *others),
+        own.positional + len(behind),
+        own.positional + unnamed if unnamed else own.positional_only,
+        {**({} if args and foreign else wrapped.defaults), **own.defaults},
+        wrapped.extra_positional if args else None,
+        keywords and wrapped.extra_keywords,
+    )
+    if args and (foreign or not keywords):
+        found.by_position = found.positional
+    found.passed_on = frozenset((*behind, *others))
+    is_left = found.passed_on if foreign else ()
+    found.required = tuple(name for name in found.required if name not in is_left)
+    found.defaults = {name: found.defaults[name] for name in found.names if name in found.defaults}
     return found
 
 

@@ -64,6 +64,11 @@ class Entry:
         return folder
 
     @property
+    def consumed(self) -> bool:
+        """Whether the run took away files that it had read and that were there before."""
+        return bool((self.record.get("observed") or {}).get("consumed"))
+
+    @property
     def seen(self) -> str:
         """What two entries have in common whose runs saw the same: all but the stats."""
         record = self.record.get("observed")

@@ -123,8 +123,8 @@ class Facts:
         changed (as it left them); of the user's modules that it imported (by their code).
     before : list of str
         What each of `edited` was before; empty if it was not there, or if nobody knows.
-    absent : list of str
-        Paths that it asked for in vain.
+    absent, consumed : list of str, bool
+        Paths that it asked for in vain, or read and took away, and whether there are such.
     missed, there : list of str
         Paths that a pattern asked for by name, those that did not exist and those that did.
     found : dict of str to str
@@ -165,6 +165,7 @@ class Facts:
         self.before: list[str] = []
         self.modules: list[FileFact] = []
         self.absent: list[str] = []
+        self.consumed = False
         self.missed: list[str] = []
         self.there: list[str] = []
         self.found: dict[str, str] = {}
@@ -210,7 +211,7 @@ class Facts:
             record["globs"] = [[*_split(each[0], places), each[1]] for each in self.globs]
         if self.trees:
             record["trees"] = [[places.words(each), digest] for each, digest in self.trees.items()]
-        for kind in ("programs", "tools", "called", "unseen", "variables"):
+        for kind in ("programs", "tools", "called", "unseen", "variables", "consumed"):
             if getattr(self, kind):
                 record[kind] = getattr(self, kind)
         return record

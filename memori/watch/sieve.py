@@ -223,6 +223,7 @@ class Sieve:
         if now is None:
             if not is_new:
                 facts.absent.append(path)  # so the run left it
+                facts.consumed = True
         elif before is not None:
             facts.edited.append(file_fact(path, self._memo))
             facts.before.append(before.identity if before else "")

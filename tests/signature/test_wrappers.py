@@ -1,0 +1,116 @@
+"""A decorated function is called as its decorator takes it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from memori import Pipeline, Stage
+
+
+def inner(x: int, y: int = 2) -> int:
+    return x * 10 + y
+
+
+def two(x: int, y: int) -> int:
+    return x * 10 + y
+
+
+@functools.wraps(inner)
+def by_position(*args: int) -> int:
+    return inner(*args)
+
+
+@functools.wraps(inner)
+def renames(image: int, **more: int) -> int:
+    return inner(image, **more)
+
+
+@functools.wraps(two)
+def fills_in(x: int) -> int:
+    return two(x, 7)
+
+
+@functools.wraps(inner)
+def takes_more(x: int, verbose: int = 1) -> int:
+    return inner(x) + verbose
+
+
+@functools.wraps(inner)
+def takes_a_keyword(*args: int, verbose: int = 1, **more: int) -> int:
+    return inner(*args, **more) + verbose
+
+
+@functools.wraps(inner)
+def takes_one_first(scale: int, *args: int, **more: int) -> int:
+    return scale * inner(*args, **more)
+
+
+@functools.wraps(inner)
+def as_it_is(*args: int, **more: int) -> int:
+    return inner(*args, **more)
+
+
+@functools.wraps(renames)
+def around_a_wrapper(*args: int, **more: int) -> int:
+    return renames(*args, **more)
+
+
+class Timed:
+    def __init__(self, function: Callable[..., int]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, *args: int) -> int:
+        return self.function(*args)
+
+
+def copies_defaults(*args: int, **more: int) -> int:
+    return inner(*args, **more)
+
+
+copies_defaults.__defaults__ = (2,)
+copies_defaults.__wrapped__ = inner  # type: ignore[attr-defined]
+
+
+CALLS: list[tuple[Callable[..., int], tuple[int, ...], dict[str, int]]] = [
+    (by_position, (3,), {}),
+    (by_position, (3, 4), {}),
+    (renames, (3,), {}),
+    (renames, (), {"image": 3, "y": 5}),
+    (fills_in, (3,), {}),
+    (takes_more, (3, 4), {}),
+    (takes_more, (3,), {"verbose": 0}),
+    (takes_a_keyword, (3,), {"verbose": 8, "y": 1}),
+    (takes_one_first, (2, 3), {}),
+    (takes_one_first, (2, 3, 4), {}),
+    (as_it_is, (3,), {"y": 9}),
+    (around_a_wrapper, (3,), {"y": 9}),
+    (Timed(inner), (3, 4), {}),
+    (Timed(inner), (3,), {}),
+    (copies_defaults, (3,), {}),
+    (copies_defaults, (), {"x": 3, "y": 5}),
+]
+
+
+@pytest.mark.parametrize(("function", "args", "named"), CALLS)
+def test_a_wrapper_is_called_as_without_a_memory(
+    function: Callable[..., int], args: tuple[int, ...], named: dict[str, Any]
+) -> None:
+    """Whatever it names, renames, adds, fills in or takes by position alone."""
+    assert {"output": function(*args, **named)} == Stage(function, stage_name="f").run(
+        *args, **named
+    )
+
+
+def test_what_a_wrapper_takes_by_position_is_wired_by_name() -> None:
+    """Names are those of the function that is wrapped."""
+    pipeline = Pipeline([("start", Stage(by_position, stage_name="f"))])
+    assert {"output": 34} == pipeline.run(x=3, y=4)
+    with pytest.raises(TypeError, match="'z'"):
+        pipeline.run(x=3, z=4)
+    with pytest.raises(TypeError, match="needs 'x'"):
+        Stage(by_position).run(y=4)
