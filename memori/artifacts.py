@@ -74,7 +74,7 @@ class Artifact:
         Where it was found in this process; empty for one that was read from a record.
     anchor : str
         A folder, absolute, that it lies in and that may be another one for the next run, such as
-        that of a Nipype node; empty for none.
+        that of a Nipype node, or of a run that makes it again; empty for none.
     removed : bool
         Whether memori removed it by policy, so that its digest is all that there is.
     """
@@ -248,10 +248,11 @@ def find_inputs(
                 artifact.path = relative_path(path, above)
             if artifact.kind != "path":
                 artifact.absolute = path
-                if by_name:
+                if by_name:  # what lies beside it counts as beside it, wherever that is
+                    artifact.anchor = artifact.anchor or os.path.dirname(path)
                     artifact.path = os.path.basename(path)
                 elif anchored is None:
-                    artifact.path = _without_key(artifact.path, above)
+                    artifact.path, artifact.anchor = _without_key(artifact.path, above)
             artifacts.append(artifact)
     return relative_values(values, artifacts), artifacts
 
@@ -389,11 +390,11 @@ def relative_path(path: str, root: str) -> str:
     return os.path.relpath(path, root)
 
 
-def _without_key(path: str, root: str) -> str:
-    """Leave the key out of a path inside a run's own folder."""
+def _without_key(path: str, root: str) -> tuple[str, str]:
+    """Leave the key out of a path inside a run's own folder, and return that folder as well."""
     match = re.fullmatch(_RUN_FOLDER, path)
-    if match is None:
-        return path
-    above = os.path.join(match["above"] or "", match["name"])
-    is_own = is_run_folder(root, os.path.join(above, match["key"]))
-    return os.path.join(above, "*", match["inside"] or "") if is_own else path
+    above = os.path.join(match["above"] or "", match["name"]) if match else ""
+    folder = os.path.join(above, match["key"]) if match else ""
+    if match is None or not is_run_folder(root, folder):
+        return path, ""
+    return os.path.join(above, "*", match["inside"] or ""), os.path.join(root, folder)

@@ -117,7 +117,7 @@ class Sieve:
         self._seen = seen
         self._memo = memo
         self._own = tuple(f"{folder}/" for folder in (*own, *seen.temporary))
-        self._made_folders = tuple(f"{folder}/" for folder in seen.made)
+        self._removed_folders = tuple(f"{each}/" for each in seen.made if not os.path.isdir(each))
         self._counted = seen.counted.union(counted)
         self._followed = followed
         self._counts_loaded = counts_loaded
@@ -275,9 +275,8 @@ class Sieve:
         seen = self._seen
         written = {path for path, touch in seen.touched.items() if touch.written} | seen.made
         for folder, listing in seen.folders.items():
-            if f"{folder}/".startswith((*self._own, *self._made_folders)) or self._left_out.listing(
-                folder
-            ):
+            is_own = f"{folder}/".startswith((*self._own, *self._removed_folders))
+            if is_own or self._left_out.listing(folder):
                 continue
             if listing.look is None:
                 if not os.path.lexists(folder):
@@ -339,7 +338,7 @@ class Sieve:
         has_times = looks_at_times(seen)
         answers = {}
         for path in paths:
-            if path in left_out or f"{path}/".startswith(self._made_folders) or self._made(path):
+            if path in left_out or path.startswith(self._removed_folders) or self._made(path):
                 continue
             words, look = seen.found[path], look_at(path)
             if look is not None and self._is_new(look):  # then the run made it what it is

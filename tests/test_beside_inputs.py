@@ -1,0 +1,52 @@
+"""What a run reads beside an input counts as beside it, also where another run made that again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from memori import Stage, workdir
+from memori.neuro import ShellStage, Stdout
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def repetition_time(image: str) -> float:
+    return float(json.loads(Path(image).with_suffix(".json").read_text())["TR"])
+
+
+def test_the_sidecar_of_the_run_that_made_the_input_counts() -> None:
+    """The first stage makes an equal image and another sidecar; going back is a hit again."""
+
+    def convert(_: float) -> Path:
+        Path(workdir(), "x.nii").write_text("equal")
+        Path(workdir(), "x.json").write_text(json.dumps({"TR": time}))
+        return Path(workdir(), "x.nii")
+
+    reads = Stage(repetition_time, "TR", "work")
+    for time, state in ((2.0, True), (0.8, True), (2.0, False), (0.8, False)):
+        image = Stage(convert, "image", "work").run(time)["image"]
+        assert ({"TR": time}, state) == (reads.run(image), reads.state)
+
+
+def test_the_sidecar_beside_a_file_that_counts_by_its_name_counts() -> None:
+    """Two subjects with equal images, x.nii, and different sidecars, x.json."""
+    script = Path("tr.sh")
+    script.write_text('#!/bin/sh\ncat "${1%.nii}.json"\n')
+    script.chmod(0o755)
+    command = f"{script.resolve()} {{image}}"
+    stage = ShellStage(command, outputs={"TR": Stdout()}, stage_name="tr", hash_output="work")
+    for times in (("2.0", "0.8"), ("2.0", "0.8"), ("1.5", "0.8")):
+        for subject, time in zip(("sub-01", "sub-02"), times, strict=True):
+            Path(subject).mkdir(exist_ok=True)
+            Path(subject, "x.nii").write_text("equal")
+            Path(subject, "x.json").write_text(time)
+            assert time == stage.run(image=f"{subject}/x.nii")["TR"]
+    for subject, time in (("sub-01", "1.5"), ("sub-02", "0.8")):
+        assert {"TR": time} == stage.run(image=f"{subject}/x.nii")
+        assert not stage.state

@@ -1,0 +1,71 @@
+"""A folder that a run makes is its own; what others put into it is not."""
+
+from __future__ import annotations
+
+import glob
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memori import Stage
+
+
+def says(command: str) -> Any:
+    return subprocess.run(command, shell=True, capture_output=True, text=True).stdout
+
+
+WAYS: dict[str, Callable[[], Any]] = {
+    "listdir": lambda: (os.makedirs("masks", exist_ok=True), sorted(os.listdir("masks")))[1],
+    "glob": lambda: (os.makedirs("masks", exist_ok=True), sorted(glob.glob("masks/*.txt")))[1],
+    "exists": lambda: (os.makedirs("masks", exist_ok=True), os.path.exists("masks/m.txt"))[1],
+    "open": lambda: (os.makedirs("masks", exist_ok=True), says("cat masks/m.txt"))[1],
+    "a shell": lambda: says("mkdir -p masks; cat masks/*.txt"),
+    "a shell that asks": lambda: says("mkdir -p masks; [ -e masks/m.txt ] && echo yes; true"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_others_put_into_a_folder_of_a_run_counts(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put there, left there, edited, taken away again."""
+    monkeypatch.chdir(tmp_path)
+    stage = Stage(WAYS[way], "x", "work", stage_name="f")
+    first = stage.run()["x"]
+    assert (first, False) == (stage.run()["x"], stage.state)
+    Path("masks/m.txt").write_text("by hand")
+    later = stage.run()["x"]
+    assert (later, True) == (WAYS[way](), stage.state)
+    assert later != first
+    assert (later, False) == (stage.run()["x"], stage.state)
+    os.remove("masks/m.txt")
+    assert (first, False) == (stage.run()["x"], stage.state)
+
+
+def test_what_a_run_makes_in_a_folder_of_its_own_counts_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files, folders below, ones that it removes, and what it asks of them; nor what others make."""
+    monkeypatch.chdir(tmp_path)
+
+    def fills(name: str) -> list[str]:
+        os.makedirs(f"out/{name}", exist_ok=True)
+        scratch = f"out/{name}/scratch-{os.urandom(4).hex()}"
+        os.mkdir(scratch)
+        for number in range(3):
+            path = f"{scratch}/{number}.txt"
+            assert not os.path.exists(path)
+            Path(path).write_text("x")
+            os.rename(path, f"out/{name}/{number}.txt")
+        assert os.listdir(scratch) == []
+        os.rmdir(scratch)
+        return sorted(os.listdir(f"out/{name}"))
+
+    stage = Stage(fills, "x", "work")
+    for state in (True, False, False):
+        for name in ("a", "b"):
+            assert ({"x": ["0.txt", "1.txt", "2.txt"]}, state) == (stage.run(name), stage.state)
