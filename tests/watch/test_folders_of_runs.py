@@ -49,7 +49,7 @@ def test_what_others_put_into_a_folder_of_a_run_counts(
 def test_what_a_run_makes_in_a_folder_of_its_own_counts_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files, folders below, ones that it removes, and what it asks of them; nor what others make."""
+    """Files, folders below, ones that it removes, and what it asks of them; nor what others do."""
     monkeypatch.chdir(tmp_path)
 
     def fills(name: str) -> list[str]:
