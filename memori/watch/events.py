@@ -14,7 +14,9 @@ from _thread import _local
 
 from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
+from memori.watch.libraries.announced import LOOKED_FOR
 from memori.watch.listings import BELOW, flat, literal
+from memori.watch.modules import looked_for
 from memori.watch.observed import Observed
 from memori.watch.threads import thread_starts
 from memori.watch.told import meant_from, points
@@ -141,6 +143,13 @@ def _path_globbed_below(run: Observed, args: tuple[object, ...]) -> None:
 def _imported(run: Observed, args: tuple[object, ...]) -> None:
     if type(args[1]) is str:  # a compiled one; for others the import system opens a file
         run.imports(args[1], _stack())
+
+
+def _looked_for(run: Observed, args: tuple[object, ...]) -> None:
+    name, folders = args
+    for path in looked_for(str(name), folders):  # type: ignore[arg-type]
+        if not os.path.lexists(path):
+            run.reads(path, _stack())
 
 
 def _connected(run: Observed, args: tuple[object, ...]) -> None:
@@ -343,6 +352,7 @@ HANDLERS: dict[str, Handler] = {
     "pathlib.Path.glob": _path_globbed,
     "pathlib.Path.rglob": _path_globbed_below,
     "import": _imported,
+    LOOKED_FOR: _looked_for,
     "pickle.find_class": _taken,
     "sqlite3.connect": _connected,
     "ctypes.dlopen": _linked_in,

@@ -15,13 +15,15 @@ import os
 import sys
 from hashlib import sha256
 
+from memori.aside import aside
 from memori.digest.files import file_digest
 from memori.fingerprint.imports.compiled import outdated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
+_LIBRARY = os.path.dirname(os.__file__)
 _SOURCE = ".py"
 _digests: dict[str, tuple[str, str]] = {}  # path -> digest of the bytes, and of the text
 
@@ -57,6 +59,45 @@ def _text_digest(path: str) -> str | None:
     except (SyntaxError, ValueError, RecursionError):
         return None  # of another version, or no Python at all: its bytes count
     return sha256(b"memori module 1\n" + writer.text()).hexdigest()
+
+
+def looked_for(name: str, path: Sequence[object]) -> list[str]:
+    """Return where a module, made there, would be found instead of where it is, or in vain now.
+
+    Only in folders of the user's, and only for what no installation holds: nobody is expected to
+    put a module in the place of an installed one.
+
+    Parameters
+    ----------
+    name : str
+        Of a module that is about to be imported.
+    path : sequence of str
+        Where it is looked for: `sys.path`, or the folders of its package.
+    """
+    above, _, stem = name.rpartition(".")
+    if not above and name in sys.stdlib_module_names:
+        return []
+    folders = [os.path.abspath(each) for each in path if isinstance(each, str)]
+    if all(map(_is_library, folders)):
+        return []
+    from importlib.machinery import PathFinder
+
+    with aside():
+        found = PathFinder.find_spec(name, folders)
+    if found is not None:
+        place = found.origin if found.has_location else None
+        inner = next(iter(found.submodule_search_locations or ()), place)
+        folder = os.path.dirname(inner or "")
+        if folder not in folders or _is_library(folder):
+            return []
+        folders = folders[: folders.index(folder)]
+    paths = (os.path.join(each, stem) for each in folders if not _is_library(each))
+    return [path for each in paths for path in (each, f"{each}{_SOURCE}")]
+
+
+def _is_library(folder: str) -> bool:
+    is_of_site = "/site-packages" in folder or "/dist-packages" in folder
+    return is_of_site or folder.startswith(_LIBRARY) or folder.endswith(".zip")
 
 
 def loaded_files() -> list[str]:

@@ -5,6 +5,9 @@ is given the name by Python, at few places (`OPENERS`). What stands there is wra
 library is imported, or at the first run after that, and raises the audit event ``open`` that
 Python's own `open` would raise, before the library opens the file. So one hook understands both.
 
+The finder that waits for them tells as well what is looked for by any import, however it is spelled
+(`importlib.import_module` raises no audit event).
+
 A folder (a partitioned table) is announced with all files below it, a pattern with those that fit.
 
 Not promised: files that the content of another one names (external links of HDF5, ``.mhd`` with
@@ -29,7 +32,7 @@ from memori.fingerprint.opaque import StandIn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
 
@@ -104,6 +107,8 @@ OPENERS = {
     "indexed_gzip.indexed_gzip": (Opener("IndexedGzipFile.__init__", "filename"),),
 }
 """By module."""
+LOOKED_FOR = "memori.looked_for"
+"""The audit event of a module that is looked for: its name, and the folders."""
 _MODES = ("r", "w", "words")
 _waiting = dict(OPENERS)  # those that are not imported yet
 
@@ -125,7 +130,10 @@ def _is_importing(module: ModuleType) -> bool:
 class _AfterImport:
     """A finder that finds what the others find, and follows it when it was run."""
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Iterable[object] | None = None, target: object = None
+    ) -> ModuleSpec | None:
+        sys.audit(LOOKED_FOR, name, sys.path if path is None else list(path))
         openers = _waiting.pop(name, None)
         if openers is None:
             return None
