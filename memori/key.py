@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from memori.fingerprint import Code
 
 
+_PARAMETERS = (float, bool, type(None))
+
+
 class Key:
     """Everything that the result of one run may depend on.
 
@@ -72,6 +75,16 @@ class Key:
             text_digest(f"{values}\n{encode(contents)}") if files else self.inputs_digest
         )
         self.digest = text_digest(encode([self.contents_digest, code.fast, surroundings, outputs]))
+
+    @property
+    def case(self) -> tuple[str, str]:
+        """Digests of what tells one case from another: inputs that are no switches or fractions.
+
+        In the second, whole numbers do not count either: they may be parameters, or labels.
+        """
+        whole = {n: each for n, each in self.inputs.items() if type(each) not in _PARAMETERS}
+        others = {name: each for name, each in whole.items() if type(each) is not int}
+        return text_digest(encode(whole)), text_digest(encode(others))
 
     @property
     def may_name_files(self) -> bool:

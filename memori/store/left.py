@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     Files = dict[str, tuple[str | None, str]]
-    Line = tuple[str, str, Files, float, float, list[str]]
+    Line = tuple[str, str, Files, float, float, list[str], tuple[str, str]]
     About = tuple[str, str, tuple[str | None, str]]
 
 
@@ -55,7 +55,9 @@ class _Log:
         self.stamp = stamp
         self.lines = lines
         self.about: dict[str, list[About]] = {}
-        for stage, key, files, *_ in lines:
+        self.cases: dict[str, tuple[str, str]] = {}
+        for stage, key, files, *_, case in lines:
+            self.cases[key] = case
             for path, pair in files.items():
                 self.about.setdefault(path, []).append((stage, key, pair))
 
@@ -67,6 +69,7 @@ def note(
     files: Mapping[str, tuple[str | None, str]],
     began: float,
     inside: Sequence[str] = (),
+    case: tuple[str, str] = ("", ""),
 ) -> None:
     """Note what a run left that is over now.
 
@@ -84,13 +87,15 @@ def note(
         When it began.
     inside : sequence of str, optional
         The keys of the runs inside which it went on.
+    case : tuple of str, optional
+        What it has in common with runs of the stage of the same case (`memori.key.Key.case`).
     """
-    if not files:
-        return
     path = left_of(root)
     make_folder(os.path.dirname(path))
     told = {os.path.relpath(each, root): pair for each, pair in files.items()}
-    line = json.dumps([stage, key, told, began, time.time(), [*inside]]).encode("ascii") + b"\n"
+    line = (
+        json.dumps([stage, key, told, began, time.time(), [*inside], case]).encode("ascii") + b"\n"
+    )
     descriptor = opened(path, os.O_APPEND)
     try:
         os.write(descriptor, line)
@@ -133,10 +138,12 @@ def came_of(
     stage, _, (how, _) = lines[mine[-1]]  # a node may have had another name then
     if how == NAMED:  # a run would name it as it is now, too
         return pair[1] == next((after for *_, (b, after) in reversed(lines) if b != NAMED), None)
-    reached = {pair[0]}
-    for other, _, (before, after) in lines[mine[-1] + 1 :]:
+    reached, cases = {pair[0]}, _log(root).cases
+    for other, other_key, (before, after) in lines[mine[-1] + 1 :]:
         if before == NAMED:
             continue
+        if other == stage and other_key != key and _is_same(cases, key, other_key, lines):
+            return False
         if other == stage or stages.index(other) < stages.index(stage):
             if before not in reached:
                 return False  # it has taken its place
@@ -144,6 +151,18 @@ def came_of(
             return False
         reached = {after}
     return pair[1] in reached
+
+
+def _is_same(
+    cases: Mapping[str, tuple[str, str]], key: str, other: str, lines: Sequence[About]
+) -> bool:
+    """Tell whether two runs of a stage are of the same case, as far as its runs at a path tell."""
+    (whole, rest), (other_whole, other_rest) = cases.get(key, ("", "")), cases[other]
+    if not whole or rest != other_rest:
+        return False
+    stage = next(each for each, known, _ in lines if known == other)
+    among = {cases[known][1] for each, known, _ in lines if each == stage}
+    return whole == other_whole or len(among) > 1
 
 
 def left(root: str) -> set[str]:
@@ -241,7 +260,7 @@ def left_during(root: str, key: str, paths: Iterable[str], began: float) -> tupl
         When it began.
     """
     asked = {os.path.relpath(path, root): path for path in paths}
-    for stage, other, files, _, ended, inside in reversed(_log(root).lines):
+    for stage, other, files, _, ended, inside, _ in reversed(_log(root).lines):
         if ended > began and other != key and key not in inside:
             for relative in asked.keys() & files.keys():
                 if files[relative][0] not in _PASSIVE:
@@ -270,11 +289,13 @@ def _log(root: str) -> _Log:
 
 def _line(text: bytes) -> Line | None:
     try:
-        stage, key, files, began, ended, inside = from_text(text)
+        stage, key, files, began, ended, inside, *more = from_text(text)
+        whole, rest = more[0] if more else ("", "")
         pairs = {name: (before, after) for name, (before, after) in files.items()}
-        texts = [stage, key, *inside, *(each for pair in pairs.values() for each in pair)]
+        texts = [stage, key, whole, rest, *inside]
+        texts += [each for pair in pairs.values() for each in pair]
         if all(each is None or isinstance(each, str) for each in texts):
-            return stage, key, pairs, float(began), float(ended), list(inside)
+            return stage, key, pairs, float(began), float(ended), list(inside), (whole, rest)
     except (ValueError, TypeError, AttributeError, OverflowError):
         pass  # written by halves
     return None

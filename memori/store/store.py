@@ -137,7 +137,8 @@ class Store:
         inside: Sequence[str] = (),
     ) -> None:
         """Note what a run left outside its folder: see `memori.store.left`."""
-        left.note(self.root, self.writer, key.digest, files, began, inside)
+        if files:
+            left.note(self.root, self.writer, key.digest, files, began, inside, key.case)
 
     def left_during(self, key: Key, paths: list[str], began: float) -> tuple[str, str] | None:
         """Return one of some paths that another run left meanwhile, and the name of its stage."""
