@@ -18,25 +18,22 @@ its ``.raw``), functions that a module of yours took by name before the first ru
 
 from __future__ import annotations
 
-import glob
 import os
 import sys
 from fnmatch import fnmatchcase
 from functools import wraps
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
-from types import ModuleType
-from typing import NamedTuple
 
 from memori.fingerprint.opaque import StandIn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
     from typing import Any
 
 
-class Opener(NamedTuple):
+class Opener:
     """A function, or a method of a class in Python, that is given the name of a file.
 
     Parameters
@@ -54,11 +51,14 @@ class Opener(NamedTuple):
         Where that parameter stands.
     """
 
-    name: str
-    parameter: str
-    place: int = 0
-    mode: str = "r"
-    mode_place: int = 1
+    __slots__ = ("mode", "mode_place", "name", "parameter", "place")
+
+    def __init__(
+        self, name: str, parameter: str, place: int = 0, mode: str = "r", mode_place: int = 1
+    ) -> None:
+        self.name = name
+        self.parameter, self.place = parameter, place
+        self.mode, self.mode_place = mode, mode_place
 
 
 _ITK = (Opener("imread", "filename"), Opener("*[hm]read", "filename"))
@@ -137,6 +137,8 @@ class _AfterImport:
         openers = _waiting.pop(name, None)
         if openers is None:
             return None
+        from importlib.util import find_spec
+
         try:
             spec = find_spec(name)
         finally:
@@ -218,6 +220,8 @@ def _paths(given: object) -> list[str]:
         return []
     if os.path.isdir(path):
         return [os.path.join(above, name) for above, _, names in os.walk(path) for name in names]
-    if glob.has_magic(path) and not os.path.lexists(path):
-        return [each for found in glob.glob(path, recursive=True) for each in _paths(found)]
+    from glob import glob, has_magic
+
+    if has_magic(path) and not os.path.lexists(path):
+        return [each for found in glob(path, recursive=True) for each in _paths(found)]
     return [path]
