@@ -14,6 +14,7 @@ from _thread import _local
 
 from memori.aside import aside
 from memori.watch.callers import is_globbing, is_of_imports, is_running_main_again, reader_of_source
+from memori.watch.installed import installed
 from memori.watch.libraries.announced import LOOKED_FOR
 from memori.watch.listings import BELOW, flat, literal
 from memori.watch.modules import looked_for
@@ -146,6 +147,11 @@ def _imported(run: Observed, args: tuple[object, ...]) -> None:
 
 
 def _looked_for(run: Observed, args: tuple[object, ...]) -> None:
+    frame = _caller()
+    while frame is not None and is_of_imports(frame):
+        frame = frame.f_back
+    if frame is None or installed([frame.f_code.co_filename]):
+        return  # libraries look for what might be installed
     name, folders = args
     for path in looked_for(str(name), folders):  # type: ignore[arg-type]
         if not os.path.lexists(path):
