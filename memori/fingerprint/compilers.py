@@ -9,14 +9,16 @@ the statements stand for it that make it, in the source of the module that holds
 from __future__ import annotations
 
 import gc
+import os
 from functools import partial
-from types import FunctionType, MethodType
+from types import FunctionType, GetSetDescriptorType, MethodType
 
 from memori.fingerprint.atoms import text, words
-from memori.fingerprint.guards import whole
+from memori.fingerprint.guards import items_seen, mapping_view, whole
 from memori.fingerprint.imports.unloaded import Piece, slices, stamp
 from memori.fingerprint.modules import is_users, put_parts
-from memori.fingerprint.origins import file_of, module_label
+from memori.fingerprint.origins import file_of, module_label, relative
+from memori.fingerprint.values import COPIED
 from memori.fingerprint.walk import Walk, origin_of_class
 
 TYPE_CHECKING = False
@@ -92,6 +94,40 @@ def put_delayed(walk: Walk, value: Any, out: State) -> None:
     walk.put_all((value._obj, value._pure, value._nout), out)
 
 
+def is_proxy(kind: type) -> bool:
+    """Return whether instances of a compiled class say that they are of another class (wrapt)."""
+    return any(
+        type(owner.__dict__.get("__class__")) is GetSetDescriptorType
+        for owner in kind.__mro__
+        if owner is not object
+    )
+
+
+def put_proxy(walk: Walk, value: object, out: State) -> None:
+    """Append a proxy: its class, what it stands for and what it holds itself.
+
+    Every attribute that it is asked for is one of what it stands for; only the garbage collector
+    tells the two apart.
+    """
+    out.append(walk.node(value, _fill_proxy))
+
+
+def _fill_proxy(walk: Walk, node: Node) -> None:
+    kind = type(node.origin)
+    node.state.append(b"Y" + text(kind.__qualname__))
+    if origin_of_class(kind).kind == "user":
+        walk.put(kind, node.state)
+    for held in walk.guards.view(gc.get_referents, node.origin):
+        if type(held) is dict:
+            seen = items_seen(walk.guards.view(mapping_view, held))
+            own = sorted(
+                (item for item in seen if item[0] not in COPIED), key=lambda item: str(item[0])
+            )
+            walk.put_all(tuple(own), node.state)
+        elif held is not kind:
+            walk.put(held, node.state)
+
+
 def put_held(walk: Walk, value: object, out: State) -> bool:
     """Append the functions and classes that an object holds; return whether there are any."""
     found = _held_by(value)
@@ -113,7 +149,8 @@ def _held_by(value: object) -> list[object]:
 def _is_code(value: object) -> bool:
     if isinstance(value, type):
         return is_users(value)
-    return type(value) in _MADE_OF or origin_of_class(type(value)).kind == "user"
+    kind = type(value)
+    return kind in _MADE_OF or is_proxy(kind) or origin_of_class(kind).kind == "user"
 
 
 def _ids_of_held(value: object) -> list[int]:
@@ -136,6 +173,55 @@ def put_statements(walk: Walk, value: object, out: State) -> bool:
     return True
 
 
+def _library(walk: Walk, value: Any, out: State) -> None:
+    """Append a shared library that ctypes has loaded: by its file, if it names one."""
+    path = os.path.abspath(value._name) if value._name else ""
+    out.append(b"l" + relative(value._name or "", walk.anchor))
+    if os.path.isfile(path):
+        out.append(walk.file_component(path, f"library {os.path.basename(path)}"))
+
+
+def _library_function(walk: Walk, value: Any, out: State) -> None:
+    """Append a function of a shared library, or one of Python's that C code is to call."""
+    out.append(b"L" + text(str(getattr(value, "__name__", ""))))
+    walk.put_all((value.restype, value.argtypes), out)
+    put_held(walk, value, out)
+    for held in (value._objects or {}).values():
+        if type(held).__name__ in ("CDLL", "PyDLL"):
+            walk.put(held, out)
+
+
+def _ufunc(walk: Walk, value: Any, out: State) -> None:
+    """Append a universal function of numpy, or of the user's (`frompyfunc`)."""
+    out.append(b"X" + text(value.__name__) + b"%d,%d;" % (value.nin, value.nout))
+    if not put_held(walk, value, out):
+        put_statements(walk, value, out)
+
+
+def _type_adapter(walk: Walk, value: Any, out: State) -> None:
+    """Append what pydantic adapts; the schema made of it holds addresses."""
+    out.append(b"T")
+    walk.put_all((value._type, value._config), out)
+
+
+def _decorator(walk: Walk, value: Any, out: State) -> None:
+    """Append what decorates a method for pydantic, without the address of its class."""
+    out.append(b"T" + text(value.cls_var_name))
+    walk.put_all((value.func, value.shim, value.info), out)
+
+
+def _put_memorized(walk: Walk, value: Any, out: State) -> None:
+    """Append a function that joblib caches, without where in its file joblib found it."""
+    out.append(b"J" + text(type(value).__qualname__))
+    walk.external(origin_of_class(type(value)), out)
+    walk.put_all(walk.guards.view(_memorized, value), out)
+
+
+def _memorized(value: Any) -> tuple[object, ...]:
+    place = getattr(value.store_backend, "location", None)
+    return (value.func, value.ignore, value.mmap_mode, value.cache_validation_callback, place)
+
+
 SPECIAL: dict[str, Handler] = {
     "numba.core.dispatcher.Dispatcher": put_compiled,
     "numba.core.ccallback.CFunc": put_compiled,
@@ -143,5 +229,11 @@ SPECIAL: dict[str, Handler] = {
     "numba.np.ufunc.gufunc.GUFunc": put_compiled,
     "numba.stencils.stencil.StencilFunc": put_compiled,
     "numba.core.types.misc.ClassType": put_compiled_class,
+    "ctypes.CDLL": _library,
+    "_ctypes.CFuncPtr": _library_function,
+    "numpy.ufunc": _ufunc,
+    "pydantic._internal._decorators.Decorator": _decorator,
+    "pydantic.type_adapter.TypeAdapter": _type_adapter,
+    "joblib.memory.MemorizedFunc": _put_memorized,
     "dask.delayed.DelayedLeaf": put_delayed,
 }

@@ -1,8 +1,9 @@
 """Which handler encodes which kind of value.
 
-The exact type decides, then a class among its bases that is known by name (`special`), then whether
-the type says itself what counts, then who wrote its class. Above all handlers, so that none of them
-imports another to reach a value inside a value: they ask the walk.
+The exact type decides, then a class among its bases that is known by name (`special`), besides what
+a class of the user's adds to that, then whether the type says itself what counts, then who wrote
+its class. Above all handlers, so that none of them imports another to reach a value inside a value:
+they ask the walk.
 """
 
 from __future__ import annotations
@@ -76,23 +77,36 @@ def encode(walk: Walk, value: object, out: State) -> None:
         walk.ignore(value, out, error)
 
 
+_SAY_ALL = frozenset({"enum.Enum", "numpy.ndarray"})  # whose handlers know of derived classes
+
+
 def _handler_by_nature(value: object) -> Handler:
-    """Return the handler of a value whose exact type has none."""
-    if isinstance(value, type):
+    """Return the handler of a value whose exact type has none.
+
+    The type is asked, never the value: a proxy says that it is of the class of what it stands for.
+    """
+    kind = type(value)
+    if issubclass(kind, type):
         return put_class
-    if isinstance(value, ModuleType):
+    if issubclass(kind, ModuleType):
         return put_module
     from memori.fingerprint import compilers
     from memori.fingerprint.special import SPECIAL
 
-    kind = type(value)
     for base in kind.__mro__:
         named = f"{base.__module__}.{base.__qualname__}"
         special = SPECIAL.get(named) or compilers.SPECIAL.get(named)
-        if special is not None:
+        if special is None:
+            continue
+        if base is kind or origin_of_class(kind).kind != "user":
             return special
+        if hasattr(kind, "__fingerprint__"):
+            break
+        return special if named in _SAY_ALL else values.derived(special)
     from memori.fingerprint.opaque import put_declared, put_foreign
 
     if hasattr(kind, "__fingerprint__"):
         return put_declared
-    return values.put_instance if origin_of_class(kind).kind == "user" else put_foreign
+    if origin_of_class(kind).kind != "user":
+        return put_foreign
+    return compilers.put_proxy if compilers.is_proxy(kind) else values.put_instance

@@ -17,7 +17,7 @@ import sys
 from weakref import WeakKeyDictionary
 
 from memori.fingerprint.atoms import atom, text
-from memori.fingerprint.compilers import put_held, put_statements
+from memori.fingerprint.compilers import is_proxy, put_held, put_proxy, put_statements
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import attributes_view
 from memori.fingerprint.origins import is_extension, origin_of_module
@@ -103,6 +103,9 @@ def put_foreign(walk: Walk, value: Any, out: State) -> None:
                 walk.external_module(home, out)
             return
     walk.external(origin, out)
+    if is_proxy(kind):
+        put_proxy(walk, value, out)
+        return
     walk.classes.add(kind)
     out.append(walk.node(value, _fill_foreign))
 
@@ -261,10 +264,47 @@ def _handle(walk: Walk, value: object, out: State) -> None:
         walk.note(f"{walk.where}: a {kind.__module__}.{kind.__qualname__}, ignored")
 
 
-def _reader(walk: Walk, value: object, out: State) -> None:
-    """Append a reader of lines of which only the garbage collector tells what it reads from."""
+def _reader(walk: Walk, value: Any, out: State) -> None:
+    """Append a reader of lines, of which only the garbage collector tells what it reads from."""
+    walk.guards.volatile = True
     out.append(b"X" + text(type(value).__qualname__))
-    walk.handles += [each for each in gc.get_referents(value) if hasattr(each, "fileno")]
+    walk.put_all(tuple(getattr(value.dialect, name) for name in _DIALECT), out)
+    walk.put(value.line_num, out)
+    for held in gc.get_referents(value):
+        if hasattr(held, "fileno"):
+            walk.handles.append(held)
+        elif hasattr(held, "__next__"):
+            walk.put(held, out)
+
+
+_DIALECT = (
+    *("delimiter", "doublequote", "escapechar", "lineterminator", "quotechar", "quoting"),
+    *("skipinitialspace", "strict"),
+)
+
+
+def _queue(walk: Walk, value: Any, out: State) -> None:
+    """Append a queue that shows its items to the garbage collector alone."""
+    walk.guards.volatile = True
+    out.append(b"X" + text(type(value).__qualname__))
+    held = [each for each in gc.get_referents(value) if each is not type(value)]
+    if sys.version_info < (3, 13):  # one list, in which gaps stand for what was taken out
+        (held,) = held
+        held = held[len(held) - value.qsize() :]
+    walk.put_all(tuple(held), out)
+
+
+def _element(walk: Walk, value: object, out: State) -> None:
+    """Append an element of a document of lxml: all of that, and its place there."""
+    written = _written(value)
+    walk.guards.redo(_written, value, written)
+    out.append(b"X" + text(type(value).__qualname__) + text(written))
+
+
+def _written(value: Any) -> str:
+    tree = value.getroottree() if hasattr(value, "getroottree") else value
+    place = "" if tree is value else tree.getpath(value)
+    return f"{place} {sys.modules['lxml.etree'].tostring(tree)!r}"
 
 
 def _pool(walk: Walk, value: object, out: State) -> None:
@@ -293,6 +333,9 @@ RESOURCES: dict[str, Handler] = {
     "_io.BufferedRandom": _handle,
     "_io.FileIO": _handle,
     "_csv.reader": _reader,
+    "_queue.SimpleQueue": _queue,
+    "lxml.etree._Element": _element,
+    "lxml.etree._ElementTree": _element,
     "sqlite3.Connection": _handle,
     "h5py._hl.base.HLObject": _handle,
     "netCDF4._netCDF4.Dataset": _handle,
@@ -301,7 +344,7 @@ RESOURCES: dict[str, Handler] = {
     "multiprocessing.pool.Pool": _pool,
     "joblib.parallel.Parallel": _parallel,
 }
-"""What stands for something outside of Python's objects."""
+"""What stands for something outside of Python's objects, or in the memory of compiled code."""
 
 
 def file_behind(handle: Any) -> tuple[str, bool] | None:

@@ -171,38 +171,6 @@ def _random_state(walk: Walk, value: Any, out: State) -> None:
         put_foreign(walk, value, out)
 
 
-def _library(walk: Walk, value: Any, out: State) -> None:
-    """Append a shared library that ctypes has loaded: by its file, if it names one."""
-    path = os.path.abspath(value._name) if value._name else ""
-    out.append(b"l" + relative(value._name or "", walk.anchor))
-    if os.path.isfile(path):
-        out.append(walk.file_component(path, f"library {os.path.basename(path)}"))
-
-
-def _library_function(walk: Walk, value: Any, out: State) -> None:
-    """Append a function of a shared library, or one of Python's that C code is to call."""
-    from memori.fingerprint.compilers import put_held
-
-    out.append(b"L" + text(str(getattr(value, "__name__", ""))))
-    walk.put_all((value.restype, value.argtypes), out)
-    put_held(walk, value, out)
-    for held in (value._objects or {}).values():
-        if type(held).__name__ in ("CDLL", "PyDLL"):
-            walk.put(held, out)
-
-
-def _type_adapter(walk: Walk, value: Any, out: State) -> None:
-    """Append what pydantic adapts; the schema made of it holds addresses."""
-    out.append(b"T")
-    walk.put_all((value._type, value._config), out)
-
-
-def _decorator(walk: Walk, value: Any, out: State) -> None:
-    """Append what decorates a method for pydantic, without the address of its class."""
-    out.append(b"T" + text(value.cls_var_name))
-    walk.put_all((value.func, value.shim, value.info), out)
-
-
 def _numpy_type(walk: Walk, value: Any, out: State) -> None:
     out.append(b"t" + text(_dtype(value)))
 
@@ -235,6 +203,34 @@ def _generic(walk: Walk, value: Any, out: State) -> None:
     out.append(b"A")
     walk.put(getattr(value, "__origin__", None), out)
     walk.put(value.__args__, out)
+    if hasattr(value, "__metadata__"):  # Annotated
+        walk.put(value.__metadata__, out)
+
+
+def _match(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"m")
+    walk.put_all((value.re, value.string, value.pos, value.endpos, value.regs), out)
+
+
+def _entry(walk: Walk, value: os.DirEntry[Any], out: State) -> None:
+    """Append an entry of a folder, without asking the system, whose answers it would keep."""
+    kinds = value.is_dir(follow_symlinks=False), value.is_file(follow_symlinks=False)
+    out.append(b"e")
+    walk.put_all((value.path, *kinds), out)
+
+
+def _row(walk: Walk, value: Any, out: State) -> None:
+    out.append(b"r")
+    walk.put_all((tuple(value.keys()), tuple(value)), out)
+
+
+def _flat(walk: Walk, value: Any, out: State) -> None:
+    """Append an iterator over arrays by the arrays, and by where it stands."""
+    walk.guards.volatile = True
+    out.append(text(type(value).__name__))
+    held = value.operands if hasattr(value, "operands") else (value.base,)
+    walk.kept.append(held)
+    walk.put_all((*held, value.iterindex if hasattr(value, "iterindex") else value.index), out)
 
 
 def _view(walk: Walk, value: Any, out: State) -> None:
@@ -300,15 +296,6 @@ def _iterator(walk: Walk, value: Any, out: State) -> None:
     walk.put(held, out)
 
 
-def _ufunc(walk: Walk, value: Any, out: State) -> None:
-    """Append a universal function of numpy, or of the user's (`frompyfunc`)."""
-    from memori.fingerprint.compilers import put_held, put_statements
-
-    out.append(b"X" + text(value.__name__) + b"%d,%d;" % (value.nin, value.nout))
-    if not put_held(walk, value, out):
-        put_statements(walk, value, out)
-
-
 def _simple_namespace(walk: Walk, value: Any, out: State) -> None:
     """Append a namespace; its order shows when it is printed."""
     out.append(b"n")
@@ -331,6 +318,10 @@ SPECIAL: dict[str, Handler] = {
     "pathlib.PurePath": _path,
     "pathlib._local.PurePath": _path,
     "re.Pattern": _pattern,
+    "re.Match": _match,
+    "posix.DirEntry": _entry,
+    "nt.DirEntry": _entry,
+    "sqlite3.Row": _row,
     "enum.Enum": _member,
     "builtins.property": _property,
     "types.DynamicClassAttribute": _property,
@@ -355,11 +346,9 @@ SPECIAL: dict[str, Handler] = {
     "numpy.ndarray": _array,
     "numpy.generic": _number,
     "numpy.dtype": _numpy_type,
+    "numpy.flatiter": _flat,
+    "numpy.nditer": _flat,
     "numpy.random.mtrand.RandomState": _random_state,
-    "ctypes.CDLL": _library,
-    "_ctypes.CFuncPtr": _library_function,
-    "pydantic._internal._decorators.Decorator": _decorator,
-    "pydantic.type_adapter.TypeAdapter": _type_adapter,
     "weakref.ReferenceType": _reference,
     "weakref.WeakKeyDictionary": _weak_mapping,
     "weakref.WeakValueDictionary": _weak_mapping,
@@ -379,9 +368,9 @@ SPECIAL: dict[str, Handler] = {
     "builtins.generator": _generator,
     "builtins.coroutine": _generator,
     "builtins.async_generator": _generator,
-    "numpy.ufunc": _ufunc,
     "logging.Logger": _ignored,
     "logging.LoggerAdapter": _ignored,
+    "logging.Manager": _ignored,
     "typing.TypeVar": _ignored,
     "typing.ParamSpec": _ignored,
     "typing.TypeVarTuple": _ignored,

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, defaultdict, deque
 from contextvars import ContextVar
 from itertools import chain
-from types import CodeType, MappingProxyType
+from types import CodeType, FunctionType, MappingProxyType
 
-from memori.fingerprint.atoms import sized, text
+from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import Node, fast_parts, graph_digest, order
 from memori.fingerprint.guards import attributes_view, items_seen, mapping_view
@@ -23,12 +23,16 @@ from memori.fingerprint.walk import ORDER, Walk, origin_of_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from memori.fingerprint.graph import State
+    from memori.fingerprint.walk import Handler
 
 
 _INNER = 3  # outlines within outlines in which sets count by the names in them alone
+_OWN = " of its own"
+COPIED = words("__module__ __name__ __qualname__ __doc__ __wrapped__ __annotations__")
 _DEEP = 50  # tuples nested deeper than this are nodes of their own
 
 
@@ -227,9 +231,9 @@ def _class_of(value: object) -> tuple[type]:
     return (type(value),)
 
 
-def _slots_of(value: object) -> list[tuple[str, object]]:
+def _slots_of(value: object, owners: Iterable[type]) -> list[tuple[str, object]]:
     found = []
-    for owner in type(value).__mro__:
+    for owner in owners:
         names = owner.__dict__.get("__slots__", ())
         for name in (names,) if isinstance(names, str) else tuple(names):
             if name.startswith("__") and not name.endswith("__"):
@@ -245,8 +249,56 @@ def _slots_of(value: object) -> list[tuple[str, object]]:
 
 
 def _slots_view(value: object) -> tuple[object, ...]:
-    slots = _slots_of(value)
+    slots = _slots_of(value, type(value).__mro__)
     return (*(name for name, _ in slots), *(content for _, content in slots))
+
+
+def derived(special: Handler) -> Handler:
+    """Return the handler of instances of the user's class that derives from a type known by name.
+
+    Besides what `special` says of them, their class counts, and what they hold that the type
+    itself does not put into them.
+    """
+
+    def put(walk: Walk, value: object, out: State) -> None:
+        is_new = (id(value), _OWN) not in walk.slots
+        own = walk.place(value, _OWN)
+        if is_new:
+            walk.later(own, _fill_own)
+        out.append(own)
+        special(walk, value, out)
+
+    return put
+
+
+def _fill_own(walk: Walk, node: Node) -> None:
+    assert node.owner is not None
+    value = node.owner[0]
+    kind = type(value)
+    users = [owner for owner in kind.__mro__ if origin_of_class(owner).kind == "user"]
+    given = COPIED.union(*(_stored_by(owner) for owner in kind.__mro__ if owner not in users))
+
+    def look(value: object) -> Iterable[object]:
+        held = {**getattr(value, "__dict__", {}), **dict(_slots_of(value, users))}
+        names = [name for name in held if name not in given]
+        return (type(value), *names, *(held[name] for name in names))
+
+    walk.put(kind, node.state)
+    found = list(items_seen(walk.guards.view(look, value)[1:]))
+    if ORDER not in walk.modes:
+        found.sort(key=lambda item: str(item[0]))
+    for name, held in found:
+        node.state.append(b"." + text(str(name)))
+        walk.put(held, node.state)
+
+
+def _stored_by(owner: type) -> set[str]:
+    """Return the names of the attributes that the methods of a library's class set."""
+    from dis import get_instructions
+
+    functions = (each for each in owner.__dict__.values() if isinstance(each, FunctionType))
+    steps = (step for each in functions for step in get_instructions(each.__code__))
+    return {str(step.argval) for step in steps if step.opname == "STORE_ATTR"}
 
 
 def _put_content(walk: Walk, value: Any, out: State) -> None:

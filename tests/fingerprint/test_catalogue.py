@@ -17,6 +17,7 @@ from tests.fingerprint.catalogue import (
     body,
     classes,
     harmless,
+    held,
     hidden,
     imports,
     reach,
@@ -25,7 +26,7 @@ from tests.fingerprint.catalogue import (
     values,
 )
 
-MODULES = (body, reach, classes, values, imports, harmless, unlisted, hidden, stable)
+MODULES = (body, reach, classes, values, imports, harmless, unlisted, hidden, held, stable)
 OTHERWISE_BEFORE_3_14 = ("metaclass reading annotations", "annotations of the module")
 LIBRARIES = (
     "attr",
@@ -36,6 +37,7 @@ LIBRARIES = (
     "decorator",
     "joblib",
     "lazy_loader",
+    "lxml",
     "nibabel",
     "nipype",
     "numba",

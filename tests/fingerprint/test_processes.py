@@ -57,6 +57,10 @@ ONLY_IN_THE_PARENT = {
     "unlisted: global in nested class body",
     "unlisted: module in sys.modules replaced by object",
     "unlisted: exec file",
+    "held: attribute, path",
+    "held: attribute, namespace, in a slot",
+    "held: derived numpy number",
+    "held: derived logger, its level",
 }
 
 
