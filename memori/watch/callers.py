@@ -1,8 +1,9 @@
 """Who asks: what the frame that opens a file or lists a folder tells of the purpose.
 
 The import system looks into folders and reads sources on its way to a module: what counts of that
-is the module. What prints a warning or a traceback reads the lines of code that it shows: those
-count already. What looks for a pattern lists folders, of which the run gets but some names.
+is the module. What prints a warning or a traceback reads the lines of code that it shows, and
+joblib those of a function that it caches: they count already. What looks for a pattern lists
+folders, of which the run gets but some names.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SPAWNS = (  # of multiprocessing, and of loky
     os.path.join(_LIBRARY, "multiprocessing", "spawn.py"),
     os.path.join("loky", "backend", "spawn.py"),
 )
-_SHOWS = os.path.join(_LIBRARY, "linecache.py")
+_SHOWS = (os.path.join(_LIBRARY, "linecache.py"), os.path.join("joblib", "func_inspect.py"))
 _PATTERNS = (os.path.join(_LIBRARY, "glob.py"), os.path.join(_LIBRARY, "pathlib"))
 _GLOBS = ("glob", "rglob", "_glob", "_iglob", "iglob", "select_", "_select", "_iterate_dir")
 _NEAR = 8
@@ -65,7 +66,7 @@ def reader_of_source(frame: FrameType | None) -> Literal["import", "look", ""]:
         return "import"
     above = frame.f_back
     files = [each.f_code.co_filename for each in (frame, above) if each is not None]
-    return "look" if _SHOWS in files else ""
+    return "look" if any(file.endswith(_SHOWS) for file in files) else ""
 
 
 def is_globbing(frame: FrameType | None) -> bool:

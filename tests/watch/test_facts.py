@@ -561,6 +561,20 @@ def test_lines_that_a_warning_shows_do_not_count(project):
     assert "read" not in record
 
 
+def test_the_source_by_which_joblib_knows_a_function_does_not_count(project):
+    """A helper that joblib caches counts as code: joblib looks at its lines, the run does not."""
+    joblib = pytest.importorskip("joblib", reason="pip install joblib")
+    project.write("helps.py", "def double(x):\n    return 2 * x\n")
+    spec = importlib.util.spec_from_file_location("helps", "helps.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    cached = joblib.Memory("cached", verbose=0).cache(module.double)
+
+    record = project.run(cached, 2)
+
+    assert "helps.py" not in str(record.get("read"))
+
+
 def test_what_counts_already_is_left_out(project):
     """Inputs, outputs and the run's own folder are nothing to be observed."""
     given, result = project.write("in.txt"), str(project.folder / "out.txt")
