@@ -340,17 +340,16 @@ def put_root(walk: Walk, function: object, out: State) -> None:
     while isinstance(inner, partial):
         inner = inner.func
     inner = getattr(inner, "__func__", inner)
-    if isinstance(inner, FunctionType):
+    if type(inner) is FunctionType:  # a proxy may say that it is one
         kept: State = []
         put_function(walk, inner, kept, "function")
     walk.where = "function"
-    if isinstance(function, FunctionType):
+    if type(function) is FunctionType:
         put_function(walk, function, out, "function")
         return
-    name = getattr(function, "__name__", None) or type(inner).__qualname__
-    node = Node(f"callable {name}")
-    walk.put(function, node.state)
-    out.append(node)
+    label = f"callable {getattr(function, '__name__', None) or type(inner).__qualname__}"
+    owner = getattr(function, "__self__", function)  # a slot: runs may change what it holds
+    out.append(walk.slot(owner, label, function, label))
 
 
 def _items(depends_on: Iterable[object]) -> list[object]:

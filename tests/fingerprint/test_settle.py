@@ -49,6 +49,16 @@ RUNS = {
     "def run(x):\n    return RNG.random()\n",
     "array": "import numpy as np\nDATA = np.zeros(3)\n"
     "def run(x):\n    DATA[x % 3] += 1\n    return DATA\n",
+    "bound method": "class C:\n    def __init__(self):\n        self.seen = {}\n"
+    "    def go(self, x):\n        self.seen[x] = x\nrun = C().go\n",
+    "callable instance": "class C:\n    n = 0\n    def __call__(self, x):\n        self.n += 1\n"
+    "run = C()\n",
+    "partial": "import functools\ndef go(seen, x):\n    seen.append(x)\n"
+    "run = functools.partial(go, [])\n",
+    "derived namespace": "import types\nclass C(types.SimpleNamespace):\n    pass\nSTATE = C(n=0)\n"
+    "def run(x):\n    STATE.n += 1\n    STATE.made = x\n",
+    "derived logger": "import logging\nclass C(logging.Logger):\n    n = 0\nSTATE = C('a')\n"
+    "def run(x):\n    STATE.n += 1\n",
     "whole module": "N = 0\ndef run(x):\n    globals()['N'] += 1\n    globals()['made'] = x\n",
     "cached property": "import functools\nclass C:\n    @functools.cached_property\n"
     "    def p(self):\n        return 1\nITEM = C()\ndef run(x):\n    return ITEM.p\n",
