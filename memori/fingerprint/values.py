@@ -2,10 +2,11 @@
 
 Containers count by type and items: sets in the order of their items' digests, dictionaries in
 their own. Arrays count by type, shape and bytes. An instance of a class of the user's counts by its
-class, its attributes and slots, and its items if the class derives from a container. An instance of
-a library's class counts by what it would give to `copy` (`__reduce_ex__`), else by its attributes.
+class, its attributes and slots, and its items if the class derives from a container; if it derives
+from a type that is known by name, by what that says of it and what it holds besides. An instance of a
+library's class counts by what it would give to `copy` (`__reduce_ex__`), else by its attributes.
 What gives nothing (a lock, an open file, a connection) is listed as unresolved and otherwise
-ignored; loggers and type variables never count.
+ignored; loggers and type variables never count, but for a class of the user's.
 """
 
 from __future__ import annotations
