@@ -3,8 +3,8 @@
 Containers count by type and items: sets in the order of their items' digests, dictionaries in
 their own. Arrays count by type, shape and bytes. An instance of a class of the user's counts by its
 class, its attributes and slots, and its items if the class derives from a container; if it derives
-from a type that is known by name, by what that says of it and what it holds besides. An instance of a
-library's class counts by what it would give to `copy` (`__reduce_ex__`), else by its attributes.
+from a type that is known by name, by what that says of it and what it holds besides. An instance of
+a library's class counts by what it would give to `copy` (`__reduce_ex__`), else by its attributes.
 What gives nothing (a lock, an open file, a connection) is listed as unresolved and otherwise
 ignored; loggers and type variables never count, but for a class of the user's.
 """
@@ -304,27 +304,28 @@ def _stored_by(owner: type) -> set[str]:
 
 def _put_content(walk: Walk, value: Any, out: State) -> None:
     """Append the items or the value of an instance whose class derives from a builtin type."""
-    if isinstance(value, dict):
+    kind: Any = type(value)  # a proxy says that it is of another class
+    if issubclass(kind, dict):
         put_items(walk, walk.guards.view(_dict_view, value), out)
-        if isinstance(value, defaultdict):
+        if issubclass(kind, defaultdict):
             walk.guards.redo(_factory, value, _factory(value))
             walk.put(value.default_factory, out)
-    elif isinstance(value, (list, deque)):
-        kind: Any = list if isinstance(value, list) else deque
-        out.append(b"" if isinstance(value, list) else f"q{value.maxlen};".encode())
-        walk.put_all(walk.guards.view(kind.__iter__, value), out)
-    elif isinstance(value, tuple):
+    elif issubclass(kind, (list, deque)):
+        own: Any = list if issubclass(kind, list) else deque
+        out.append(b"" if own is list else f"q{value.maxlen};".encode())
+        walk.put_all(walk.guards.view(own.__iter__, value), out)
+    elif issubclass(kind, tuple):
         walk.put_all(tuple(tuple.__iter__(value)), out)
-    elif isinstance(value, (set, frozenset)):
-        kind_of_set: Any = set if isinstance(value, set) else frozenset
+    elif issubclass(kind, (set, frozenset)):
+        kind_of_set: Any = set if issubclass(kind, set) else frozenset
         put_unordered(walk, walk.guards.view(kind_of_set.__iter__, value), out)
-    elif isinstance(value, (bytearray, bytes)):
+    elif issubclass(kind, (bytearray, bytes)):
         walk.guards.redo(bytes, value, bytes(value))
         out.append(sized(b"b", bytes(value)))
     else:
         _put_foreign_content(walk, value, out)
         for kind_of_atom in (int, float, str, complex):
-            if isinstance(value, kind_of_atom):
+            if issubclass(kind, kind_of_atom):
                 walk.put(_plain(kind_of_atom, value), out)
 
 
