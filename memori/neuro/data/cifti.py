@@ -17,7 +17,7 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 
-from memori.neuro.data.dtypes import Array, as_array, on_disk
+from memori.neuro.data.dtypes import Array, as_array, on_disk, refuse_changed
 from memori.neuro.data.gifti import xml_text
 from memori.neuro.data.saving import save, suffix_of
 
@@ -97,6 +97,7 @@ def save_cifti(
     if isinstance(data, nibabel.Cifti2Image):
         if names is not None:
             raise TypeError("save_cifti: names= is for arrays; an image has its own axes")
+        refuse_changed(data, "save_cifti", "nib.Cifti2Image(image.get_fdata(), image.header)")
         own = as_array(np.asanyarray(data.dataobj), "save_cifti")
         values = on_disk(own, dtype, caller="save_cifti")
         axes = _axes(model)

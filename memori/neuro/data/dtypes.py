@@ -49,6 +49,27 @@ def as_array(values: object, caller: str) -> Array:
     return array
 
 
+def refuse_changed(image: Any, caller: str, remedy: str) -> None:
+    """Raise if an image gives other numbers than those that it was made of or loaded from.
+
+    nibabel (and nilearn) keep what ``get_fdata()`` returned; who changes that in place has an
+    image of two kinds of numbers: ``get_fdata()`` gives the changed ones, ``dataobj``,
+    ``nibabel.save`` and slices the old ones. No file can hold both.
+    """
+    for name in ("_fdata_cache", "_data_cache"):
+        kept = getattr(image, name, None)
+        if kept is None or kept is image.dataobj:
+            continue
+        own = np.asanyarray(image.dataobj, dtype=kept.dtype)
+        if not np.array_equal(own, kept, equal_nan=kept.dtype.kind in "fc"):
+            raise ValueError(
+                f"{caller}: the numbers of this {type(image).__name__} were changed in memory: "
+                "get_fdata() gives others than dataobj, and a file holds only one of them. Make "
+                f"an image of those that you mean, {remedy}, or call image.uncache() to go back "
+                "to the old ones"
+            )
+
+
 def exact(array: Array, dtype: npt.DTypeLike, *, caller: str, remedy: str) -> Array:
     """`array` as `dtype`, or ValueError if one value would change (NaN stays NaN)."""
     wanted = np.dtype(dtype)

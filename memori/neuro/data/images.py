@@ -31,7 +31,7 @@ from nibabel.nifti1 import Nifti1Pair
 from nibabel.parrec import PARRECImage
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
-from memori.neuro.data.dtypes import Array, Scaling, as_array, on_disk, scaled
+from memori.neuro.data.dtypes import Array, Scaling, as_array, on_disk, refuse_changed, scaled
 from memori.neuro.data.saving import save, suffix_of
 
 nib: Any = nibabel  # only half of it is typed
@@ -50,6 +50,7 @@ _LARGEST_NIFTI1 = 32767
 _MGH_SPACE = ("goodRASFlag", "delta", "Mdc", "Pxyz_c")
 _MGH_TIMING = ("flip_angle", "te", "ti", "fov")
 _MGH_DTYPES = (np.uint8, np.int16, np.int32, np.float32)
+_ANEW = "type(image)(image.get_fdata(), image.affine, image.header)"
 _NO_DTYPE = "save_image: {} cannot hold {}: choose a type that it can, such as dtype='float32'"
 
 
@@ -69,8 +70,9 @@ def save_image(
     ----------
     data : array-like of shape (x, y), (x, y, z) or (x, y, z, t, ...), or nibabel image
         The numbers: whole, floating, complex, or RGB (``[("R", "u1"), ("G", "u1"), ("B", "u1")]``).
-        bool is stored as uint8, 0 and 1. A nibabel image brings its own grid and header; if its
-        numbers were not touched since it was loaded, they are stored as they lay on disk.
+        bool is stored as uint8, 0 and 1. A nibabel image brings its own grid and header, and its
+        numbers are stored as they lay on disk. If what its ``get_fdata()`` gave was changed in
+        place, it is refused: nibabel keeps the old numbers beside.
     path : str or os.PathLike, optional
         A name in ``.nii.gz``, ``.nii``, ``.mgz`` or ``.mgh``. By default ``image.nii.gz`` in the
         folder of the running stage, and ``image-2.nii.gz`` and so on for further ones.
@@ -97,7 +99,8 @@ def save_image(
     Raises
     ------
     ValueError
-        If `data` does not lie on the grid of `like`, or values would change in `dtype`.
+        If `data` does not lie on the grid of `like`, values would change in `dtype`, or an image
+        was changed in memory.
     TypeError
         If the format cannot hold the dtype. 64-bit integers, which most tools cannot read, are
         refused unless asked for by `dtype`.
@@ -122,6 +125,7 @@ def save_image(
     if isinstance(data, FileBasedImage):
         _refuse_grid(like, affine)
         source = _spatial(data, "data")
+        refuse_changed(source, "save_image", _ANEW)
         numbers, pair = _numbers_of(source, dtype, scaling)
         grid, header = source.affine, _own_header(source)
     else:
@@ -228,8 +232,10 @@ def _own_header(image: Any) -> Any:
     """Return the header of an image that is saved as it is."""
     header = _blank_header(image.shape, image.header)
     if isinstance(image, Nifti1Pair):
-        kept = (name for name in header if name not in _PACKING)
-        _copy(image.header, header, tuple(kept))
+        own = set(image.header) - set(_PACKING)
+        _copy(image.header, header, tuple(name for name in header if name in own))
+        if header.get_data_shape() != image.shape:  # of a long vector, as FreeSurfer has them
+            header.set_data_shape(image.shape)
         header.extensions.extend(image.header.extensions)
     else:
         _set_zooms(header, image)

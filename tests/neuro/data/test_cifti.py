@@ -173,3 +173,12 @@ def test_without_path_outside_a_stage(series):
     """The name that a stage would give is that of the axes."""
     with pytest.raises(MemoriError, match=r"results/cifti\.dtseries\.nii"):
         save_cifti(np.ones((10, 5), "f4"), like=series)
+
+
+def test_an_image_changed_in_memory_is_refused(tmp_path, series):
+    """What `get_fdata` gives and what a file would hold differ then."""
+    series.get_fdata()[0] = 3
+    with pytest.raises(ValueError, match=r"changed in memory.*Cifti2Image"):
+        save_cifti(series, tmp_path / "x.dtseries.nii")
+    series.uncache()
+    save_cifti(series, tmp_path / "x.dtseries.nii")

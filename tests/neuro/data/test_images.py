@@ -398,6 +398,18 @@ def test_header_and_image_pair_is_read_but_not_written(tmp_path, bold):
         save_image(bold, tmp_path / "x.img")
 
 
+def test_a_vector_too_long_for_nifti1_becomes_nifti2(tmp_path):
+    """Nibabel gives it the header of FreeSurfer's long vectors, which few tools read."""
+    numbers = np.arange(40_000, dtype=np.int32).reshape(-1, 1, 1)
+    with pytest.warns(UserWarning, match="large vector"):
+        vector = nib.Nifti1Image(numbers, np.diag([2, 2, 2, 1]))
+    saved = nib.load(save_image(vector, tmp_path / "v.nii.gz"))
+
+    assert isinstance(saved, nib.Nifti2Image)
+    np.testing.assert_array_equal(saved.dataobj, numbers)
+    np.testing.assert_array_equal(saved.affine, vector.affine)
+
+
 def test_nifti2_begets_nifti2(tmp_path):
     """The version of like is kept, and large grids take version 2."""
     like = nib.load(PACKAGED / "example_nifti2.nii.gz")
