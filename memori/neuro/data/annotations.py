@@ -117,7 +117,7 @@ def _loaded(path: str | os.PathLike[str], wish: Wish, name: str) -> Any:
         from memori.neuro.data.tables import load_table
 
         return load_table(where)
-    return _image(where, [_class(choice) for choice in choices], name)
+    return _image(where, [image_class(choice) for choice in choices], name)
 
 
 def _leaves(wish: Wish) -> list[str]:
@@ -147,7 +147,8 @@ def _image(path: str, classes: list[type], name: str) -> Any:
     return image
 
 
-def _class(leaf: str) -> type:
+def image_class(leaf: str) -> type:
+    """Return the nibabel class that a wish ``"image MODULE.CLASS"`` names."""
     module, _, name = leaf.removeprefix("image ").rpartition(".")
     kind: type = getattr(importlib.import_module(module), name)
     return kind

@@ -4,7 +4,7 @@
 through files where an annotation says so, among the arguments and in what is returned. The first
 run and a hit return the same, for both read what was recorded; so what would come back as something
 else (a tuple as a list, a path as a text, an array as a path) is refused unless the return
-annotation names it.
+annotation names it. So is a table that its file would make another one of.
 
 Not promised: numpy scalars, which come back as Python's numbers; a tuple among the arguments, which
 the function is given as a list; and what a file does not keep (`memori.neuro.arrays_to_disk`).
@@ -16,6 +16,7 @@ import functools
 import inspect
 import os
 import shutil
+import sys
 import tempfile
 import types
 import typing
@@ -30,7 +31,7 @@ from memori.digest.files import file_digest
 from memori.digest.values import NotJSONError
 from memori.files import move
 from memori.layout import arguments_of
-from memori.neuro.data.annotations import evaluated, load, wish_of, wishes
+from memori.neuro.data.annotations import evaluated, image_class, load, wish_of, wishes
 from memori.neuro.data.arrays_to_disk import is_saved, loading, saved
 from memori.stage import Stage
 
@@ -90,6 +91,8 @@ def remembered(
         stage: _Remembered = _Remembered(loading(function, saves=False), outputs, folder)
         stage = stage.with_options(**options) if options else stage
         stage.returns = _parts(function, len(stage.outputs))
+        for annotation in stage.returns:
+            _refuse_unwritten(wish_of(annotation))
         wanted, signature = wishes(function), inspect.signature(function)
 
         @functools.wraps(function)
@@ -97,7 +100,8 @@ def remembered(
             if wanted:
                 bound = signature.bind(*args, **kwargs)
                 for name in wanted.keys() & bound.arguments.keys():
-                    bound.arguments[name] = _on_disk(bound.arguments[name], stage)
+                    place = f"{stage.subject}, parameter {name!r}"
+                    bound.arguments[name] = _on_disk(bound.arguments[name], stage, place)
                 args, kwargs = bound.args, bound.kwargs
             try:
                 results = stage.run(*args, **kwargs)
@@ -119,12 +123,21 @@ class _Remembered(Stage):
     returns: list[Any]
 
     def named(self, value: object) -> dict[str, JSON]:
+        for name, each, annotation in self._outputs_of(value):
+            _refuse_lost(each, annotation, f"{self.subject}, output {name!r}")
+        kept = saved(value)
+        with aside():  # what cannot be given back is not worth remembering
+            back = [_restored(each, annotation) for _, each, annotation in self._outputs_of(kept)]
+        for (name, each, _), found in zip(self._outputs_of(value), back, strict=True):
+            _refuse_other_tables(each, found, f"{self.subject}, output {name!r}")
+        return super().named(kept)
+
+    def _outputs_of(self, value: object) -> list[tuple[str, Any, Any]]:
+        """Return the name, the value and the annotation of each output."""
         values: Sequence[object] = [value]
         if len(self.outputs) != 1:
             values = value if isinstance(value, (tuple, list)) else []
-        for name, each, annotation in zip(self.outputs, values, self.returns, strict=False):
-            _refuse_lost(each, annotation, f"{self.subject}, output {name!r}")
-        return super().named(saved(value))
+        return list(zip(self.outputs, values, self.returns, strict=False))
 
 
 def _parts(function: Callable[..., Any], count: int) -> list[Any]:
@@ -140,6 +153,26 @@ def _parts(function: Callable[..., Any], count: int) -> list[Any]:
 
 
 # What is returned
+
+
+def _refuse_unwritten(wish: Any) -> None:
+    """Raise a TypeError if images of a class are to be returned that no file is written for."""
+    kind, *inner = wish if isinstance(wish, list) else [wish]
+    leaves = [each for each in (inner if kind == "any" else [kind]) if isinstance(each, str)]
+    classes = [image_class(each) for each in leaves if each.startswith("image ")]
+    if classes and len(classes) == len(inner or [kind]):
+        import nibabel
+
+        written = (nibabel.Nifti2Image, nibabel.MGHImage, nibabel.GiftiImage, nibabel.Cifti2Image)
+        if not any(issubclass(each, kind) for each in written for kind in classes):
+            raise TypeError(
+                f"remembered: a returned {' or '.join(one.__name__ for one in classes)} would "
+                "come back as another image: they are saved as NIfTI, MGH, GIFTI or CIFTI. "
+                "Annotate it as nib.Nifti1Image, and convert it: nib.Nifti1Image.from_image(image)"
+            )
+    elif kind != "any":
+        for each in inner:
+            _refuse_unwritten(each)
 
 
 def _refuse_lost(value: Any, annotation: Any, place: str) -> None:
@@ -169,6 +202,27 @@ def _refuse_lost(value: Any, annotation: Any, place: str) -> None:
             f"{place}: got {kind.__module__}.{kind.__qualname__}, which JSON cannot hold, so that "
             f"it would come back as something else. {_HOW}"
         )
+
+
+def _refuse_other_tables(value: Any, found: Any, place: str) -> None:
+    """Raise a TypeError if a table among some values comes back as another."""
+    if isinstance(value, dict):
+        for key in value:
+            _refuse_other_tables(value[key], found[key], f"{place}[{key!r}]")
+    elif isinstance(value, (list, tuple)):
+        for number, (one, other) in enumerate(zip(value, found, strict=True)):
+            _refuse_other_tables(one, other, f"{place}[{number}]")
+    elif (pandas := sys.modules.get("pandas")) and isinstance(value, pandas.DataFrame):
+        from memori.neuro.data.tables import lost
+
+        difference = lost(value, found)
+        if difference:
+            raise TypeError(
+                f"{place}: the table would come back as another, with {difference}, for a .tsv "
+                "holds texts. Put its index into columns (frame.reset_index()) and times into "
+                "texts or seconds; where texts look like numbers, pass the path of the file: "
+                "save_table(frame), and load_table(path, text=[...]) where it is used"
+            )
 
 
 def _restored(value: Any, annotation: Any) -> Any:
@@ -235,12 +289,12 @@ def _values(branch: Any) -> Any:
 # What is given
 
 
-def _on_disk(value: Any, stage: Stage) -> Any:
+def _on_disk(value: Any, stage: Stage, place: str) -> Any:
     """Return an argument with the arrays, images and tables in it as files, each kept once."""
     if isinstance(value, (list, tuple)):
-        return [_on_disk(each, stage) for each in value]
+        return [_on_disk(each, stage, place) for each in value]
     if isinstance(value, dict):
-        return {key: _on_disk(each, stage) for key, each in value.items()}
+        return {key: _on_disk(each, stage, place) for key, each in value.items()}
     if not is_saved(value):
         return value
     text = stage.hash_output or ""
@@ -255,6 +309,10 @@ def _on_disk(value: Any, stage: Stage) -> Any:
         if not os.path.exists(target):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             move(path, target)
+        if wish_of(type(value)) == "table":
+            with aside():
+                found = load(target, "table", place)
+            _refuse_other_tables(value, found, place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target

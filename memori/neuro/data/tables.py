@@ -256,3 +256,32 @@ def _is_missing(cell: Any) -> bool:
         return bool(cell != cell)
     except (TypeError, ValueError):
         return type(cell).__name__ == "NAType"
+
+
+# What comes back -------------------------------------------------------------------------------
+
+
+def lost(table: Any, found: Any) -> str:
+    """Say how a DataFrame differs from what `load_table` gives of its file; nothing if it does not.
+
+    Another type of number, or a category that comes back as its texts, is no difference.
+    """
+    named = [name for name in table.index.names if name is not None]
+    if named:
+        return f"its index {', '.join(map(repr, named))} as a column"
+    if list(found.columns) != list(table.columns) or len(found) != len(table):
+        return f"{table.shape} rows and columns as {found.shape}"
+    for place, name in enumerate(table.columns):
+        one, other = table.iloc[:, place], found.iloc[:, place]
+        if not one.equals(other):
+            for then, now in zip(one, other, strict=True):
+                if not _is_equal(then, now):
+                    return f"{then!r} in column {name!r} as {now!r}"
+    return ""
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    if one is None or _is_missing(one):
+        return _is_missing(other)
+    flags = {isinstance(each, (bool, np.bool_)) for each in (one, other)}
+    return len(flags) == 1 and bool(one == other)

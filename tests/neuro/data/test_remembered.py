@@ -223,3 +223,100 @@ def test_code_counts_through_remembered_functions(here: Path) -> None:
         )
         told.append(done.stdout.strip())
     assert ["5 True 5 False", "5 False 5 False", "7 True 7 False"] == told
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float64])
+def test_an_image_changed_in_memory_is_neither_taken_nor_returned_as_it_was(here, kind):
+    """What `get_fdata` gives and what a file would hold differ then: it is said, never guessed."""
+    nib.save(nib.Nifti1Image(np.full((2, 2, 2), 3, kind), np.eye(4)), here / "i.nii")
+
+    @remembered("work")
+    def mean(img: nib.Nifti1Image) -> float:
+        return float(img.get_fdata().mean())
+
+    @remembered("work")
+    def masked(threshold: int) -> nib.Nifti1Image:
+        img = nib.load("i.nii")
+        img.get_fdata()[0] = threshold
+        return img
+
+    img = nib.load("i.nii")
+    assert (mean(img), img.get_fdata().mean(), mean(img)) == (3, 3, 3)
+    assert not mean.stage.state
+    img.get_fdata()[...] = 7
+    with pytest.raises(ValueError, match=r"changed in memory.*get_fdata"):
+        mean(img)
+    assert mean(nib.Nifti1Image(img.get_fdata(), img.affine, img.header)) == 7
+    img.uncache()
+    assert mean(img) == 3
+    with pytest.raises(ValueError, match="changed in memory"):
+        masked(5)
+
+
+@pytest.mark.parametrize(
+    ("frame", "what"),
+    [
+        (pd.DataFrame({"age": [31]}, index=pd.Index(["p1"], name="id")), "its index 'id'"),
+        (pd.DataFrame({"label": ["01", "1"]}), "'01' in column 'label' as 1"),
+        (pd.DataFrame({"version": ["1.0", "1.10"]}), "'1.0' in column 'version' as 1.0"),
+        (pd.DataFrame({"t": pd.to_datetime(["2020-01-01"])}), "in column 't' as '2020-01-01"),
+        (pd.DataFrame({"on": ["true", "false"]}), "'true' in column 'on' as"),
+        (pd.DataFrame({"x": [True, 1]}, dtype=object), "True in column 'x' as"),
+    ],
+)
+def test_a_table_that_would_come_back_as_another_is_refused(frame, what) -> None:
+    """Returned or given, it is said what a text file would make of it, and what to do."""
+
+    @remembered("work")
+    def make() -> pd.DataFrame:
+        return frame.copy()
+
+    @remembered("work")
+    def rows(table: pd.DataFrame) -> int:
+        return len(table)
+
+    with pytest.raises(TypeError, match=f"output 'output': .*{what}.*reset_index") as error:
+        make()
+    assert "load_table" in str(error.value)
+    with pytest.raises(TypeError, match=f"parameter 'table': .*{what}"):
+        rows(frame)
+    with pytest.raises(TypeError, match="would come back as another"):  # it was not remembered
+        make()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"x": np.array([0.1, 3], np.float32), "n": np.array([1, 2], np.int16)}),
+        pd.DataFrame({"n": pd.array([1, None], "Int64"), "on": [True, None]}),
+        pd.DataFrame({"group": pd.Categorical(["a", "b"]), "gone": [None, None]}),
+        pd.DataFrame({"name": ["a b", None], "x": [float("inf"), float("nan")]}),
+        pd.DataFrame({"x": []}),
+    ],
+)
+def test_a_table_whose_cells_come_back_equal_is_remembered(frame) -> None:
+    """Whole numbers, floats, flags, names and gaps are what tables mostly hold."""
+
+    @remembered("work")
+    def make(table: pd.DataFrame) -> pd.DataFrame:
+        return table
+
+    first, again = make(frame), make(frame)
+    assert not make.stage.state
+    assert first.equals(again)
+    assert first.shape == frame.shape
+
+
+def test_an_image_class_that_is_never_written_is_refused_before_the_work() -> None:
+    """Images are saved as NIfTI, MGH, GIFTI or CIFTI: nothing gives an ANALYZE image back."""
+    with pytest.raises(TypeError, match=r"Spm99AnalyzeImage.*Nifti1Image"):
+
+        @remembered("work")
+        def make() -> tuple[int, nib.Spm99AnalyzeImage]:
+            raise AssertionError("it is not called")
+
+    @remembered("work")
+    def volume() -> nib.spatialimages.SpatialImage:
+        return nib.Spm99AnalyzeImage(np.ones((2, 2, 2), np.float32), np.eye(4))
+
+    assert isinstance(volume(), nib.Nifti1Image)
