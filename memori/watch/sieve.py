@@ -47,7 +47,9 @@ from memori.watch.modules import loaded_files, module_digest, user_modules
 from memori.watch.observed import Observed
 from memori.watch.questions.found import (
     FILE,
+    LINK,
     MODIFIED,
+    NO_LINK,
     detailed,
     has_details,
     joined,
@@ -329,11 +331,11 @@ class Sieve:
         paths = [path for path in seen.found if not f"{path}/".startswith(self._own)]
         left_out = self._left_out.among(paths) | seen.temporary | seen.made | seen.counted
         left_out.update(path for path, touch in seen.touched.items() if touch.written)
-        left_out.update(fact.folder for fact in facts.listed)
         left_out.update(seen.imported)  # the import system of a child looks at what it reads
         known = {fact.path for fact in facts.read}
         is_known = folders_above([*known, *self._own])  # what is in them is there, and so are they
         is_known |= self._counted
+        listed = {fact.folder for fact in facts.listed}
         is_known.update(path for path in known if seen.found.get(path) == FILE)
         has_times = looks_at_times(seen)
         answers = {}
@@ -345,9 +347,19 @@ class Sieve:
                 continue
             if has_times and look is not None and stat.S_ISREG(look.st_mode):
                 words = joined(words, detailed(words, look, [MODIFIED]))
-            if path not in is_known or has_details(words):
+            is_counted = path in listed or (path in is_known and not has_details(words))
+            if not is_counted or self._tells_more(path, words):
                 answers[path] = words
         return answers
+
+    def _tells_more(self, path: str, words: str) -> bool:
+        """Tell whether an answer says where a link leads, or a size that no digest stands for."""
+        if words.startswith(LINK) or words == NO_LINK:
+            return True
+        if path not in self._counted or words == FILE or not words.startswith(FILE):
+            return False
+        digest = self._digest(path)
+        return digest is not None and digest.identity != digest.hash
 
     def _modules(self, facts: Facts) -> None:
         imported = {path: touch.look for path, touch in self._seen.imported.items()}

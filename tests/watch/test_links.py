@@ -55,6 +55,64 @@ def test_what_a_followed_link_leads_to_counts_too():
     assert stage.run()["y"] == [False, "v1"]
 
 
+OF_AN_INPUT = {
+    "os.readlink": (lambda file: os.readlink(file), "labels.txt"),
+    "realpath": (lambda file: os.path.realpath(file)[-13:], "labels.txt"),
+    "beside it": (
+        lambda file: str(pathlib.Path(file).resolve().parent.stat().st_ino),
+        "labels.txt",
+    ),
+    "of a listed folder": (lambda d: [os.listdir(d), pathlib.Path(d).resolve().name], "current"),
+}
+
+
+@pytest.mark.parametrize("way", OF_AN_INPUT)
+def test_where_an_input_leads_counts_beside_its_content(way):
+    """A stage is given a link and follows it; the files behind it are equal."""
+    for version in ("v1", "v2"):
+        pathlib.Path(version, "labels.txt").write_text("same")
+    os.symlink("v1/labels.txt", "labels.txt")
+    function, given = OF_AN_INPUT[way]
+    stage = Stage(function, stage_outputs=["y"], hash_output="work")
+    first = stage.run(given)["y"]
+    assert (first, False) == (stage.run(given)["y"], stage.state)
+    for link, target in (("labels.txt", "v2/labels.txt"), ("current", "v2")):
+        os.remove(link)
+        os.symlink(target, link)
+
+    assert (function(given), True) == (stage.run(given)["y"], stage.state)
+    assert first != stage.run(given)["y"]
+    assert not stage.state
+
+
+def test_a_link_of_which_nobody_asks_counts_by_what_it_leads_to():
+    """Only code that follows the link itself could tell the two apart."""
+    for version in ("v1", "v2"):
+        pathlib.Path(version, "labels.txt").write_text("same")
+    os.symlink("v1/labels.txt", "labels.txt")
+    stage = Stage(lambda file: pathlib.Path(file).read_text(), hash_output="work")
+    stage.run("labels.txt")
+    os.remove("labels.txt")
+    os.symlink("v2/labels.txt", "labels.txt")
+    stage.run("labels.txt")
+
+    assert not stage.state
+
+
+@pytest.mark.parametrize(("asked", "is_hit"), [("getsize", False), ("exists", True)])
+def test_the_size_of_an_input_counts_where_it_is_asked_and_its_bytes_do_not(asked, is_hit):
+    """Two spellings of the same JSON are one input, but not one number of bytes."""
+    ask = getattr(os.path, asked)
+    pathlib.Path("a.json").write_text('{"a":1}')
+    stage = Stage(lambda file: ask(file), stage_outputs="y", hash_output="work")
+    stage.run("a.json")
+    stage.run("a.json")
+    assert not stage.state
+    pathlib.Path("a.json").write_text('{ "a": 1 }')
+
+    assert (ask("a.json"), not is_hit) == (stage.run("a.json")["y"], stage.state)
+
+
 def leads():
     """Return where a path leads, as code does that takes links and files."""
     try:
