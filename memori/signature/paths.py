@@ -1,9 +1,11 @@
-"""Parameters that are annotated as paths are given paths.
+"""Parameters that are annotated as paths are given paths, and members of an enumeration those.
 
 Values between stages are JSON, where a path is a text. A callable that says ``in_file: Path`` is
 given a `pathlib.Path` all the same, on every run; so is one that says ``Path | None``,
 ``list[Path]``, ``dict[str, Path]``, ``tuple[Path, int]``, ``os.PathLike``, or a subclass of `Path`.
-Where an annotation admits ``str`` as well, a text stays one. An annotation by which a value is
+Where an annotation admits ``str`` as well, a text stays one. So it is with an `Enum` whose members
+are texts or numbers (``class Mode(str, Enum)``, `IntEnum`), also where there is no annotation and a
+member is the default; what is no member's value stays what it is. An annotation by which a value is
 converted changes what the callable sees, so it counts as code.
 
 Not promised: annotations inside dataclasses and typed dicts, and a name that is no path elsewhere
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
 
 _NAMES = ("Path", "PathLike")
+_BASES = ("PurePath", "PathLike", "Enum")
 _INSIDE = ("__origin__", "__forward_arg__", "__value__", "__supertype__")
 _DEEPEST = 8  # an annotation may hold itself
 _WORD = r"[A-Za-z_]\w*"
@@ -36,6 +39,8 @@ class Shape:
     ----------
     path : type or None
         What a text is made to.
+    members : type or None
+        The enumeration of which a text or number is made a member.
     items : Shape or None
         Of the elements of a list.
     places : tuple of Shape or None
@@ -44,7 +49,7 @@ class Shape:
         Of the values of a dict.
     """
 
-    __slots__ = ("items", "path", "places", "values")
+    __slots__ = ("items", "members", "path", "places", "values")
 
     def __init__(
         self,
@@ -52,18 +57,21 @@ class Shape:
         items: Shape | None = None,
         places: tuple[Shape, ...] = (),
         values: Shape | None = None,
+        members: type | None = None,
     ) -> None:
         self.path = path
+        self.members = members
         self.items = items
         self.places = places
         self.values = values
 
     def __bool__(self) -> bool:
-        return any((self.path, self.items, any(self.places), self.values))
+        return any((self.path, self.members, self.items, any(self.places), self.values))
 
     def __str__(self) -> str:
         texts = [
             self.path and self.path.__qualname__,
+            self.members and self.members.__qualname__,
             self.items and f"list[{self.items}]",
             self.places and f"tuple[{', '.join(str(each) or '-' for each in self.places)}]",
             self.values and f"dict[{self.values}]",
@@ -71,7 +79,12 @@ class Shape:
         return " | ".join(text for text in texts if text)
 
     def convert(self, value: JSON) -> Any:
-        """Return a value with its paths as such."""
+        """Return a value with its paths and members as such."""
+        if self.members is not None and type(value) in self.members.__mro__:
+            try:
+                return self.members(value)
+            except ValueError:
+                pass  # no member's
         if isinstance(value, str):
             return value if self.path is None else self.path(value)
         if isinstance(value, list):
@@ -84,7 +97,7 @@ class Shape:
 
 
 def shapes_of(function: Callable[..., Any]) -> dict[str, Shape]:
-    """Return the shapes of the parameters that hold paths, by name.
+    """Return the shapes of the parameters that hold paths or members, by name.
 
     ``*NAME`` stands for further positional ones, ``**`` for further keywords; where these are
     paths, those that are none have a shape as well.
@@ -119,9 +132,11 @@ def with_paths(bound: Mapping[str, JSON], shapes: Mapping[str, Shape]) -> dict[s
 
 
 def classes_of(shapes: Iterable[Shape]) -> list[type]:
-    """Return the classes of paths that are not Python's own: what they do counts, too."""
+    """Return the classes that are not Python's own: what they do counts, too."""
     found: dict[type, None] = {}
     for shape in shapes:
+        if shape.members is not None:
+            found[shape.members] = None
         if shape.path is not None and not shape.path.__module__.startswith("pathlib"):
             found[shape.path] = None
         inner = [each for each in (shape.items, *shape.places, shape.values) if each is not None]
@@ -137,12 +152,13 @@ def told(shapes: Mapping[str, Shape]) -> dict[str, str]:
 def _annotations_of(function: Callable[..., Any]) -> dict[str, object]:
     """Return the annotations by parameter; none if a quick look finds no path in them."""
     if type(function) is FunctionType and "__wrapped__" not in function.__dict__:
+        defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
         try:
-            plain = function.__annotations__
+            plain = (*function.__annotations__.values(), *filter(None, map(_class_of, defaults)))
         except NameError:  # evaluated late, and named for type checkers only
             pass
         else:
-            if not any(_may_be_path(each, function.__globals__) for each in plain.values()):
+            if not any(_may_be_path(each, function.__globals__) for each in plain):
                 return {}
     import inspect
 
@@ -154,8 +170,16 @@ def _annotations_of(function: Callable[..., Any]) -> dict[str, object]:
     for each in parameters:
         is_further = each.kind is each.VAR_KEYWORD
         star = "*" if each.kind is each.VAR_POSITIONAL else ""
-        found["**" if is_further else f"{star}{each.name}"] = each.annotation
+        is_silent = each.annotation is each.empty
+        annotation = _class_of(each.default) if is_silent else each.annotation
+        found["**" if is_further else f"{star}{each.name}"] = annotation
     return found
+
+
+def _class_of(default: object) -> type | None:
+    """Return what a default stands for that is a member of an enumeration."""
+    kind = type(default)
+    return kind if any(each.__name__ == "Enum" for each in kind.__mro__) else None
 
 
 def _as_written() -> dict[str, Any]:
@@ -181,7 +205,7 @@ def _may_be_path(annotation: Any, names: Mapping[str, object], depth: int = 0) -
     if not isinstance(arguments, tuple):  # of a class that has a slot of this name: typing.Union
         arguments = None
     if isinstance(annotation, type) and arguments is None:
-        return any(each.__name__ in ("PurePath", "PathLike") for each in annotation.__mro__)
+        return any(each.__name__ in _BASES for each in annotation.__mro__)
     inner = [getattr(annotation, name, None) for name in _INSIDE]
     inner += arguments or ()
     return any(_may_be_path(each, names, depth + 1) for each in inner if each is not None)
@@ -191,6 +215,7 @@ def _shape(annotation: Any, function: Callable[..., Any], depth: int = 0) -> Sha
     import os
     import typing
     from collections import abc
+    from enum import Enum
     from pathlib import Path, PurePath
 
     def shape(inner: object) -> Shape:
@@ -207,12 +232,15 @@ def _shape(annotation: Any, function: Callable[..., Any], depth: int = 0) -> Sha
         return Shape()
     if annotation is os.PathLike or origin is os.PathLike:
         return Shape(Path)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        is_json = issubclass(annotation, (str, int, float))
+        return Shape(members=annotation if is_json else None)
     if isinstance(annotation, type) and origin is None:
         return Shape(annotation) if issubclass(annotation, PurePath) else Shape()
     if origin is typing.Annotated:
         return shape(inner[0])
     if origin is typing.Union or type(annotation).__name__ == "UnionType":
-        return _union(list(map(shape, inner)), has_text=str in inner)
+        return _union(list(map(shape, inner)), [each for each in inner if isinstance(each, type)])
     if not isinstance(origin, type) or not inner:
         return Shape()
     if issubclass(origin, tuple) and inner[-1] is not Ellipsis:
@@ -222,15 +250,17 @@ def _shape(annotation: Any, function: Callable[..., Any], depth: int = 0) -> Sha
     return Shape(items=shape(inner[0]) or None) if issubclass(origin, abc.Iterable) else Shape()
 
 
-def _union(shapes: list[Shape], *, has_text: bool) -> Shape:
-    """Merge shapes; where a plain text is admitted, a text stays one."""
-    merged = Shape()
+def _union(shapes: list[Shape], plain: list[type]) -> Shape:
+    """Merge shapes; where a plain text or number is admitted, it stays one."""
+    merged, scalars = Shape(), {str, int, float}.intersection(plain)
     for shape in shapes:
         merged.path = merged.path or shape.path
         merged.items = merged.items or shape.items
         merged.places = merged.places or shape.places
         merged.values = merged.values or shape.values
-    if has_text:
+        if shape.members and not any(issubclass(shape.members, each) for each in scalars):
+            merged.members = shape.members
+    if str in plain:
         merged.path = None
     return merged
 

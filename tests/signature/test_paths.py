@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from enum import Enum, IntEnum, IntFlag
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NewType, Optional, Union
 
@@ -317,3 +318,68 @@ def test_a_function_without_paths_costs_no_imports(tmp_path: Path) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert "[]\n" == done.stdout
+
+
+class Mode(str, Enum):  # noqa: UP042  as people write it
+    """Texts with a name each."""
+
+    FAST = "fast"
+    FULL = "full"
+
+
+class Order(IntEnum):
+    """Numbers with a name each."""
+
+    NEAREST = 0
+    LINEAR = 1
+
+
+class Steps(IntFlag):
+    """Numbers that are added up."""
+
+    ALIGN = 1
+    SMOOTH = 2
+
+
+def of_members(
+    mode: Mode,
+    more: list[Order],
+    steps: Steps | None = None,
+    text: Mode | str = "fast",
+    silent=Mode.FULL,  # type: ignore[no-untyped-def]
+) -> list[str]:
+    return list(map(repr, (mode, more, steps, text, silent)))
+
+
+@pytest.mark.parametrize(
+    "given", [(Mode.FAST, [Order.LINEAR], Steps.ALIGN | Steps.SMOOTH), ("full", [0], None)]
+)
+def test_a_parameter_of_an_enumeration_is_given_its_members(tmp_path: Path, given: Any) -> None:
+    """The first run and a hit agree with a plain call; a text where texts are taken stays one."""
+    stage = Stage(of_members, stage_outputs="y", hash_output=tmp_path)
+    plain = of_members(Mode(given[0]), list(map(Order, given[1])), given[2])
+    assert [plain, plain] == [stage.run(*given)["y"], stage.run(*given)["y"]]
+    assert not stage.state
+
+
+def test_what_is_no_member_stays_what_it_is(tmp_path: Path) -> None:
+    """As in a plain call, the function decides what to make of it."""
+    stage = Stage(of_members, stage_outputs="y", hash_output=tmp_path)
+    assert ["'slow'", "[7]"] == stage.run("slow", [7])["y"][:2]
+
+
+def test_an_edited_enumeration_runs_again(tmp_path: Path) -> None:
+    """The name of a member is part of what the function is given."""
+    source = """
+from enum import Enum
+class Mode(str, Enum):  # noqa: UP042  as people write it
+    {} = "fast"
+def name(mode: Mode):
+    return mode.name
+"""
+    seen = []
+    for member in ("FAST", "QUICK", "FAST"):
+        name = module_of(source.format(member), tmp_path).name
+        stage = Stage(name, stage_outputs="y", hash_output=tmp_path / "work")
+        seen.append((stage.run("fast")["y"], stage.state))
+    assert [("FAST", True), ("QUICK", True), ("FAST", False)] == seen

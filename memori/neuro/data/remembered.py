@@ -21,6 +21,7 @@ import tempfile
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 _HOW = (
     "A remembered function says by annotations what goes through files and comes back as what it "
-    "was: `-> np.ndarray`, nib.Nifti1Image, pd.DataFrame, Path, tuple[...], also inside list[...] "
-    "and dict[str, ...]; and so for its parameters"
+    "was: `-> np.ndarray`, nib.Nifti1Image, pd.DataFrame, Path, tuple[...], an Enum of texts or "
+    "numbers, also inside list[...] and dict[str, ...]; and so for its parameters"
 )
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -192,6 +193,8 @@ def _refuse_lost(value: Any, annotation: Any, place: str) -> None:
         is_kept = kind is dict
         for key in value:
             _refuse_lost(value[key], inner, f"{place}[{key!r}]")
+    elif isinstance(value, Enum):
+        is_kept = kind in _enumerations(annotation)
     elif is_saved(value):
         plain = kind.__module__ != "numpy.ma" and kind.__name__ not in ("matrix", "recarray")
         is_kept = plain and wish_of(annotation) is not None
@@ -227,6 +230,12 @@ def _refuse_other_tables(value: Any, found: Any, place: str) -> None:
 
 def _restored(value: Any, annotation: Any) -> Any:
     """Return what was recorded as its annotation says."""
+    for kind in _enumerations(annotation):
+        if type(value) in kind.__mro__:
+            try:
+                return kind(value)
+            except ValueError:
+                pass  # no member's
     if isinstance(value, str):
         branch = _branch(annotation, "text")
         wish = wish_of(branch)
@@ -266,6 +275,23 @@ def _branch(annotation: Any, kind: str) -> Any:
         if is_fit and not (kind == "list" and origin is str):
             return branch
     return None
+
+
+def _enumerations(annotation: Any) -> list[type]:
+    """Return the enumerations that texts and numbers in the record are members of."""
+    choices = _choices(annotation)
+    plain = tuple({str, int, float}.intersection(choices))
+    return [each for each in choices if issubclass(each, Enum) and not issubclass(each, plain)]
+
+
+def _choices(annotation: Any) -> list[type]:
+    """Return the classes that an annotation is, or is a union of."""
+    annotation = getattr(annotation, "__value__", annotation)
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _choices(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [kind for each in typing.get_args(annotation) for kind in _choices(each)]
+    return [annotation] if isinstance(annotation, type) else []
 
 
 def _origin(annotation: Any) -> Any:

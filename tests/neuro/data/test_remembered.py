@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -320,3 +321,48 @@ def test_an_image_class_that_is_never_written_is_refused_before_the_work() -> No
         return nib.Spm99AnalyzeImage(np.ones((2, 2, 2), np.float32), np.eye(4))
 
     assert isinstance(volume(), nib.Nifti1Image)
+
+
+class Mode(str, Enum):  # noqa: UP042  as people write it
+    """Texts with a name each."""
+
+    FAST = "fast"
+    FULL = "full"
+
+
+class Order(IntEnum):
+    """Numbers with a name each."""
+
+    NEAREST = 0
+    LINEAR = 1
+
+
+def test_members_of_an_enumeration_come_back_as_such() -> None:
+    """Where the annotation names it; a plain text or number beside it stays one."""
+
+    @remembered("work")
+    def chosen(mode: Mode, order: Order | None = Order.LINEAR) -> dict[str, tuple[Mode, Order]]:
+        return {"both": (mode, order)}
+
+    @remembered("work", outputs=["mode", "order"])
+    def two() -> tuple[Mode, Order | None]:
+        return Mode.FULL, Order.NEAREST
+
+    for function, given in ((chosen, [Mode.FAST]), (two, [])):
+        first, again = function(*given), function(*given)
+        assert equal(function.__wrapped__(*given), first)
+        assert equal(first, again)
+        assert not function.stage.state
+
+
+@pytest.mark.parametrize("annotation", [None, str, Mode | str])
+def test_a_member_of_which_the_annotation_says_nothing_is_refused(annotation) -> None:
+    """It would come back as its text."""
+
+    def chosen():
+        return Mode.FAST
+
+    if annotation is not None:
+        chosen.__annotations__["return"] = annotation
+    with pytest.raises(TypeError, match="Mode, which JSON cannot hold"):
+        remembered("work")(chosen)()
