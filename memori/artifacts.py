@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     Kind = Literal["file", "folder", "path"]
 
+_DOT = "./"  # what shells need to find a program in the current folder
 _GONE = "/memori-current-folder-is-gone"
 _RUN_FOLDER = (
     r"(?:(?P<above>.+)/)?(?P<name>[^/]+)/(?P<key>[0-9a-f]{8}(?:-\d+)?)(?:/(?P<inside>.+))?"
@@ -64,8 +65,8 @@ class Artifact:
         What counts: a file's content, a folder's, or the name alone.
     path : str
         Relative to the stage's `hash_output`.
-    relative : bool
-        Whether the user wrote it relative to the current folder.
+    relative : bool or "./"
+        Whether the user wrote it relative to the current folder, and if it began so.
     file : FileDigest or None
         Of a file.
     folder : str or None
@@ -96,7 +97,7 @@ class Artifact:
         pointer: Pointer,
         kind: Kind,
         path: str,
-        relative: bool,
+        relative: bool | str,
         file: FileDigest | None = None,
         folder: str | None = None,
     ) -> None:
@@ -124,7 +125,8 @@ class Artifact:
         text = located = self.locate(root)
         if self.relative:
             here = current_folder()
-            text = located if here == _GONE else os.path.relpath(located, here)
+            dot = _DOT if self.relative == _DOT else ""
+            text = located if here == _GONE else dot + os.path.relpath(located, here)
         return Folder(text) if self.kind == "folder" else text
 
     def fault(self, root: str, memo: str | None) -> tuple[str, str] | None:
@@ -160,7 +162,7 @@ class Artifact:
         """Return the artifact as JSON."""
         record: dict[str, JSON] = {"at": list(self.pointer), "kind": self.kind, "path": self.path}
         if self.relative:
-            record["relative"] = True
+            record["relative"] = self.relative
         if self.folder is not None:
             record["folder"] = self.folder
         return record if self.file is None else {**record, **to_record(self.file)}
@@ -178,7 +180,7 @@ class Artifact:
             raise ValueError("an artifact has a place and a path")
         if not isinstance(folder, (str, type(None))):
             raise ValueError(f"{folder!r} is no digest of a folder")
-        return cls(pointer, kind, path, "relative" in record, file, folder)
+        return cls(pointer, kind, path, record.get("relative", False), file, folder)
 
 
 def _identify(kind: Kind, path: str, memo: str | None) -> FileDigest | str | None:
@@ -343,7 +345,7 @@ def _find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -
     if not text or len(text) > 16384 or "\0" in text:
         return None
     kind: Kind = "folder" if isinstance(text, Folder) else "file"
-    relative = not os.path.isabs(text)
+    relative = _DOT if text[:2] == _DOT else not os.path.isabs(text)
     path = _absolute(text, here)
     there = _identify(kind, path, memo)
     is_gone = there is None and not os.path.lexists(path)
@@ -356,9 +358,7 @@ def _find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -
         artifact = Artifact(*known, *pair)
         artifact.removed = is_gone
         return artifact
-    is_plain = (
-        os.path.normpath(text) == text and text[:2] != "//"
-    )  # else what it says is not what would come back
+    is_plain = os.path.normpath(text) == text and text[:2] != "//"  # else it would be respelled
     if is_plain and (not relative or os.path.isdir(path)):
         return Artifact(pointer, "path", relative_path(path, root), relative)
     return None

@@ -8,7 +8,7 @@ or in the content of a file, are found by what they share.
 
 from __future__ import annotations
 
-from memori.digest.values import encode, text_digest
+from memori.digest.values import NotJSONError, encode, text_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ class Key:
         self.surroundings = surroundings
         self.outputs = outputs
         self.not_before: float | None = None
-        values = encode(inputs)
+        try:
+            values = encode(inputs)
+        except ValueError as error:  # Python turns no number of so many digits into text
+            raise _refused(inputs, error) from error
         contents = [(file.pointer, file.kind, file.identity) for file in files]
         self.inputs_digest = text_digest(values)
         self.contents_digest = (
@@ -90,3 +93,15 @@ class Key:
     def may_name_files(self) -> bool:
         """Whether an input is a string, so that a run may have made the file it names."""
         return any(isinstance(value, (str, list, dict)) for value in self.inputs.values())
+
+
+def _refused(inputs: dict[str, JSON], error: ValueError) -> NotJSONError:
+    """Name the input that cannot be written down."""
+    for name, value in inputs.items():
+        try:
+            encode(value)
+        except ValueError:
+            refused = NotJSONError(value, (), f"a whole number in it is too long ({error})")
+            refused.subject = f"argument {name!r}"
+            return refused
+    raise error

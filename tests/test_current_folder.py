@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,6 +136,24 @@ def test_an_output_is_meant_from_where_the_run_ended(tmp_path: Path) -> None:
     assert not stage.state
     Path("scratch/out.txt").write_text("edited")
     assert runs(stage)
+
+
+def test_a_program_in_the_current_folder_is_spelled_as_such(tmp_path: Path) -> None:
+    """Without the dot it would be looked for along PATH."""
+
+    def makes() -> str:
+        Path("tool.sh").write_text("#!/bin/sh\necho made\n")
+        Path("tool.sh").chmod(0o755)
+        return "./tool.sh"
+
+    stage = Stage(makes, hash_output=tmp_path / "work")
+    for state in (True, False):
+        made = stage.run()["output"]
+        assert ("./tool.sh", state) == (made, stage.state)
+        assert b"made\n" == subprocess.run([made], check=True, capture_output=True).stdout
+    os.chdir("scratch")
+    assert Path(stage.run()["output"]).samefile(tmp_path / "tool.sh")
+    assert not stage.state
 
 
 def test_that_a_run_left_the_current_folder_is_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memori import Stage
 from memori.artifacts import find_inputs
 from memori.digest.folder import Folder
 from memori.digest.values import encode
@@ -77,3 +78,12 @@ def test_a_folder_its_name_and_a_text_are_three_inputs(tmp_path: Path) -> None:
 def test_only_texts_may_name_files(value: object, expected: bool) -> None:
     """A run that is given numbers alone cannot have made what an input names."""
     assert expected == key_of({"n": value}, "1", {}, []).may_name_files
+
+
+def test_a_number_that_python_does_not_write_down_is_refused_with_its_name(tmp_path: Path) -> None:
+    """Before any work, as other values that JSON cannot hold."""
+    called = []
+    stage = Stage(lambda n, more: called.append(n), hash_output=tmp_path)
+    with pytest.raises(TypeError, match="argument 'more': a whole number in it is too long"):
+        stage.run(10**4000, more=[{"n": -(10**5000)}])
+    assert [] == called
