@@ -22,8 +22,10 @@ from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from typing import BinaryIO
+
+_OPEN = "/proc/self/fd"
 
 
 @contextmanager
@@ -252,3 +254,26 @@ def remove_if_there(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
+
+
+def still_written(paths: Collection[str]) -> list[str]:
+    """Return those of some files that this process has open for writing; none if nobody tells."""
+    from fcntl import F_GETFL, fcntl
+
+    real = {os.path.realpath(path): path for path in paths}
+    found: dict[str, None] = {}
+    for number in _numbers_open() if real else ():
+        try:
+            path = real.get(os.readlink(f"{_OPEN}/{number}"))
+            if path is not None and fcntl(int(number), F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
+                found[path] = None
+        except OSError:
+            continue  # closed meanwhile
+    return list(found)
+
+
+def _numbers_open() -> list[str]:
+    try:
+        return os.listdir(_OPEN)
+    except OSError:  # no Linux
+        return []

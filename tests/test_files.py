@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from memori.files import atomic_write, make_folder, remove_if_there, replacing, sealed, unsealed
+from memori.files import (
+    atomic_write,
+    make_folder,
+    remove_if_there,
+    replacing,
+    sealed,
+    still_written,
+    unsealed,
+)
 
 
 def test_what_a_block_wrote_takes_the_place_of_the_file(tmp_path: Path) -> None:
@@ -110,3 +118,17 @@ def test_folders_are_made_and_files_removed_once_or_twice(tmp_path: Path) -> Non
     for _ in range(2):
         remove_if_there(str(tmp_path / "file"))
     assert not (tmp_path / "file").exists()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux tells what is open")
+def test_a_file_that_is_open_for_writing_is_told_from_one_that_is_read(tmp_path: Path) -> None:
+    """By the name that it was asked for, also through a link, and until it is closed."""
+    for name in ("read", "written", "closed"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to("written")
+    paths = [str(tmp_path / name) for name in ("read", "link", "closed", "nowhere")]
+    with open(tmp_path / "closed", "w"):
+        pass
+    with open(tmp_path / "read"), open(tmp_path / "written", "a"):
+        assert [str(tmp_path / "link")] == still_written(paths)
+    assert [] == still_written(paths)

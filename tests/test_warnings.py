@@ -45,6 +45,18 @@ def of_a_format(tmp_path: Path) -> None:
     Stage(len, hash_output=tmp_path / "work").run(str(tmp_path / "a.xyz"))
 
 
+def of_an_open_output(tmp_path: Path) -> None:
+    kept = []
+
+    def writes(path: str) -> str:
+        kept.append(open(path, "w"))  # noqa: SIM115  it is the point
+        kept[-1].write("some")
+        return path
+
+    Stage(writes, hash_output=tmp_path / "work").run(str(tmp_path / "out.txt"))
+    kept[-1].close()
+
+
 def in_a_thread(tmp_path: Path) -> None:
     thread = threading.Thread(target=of_a_changed_input, args=(tmp_path,))
     thread.start()
@@ -53,7 +65,14 @@ def in_a_thread(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "causes",
-    [of_a_changed_input, of_a_changed_folder, of_a_broken_entry, of_a_format, in_a_thread],
+    [
+        of_a_changed_input,
+        of_a_changed_folder,
+        of_a_broken_entry,
+        of_a_format,
+        of_an_open_output,
+        in_a_thread,
+    ],
 )
 def test_a_warning_names_the_users_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, causes: Callable[[Path], None]

@@ -290,7 +290,7 @@ class Call:
 
     def _attempt(self, key: Key, why: Decision, *, forced: bool) -> Outcome:
         from memori.calls.recorder import Recorder
-        from memori.calls.shared import tell_of_turns
+        from memori.calls.shared import tell_of_open, tell_of_turns
 
         stage = self._stage
         with aside():
@@ -321,6 +321,8 @@ class Call:
                 f"{current_folder()}; where it is remembered it will not: have it go back"
             )
         if entry is not None:
+            with aside():
+                tell_of_open(stage.subject, entry, self._store.root)
             pass_on(entry, self._store, key.files)
             results = self._restored(entry)
         reasons = {stage.stage_name: why.reasons}

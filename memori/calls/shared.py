@@ -13,6 +13,7 @@ from memori.digest.clock import most_behind
 from memori.digest.files import file_digest
 from memori.digest.folder import folder_digest
 from memori.errors import warn
+from memori.files import still_written
 from memori.store.left import ANEW, APPENDED, NAMED
 from memori.store.replaced import contents_of
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from memori.artifacts import Artifact
     from memori.calls.decision import Decision
     from memori.key import Key
-    from memori.store import Store
+    from memori.store import Entry, Store
     from memori.watch import Facts, Observed
 
     Left = dict[str, tuple[str | None, str]]
@@ -196,4 +197,14 @@ def tell_of_races(subject: str, store: Store, key: Key, facts: Facts, began: flo
             f"{subject} read {path}, which stage {stage!r} wrote at the same time: nothing says "
             "which comes first. Hand the file on from one to the other, or run them one after the "
             "other"
+        )
+
+
+def tell_of_open(subject: str, entry: Entry, root: str) -> None:
+    """Warn of outputs that will be others once what is still to be written to them is."""
+    paths = [each.locate(root) for each in entry.artifacts if each.kind == "file"]
+    for path in still_written(paths):
+        warn(
+            f"{subject}: its output {path} is still open for writing, and what is written from "
+            "here on makes it run again: have it close the file (with open(...) as file)"
         )
