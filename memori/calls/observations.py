@@ -209,7 +209,8 @@ def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
     elif facts is not None and facts.unvouched:
         what = f"the file {facts.unvouched[0]}, which it read,"
     elif facts is not None and facts.spoilt:
-        return f"{facts.spoilt[0]}, so this run is not remembered; run it again"
+        why, _, advice = facts.spoilt[0].partition("; ")
+        return f"{why}, so this run is not remembered; {advice or 'run it again'}"
     elif facts is not None and facts.doubts:
         why = facts.doubts[0]
         return f"{why}, so this run is not remembered; start the workers anew, inside the stage"

@@ -118,6 +118,11 @@ class Execution:
                     )
                     if done.timed_out or done.interrupted:  # and so was its tracer ended
                         raise self._ended(done, timeout)
+                    if done.left:
+                        watch.spoils(
+                            f"{self.argv[0]} left running {done.left} and was ended; have the "
+                            "command wait for it, or end it"
+                        )
         except TimeLimitError:  # an OSError too, of this command or of the stage around it
             raise
         except (OSError, ValueError) as error:

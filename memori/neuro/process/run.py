@@ -2,8 +2,9 @@
 
 A command gets a session of its own (so that a terminal's Ctrl-C reaches memori first, and all its
 children can be ended together), nothing on its standard input, and two files for what it prints: no
-thread has to read along, and nothing is lost when memori is killed. When it ends, whichever way,
-what is left of its process group is ended too. If memori itself is killed,
+thread has to read along, and nothing is lost when memori is killed. What it leaves running in its
+process group when it ends is waited for (`memori.neuro.process.rest` says how long), and is ended
+with it when it is ended. If memori itself is killed,
 `memori.processes.watchdog`, one small process per process that runs commands, ends the commands. A
 worker process (loky, multiprocessing) ends its command, and itself, when its parent is gone.
 
@@ -28,6 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from memori.neuro.process.rest import IDLE, Rest
 from memori.processes import watchdog
 from memori.processes.interrupts import GRACE, at_interrupt, new_mark, tell
 
@@ -52,12 +54,15 @@ class Ended:
         Whether it was ended because its time was over.
     interrupted : bool
         Whether `end_all` ended it.
+    left : str
+        What it left running that memori ended then, and why; nothing if there was none.
     """
 
     code: int
     seconds: float
     timed_out: bool
     interrupted: bool = False
+    left: str = ""
 
 
 def run_process(
@@ -125,13 +130,15 @@ def run_process(
             watchdog.send(os.killpg, process.pid, signal.SIGTERM)
         tell(mark, "group", process.pid)
         followers = _followers(listen, stdout, stderr)
-        in_time = _wait(process, timeout, followers)
+        until = None if timeout is None else time.monotonic() + timeout
+        in_time, left = _wait(process, until, followers), ""
+        if in_time:
+            in_time, left = _wait_for_rest(process, mark, until, followers)
         if not in_time:
             _end(process, mark, stop)
-        watchdog.send(os.killpg, process.pid, signal.SIGKILL)
         code = process.wait()
         _read_on(followers, last=True)
-        return Ended(code, time.monotonic() - began, not in_time, mark in _interrupted)
+        return Ended(code, time.monotonic() - began, not in_time, mark in _interrupted, left)
     except BaseException:
         _end(process, mark, stop)
         raise
@@ -155,9 +162,9 @@ def end_all() -> None:
 
 
 def _is_over(process: subprocess.Popen[bytes]) -> bool:
-    """Tell whether a command has ended by itself."""
+    """Tell whether a command has ended by itself, with all that it left."""
     with _Exit(process) as is_over:
-        return is_over(0)
+        return is_over(0) and not Rest(process.pid).goes_on()
 
 
 def note_interrupts(run: object) -> None:
@@ -176,10 +183,9 @@ def note_interrupts(run: object) -> None:
 
 
 def _wait(
-    process: subprocess.Popen[bytes], timeout: float | None, followers: list[_Follower]
+    process: subprocess.Popen[bytes], until: float | None, followers: list[_Follower]
 ) -> bool:
     """Wait for the end of a process, passing on what it prints; False if time is over."""
-    until = None if timeout is None else time.monotonic() + timeout
     pulse = TICK if followers else PULSE if _parent_of_worker() is not None else None
     with _Exit(process) as is_over:
         while True:
@@ -187,12 +193,43 @@ def _wait(
             patience = min((each for each in (left, pulse) if each is not None), default=None)
             if is_over(patience):
                 return True
-            if _is_orphaned():  # nobody will hear of it, and the pool would start the next
-                end_all()
-                os._exit(1)
-            _read_on(followers)
-            if until is not None and time.monotonic() >= until:
+            if not _may_go_on(until, followers):
                 return False
+
+
+def _wait_for_rest(
+    process: subprocess.Popen[bytes], mark: str, until: float | None, followers: list[_Follower]
+) -> tuple[bool, str]:
+    """Wait for what an ended process left; tell whether it was in time, and what was ended."""
+    process.wait()
+    rest = Rest(process.pid)
+    pause = TICK / 64
+    asked = time.monotonic() + IDLE / 2
+    while rest.goes_on() and mark not in _interrupted:
+        why = rest.why_enough
+        if why:
+            left = f"{rest.words}, which {why}"
+            rest.ends()
+            return True, left
+        if time.monotonic() >= asked:
+            asked = float("inf")
+            log.warning("waiting for what a command left running: %s", rest.words)
+        time.sleep(pause)
+        pause = min(2 * pause, TICK)
+        if not _may_go_on(until, followers):
+            return False, ""
+    if mark in _interrupted:
+        rest.ends()
+    return True, ""
+
+
+def _may_go_on(until: float | None, followers: list[_Follower]) -> bool:
+    """Pass on what is printed; tell whether there is time left."""
+    if _is_orphaned():  # nobody will hear of it, and the pool would start the next
+        end_all()
+        os._exit(1)
+    _read_on(followers)
+    return until is None or time.monotonic() < until
 
 
 def _parent_of_worker() -> Any:
@@ -263,6 +300,8 @@ def _end(
                 is_over(GRACE)
         finally:
             watchdog.send(os.killpg, process.pid, signal.SIGKILL)
+    elif process is not None:
+        Rest(process.pid).ends()
     for child in watchdog.marked([mark]):
         watchdog.send(os.kill, child, signal.SIGKILL)
     if process is not None and reap:

@@ -152,7 +152,8 @@ def _watched(popen: Any, runs: Sequence[Observed], call: dict[str, Any]) -> Iter
 
 def _begin(runs: Sequence[Observed], call: dict[str, Any]) -> Watched | None:
     """Return the watch over a program, and put into its call what is started instead."""
-    from memori.watch.commands.strace import Started, Watched
+    from memori.watch.commands.strace import Watched
+    from memori.watch.commands.through_env import Started
 
     argv, executable, environment = _meant(call)
     cwd = os.path.abspath(os.fsdecode(call["cwd"] or "."))

@@ -19,15 +19,16 @@ import os
 import shutil
 import subprocess
 import tempfile
-from typing import NamedTuple
 
 from memori.aside import aside
+from memori.errors import warn
 from memori.processes import temporary
 from memori.processes.interrupts import going_here, mark_of_start
 from memori.watch.children import SPOOL, learn_from, new_spool
 from memori.watch.commands import beginning
 from memori.watch.commands.named import Named
-from memori.watch.commands.trace import CALLS, Trace
+from memori.watch.commands.through_env import Started, under, why_unstartable
+from memori.watch.commands.trace import Trace
 from memori.watch.commands.tracer_log import read_log, reap
 from memori.watch.commands.untraceable import loses_rights, note, untraceable
 from memori.watch.observed import current
@@ -41,38 +42,11 @@ if TYPE_CHECKING:
     from memori.watch.observed import Observed
 
 log = logging.getLogger(__name__)
-_HARMLESS = "chld,cont,urg,winch"  # signals that end nothing
-_OPTIONS = (
-    *("-DD", "-f", "-q", "--seccomp-bpf", "-y", "-s", "4096", "-e", f"signal=!{_HARMLESS}"),
-    *("-e", "abbrev=!getdents64", "-e", "trace=" + ",".join(f"?{each}" for each in CALLS)),
-)
 _PATIENCE = 10.0  # seconds that a tracer has to show that it can be used
 _ROOM = 1 << 20  # bytes that a tracer may need for its log
-_WORD = "MEMORI_WORD_"
-_ELF = b"\x7fELF"
-_LINE = 256  # of a script, that the system reads
-_MOST_WORDS = 2000  # that env can be given in one text
 _LOOKS_ELSEWHERE = ("ssh", "srun", "sbatch", "qsub", "bsub", "systemd-run", "at", "batch")
 _usable: dict[str, str] = {}  # by path of strace: why it cannot be used; empty if it can
 _said: set[str] = set()
-
-
-class Started(NamedTuple):
-    """What is really started.
-
-    Attributes
-    ----------
-    argv : list of str
-        The words.
-    executable : str
-        The program.
-    environment : dict of str to str
-        All of it.
-    """
-
-    argv: list[str]
-    executable: str
-    environment: dict[str, str]
 
 
 class Watched:
@@ -115,6 +89,7 @@ class Watched:
         self._counted = {*counted, *map(os.path.realpath, counted)}
         self._log: str | None = None
         self._named: list[str] = []
+        self._is_spoilt = False
         self.reason: str | None = None
         self.powerless: str | None = None
 
@@ -132,7 +107,7 @@ class Watched:
         self._marks = Marks([tempfile.gettempdir(), self._cwd])
         if os.path.basename(self._plain.argv[0]) in _LOOKS_ELSEWHERE:
             why_not = why_not or "it starts programs elsewhere"
-        self.reason = why_not or _why_unusable(strace) or _why_unstartable(self._plain)
+        self.reason = why_not or _why_unusable(strace) or why_unstartable(self._plain)
         self.reason = self.reason or untraceable(*self._plain, self._cwd)
         path = temporary.new_name("strace")
         self.reason = self.reason or _why_full(os.path.dirname(path))
@@ -145,7 +120,7 @@ class Watched:
         os.close(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._beginning = beginning.begins(self._log)
         self._marks.wait()
-        return _under(strace, self._log, self._plain)
+        return under(strace, self._log, self._plain)
 
     def ends(self, *, patience: float | None = None) -> None:
         """Tell the runs what it did.
@@ -182,9 +157,14 @@ class Watched:
             for path in self._named:  # what words name counts, although it was not opened
                 if each.own_touch(path) is None:
                     each.names(path)
-        if patience is None and (why := self._why_spoilt(trace)):
-            for each in self._runs:
-                spoils(each, why)
+        if patience is None and not self._is_spoilt and (why := self._why_spoilt(trace)):
+            self.spoils(why)
+
+    def spoils(self, why: str) -> None:
+        """Tell the runs why what came of it is of no use."""
+        self._is_spoilt = True
+        for each in self._runs:
+            spoils(each, why)
 
     def _why_spoilt(self, trace: Trace) -> str:
         """Say why what came of it is of no use; nothing if it is, or memori itself ended it."""
@@ -258,6 +238,13 @@ class traced:  # noqa: N801  a context manager, read as a word
         self._watched = Watched(self._runs, plain, self._cwd, self._spool, self._counted)
         return self._watched.begins()
 
+    def spoils(self, why: str) -> None:
+        """Say why what came of the command is of no use; the run that waits for it is told."""
+        if self._watched is None:
+            warn(why)
+        else:
+            self._watched.spoils(why)
+
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
             if self._watched is not None and kind is None:
@@ -287,27 +274,6 @@ def tell_unwatched(runs: Iterable[Observed], plain: Started, cwd: str, reason: s
         misses(each, f"{os.path.basename(words[0])} ({reason})")
 
 
-def _under(strace: str, log_path: str, plain: Started) -> Started:
-    """Return the command as strace starts it: through ``env``, which becomes the command.
-
-    So the environment of the command is its own (strace and env are kept away from the libraries
-    that it is told to load, and from its language), and no list of processes shows its words twice.
-    """
-    env = shutil.which("env") or "/usr/bin/env"
-    own = {name: text for name, text in plain.environment.items() if not name.startswith("LD_")}
-    moved = {*plain.environment.keys() - own.keys(), *plain.environment.keys() & {"LC_ALL"}}
-    program = plain.argv[0]
-    if shutil.which(program, path=plain.environment.get("PATH", "")) != plain.executable:
-        program = plain.executable
-    words = [f"{name}={plain.environment[name]}" for name in moved]
-    words += [program, *plain.argv[1:]]
-    variables = {f"{_WORD}{place}": word for place, word in enumerate(words)}
-    own = {**own, **variables, "LC_ALL": "C"}
-    unset = [*variables, *([] if "LC_ALL" in moved else ["LC_ALL"])]
-    text = " ".join([*(f"-u {name}" for name in unset), *(f'"${{{name}}}"' for name in variables)])
-    return Started(["strace", *_OPTIONS, "-o", log_path, env, "-S", text], strace, own)
-
-
 def _why_unusable(strace: str) -> str:
     """Say why commands cannot be watched here; nothing if they can. It is tried once."""
     if not strace:
@@ -315,22 +281,6 @@ def _why_unusable(strace: str) -> str:
     if strace not in _usable:
         _usable[strace] = _tried(strace) and _tried(strace)  # once, somebody may have killed it
     return _usable[strace]
-
-
-def _why_unstartable(plain: Started) -> str:
-    """Say why a command cannot be started as `_under` says; nothing if it can."""
-    try:
-        with open(plain.executable, "rb") as file:
-            start = file.read(_LINE)
-    except OSError:
-        start = _ELF  # it may be run and not read
-    words = start[2:].split(b"\n")[0].split()
-    is_script = start[:2] == b"#!" and words and os.access(words[0], os.X_OK)
-    if start[:4] != _ELF and not is_script:
-        return "a program that the system may not run by itself"
-    if len(plain.argv) > _MOST_WORDS or "=" in plain.executable or "=" in plain.argv[0]:
-        return "a command that env cannot start"
-    return ""
 
 
 def _why_full(folder: str) -> str | None:
@@ -346,7 +296,7 @@ def _tried(strace: str) -> str:
     with tempfile.NamedTemporaryFile(prefix=f"memori-strace-{os.getpid()}-") as file:
         mark = mark_of_start()  # so that the trial ends with this process
         environment = {**os.environ, **({} if mark is None else {"MEMORI_RUN": mark})}
-        started = _under(strace, file.name, Started(["true"], true, environment))
+        started = under(strace, file.name, Started(["true"], true, environment))
         begun = beginning.begins(file.name)
         try:
             done = subprocess.run(

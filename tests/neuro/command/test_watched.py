@@ -23,6 +23,7 @@ from memori.cli import main
 from memori.errors import MemoriWarning
 from memori.neuro import ShellStage
 from memori.neuro.command.errors import CommandError
+from memori.neuro.process import rest
 from memori.store import Memory
 from memori.watch.commands import strace
 from memori.watch.libraries.unseen import READERS
@@ -840,3 +841,30 @@ def test_a_file_that_words_name_counts_although_the_program_did_not_open_it(
     for each in ("epi+orig.HEAD", "epi+orig.BRIK", "epi.nii"):
         write(each, "two")
     assert [True, False] == [runs(stage, in_file=f"{tmp_path}/{name}") for _ in range(2)]
+
+
+def test_what_a_script_leaves_running_belongs_to_its_run(tmp_path: Path) -> None:
+    """A log through `tee` is whole, and what a job writes later is remembered with the rest."""
+    script = "exec > >(tee -a log) 2>&1; (sleep 0.2; cat in > late) & echo start; echo end"
+    write("in")
+    stage = ShellStage(
+        "bash -c {script: str}", outputs={"late": "late"}, hash_output="work", link_inputs=True
+    ).replace(script=script.replace("in >", f"{tmp_path}/in >"))
+    assert [True, False] == [runs(stage) for _ in range(2)]
+    assert "one" == Path(stage.run()["late"]).read_text()
+    assert "start\nend\n" == Path("work/bash/latest/stdout.txt").read_text()
+    write("in", "two")
+    assert [True, False] == [runs(stage) for _ in range(2)]
+
+
+def test_a_server_that_a_script_leaves_is_ended_and_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The run is not remembered: memori says who was ended, and blames nobody else."""
+    monkeypatch.setattr(rest, "IDLE", 0.2)
+    stage = ShellStage("bash -c 'trap : TERM; sleep 300 & echo x'", hash_output="work")
+    with pytest.warns(MemoriWarning, match=r"bash left running sleep 300 \(process \d+\), which "):
+        stage.run()
+    with pytest.warns(MemoriWarning, match=r"remembered; have the command wait for it, or end it"):
+        stage.run()
+    assert stage.state

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from memori.neuro.process import rest
 from memori.neuro.process import run as process
 from memori.neuro.process.run import Ended, end_all, run_process
 
@@ -101,11 +102,58 @@ def test_a_timeout_ends_children_of_every_kind(tmp_path: Path) -> None:
     assert wait_until(lambda: not sleepers(1))
 
 
+def test_what_a_script_leaves_running_is_waited_for(tmp_path: Path) -> None:
+    """Its log through `tee` and the files of its jobs are whole, as they are without memori."""
+    script = """
+exec > >(while read -r line; do sleep 0.05; echo "[$line]"; done | tee log) 2>&1
+(sleep 0.3; echo late > late) > /dev/null &
+echo start; echo end
+"""
+    ended = run(tmp_path, "bash", "-c", script)
+    assert (0, "") == (ended.code, ended.left)
+    assert "[start]\n[end]\n" == (tmp_path / "out").read_text() == (tmp_path / "log").read_text()
+    assert "late\n" == (tmp_path / "late").read_text()
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
-def test_children_left_in_the_background_end_with_the_command(tmp_path: Path) -> None:
-    """A script that returns while its child runs leaves nothing."""
-    assert 0 == run(tmp_path, "sh", "-c", f"sleep {nap(2)} & exit 0").code
+def test_what_goes_on_without_work_ends_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that a script leaves holds nobody up for ever, and nothing of it is left."""
+    monkeypatch.setattr(rest, "IDLE", 0.2)
+    ended = run(tmp_path, "sh", "-c", f"sleep {nap(2)} & exit 3")
+    assert 3 == ended.code
+    assert ended.left.startswith(f"sleep {nap(2)} (process ")
+    assert ended.left.endswith(", which did no work for 0.2 s")
     assert wait_until(lambda: not sleepers(2))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="asks /proc what is used")
+def test_what_works_on_is_waited_for_until_enough_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that computes is no idle server; yet one that never ends holds nobody up."""
+    monkeypatch.setattr(rest, "IDLE", 0.5)
+    monkeypatch.setattr(rest, "LONGEST", 3.0)
+    ended = run(tmp_path, "sh", "-c", "while :; do :; done & exit 0")
+    assert ended.left.endswith("went on for 3 s")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
+def test_what_is_left_ends_when_time_is_over_or_by_an_interrupt(tmp_path: Path) -> None:
+    """Whoever waits for what a script left running can end it as the script itself."""
+    leaves = ("sh", "-c", f"sleep {nap(11)} & touch over")
+    assert run(tmp_path, *leaves, timeout=0.3).timed_out
+    assert wait_until(lambda: not sleepers(11))
+    (tmp_path / "over").unlink()
+    ended: list[Ended] = []
+    thread = threading.Thread(target=lambda: ended.append(run(tmp_path, *leaves)))
+    thread.start()
+    assert wait_until(lambda: (tmp_path / "over").exists() and bool(sleepers(11)))
+    end_all()
+    thread.join(10)
+    assert ended[0].interrupted
+    assert wait_until(lambda: not sleepers(11))
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
