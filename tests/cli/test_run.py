@@ -298,3 +298,36 @@ def test_a_command_needs_no_dashes_before_it(
     monkeypatch.chdir(tmp_path)
     assert 0 == main(words)
     assert "x\n" == Path("made.txt").read_text()
+
+
+def test_a_script_without_a_first_line_is_one_of_the_shell() -> None:
+    """So `./script`, `nice` and `xargs` start it; its text counts."""
+    script = Path("script")
+    for text in ("echo one $1", "echo two $1"):
+        script.write_text(f"{text}\necho x >> count\n")
+        script.chmod(0o755)
+        said = [memori("run", "--", "./script", "word").stdout for _ in range(2)]
+        assert [f"{text[5:8]} word\n"] * 2 == said
+    assert 2 == ran()
+
+
+@pytest.mark.parametrize("entry", ["bin", "./bin", "."])
+def test_programs_are_found_as_the_shell_finds_them(
+    entry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of the PATH that are meant from the current one count, as a command runs in it."""
+    path = Path(entry, "own-tool")
+    path.parent.mkdir(exist_ok=True)
+    monkeypatch.setenv("PATH", entry, prepend=os.pathsep)
+    for text in ("one", "two"):
+        path.write_text(f"#!/bin/sh\necho {text}; echo x >> count\n")
+        path.chmod(0o755)
+        assert [f"{text}\n"] * 2 == [memori("run", "--", "own-tool").stdout for _ in range(2)]
+    assert 2 == ran()
+
+
+def test_a_word_may_be_as_long_as_the_system_takes_it() -> None:
+    """What watches a command leaves it all the room for its words."""
+    words = ["sh", "-c", "echo ${#1} ${2} ${#3}", "sh", "\u00e4" * 65535, "", "x" * 131071]
+    expected = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert expected == memori("run", "--", *words).stdout

@@ -163,7 +163,7 @@ class CommandStage(Stage):
         """Return what the programs are that the command runs."""
         found: dict[str, JSON] = {}
         for program in self._programs:
-            found.update(facts(program, os.environ))
+            found.update(facts(program, os.environ, cwd=os.getcwd()))
         return found
 
 

@@ -27,6 +27,9 @@ from memori.neuro.process.run import Ended, Listener, run_process
 from memori.neuro.tools.identity import find, require
 from memori.watch.commands.strace import traced
 
+_SHELL = "/bin/sh"
+_LINE = 256  # of a program; compiled ones hold zeros
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -97,13 +100,12 @@ class Execution:
         folder = self.cwd or self.folder
         try:
             with self.launch or plain as launch:
-                program = require(launch.argv[0], launch.environment)
+                program = require(launch.argv[0], launch.environment, self.cwd)
+                argv, program = _as_started(launch.argv, program)
                 self.launched.append(launch)
                 names = programs_of(launch.argv) if self.programs is None else self.programs
-                counted = [find(name, launch.environment) for name in names]
-                watch = traced(
-                    launch.argv, program, launch.environment, folder, filter(None, counted)
-                )
+                counted = [find(name, launch.environment, self.cwd) for name in names]
+                watch = traced(argv, program, launch.environment, folder, filter(None, counted))
                 with watch as started:
                     done = run_process(
                         started.argv,
@@ -184,6 +186,20 @@ class Execution:
             launch = self.launched[-1]
             folder = self.cwd or self.folder
             met(error, command=command_source(launch.argv, folder, launch.environment))
+
+
+def _as_started(argv: list[str], program: str) -> tuple[list[str], str]:
+    """Return what the system can start: a text that names no interpreter is a script of `_SHELL`.
+
+    So do shells take it, and ``env``, ``nice`` and ``xargs``; `subprocess` does not.
+    """
+    try:
+        with open(program, "rb") as file:
+            start = file.read(_LINE)
+    except OSError:  # it may be run and not read
+        return argv, program
+    is_text = start[:2] != b"#!" and b"\0" not in start
+    return ([_SHELL, program, *argv[1:]], _SHELL) if is_text else (argv, program)
 
 
 def note_command(argv: Sequence[str], program: str, image: str = "") -> None:

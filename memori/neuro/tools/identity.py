@@ -68,18 +68,20 @@ class ToolError(MemoriError):
         self.provided_by = provided_by
 
 
-def find(command: str, environment: Mapping[str, str]) -> str | None:
+def find(command: str, environment: Mapping[str, str], cwd: str | None = None) -> str | None:
     """Return the absolute path of a program, or None if there is none.
 
-    Folders of PATH that are not absolute are passed over: a command runs in a folder of its own,
-    and what lies there is not a program. After PATH comes the folder of this Python, where pip
-    puts programs (niimath), so that a virtual environment need not be activated.
+    Folders of PATH that are not absolute are passed over, unless it runs in a folder `cwd` of the
+    user's: a command runs in a folder of its own else, and what lies there is not a program. After
+    PATH comes the folder of this Python, where pip puts programs (niimath), so that a virtual
+    environment need not be activated.
     """
     if os.sep in command:
         path = os.path.abspath(command)
         return path if _is_program(path) else None
     folders = environment.get("PATH", os.defpath).split(os.pathsep)
     for folder in (*folders, os.path.dirname(sys.executable or "")):
+        folder = folder if cwd is None else os.path.abspath(os.path.join(cwd, folder))
         if folder[:1] == os.sep and _is_program(f"{folder}/{command}"):
             return f"{folder}/{command}"
     return None
@@ -89,15 +91,15 @@ def _is_program(path: str) -> bool:
     return os.access(path, os.X_OK) and os.path.isfile(path)
 
 
-def require(command: str, environment: Mapping[str, str]) -> str:
-    """Return the path of a program.
+def require(command: str, environment: Mapping[str, str], cwd: str | None = None) -> str:
+    """Return the path of a program, as `find` does.
 
     Raises
     ------
     ToolError
         If it is not installed; the message says where to get it.
     """
-    path = find(command, environment)
+    path = find(command, environment, cwd)
     if path is not None:
         return path
     suite = suite_of(os.path.basename(command))
@@ -150,7 +152,11 @@ def identity(command: str, path: str) -> str:
 
 
 def facts(
-    program: str, environment: Mapping[str, str], *, ignored: Iterable[str] = ()
+    program: str,
+    environment: Mapping[str, str],
+    *,
+    ignored: Iterable[str] = (),
+    cwd: str | None = None,
 ) -> dict[str, str | None]:
     """Return what a program is (None if it is not there), and what else counts when it runs.
 
@@ -162,8 +168,10 @@ def facts(
         What it would run in.
     ignored : iterable of str
         Variables that do not count.
+    cwd : str, optional
+        The folder of the user's in which it would run.
     """
-    path = find(program, environment)
+    path = find(program, environment, cwd)
     asked = None if path is None else identity(program, path)
     return {f"tool {program}": asked, **_surroundings(program, path, environment, ignored)}
 

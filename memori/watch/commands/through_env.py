@@ -19,6 +19,7 @@ _OPTIONS = (
 _WORD = "MEMORI_WORD_"
 _ELF = b"\x7fELF"
 _LINE = 256  # of a script, that the system reads
+_LONGEST = 30_000  # characters of one variable; Linux takes 128 KiB, with its name
 _MOST_WORDS = 2000  # that env can be given in one text
 
 
@@ -54,11 +55,25 @@ def under(strace: str, log_path: str, plain: Started) -> Started:
         program = plain.executable
     words = [f"{name}={plain.environment[name]}" for name in moved]
     words += [program, *plain.argv[1:]]
-    variables = {f"{_WORD}{place}": word for place, word in enumerate(words)}
+    parts = [_cut(word) for word in words]
+    variables = {
+        f"{_WORD}{place}_{at}": part
+        for place, each in enumerate(parts)
+        for at, part in enumerate(each)
+    }
     own = {**own, **variables, "LC_ALL": "C"}
     unset = [*variables, *([] if "LC_ALL" in moved else ["LC_ALL"])]
-    text = " ".join([*(f"-u {name}" for name in unset), *(f'"${{{name}}}"' for name in variables)])
+    told = [
+        '"{}"'.format("".join(f"${{{_WORD}{place}_{at}}}" for at in range(len(each))))
+        for place, each in enumerate(parts)
+    ]
+    text = " ".join([*(f"-u {name}" for name in unset), *told])
     return Started(["strace", *_OPTIONS, "-o", log_path, env, "-S", text], strace, own)
+
+
+def _cut(word: str) -> list[str]:
+    """Return the parts of a word, each short enough for a variable."""
+    return [word[at : at + _LONGEST] for at in range(0, len(word), _LONGEST)] or [""]
 
 
 def why_unstartable(plain: Started) -> str:

@@ -338,13 +338,14 @@ def test_what_counts_of_the_environment(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_programs_are_looked_for_in_absolute_folders_only(tmp_path: Path) -> None:
-    """A file in the current folder, or one that is not executable, is none."""
+    """A file in the current folder is none, unless the command runs there; nor is a plain file."""
     path = program(tmp_path / "bin/tool", "")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/tool").write_text("not executable")
     search = {"PATH": f"{tmp_path / 'other'}:{tmp_path / 'bin'}"}
     assert path == find("tool", search)
     assert find("tool", {"PATH": "bin::."}) is None
+    assert path == find("tool", {"PATH": "other:bin"}, str(tmp_path))
     assert find("bin", {"PATH": str(tmp_path)}) is None
     assert sys.executable == find(os.path.basename(sys.executable), {"PATH": "/nowhere"})
 
