@@ -1,6 +1,9 @@
 """How files were dealt with, as a tracer tells of it: after each call, in the order of the calls.
 
 Nobody looked at a file right before it was touched. What is known is whether it was there.
+
+A file that was made by one path and is touched by another, through a linked folder above it, is the
+same. One that was only read counts by each path that led to it: a link may lead elsewhere later.
 """
 
 from __future__ import annotations
@@ -41,9 +44,26 @@ class Files:
         self.meant_from: set[str] = set()
         self.made: set[str] = set()
         self.marked: set[str] = set()
+        self._places: dict[str, str] = {}  # of folders
+        self._made_as: dict[str, str] = {}  # by place: the path by which a file was first made
+
+    def _known(self, path: str, *, makes: bool = False) -> str:
+        """Return the path by which a file is known, if it was made by another than this."""
+        known = self._made_as.get(self._place(path), path)
+        touch = None if path in self.touched else self.touched.get(known)
+        is_own = touch is not None and (touch.written or (makes and touch.look is None))
+        return known if is_own else path
+
+    def _place(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        place = self._places.get(folder)
+        if place is None:
+            place = self._places[folder] = os.path.realpath(folder or "/")
+        return f"{place}/{name}"
 
     def reads(self, path: str) -> None:
         """Note that a file was opened for reading."""
+        path = self._known(path)
         touch = self.touched.get(path)
         if touch is None:
             self.touched[path] = Touch("read", UNLOOKED)
@@ -75,11 +95,14 @@ class Files:
 
     def misses(self, path: str) -> None:
         """Note that a path was asked for in vain."""
+        path = self._known(path)
         if path not in self.touched:
             self.touched[path] = Touch("read", None)
+            self._made_as.setdefault(self._place(path), path)  # as may come next
 
     def finds(self, path: str, words: str) -> None:
         """Note what was said of a file that was asked for."""
+        path = self._known(path)
         self.found[path] = joined(self.found.get(path, words), words)
 
     def points(self, link: str, text: str) -> None:
@@ -95,6 +118,8 @@ class Files:
 
     def writes(self, path: str, how: How = "write") -> None:
         """Note that a file was made, emptied or appended to."""
+        path = self._known(path, makes=True)
+        self._made_as.setdefault(self._place(path), path)
         touch = self.touched.get(path)
         if touch is None:
             self.touched[path] = Touch(how, UNLOOKED)
@@ -111,12 +136,14 @@ class Files:
 
     def edits(self, path: str) -> None:
         """Note that a file which was there was changed in parts."""
+        path = self._known(path)
         if path not in self.touched:
             self.touched[path] = Touch("read", UNLOOKED)
         self.writes(path)
 
     def removes(self, path: str) -> None:
         """Note that a file or folder was removed."""
+        path = self._known(path)
         touch = self.touched.get(path)
         if touch is None or (touch.how == "read" and not touch.written):
             self.writes(path)

@@ -868,3 +868,44 @@ def test_a_server_that_a_script_leaves_is_ended_and_named(
     with pytest.warns(MemoriWarning, match=r"remembered; have the command wait for it, or end it"):
         stage.run()
     assert stage.state
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sort in > out/x; ln -sf x out/latest",
+        "sort in > out/x; cat scratch/x > out/y; [ -s scratch/y ]",
+        "sort in > scratch/x; cat out/x >> scratch/y; rm -f out/y; sort out/x > scratch/y",
+        "[ -e scratch/x ]; sort in > out/x; mv scratch/x out/y; cat scratch/y > out/z",
+        "sort in > out/x; echo more >> scratch/x; chmod 600 scratch/x; cat out/x > out/y",
+    ],
+)
+def test_a_file_made_through_a_linked_folder_is_one_file(script: str) -> None:
+    """Whichever way leads to what a command made, it has made it; what it read still counts."""
+    os.mkdir("scratch")
+    os.symlink("scratch", "out")
+    words = ["run", "-n", "s", "-d", "work", "-o", "out", "--", "bash", "-c", script]
+    for text in ("2\n1\n", "4\n3\n"):
+        write("in", text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", MemoriWarning)
+            assert 0 == main(words)
+        before = {path: path.stat().st_ctime_ns for path in Path("scratch").iterdir()}
+        assert 0 == main(words)
+        assert before == {path: path.stat().st_ctime_ns for path in Path("scratch").iterdir()}
+
+
+def test_a_file_read_by_two_ways_counts_by_both(tmp_path: Path) -> None:
+    """A link that leads elsewhere is another input, and so is a file that others see behind it."""
+    for folder, text in (("a", "one"), ("b", "one")):
+        write(f"{folder}/x", text)
+    os.symlink("a", "link")
+    stage = ShellStage(f"cat {tmp_path}/link/x {tmp_path}/a/x", hash_output="work")
+    assert [True, False] == [runs(stage) for _ in range(2)]
+    os.unlink("link")
+    os.symlink("b", "link")
+    assert not runs(stage)
+    write("a/x", "two")
+    assert runs(stage)
+    write("b/x", "three")
+    assert runs(stage)
