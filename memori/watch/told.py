@@ -17,6 +17,7 @@ import sys
 import time
 from itertools import count
 
+from memori.digest.clock import is_remote
 from memori.watch.listings import literal
 from memori.watch.questions.found import LINK, joined
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at, through
@@ -33,6 +34,7 @@ _meant: dict[str, int] = {}  # by current folder: the last moment at which a nam
 _moments = count(1)
 _MOST_PROGRAMS = 1000
 _COARSE = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
+_ROUNDED = 10_000_000  # ns; file systems that keep hundredths of a second, or whole seconds
 _TICK = 0.0005  # seconds
 _CLOCK_REALTIME_COARSE = 5  # of Linux; Python's `time` does not name it
 _GONE = os.stat_result(
@@ -46,6 +48,7 @@ class Marks:
 
     File systems stamp files by a clock that ticks every few milliseconds. So a program is started
     only after the tick of the marks is over (`wait`): what carries this tick was not changed since.
+    File systems of this machine that were not asked stamp by the clock that is waited for.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ class Marks:
         before = _file_clock()
         self._began = before - _COARSE
         self._by_device: dict[int, int] = {}
-        self._last = 0
+        self._last = self._local = before
         for folder in folders:
             try:
                 with tempfile.TemporaryFile(prefix=".memori-", dir=folder) as file:
@@ -74,13 +77,18 @@ class Marks:
 
     def wait(self) -> None:
         """Wait (milliseconds) until what is changed from now on carries another time."""
-        while _file_clock() <= self._last:
+        while (now := _file_clock()) <= self._last:
             time.sleep(_TICK)
+        self._local = now
 
     def is_older(self, look: os.stat_result, *, marked: bool = False) -> bool:
         """Tell whether a file was last changed before the program started, marks aside."""
         changed = look.st_mtime_ns if marked else look.st_ctime_ns
-        return changed < self._by_device.get(look.st_dev, self._began)
+        mark = self._by_device.get(look.st_dev)
+        if mark is None:
+            is_exact = changed % _ROUNDED and not is_remote(look.st_dev)
+            mark = self._local if is_exact else self._began
+        return changed < mark
 
 
 def _file_clock() -> int:

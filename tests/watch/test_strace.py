@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memori.digest import clock
 from memori.watch import Sieve, watching
 from memori.watch.commands.strace import _why_unusable, traced
 from memori.watch.commands.strace_lines import plain
@@ -332,3 +333,30 @@ def test_a_process_that_did_nothing_and_ended_is_not_missed():
     assert ([], {7, 9}) == (silent.lost, {7, 9} - silent.alive)
     reader = told('9 openat(AT_FDCWD</work>, "a.txt", O_RDONLY) = 3</work/a.txt>', ended)
     assert [9] == reader.lost
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the clock of Linux")
+def test_a_file_on_a_file_system_that_was_not_asked_is_old_at_once(tmp_path):
+    """As the clock that stamps it is that of this machine; one that keeps whole seconds is not."""
+    path = tmp_path / "x"
+    for text in "one", "two", "three":
+        path.write_text(text)
+        marks = Marks([])
+        marks.wait()
+        before = os.stat(path)
+        path.write_text(f"{text} more")
+        after = os.stat(path)
+        is_rounded = not before.st_ctime_ns % 10_000_000
+        assert [not is_rounded, False] == [marks.is_older(each) for each in (before, after)]
+    second = after.st_mtime_ns // 1_000_000_000 * 1_000_000_000
+    os.utime(path, ns=(second, second))
+    assert not marks.is_older(os.stat(path), marked=True)
+
+
+def test_a_file_on_a_server_that_was_not_asked_is_old_after_a_while(tmp_path, monkeypatch):
+    """Nobody knows its clock."""
+    (tmp_path / "x").touch()
+    monkeypatch.setitem(clock._kinds, os.stat(tmp_path).st_dev, "nfs4")
+    marks = Marks([])
+    marks.wait()
+    assert not marks.is_older(os.stat(tmp_path / "x"))
