@@ -128,6 +128,8 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         points(run, link, place)
     for path, touch in trace.files.touched.items():
         touch.marked = path in trace.files.marked
+        if not touch.written and path in trace.files.perhaps_made and _was_made(path, marks):
+            touch = Touch("write", None)
         _tell_touch(run, through(path, run.links), touch, marks)
     for path in trace.files.marked:
         mine = run.own_touch(path)
@@ -152,6 +154,14 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         executes(run, path)
     for _, program in trace.programs[:_MOST_PROGRAMS]:
         ran(run, program)
+
+
+def _was_made(path: str, marks: Marks) -> bool:
+    """Tell whether a file was made since a program started, and nothing was ever written to it."""
+    look = look_at(path)
+    if look is None or look.st_size or marks.is_older(look):
+        return False
+    return look.st_atime_ns == look.st_mtime_ns == look.st_ctime_ns
 
 
 def _tell_touch(run: Observed, path: str, touch: Touch, marks: Marks) -> None:

@@ -265,8 +265,11 @@ class Trace:
             if is_read or call.error in _ABSENT:
                 self._failed(path, call, os.R_OK)
             return
-        if is_read:
-            if "O_PATH" not in flags and "O_DIRECTORY" not in flags:
+        anew = is_created or any(each in flags for each in ("O_TRUNC", "O_EXCL"))
+        if is_read and not anew:
+            if "O_CREAT" in flags:
+                self.files.reads_or_makes(path)
+            elif "O_PATH" not in flags and "O_DIRECTORY" not in flags:
                 self.files.reads(path)
                 if path.endswith(_SOURCES):
                     self._sources.setdefault(path, set()).add(process.program)
@@ -274,7 +277,6 @@ class Trace:
         if self._spool is not None and path.startswith(self._spool):
             self._telling.add(process.program)
             return
-        anew = is_created or any(each in flags for each in ("O_TRUNC", "O_EXCL"))
         if anew or "O_CREAT" in flags:
             only_appends = not anew and "O_APPEND" in flags and "O_WRONLY" in flags
             self.files.writes(path, "append" if only_appends else "write")

@@ -35,6 +35,8 @@ class Files:
         The folders that were made.
     marked : set of str
         The files that were given another name or mode.
+    perhaps_made : set of str
+        The files that were opened for reading, and made if they were not there.
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class Files:
         self.meant_from: set[str] = set()
         self.made: set[str] = set()
         self.marked: set[str] = set()
+        self.perhaps_made: set[str] = set()
         self._places: dict[str, str] = {}  # of folders
         self._made_as: dict[str, str] = {}  # by place: the path by which a file was first made
 
@@ -71,6 +74,17 @@ class Files:
             touch.look = UNLOOKED  # somebody else made it meanwhile
         else:
             touch.is_read_back()
+
+    def reads_or_makes(self, path: str) -> None:
+        """Note that a file was opened for reading, and made if it was not there, as locks are."""
+        path = self._known(path, makes=True)
+        touch = self.touched.get(path)
+        if touch is not None and touch.how == "read" and touch.look is None and not touch.written:
+            self.writes(path)
+            return
+        if touch is None:
+            self.perhaps_made.add(path)
+        self.reads(path)
 
     def were_read(self) -> list[str]:
         """Return the files that were opened for reading, and are not known to have changed."""

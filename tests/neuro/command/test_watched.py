@@ -909,3 +909,23 @@ def test_a_file_read_by_two_ways_counts_by_both(tmp_path: Path) -> None:
     assert runs(stage)
     write("b/x", "three")
     assert runs(stage)
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="flock is not installed: util-linux")
+@pytest.mark.parametrize("before", ["", "[ -e lock ]; ", "flock lock true; ", "touch lock; "])
+def test_a_lock_that_a_command_makes_is_no_input_of_it(before: str) -> None:
+    """`flock` opens its file for reading, and makes it; a file that was there is read."""
+    write("in")
+    words = ["run", "-n", "s", "-d", "work", "--", "bash", "-c"]
+    words.append(f"{before}flock lock sort in; echo x >> count")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MemoriWarning)
+        assert [0, 0, 0] == [main(words) for _ in range(3)]
+    assert "x\n" == Path("count").read_text()
+    if not before:
+        shutil.rmtree("work")
+        write("lock", "there")
+        assert [0, 0] == [main(words) for _ in range(2)]
+        write("lock", "other")
+        assert 0 == main(words)
+        assert "x\nx\nx\n" == Path("count").read_text()
