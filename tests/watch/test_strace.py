@@ -360,3 +360,19 @@ def test_a_file_on_a_server_that_was_not_asked_is_old_after_a_while(tmp_path, mo
     marks = Marks([])
     marks.wait()
     assert not marks.is_older(os.stat(tmp_path / "x"))
+
+
+def test_calls_of_programs_of_32_bits_and_queues_are_told():
+    """The one by their own names; of what is put into a queue only that nobody saw it."""
+    trace = told(
+        '7 stat64("/work/flag", 0xffffd0) = -1 ENOENT (No such file or directory)',
+        '7 fstatat64(AT_FDCWD</work>, "a", {st_mode=S_IFREG|0644, st_size=2, ...}, 0) = 0',
+        '7 truncate64("/work/b", 0) = 0',
+        "7 io_uring_setup(4, {flags=0, sq_entries=4}) = 3",
+        "7 io_uring_setup(4, {flags=0, sq_entries=4}) = 4",
+    )
+    assert (["/work/b"], ["/work/flag"]) == read(trace)
+    assert trace.files.touched["/work/b"].written
+    assert "/work/a" in trace.files.found
+    assert ["sh"] == trace.queues
+    assert [] == told("7 io_uring_setup(4, {}) = -1 EPERM (Operation not permitted)").queues

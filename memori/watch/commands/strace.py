@@ -329,6 +329,7 @@ def _fits(path: str, patterns: Sequence[str]) -> bool:
 def _unseen(trace: Trace, command: str) -> list[str]:
     """Name who may have read files of which the tracer did not tell."""
     found = [f"{each} (a container of its own)" for each in trace.contained]
+    found += [f"{each} (what it asks of io_uring)" for each in trace.queues]
     for path, _ in trace.programs:
         if os.path.basename(path) in _LOOKS_ELSEWHERE:
             found.append(f"{os.path.basename(path)} (what it starts elsewhere)")

@@ -81,6 +81,8 @@ class Trace:
         Whether the command itself has ended.
     contained : list of str
         The programs that went into a container of their own.
+    queues : list of str
+        The programs that may have put what they did into a queue of the kernel's (io_uring).
     refused : int or None
         The number of the error by which the command could not be started, if so.
     killed, kills : list of int, bool
@@ -97,6 +99,7 @@ class Trace:
         self.alive: set[int] = set()
         self.is_over = False
         self.contained: list[str] = []
+        self.queues: list[str] = []
         self.refused: int | None = None
         self.killed: list[int] = []
         self.kills = False
@@ -228,9 +231,17 @@ class Trace:
     def _sends(self, process: Process, call: Said) -> None:
         self.kills = self.kills or (", SIG" in call.words and call.result == "0")
 
+    def _queues(self, process: Process, call: Said) -> None:
+        name = self._name_of(process)
+        if not call.error and name not in self.queues:
+            self.queues.append(name)
+
     def _contains(self, process: Process) -> None:
+        self.contained.append(self._name_of(process))
+
+    def _name_of(self, process: Process) -> str:
         path, words = self.programs[process.program - 1] if self.programs else ("", ())
-        self.contained.append(os.path.basename(path or (words[0] if words else "")))
+        return os.path.basename(path or (words[0] if words else ""))
 
     def _starts(self, process: Process, call: Said) -> None:
         path = self._path(process, call)
@@ -363,6 +374,7 @@ _CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {
     **dict.fromkeys(("chdir", "fchdir"), ("process", Trace._goes)),
     **dict.fromkeys(("unshare", "setns", "chroot", "pivot_root"), ("process", Trace._leaves)),
     **dict.fromkeys(("kill", "tkill", "tgkill", "pidfd_send_signal"), ("process", Trace._sends)),
+    **dict.fromkeys(("io_uring_setup",), ("process", Trace._queues)),
     **dict.fromkeys(("execve", "execveat"), ("process", Trace._starts)),
     **dict.fromkeys(("open", "openat", "openat2", "creat"), ("look", Trace._opened)),
     **dict.fromkeys(("rename", "renameat", "renameat2"), ("write", Trace._moved)),
@@ -371,14 +383,15 @@ _CALLS: dict[str, tuple[str, Callable[[Trace, Process, Said], None]]] = {
     **dict.fromkeys(("unlink", "unlinkat", "rmdir"), ("write", Trace._removed)),
     **dict.fromkeys(("mkdir", "mkdirat"), ("write", Trace._folder_made)),
     **dict.fromkeys(("mknod", "mknodat"), ("write", Trace._node_made)),
-    **dict.fromkeys(("truncate",), ("write", Trace._changed)),
-    **dict.fromkeys(
-        ("chmod", "fchmodat", "fchmodat2", "chown", "fchownat"), ("write", Trace._marked)
-    ),
+    **dict.fromkeys(("truncate", "truncate64"), ("write", Trace._changed)),
+    **dict.fromkeys(("chmod", "fchmodat", "fchmodat2"), ("write", Trace._marked)),
+    **dict.fromkeys(("chown", "lchown", "fchownat"), ("write", Trace._marked)),
+    **dict.fromkeys(("chown32", "lchown32"), ("write", Trace._marked)),
     **dict.fromkeys(("getdents64",), ("list", Trace._listed)),
     **dict.fromkeys(("stat", "lstat", "newfstatat", "statx"), ("look", Trace._asked)),
+    **dict.fromkeys(("stat64", "lstat64", "fstatat64"), ("look", Trace._asked)),
     **dict.fromkeys(("access", "faccessat", "faccessat2"), ("look", Trace._asked)),
     **dict.fromkeys(("readlink", "readlinkat"), ("look", Trace._asked)),
 }
 CALLS = tuple(_CALLS)
-"""The calls of which a tracer must tell."""
+"""The calls of which a tracer must tell; some are those of 32-bit programs."""
