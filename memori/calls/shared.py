@@ -179,12 +179,19 @@ def tell_of_turns(subject: str, why: Decision, store: Store) -> None:
         return
     found = store.written_over(why.entry, {(each.old, each.new) for each in why.changes})
     if found is not None:
-        path, stage = found
+        path, stage, is_anew = found
+        if is_anew and _is_same_call(why.entry, store.latest()):
+            return  # an input was edited, and is now as it was before
         other = f"stage {stage!r}" if f"stage {stage!r}" != subject else "another run of it"
         warn(
             f"{subject} runs again because {other} went on in its file {path}. So both run "
             "each time: have each write to a file of its own"
         )
+
+
+def _is_same_call(entry: Entry, other: Entry | None) -> bool:
+    """Tell whether two runs differ by nothing but what is in files."""
+    return other is not None and other.record.get("inputs") == entry.record.get("inputs")
 
 
 def tell_of_races(subject: str, store: Store, key: Key, facts: Facts, began: float) -> None:

@@ -184,8 +184,8 @@ def is_written_anew(root: str, key: str, path: str) -> bool:
 
 def written_over(
     root: str, stage: str, key: str, pairs: Collection[tuple[str, str]]
-) -> tuple[str, str] | None:
-    """Return a path where a later stage's run took a run's file further, and that stage.
+) -> tuple[str, str, bool] | None:
+    """Return a path where a later stage's run took a run's file further; that stage; if anew.
 
     Of what an earlier stage wrote there a run is to make something new; and where another run of
     its own stage came between, nobody knows which is wanted.
@@ -207,7 +207,7 @@ def written_over(
         is_later = stages.index(other) > stages.index(stage) if stage in stages else False
         is_only = all(each != stage for each, _, _ in since)
         if other == stage or (is_later and is_only):
-            return os.path.normpath(os.path.join(root, path)), other
+            return os.path.normpath(os.path.join(root, path)), other, since[-1][2][0] == ANEW
     return None
 
 

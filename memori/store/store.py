@@ -159,8 +159,8 @@ class Store:
 
     def written_over(
         self, entry: Entry, pairs: Collection[tuple[str, str]]
-    ) -> tuple[str, str] | None:
-        """Return a path where an entry's file became another one by a run, and that one's stage."""
+    ) -> tuple[str, str, bool] | None:
+        """Return where an entry's file became another one by a run, its stage, and if anew."""
         return left.written_over(self.root, self.writer, entry.record["key"], pairs)
 
     def left_by_any(self) -> set[str]:

@@ -331,3 +331,15 @@ def test_a_word_may_be_as_long_as_the_system_takes_it() -> None:
     words = ["sh", "-c", "echo ${#1} ${2} ${#3}", "sh", "\u00e4" * 65535, "", "x" * 131071]
     expected = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert expected == memori("run", "--", *words).stdout
+
+
+def test_an_input_that_is_put_back_is_no_quarrel_of_two_runs() -> None:
+    """Nobody is told to write elsewhere; two calls that write one file are."""
+    for text in ("one", "two", "one", "two"):
+        Path("in").write_text(text)
+        assert "" == memori("run", "-n", "s", "-o", "out", "--", "cp", "in", "out").stderr
+        assert text == Path("out").read_text()
+    Path("other").write_text("three")
+    memori("run", "-n", "s", "-o", "out", "--", "cp", "other", "out")
+    told = memori("run", "-n", "s", "-o", "out", "--", "cp", "in", "out").stderr
+    assert "another run of it went on in its file" in told
