@@ -59,6 +59,30 @@ class Said(NamedTuple):
     error: str
 
 
+class Opening(NamedTuple):
+    """How a file is opened.
+
+    Attributes
+    ----------
+    reads : bool
+        Only to read what is there.
+    looks : bool
+        Not even that.
+    makes : bool
+        It is made, or emptied, or made if it is not there.
+    appends : bool
+        Whatever is there stays, and it is only written to its end.
+    is_private : bool
+        It was not there before, and is for its owner alone.
+    """
+
+    reads: bool
+    looks: bool
+    makes: bool
+    appends: bool
+    is_private: bool
+
+
 def lines_of(written: Iterable[str], begun: dict[int, str]) -> Iterator[tuple[int, str]]:
     """Yield the number of the process and the text of each call, lines in two parts joined.
 
@@ -192,3 +216,17 @@ def _sign(found: re.Match[bytes]) -> bytes:
     if code.isdigit():
         return bytes([int(code, 8) & 255])
     return _SIGNS.get(code, code)
+
+
+def opened_by(call: Said) -> Opening:
+    """Return how a call opens its file."""
+    flags = call.words[call.words.rindex('"') :]
+    is_new = "O_CREAT" in flags and "O_EXCL" in flags
+    anew = is_new or call.name == "creat" or "O_TRUNC" in flags
+    return Opening(
+        reads=not (anew or "O_WRONLY" in flags or "O_RDWR" in flags),
+        looks="O_PATH" in flags or "O_DIRECTORY" in flags,
+        makes=anew or "O_CREAT" in flags,
+        appends=not anew and "O_APPEND" in flags and "O_WRONLY" in flags,
+        is_private=is_new and flags.endswith(" 0600"),
+    )

@@ -25,6 +25,7 @@ from memori.watch.commands.strace_lines import (
     is_meant_from_here,
     lines_of,
     names_in,
+    opened_by,
     paths_in,
     said,
     tells_of_end,
@@ -269,33 +270,23 @@ class Trace:
         path = self._path(process, call)
         if path is None or "O_TMPFILE" in call.words:  # without a name
             return
-        flags = call.words[call.words.rindex('"') :]
-        is_created = call.name == "creat"
-        is_read = not is_created and "O_WRONLY" not in flags and "O_RDWR" not in flags
+        how = opened_by(call)
         if call.error:
-            if is_read or call.error in _ABSENT:
+            if how.reads or call.error in _ABSENT:
                 self._failed(path, call, os.R_OK)
-            return
-        anew = is_created or any(each in flags for each in ("O_TRUNC", "O_EXCL"))
-        if is_read and not anew:
-            if "O_CREAT" in flags:
-                self.files.reads_or_makes(path)
-            elif "O_PATH" not in flags and "O_DIRECTORY" not in flags:
-                self.files.reads(path)
-                if path.endswith(_SOURCES):
-                    self._sources.setdefault(path, set()).add(process.program)
-            return
-        if self._spool is not None and path.startswith(self._spool):
+        elif how.reads and how.makes:
+            self.files.reads_or_makes(path)
+        elif how.reads and not how.looks:
+            self.files.reads(path)
+            if path.endswith(_SOURCES):
+                self._sources.setdefault(path, set()).add(process.program)
+        elif not how.reads and self._spool is not None and path.startswith(self._spool):
             self._telling.add(process.program)
-            return
-        if anew or "O_CREAT" in flags:
-            only_appends = not anew and "O_APPEND" in flags and "O_WRONLY" in flags
-            self.files.writes(path, "append" if only_appends else "write")
-            if "O_EXCL" in flags and flags.endswith(" 0600"):
+        elif not how.reads and (how.makes or how.appends):
+            self.files.writes(path, "append" if how.appends else "write")
+            if how.is_private:
                 self._passes(path)
-        elif "O_APPEND" in flags and "O_WRONLY" in flags:
-            self.files.writes(path, "append")
-        else:
+        elif not how.reads:
             self.files.edits(path)
 
     def _moved(self, process: Process, call: Said) -> None:
