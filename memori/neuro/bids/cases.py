@@ -5,7 +5,8 @@ The first input leads: each of its files makes a case. A file of another input b
 - the entities of `by` agree: the same label, or none in its name (a T1w of the subject serves all
   sessions, and of one of the session and one of the subject the session's is taken);
 - within one datatype, all entities that both names have agree (an sbref of run 2 is for run 2),
-  and the name that has more of them is taken;
+  and the name that has more of them is taken. What both queries fix is not compared: a mask that
+  is asked for by `desc="brain"` belongs to an image that is asked for by `desc="preproc"`;
 - it is a field map that says what it is for (`IntendedFor`, `B0FieldIdentifier`), and this is it.
 
 What is missing or ambiguous after that is told of every subject at once, before anything runs.
@@ -17,19 +18,24 @@ Not promised: cases for files that no entity tells apart, and joins through tabl
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import product
+from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
 from memori.errors import warn
 from memori.neuro.bids.companions import field_maps, says_for_what
 from memori.neuro.bids.content import BIDSError, require
 from memori.neuro.bids.entities import BIDSFile, entity_name
+from memori.neuro.bids.query import Choices, same_any, some
 from memori.neuro.bids.schema import schema
 
 Query: TypeAlias = Mapping[str, Any] | Iterable[str | os.PathLike[str]]
 """What to find for an input: keywords for `Dataset.files`, or files that were found."""
+
+
+_RECORDING = ("sub", "ses", "task", "run")  # what tells recordings apart, not kinds of files
 
 
 class CasesError(BIDSError):
@@ -80,7 +86,8 @@ class _Input(NamedTuple):
 
     name: str
     asked: str
-    fixed: frozenset[str]
+    named: frozenset[str]  # the entities that its query names
+    fixed: frozenset[str]  # those of them, or of what its list is made by, that have one label
     is_found: bool
     groups: list[_Group]
     joined: list[str]
@@ -95,15 +102,20 @@ def join(
     optional: Sequence[str],
     several: Sequence[str],
     missing: str,
-    is_wanted: Callable[[Mapping[str, str]], bool],
+    where: Choices,
 ) -> list[dict[str, object]]:
     """Return the cases; `Dataset.cases` says what the parameters mean."""
     _check(queries, keys, optional, several, missing)
     lead, *others = [_input(finder, name, query, over, keys) for name, query in queries.items()]
-    problems: dict[str, list[str]] = {}
+    problems = _nowhere(finder, lead, where)
     cases = []
     subjects = set()
     twins = _twins(lead)
+
+    def is_wanted(entities: Mapping[str, str]) -> bool:
+        return all(same_any(entities.get(key), wanted) for key, wanted in where.items())
+
+    apart = {each.name: each.fixed & {*lead.fixed, *keys.values()} for each in others}
     for group in lead.groups:
         if not is_wanted(group.entities):
             continue
@@ -115,18 +127,26 @@ def join(
         case[lead.name] = [group.value] if lead.name in several else group.value
         said = []
         for each in others:
-            found = _belonging(finder, each, group)
+            found = _belonging(finder, each, group, apart[each.name])
             case[each.name], wrong = _value(each, found, optional, several)
             said += [wrong] if wrong else []
         _note(problems, _subject(group.entities, keys), said)
         cases += [] if said else [case]
-    if lead.is_found and "sub" in keys.values() and "sub" not in lead.fixed:
+    if lead.is_found and "sub" in keys.values() and "sub" not in lead.named:
+        skipped = {group.entities.get("sub") for group in lead.groups} - subjects
         for label in finder.subjects:
-            if label not in subjects and is_wanted({"sub": label}):
+            if label not in subjects | skipped and is_wanted({"sub": label}):
                 _note(problems, f"sub-{label}", [f"no {lead.name} ({lead.asked})"])
     _tell(finder.root, problems, missing)
     require(path for case in cases for value in case.values() for path in _paths(value))
     return cases
+
+
+def as_names(parameter: str, names: Sequence[str]) -> Sequence[str]:
+    """Return names that were given, unless they are one text, which would be read by letters."""
+    if isinstance(names, str):
+        raise TypeError(f"{parameter}={names!r} is one text; expected names: ({names!r},)")
+    return names
 
 
 def _check(
@@ -139,9 +159,7 @@ def _check(
     if not queries:
         raise TypeError("cases() got no input; expected one such as bold=dict(suffix='bold')")
     for parameter, names in (("optional", optional), ("several", several)):
-        if isinstance(names, str):
-            raise TypeError(f"{parameter}={names!r} is one text; expected names: ({names!r},)")
-        for name in names:
+        for name in as_names(parameter, names):
             if name not in queries:
                 near = get_close_matches(name, queries, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(queries)}"
@@ -161,19 +179,41 @@ def _input(
 ) -> _Input:
     if isinstance(query, Mapping):
         files = finder.files(**query)
-        fixed = frozenset(_short(key) for key, value in query.items() if value is not None)
+        given = {_short(key): value for key, value in query.items() if value is not None}
+        named = frozenset(given)
+        fixed = frozenset(key for key, value in given.items() if _is_one(value))
         asked = ", ".join(f"{key}={value!r}" for key, value in query.items())
     else:
         paths = [query] if isinstance(query, (str, os.PathLike)) else query
         files = [finder.file(path) for path in paths]
-        fixed = frozenset()
+        for file in files:
+            if not os.path.lexists(file):
+                raise FileNotFoundError(
+                    f"{name}={str(file)!r}: there is no such file in {finder.root!r}; give paths "
+                    f"of files, or what their names say: {name}=dict(suffix={str(file)!r})"
+                )
+        named = frozenset()
+        fixed = _shared(files) - {*_RECORDING, *keys.values()}
         asked = f"of {len(files)} files given"
-    groups = list(_grouped(files, set(over) - fixed))
+    groups = list(_grouped(files, set(over) - named))
     joined = [key for key in keys.values() if key not in fixed]
     by_labels: dict[tuple[str | None, ...], list[_Group]] = {}
     for group in groups:
         by_labels.setdefault(tuple(map(group.entities.get, joined)), []).append(group)
-    return _Input(name, asked, fixed, isinstance(query, Mapping), groups, joined, by_labels)
+    is_found = isinstance(query, Mapping)
+    return _Input(name, asked, named, fixed, is_found, groups, joined, by_labels)
+
+
+def _is_one(value: Any) -> bool:
+    if isinstance(value, Collection) and not isinstance(value, str):
+        return len(value) == 1
+    return not isinstance(value, Iterable) or isinstance(value, (str, Real))
+
+
+def _shared(files: Iterable[BIDSFile]) -> frozenset[str]:
+    """Return the entities that have one label in all files."""
+    labels = [set(file.entities.items()) for file in files]
+    return frozenset(entity for entity, _ in set.intersection(*labels)) if labels else frozenset()
 
 
 def _short(name: str) -> str:
@@ -226,14 +266,17 @@ def _place(label: str) -> tuple[int, str]:
     return (int(label), label) if label.isascii() and label.isdigit() else (-1, label)
 
 
-def _belonging(finder: Finder, asked: _Input, lead: _Group) -> list[_Group]:
-    """Return what of an input belongs to a leading file: the nearest, if some are nearer."""
+def _belonging(finder: Finder, asked: _Input, lead: _Group, apart: frozenset[str]) -> list[_Group]:
+    """Return what of an input belongs to a leading file: the nearest, if some are nearer.
+
+    Entities in `apart` say what kind of file each input is, and are not compared.
+    """
     labels = [{lead.entities.get(key), None} for key in asked.joined]
     found = [
         group
         for each in product(*labels)
         for group in asked.by_labels.get(each, [])
-        if group.datatype not in ("", lead.datatype) or _agree(group.entities, lead.entities)
+        if group.datatype not in ("", lead.datatype) or _agree(group.entities, lead.entities, apart)
     ]
     found.sort(key=lambda group: group.files[0])
     found = _for_this(finder, found, lead)
@@ -249,8 +292,10 @@ def _belonging(finder: Finder, asked: _Input, lead: _Group) -> list[_Group]:
     return [group for group, place in zip(found, near, strict=True) if place == max(near)]
 
 
-def _agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    return all(other.get(entity, label) == label for entity, label in one.items())
+def _agree(one: Mapping[str, str], other: Mapping[str, str], apart: frozenset[str]) -> bool:
+    return all(
+        entity in apart or other.get(entity, label) == label for entity, label in one.items()
+    )
 
 
 def _for_this(finder: Finder, groups: list[_Group], lead: _Group) -> list[_Group]:
@@ -265,6 +310,27 @@ def _for_this(finder: Finder, groups: list[_Group], lead: _Group) -> list[_Group
         for group in groups
         if not speaking.intersection(group.files) or set(group.files).intersection(fit)
     ]
+
+
+def _nowhere(finder: Finder, lead: _Input, where: Choices) -> dict[str, list[str]]:
+    """Tell of wanted subjects that are not there, and of what no leading file has."""
+    problems: dict[str, list[str]] = {}
+    for key, wanted in where.items():
+        there = {label for group in lead.groups if (label := group.entities.get(key))}
+        there |= set(finder.subjects) if key == "sub" else set()
+        bare = [f.removeprefix(f"{key}-") if isinstance(f, str) else f for f in wanted]
+        absent = [
+            each
+            for each in dict.fromkeys(bare)
+            if each is not None and not any(same_any(label, [each]) for label in there)
+        ]
+        if key != "sub" and len(absent) < len(set(bare)):
+            continue  # some of what is wanted is there
+        for each in absent:
+            near = get_close_matches(str(each), there, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"there are {some(sorted(there))}"
+            problems[f"{key}-{each}"] = [f"none is there, though where= wants it; {meant}"]
+    return problems
 
 
 def _value(

@@ -23,11 +23,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from memori.neuro.bids import companions, ignored, inheritance
-from memori.neuro.bids.cases import Finder, Query, join
+from memori.neuro.bids.cases import Finder, Query, as_names, join
 from memori.neuro.bids.content import BIDSError, ContentError, read_json, require
 from memori.neuro.bids.description import NAME, datasets_below
 from memori.neuro.bids.entities import OTHERS, BIDSFile, BIDSFolder, entity_name, nearest
-from memori.neuro.bids.query import Choices, Wanted, choices, fits, may_hold, said, same_any, some
+from memori.neuro.bids.query import Choices, Wanted, choices, fits, may_hold, said, some
 from memori.neuro.bids.tree import Found, walk
 
 
@@ -354,13 +354,9 @@ class Dataset:
         """
         finder = Finder(self.files, self.file, self.metadata, self.root, self.subjects())
         chosen = self._choices(where or {})
-
-        def is_wanted(entities: Mapping[str, str]) -> bool:
-            return all(same_any(entities.get(key), wanted) for key, wanted in chosen.items())
-
-        keys = {name: entity_name(name) for name in by}
-        over = [entity_name(name) for name in lists]
-        return join(finder, inputs, keys, over, optional, several, missing, is_wanted)
+        keys = {name: entity_name(name) for name in as_names("by", by)}
+        over = [entity_name(name) for name in as_names("lists", lists)]
+        return join(finder, inputs, keys, over, optional, several, missing, chosen)
 
     def subjects(self) -> list[str]:
         """List the labels of the subjects that have a folder, in order."""

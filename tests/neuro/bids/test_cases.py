@@ -295,3 +295,81 @@ def test_cases_are_json_for_a_stage(tree):
     again = pickle.loads(pickle.dumps(case))
     assert (case, bids) == (again, again["bold"].dataset)
     assert case == json.loads(json.dumps(case))
+
+
+PREPROC, MASK = {"suffix": "bold", "desc": "preproc"}, {"suffix": "mask", "desc": "brain"}
+
+
+def test_what_both_queries_fix_is_not_compared(tree):
+    """A mask belongs to its image, a phase to its magnitude, a later session to an earlier one."""
+    stem = "sub-01/ses-1/func/sub-01_ses-1_task-rest_"
+    bids = Dataset(
+        tree(
+            [
+                *(f"{stem}run-{run}_desc-preproc_bold.nii.gz" for run in (1, 2)),
+                *(f"{stem}run-{run}_desc-brain_mask.nii.gz" for run in (1, 2)),
+                "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
+                "sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz",
+            ]
+        )
+    )
+    masks = [f"sub-01_ses-1_task-rest_run-{run}_desc-brain_mask.nii.gz" for run in (1, 2)]
+
+    found = names(bids.cases(bold=PREPROC, mask=MASK))
+    assert masks == [case["mask"] for case in found]
+    found = names(bids.cases(bold=bids.files(**PREPROC), mask=bids.files(**MASK)))
+    assert masks == [case["mask"] for case in found]
+    (case,) = bids.cases(pre=T1W | {"session": 1}, post=T1W | {"session": "2"}, by=["subject"])
+    assert ("1", "2") == (case["pre"].session, case["post"].session)
+    for query in ({"suffix": "mask", "desc": "brain", "run": 1}, bids.files(suffix="mask", run=1)):
+        with pytest.raises(CasesError, match="no mask"):  # run 1 is not for run 2
+            bids.cases(bold=PREPROC, mask=query)
+
+
+def test_several_labels_are_joined_by(tree):
+    """A query that names subjects or tasks takes of each what is its own."""
+    bids = Dataset(
+        tree(
+            f"sub-{subject}/func/sub-{subject}_task-{task}_{suffix}.nii.gz"
+            for subject in ("01", "02")
+            for task in ("a", "b")
+            for suffix in ("bold", "sbref")
+        )
+    )
+    both = {"subject": ["01", "02"], "task": ["a", "b"]}
+
+    cases = bids.cases(bold={"suffix": "bold"} | both, sbref={"suffix": "sbref"} | both)
+    assert 4 == len(cases)
+    assert all(case["bold"].entities == case["sbref"].entities for case in cases)
+
+
+def test_where_tells_what_is_nowhere(tree):
+    """A wanted subject or session that nobody has is an error; one that lacks nothing is none."""
+    bids = Dataset(
+        tree(
+            [
+                "sub-01/ses-pre/func/sub-01_ses-pre_task-rest_bold.nii.gz",
+                "sub-02/func/sub-02_task-rest_bold.nii.gz",
+            ]
+        )
+    )
+
+    (case,) = bids.cases(bold=BOLD, where={"session": None})
+    assert "02" == case["subject"]
+    with pytest.raises(CasesError, match=r"sub-1: none is there, .*did you mean '01'"):
+        bids.cases(bold=BOLD, where={"subject": ["1", "sub-02"]})
+    with pytest.raises(CasesError, match=r"ses-prae: none is there, .*did you mean 'pre'"):
+        bids.cases(bold=BOLD, where={"session": "prae"})
+    with pytest.warns(MemoriWarning, match="sub-10: none is there|sub-10 is left out"):
+        cases = bids.cases(bold=BOLD, where={"subject": ["02", "10"]}, missing="skip")
+    assert ["02"] == [case["subject"] for case in cases]
+
+
+def test_one_text_and_files_that_are_not_there(tree):
+    """A text where names are expected is not read by letters, and no path is made of a suffix."""
+    bids = Dataset(tree(["sub-01/func/sub-01_task-rest_bold.nii.gz"]))
+
+    with pytest.raises(TypeError, match=r"by='subject' is one text; expected names"):
+        bids.cases(bold=BOLD, by="subject")
+    with pytest.raises(FileNotFoundError, match=r"bold=dict\(suffix='bold'\)"):
+        bids.cases(bold="bold")
