@@ -115,7 +115,8 @@ def load_table(
     Raises
     ------
     ValueError
-        If there are not as many columns as names.
+        If there are not as many columns as names, or the file is not UTF-8. Empty cells behind the
+        last column do not count.
 
     Examples
     --------
@@ -132,34 +133,67 @@ def load_table(
     # From version 3.1 on, reading a float back exactly is what pandas does anyway.
     old = tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1)
     name = os.fspath(path)
-    first = _first_line(name)
+    first, second = _first_lines(name)
     names = list(columns) if columns is not None else names_elsewhere(name, first)
     if names is not None and len(names) not in (0, len(first)):
         raise ValueError(
             f"load_table: {name!r} has {len(first)} columns, not {len(names)}: {names}"
         )
     places = {each: place for place, each in enumerate(names or ())}
-    frame = pandas.read_csv(
-        name,
-        sep="\t",
-        header="infer" if names is None else None,
-        quoting=csv.QUOTE_NONE,
-        na_values=["n/a"],
-        keep_default_na=False,
-        float_precision="round_trip" if old else None,
-        dtype={places.get(each, each): str for each in text},
-        low_memory=False,  # else types are guessed anew for each part of a long file
-        encoding="utf-8",
-    )
+    is_wide = names is None and len(second) > len(first)
+    if is_wide:
+        _require_empty(name, len(first))
+    try:
+        frame = pandas.read_csv(
+            name,
+            sep="\t",
+            header="infer" if names is None else None,
+            # Else the first column of a wide table would become the index, and all names shift.
+            index_col=False if is_wide else None,
+            usecols=range(len(first)) if is_wide else None,
+            quoting=csv.QUOTE_NONE,
+            na_values=["n/a"],
+            keep_default_na=False,
+            float_precision="round_trip" if old else None,
+            dtype={places.get(each, each): str for each in text},
+            low_memory=False,  # else types are guessed anew for each part of a long file
+            encoding="utf-8",
+        )
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"load_table: {name!r} is not UTF-8, as BIDS wants it: {error}; save it as UTF-8, such "
+            f"as by `iconv -f latin1 -t utf-8`"
+        ) from error
+    except pandas.errors.ParserError as error:
+        raise ValueError(f"load_table: {name!r} is no table: {error}") from error
     return frame.set_axis(names, axis="columns") if names else frame
 
 
-def _first_line(path: str) -> list[str]:
-    """Return the cells of the first line of a table."""
+def _first_lines(path: str) -> tuple[list[str], list[str]]:
+    """Return the cells of the first two lines of a table."""
+    with _opened(path) as file:
+        first, second = file.readline(), file.readline()
+    return _cells_of(first), _cells_of(second)
+
+
+def _require_empty(path: str, columns: int) -> None:
+    """Raise if a line has a value behind the last column that has a name."""
+    with _opened(path) as file:
+        for number, line in enumerate(file, 1):
+            if any(_cells_of(line)[columns:]):
+                raise ValueError(
+                    f"load_table: {path!r} has {columns} columns by its first line, and more cells "
+                    f"in line {number}; name them there, or leave them empty"
+                )
+
+
+def _opened(path: str) -> Any:
     import gzip
 
-    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
-        line: bytes = file.readline()
+    return (gzip.open if path.endswith(".gz") else open)(path, "rb")
+
+
+def _cells_of(line: bytes) -> list[str]:
     return line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
 
 

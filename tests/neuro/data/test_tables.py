@@ -237,3 +237,31 @@ def test_types_do_not_depend_on_where_a_text_stands(tmp_path):
         frame = load_table(path)
     assert {"1", "x"} == set(frame["a"])
     assert np.float64 == frame["b"].dtype
+
+
+def test_empty_cells_behind_the_last_column_shift_nothing(tmp_path):
+    """A tab at the end of each row, as spreadsheets leave it, leaves each value under its name."""
+    path = tmp_path / "participants.tsv"
+    path.write_text("participant_id\tage\tsex\nsub-01\t30\tF\t\nsub-02\t40\tM\t\t\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = load_table(path, text=["participant_id"])
+    assert {"participant_id": ["sub-01", "sub-02"], "age": [30, 40], "sex": ["F", "M"]} == (
+        frame.to_dict("list")
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\tb\n1\t2\t\n3\t4\t5\n", "has 2 columns by its first line, and more cells in line 3"),
+        (b"a\tb\n1\t2\n3\t4\t5\n", "is no table: "),
+        ("a\tb\n1\tM\xfcller\n".encode("latin-1"), "is not UTF-8, as BIDS wants it: "),
+    ],
+)
+def test_what_is_no_table_is_told_with_its_name(tmp_path, content, message):
+    """A value without a column, or text in another encoding, is an error that names the file."""
+    path = tmp_path / "odd.tsv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"odd\.tsv' {message}"):
+        load_table(path)
