@@ -233,7 +233,7 @@ class Call:
         key.code.canonical()
         if self._stage.is_scattered:
             import shutil  # noqa: F401
-        if self._stage.watched and not watching_is_off():
+        if not watching_is_off() and self._stage.watched:
             import atexit  # noqa: F401
 
             import memori.watch.inherited

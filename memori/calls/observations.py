@@ -23,7 +23,7 @@ from functools import partial
 
 from memori.artifacts import anchors_of
 from memori.errors import StageError
-from memori.processes.settings import setting
+from memori.processes.settings import check_variables, setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ _names: dict[int, tuple[Code, list[str]]] = {}
 
 
 def watching_is_off() -> bool:
-    """Tell whether the user turned watching off."""
+    """Tell whether the user turned watching off; what is misspelt is told before anything runs."""
+    check_variables()
     return setting("watch") == "off"
 
 

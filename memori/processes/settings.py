@@ -47,7 +47,18 @@ class SettingError(MemoriError):
 def setting(name: str) -> str:
     """Return what holds of a setting."""
     value = os.environ.get(f"MEMORI_{name.upper()}")
-    return value if value else _in_files(name)
+    if not value:
+        return _in_files(name)
+    if SETTINGS[name] and value not in SETTINGS[name]:
+        _checked({name: value}, _place(name))
+    return value
+
+
+def check_variables() -> None:
+    """Raise if a variable has a value that it cannot have."""
+    for name, values in SETTINGS.items():
+        if values:
+            setting(name)
 
 
 def where(name: str) -> tuple[str, str]:
@@ -55,9 +66,13 @@ def where(name: str) -> tuple[str, str]:
     variable = f"MEMORI_{name.upper()}"
     if value := os.environ.get(variable):
         if SETTINGS[name]:
-            _checked({name: value}, "the environment")
+            _checked({name: value}, _place(name))
         return value, variable
     return _told(_found(os.getcwd())).get(name, (DEFAULTS[name], "default"))
+
+
+def _place(name: str) -> str:
+    return f"the environment (MEMORI_{name.upper()})"
 
 
 def _in_files(name: str) -> str:

@@ -116,3 +116,17 @@ def test_a_value_of_the_environment_is_checked_where_it_is_shown(
     monkeypatch.setenv("MEMORI_VERIFY", "contents")
     assert 1 == main(["config"])
     assert "verify = 'contents'; it is 'stat' or 'content'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("WATCH", "of"), ("WATCH", "OFF"), ("VERIFY", "contents"), ("FURTHER", "cpy")],
+)
+def test_a_misspelt_variable_is_an_error_of_runs_too(
+    places: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """A variable is no weaker than a file: what it cannot be is told before anything runs."""
+    monkeypatch.setenv(f"MEMORI_{variable}", value)
+    with pytest.raises(MemoriError, match=rf"MEMORI_{variable}\): .* = '{value}'; it is '"):
+        Stage(lambda: (places / "ran").touch(), "o", "work").run()
+    assert not (places / "ran").exists()
