@@ -16,7 +16,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from memori.errors import warn
 from memori.files import atomic_write
+from memori.neuro.bids.content import is_absent
 
 NAME = ".bidsignore"
 
@@ -30,8 +32,15 @@ class Pattern(NamedTuple):
 
 def patterns_of(root: str) -> list[Pattern]:
     """Return the patterns of a dataset; none without a `.bidsignore`."""
+    path = os.path.join(root, NAME)
+    if os.path.lexists(path) and is_absent(path):
+        warn(
+            f"{path!r} is in git-annex and not here, so nothing is left out by it; "
+            f"`datalad get {path}` it first"
+        )
+        return []
     try:
-        with open(os.path.join(root, NAME), encoding="utf-8-sig") as stream:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as stream:
             return parsed(stream)
     except FileNotFoundError:
         return []
@@ -42,11 +51,13 @@ def add(root: str, patterns: Iterable[str]) -> None:
     path = os.path.join(root, NAME)
     lines = []
     if os.path.exists(path):
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
             lines = stream.read().splitlines()
     new = [each for each in dict.fromkeys(patterns) if each not in lines]
     if new:
-        atomic_write(path, "".join(f"{line}\n" for line in lines + new).encode())
+        atomic_write(
+            path, "".join(f"{line}\n" for line in lines + new).encode("utf-8", "surrogateescape")
+        )
 
 
 def parsed(lines: Iterable[str]) -> list[Pattern]:
@@ -96,5 +107,15 @@ def _translated(token: str) -> str:
     if token in known:
         return known[token]
     if token.startswith("[") and len(token) > 1:
-        return "[" + ("^" if token[1] == "!" else "") + token[1:].lstrip("!").replace("\\", "\\\\")
+        inner = token[1:].lstrip("!").replace("\\", "\\\\")
+        return _class("[" + ("^" if token[1] == "!" else "") + inner)
     return re.escape(token[-1] if token.startswith("\\") and len(token) > 1 else token)
+
+
+def _class(text: str) -> str:
+    """Return a class of characters; as of git, one that is none ([z-a]) matches nothing."""
+    try:
+        re.compile(text)
+    except re.error:
+        return "(?!)"
+    return text

@@ -111,20 +111,30 @@ def walk(root: str, enters: Callable[[Item], bool] = lambda item: True) -> Itera
         yield from _walk_part(os.path.join(root, name), enters)
 
 
-def _walk_part(folder: str, enters: Callable[[Item], bool]) -> Iterator[Found]:
-    """Yield the files of a subject or session: its tables, and DATATYPE/name."""
+def _walk_part(
+    folder: str, enters: Callable[[Item], bool], *, is_inner: bool = False
+) -> Iterator[Found]:
+    """Yield the files of a subject or session: its tables, and DATATYPE/name.
+
+    A session in a session, or one that is a link to its own subject, is none.
+    """
     for item in listing(folder):
         if not item.is_folder:
             if item.name.startswith(_WHOLE):
                 yield Found(folder, "", item)
         elif item.name.startswith(_PARTS):
-            if enters(item):
-                yield from _walk_part(os.path.join(folder, item.name), enters)
+            inside = os.path.join(folder, item.name)
+            if not is_inner and enters(item) and not _is_itself(folder, inside):
+                yield from _walk_part(inside, enters, is_inner=True)
         else:
             inside = os.path.join(folder, item.name)
             for each in listing(inside):
                 if each.name.startswith(_WHOLE):
                     yield Found(inside, item.name, each)
+
+
+def _is_itself(folder: str, inside: str) -> bool:
+    return os.path.islink(inside) and os.path.samefile(folder, inside)
 
 
 def above(root: str, folder: str) -> list[str]:

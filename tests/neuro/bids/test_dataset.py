@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from memori import Stage
+from memori.errors import MemoriWarning
 from memori.neuro import Dataset
 
 REAL = os.environ.get("MEMORI_TEST_BIDS", "")
@@ -195,3 +196,20 @@ def test_a_folder_that_is_a_file_counts_by_all_it_holds(tmp_path, name):
     assert [True, False] == [ran(), ran()]
     (folder / "new").touch()
     assert [True, False] == [ran(), ran()]
+
+
+def test_odd_files_do_not_take_the_dataset_down(tmp_path):
+    """What `.bidsignore` holds or where a link leads is no reason to find nothing."""
+    root = tmp_path / "odd"
+    for name in ("sub-01/anat/sub-01_T1w.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).touch()
+    both = ["sub-01_T1w.nii.gz", "sub-02_T1w.nii.gz"]
+    (root / "sub-01/ses-1").symlink_to(".")
+    assert both == [os.path.basename(file) for file in Dataset(root).files(suffix="T1w")]
+    (root / ".bidsignore").write_bytes("# M\xfcller\nnotes[z-a]\nsub-02*\n".encode("latin-1"))
+    assert both[:1] == [os.path.basename(file) for file in Dataset(root).files(suffix="T1w")]
+    (root / ".bidsignore").unlink()
+    (root / ".bidsignore").symlink_to(".git/annex/objects/x/y")
+    with pytest.warns(MemoriWarning, match=r"datalad get .*\.bidsignore"):
+        assert both == [os.path.basename(file) for file in Dataset(root).files(suffix="T1w")]
