@@ -123,8 +123,11 @@ class _Parser(argparse.ArgumentParser):
 
         message = message.partition(" (choose from")[0]
         wrong = re.findall(r"'([^']+)'$|: (--?\S+)", message)
-        near = get_close_matches("".join(wrong[0]), _words_of(self), n=1) if wrong else []
+        word = "".join(wrong[0]) if wrong else ""
+        near = get_close_matches(word, _words_of(self), n=1) if word else []
         hint = f" (did you mean {near[0]}?)" if near else ""
+        if near == [word]:
+            hint = " (other commands have it)"
         self.exit(2, f"{self.prog}: {message}{hint}; {self.prog} --help tells what there is\n")
 
 

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"    {line['text']}")
         for reason in line["reasons"]:
             print(f"    because {reason}")
-    if not listed:
+    if not runs:
         print(f"nothing ran below {arguments.folder}")
     return 0
 

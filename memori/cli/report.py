@@ -44,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the report and return 0."""
     if not os.path.isdir(arguments.folder):
         raise MemoriError(f"{arguments.folder}: there is no such folder")
+    output = os.path.abspath(arguments.output)
+    if os.path.isdir(output) or not os.path.isdir(os.path.dirname(output)):
+        wrong = "is a folder" if os.path.isdir(output) else "lies in no folder that is there"
+        raise MemoriError(f"-o {arguments.output}: {wrong}; give the name of the page to write")
     from memori.files import atomic_write
     from memori.neuro.report.page import report
 
@@ -53,7 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
             f"nothing is remembered below {arguments.folder}"
             + (f" of cases with {arguments.match!r} in their names" if arguments.match else "")
         )
-    output = os.path.abspath(arguments.output)
     atomic_write(output, made.html)
     if arguments.json:
         told.print_json({

@@ -94,3 +94,40 @@ def test_only_the_case_that_changed_is_told(
 def test_where_nothing_ran_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder without memory is no error."""
     assert f"nothing ran below {tmp_path}\n" == told(capsys, str(tmp_path))
+
+
+def test_a_case_that_nobody_has_is_not_remembered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A case that never ran is not taken for one that had nothing to do."""
+    Stage(lambda sub: sub, "o", tmp_path / "work", stage_name="f").run("sub-01")
+    capsys.readouterr()
+    assert 0 == main(["why", str(tmp_path), "f", "--case", "sub-99"])
+    assert "f: no run of it with sub-99 is remembered\n" == capsys.readouterr().out
+    assert 0 == main(["log", str(tmp_path), "-n", "0"])
+    assert "" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["report", "{}", "-o", "{}/nowhere/r.html"], "nowhere/r.html: lies in no folder"),
+        (["report", "{}", "-o", "{}"], ": is a folder; give the name of the page"),
+        (["provenance", "{}", "--json"], "--json (other commands have it)"),
+        (["demo", "--change", "fwhm=abc"], "fwhm=abc: fwhm is a number"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_the_words_that_were_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    """No error names a temporary file, nor proposes what was typed."""
+    Stage(lambda sub: sub, "o", tmp_path / "work", stage_name="f").run("sub-01")
+    capsys.readouterr()
+    try:
+        code = main([word.format(tmp_path) for word in words])
+    except SystemExit as error:
+        code = int(str(error.code))
+    assert code in (1, 2)
+    told = capsys.readouterr().err
+    assert message in told
+    assert ".partial" not in told

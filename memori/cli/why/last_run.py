@@ -49,7 +49,7 @@ def tell_last_run(arguments: argparse.Namespace) -> int:
         return 0
     for name, runs in by_stage.items():
         failures = [] if arguments.case else _failures(memories, name)
-        verdict = _told(runs) if runs else _idle(name, memories, is_cut=is_cut)
+        verdict = _told(runs) if runs else _idle(name, memories, arguments.case, is_cut=is_cut)
         print(f"{told.coloured(name, 'bold')}: {verdict}")
         told.print_counted(failures)
         if arguments.stage is None:
@@ -110,12 +110,21 @@ def _failures(memories: list[Memory], stage: str) -> list[str]:
     return [f"failed: {(run.text or 'it was killed').partition(chr(10))[0]}" for run in failed]
 
 
-def _idle(stage: str, memories: list[Memory], *, is_cut: bool) -> str:
+def _idle(stage: str, memories: list[Memory], case: str | None, *, is_cut: bool) -> str:
     """Say what it means that a stage is not among the runs."""
     if is_cut:
         return "is not among these runs"
-    is_remembered = any(True for memory in memories for _ in memory.recent(stage))
-    return "did not run; it is remembered" if is_remembered else "no run of it is remembered"
+    is_remembered = any(
+        not case or _is_of(case, path) for memory in memories for _, path in memory.recent(stage)
+    )
+    if is_remembered:
+        return "did not run; it is remembered"
+    return f"no run of it {f'with {case} ' if case else ''}is remembered"
+
+
+def _is_of(case: str, path: str) -> bool:
+    read = read_entry(path)
+    return read is not None and is_of_case(case, read[1].inputs, read[0].root)
 
 
 def _told(runs: list[_Run]) -> str:

@@ -270,6 +270,10 @@ class Dataset:
         own = self.file(file)
         inside = os.path.relpath(os.path.abspath(own), os.path.abspath(self.root))
         if inside.split(os.sep)[0] == os.pardir:
+            folder, name = os.path.split(os.path.abspath(own))
+            inside = os.path.relpath(os.path.realpath(folder), os.path.realpath(self.root))
+            if inside.split(os.sep)[0] != os.pardir:  # the root is a link, or the path is resolved
+                return self.file(os.path.normpath(os.path.join(self.root, inside, name)))
             raise BIDSError(f"{str(own)!r} does not lie in {self!r}; ask the dataset that holds it")
         return own
 

@@ -64,7 +64,10 @@ def changed(wish: str) -> tuple[str, float]:
         raise ValueError(
             f"the demo has no parameter {name!r}{meant} (parameters: {', '.join(PARAMETERS)})"
         )
-    number = float(value) if value else _CHANGED[name]
+    try:
+        number = float(value) if value else _CHANGED[name]
+    except ValueError:
+        raise ValueError(f"{wish}: {name} is a number, such as {name}={_CHANGED[name]:g}") from None
     return name, type(PARAMETERS[name])(number)
 
 

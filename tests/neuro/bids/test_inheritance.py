@@ -114,3 +114,12 @@ def test_a_run_of_one_echo_beside_one_of_several(tree):
     assert [{"EchoTime": n / 100, "TaskName": "rest"} for n in (1, 2)] == [
         bids.metadata(file) for file in bids.files(suffix="bold")
     ]
+
+
+def test_a_dataset_that_is_reached_by_a_link(tree, tmp_path):
+    """A resolved path lies in the dataset whose root is a link to it."""
+    name = "sub-01/func/sub-01_task-rest_bold"
+    root = tree({f"{name}.nii.gz": None, f"{name}.json": {"RepetitionTime": 2}})
+    (tmp_path / "link").symlink_to(root)
+    found = Dataset(tmp_path / "link").metadata((root / f"{name}.nii.gz").resolve())
+    assert {"RepetitionTime": 2} == found
