@@ -9,7 +9,7 @@ import pytest
 
 from memori import Pipeline, Stage
 from memori.errors import MemoriWarning
-from memori.neuro import BIDSError, CasesError, ContentError, Dataset
+from memori.neuro import BIDSError, BIDSFile, CasesError, ContentError, Dataset
 
 BOLD, T1W = {"suffix": "bold"}, {"suffix": "T1w"}
 
@@ -373,3 +373,16 @@ def test_one_text_and_files_that_are_not_there(tree):
         bids.cases(bold=BOLD, by="subject")
     with pytest.raises(FileNotFoundError, match=r"bold=dict\(suffix='bold'\)"):
         bids.cases(bold="bold")
+
+
+def test_a_stage_is_given_a_plain_path(tree, tmp_path):
+    """A stage reads what the name says by making a BIDSFile of the path, as the docs say."""
+    bids = Dataset(tree(["sub-01/func/sub-01_task-rest_bold.nii.gz"]))
+
+    def label(bold):
+        return type(bold).__name__, BIDSFile(bold).subject
+
+    result = Stage(label, stage_outputs=["kind", "subject"], hash_output=tmp_path / "work").run(
+        bids.one(suffix="bold")
+    )
+    assert ("str", "01") == (result["kind"], result["subject"])
