@@ -77,10 +77,10 @@ def filled(text: str, argument: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Run the commands and return how many failed."""
     words = command_of(arguments.words, _USAGE)
-    if ":::" not in words or arguments.jobs < 1:
-        raise MemoriError(
-            f"memori map needs ::: before its arguments, and -j of 1 or more: {_USAGE}"
-        )
+    if arguments.jobs < 1:
+        raise MemoriError(f"-j {arguments.jobs}: memori map runs 1 command at once, or more")
+    if ":::" not in words:
+        raise MemoriError(f"memori map needs ::: before its arguments: {_USAGE}")
     place = words.index(":::")
     command, listed = words[:place], words[place + 1 :]
     if not any(map(_MARK.search, command)):

@@ -114,6 +114,8 @@ def test_a_case_that_nobody_has_is_not_remembered(
         (["report", "{}", "-o", "{}/nowhere/r.html"], "nowhere/r.html: lies in no folder"),
         (["report", "{}", "-o", "{}"], ": is a folder; give the name of the page"),
         (["provenance", "{}", "--json"], "--json (other commands have it)"),
+        (["map", "-j", "0", "--", "echo", ":::", "a"], "-j 0: memori map runs 1 command"),
+        (["map", "--", "echo", "a"], "memori map needs ::: before its arguments: "),
         (["demo", "--change", "fwhm=abc"], "fwhm=abc: fwhm is a number"),
     ],
 )
