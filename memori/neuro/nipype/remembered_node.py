@@ -78,12 +78,13 @@ from memori.neuro.nipype.node_folder import (
 )
 from memori.neuro.nipype.node_key import Identity
 from memori.neuro.nipype.traits.values import NotPlainError
+from memori.neuro.nipype.unneeded import StandIn
 from memori.neuro.nipype.watched_command import watch_commands
 from memori.results import Results
 from memori.store import Entry
 
 logger = nipype_logging.getLogger("nipype.workflow")
-_STAYS_HERE = ("use_plugin", "_watch")
+_STAYS_HERE = ("use_plugin", "_watch", "_stand_in")
 watch_commands()
 
 
@@ -92,6 +93,7 @@ class RememberedNode(NodeHook):
 
     _memori: dict[str, Any]
     _watch: Watch | Unwatched | None = None
+    _stand_in: StandIn | None = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Nobody reads the arguments of the plugin here, and a callback cannot be pickled.
@@ -106,7 +108,7 @@ class RememberedNode(NodeHook):
 
     @contextmanager
     def _looks_on(self) -> Iterator[None]:
-        with self._watch or nullcontext():
+        with self._watch or nullcontext(), self._stand_in or nullcontext():
             yield
             count_folders(self.interface)
 
@@ -257,13 +259,15 @@ class RememberedNode(NodeHook):
             if self._is_watched() and not adopts:
                 watch = Watch(identity.code, store, self._memori.get("ignore_reads", ()))
             self._watch = watch or Unwatched(identity.code)
+            self._stand_in = stand_in = StandIn(self.interface, self.wanted())
             try:
                 with all_outputs_kept(self):
                     result = load_results(self) if adopts else super().run()
             finally:
                 del self._memori["running"]
-                self._watch = None
+                self._watch = self._stand_in = None
             with aside():
+                stand_in.reveal()
                 self._parted(result)
                 entry = self._keep(recorder, identity, result, passed, watch)
                 cleaned = self._cleaned(result, entry, passed)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from nipype.interfaces import utility as niu
-from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine import MapNode, Node, Workflow
 
 from memori.errors import MemoriWarning
 from memori.neuro import remember_workflow
@@ -183,3 +183,67 @@ def test_what_is_not_remembered_leaves_nothing(tmp_path):
     with pytest.warns(MemoriWarning, match="not remembered"):
         remember_workflow(workflow, tmp_path / "memory").run()
     assert [".memori"] == [path.name for path in (tmp_path / "memory").iterdir()]
+
+
+# Outputs that nobody is given
+
+
+def numbered(kind):
+    import os
+    import threading
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("numbered\n")
+    with open("beside.txt", "w") as file:
+        file.write("text")
+    odd = {
+        "a function": lambda: 1,
+        "an open file": open("beside.txt"),  # noqa: SIM115
+        "a lock": threading.Lock(),
+        "keys of two kinds": {1: "a", "b": os.path.abspath("beside.txt")},
+        "a text that is no UTF-8": b"caf\xe9".decode("utf8", "surrogateescape"),
+    }
+    return 3, odd[kind], os.path.abspath("beside.txt")
+
+
+ODD = (
+    "a function",
+    "an open file",
+    "a lock",
+    "keys of two kinds",
+    "a text that is no UTF-8",
+)
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_odd_output_that_nobody_is_given_does_not_matter(tmp_path, log, kind, mapped):
+    """A node does not fail for an output that Nipype would drop, and is remembered."""
+    for base, ran in (("a", {"numbered": 1}), ("b", {})):
+        function = niu.Function(["kind"], ["n", "odd", "file"], numbered)
+        first = MapNode(function, ["kind"], "first") if mapped else Node(function, "first")
+        first.inputs.kind = [kind] if mapped else kind
+        last = Node(niu.Function(["n"], ["out"], "def f(n):\n    return n"), "last")
+        workflow = Workflow("w", base_dir=str(tmp_path / base))
+        workflow.connect(first, "n", last, "n")
+        graph = remember_workflow(workflow, tmp_path / "m").run()
+        (found,) = (node.result.outputs.out for node in graph.nodes() if node.name == "last")
+        assert ([3] if mapped else 3) == found
+        assert ran == log()
+
+
+def test_file_that_nobody_is_given_is_kept_for_who_needs_it(tmp_path, log):
+    """A file of an output that Nipype dropped is there for a workflow that is given it."""
+    for needed, ran in (("n", {"numbered": 1}), ("file", {})):
+        first = Node(niu.Function(["kind"], ["n", "odd", "file"], numbered), "first")
+        first.inputs.kind = "a lock"
+        last = Node(niu.Function(["x"], ["out"], "def f(x):\n    return open(x).read()"), "last")
+        if needed == "n":
+            last = Node(niu.Function(["x"], ["out"], "def f(x):\n    return x"), "last")
+        workflow = Workflow("w", base_dir=str(tmp_path / needed))
+        workflow.connect(first, needed, last, "x")
+        graph = remember_workflow(workflow, tmp_path / "m").run()
+        (found,) = (node.result.outputs.out for node in graph.nodes() if node.name == "last")
+        assert (3 if needed == "n" else "text") == found
+        assert (tmp_path / needed / "w/first/beside.txt").exists() == (needed == "file")
+        assert ran == log()

@@ -1,0 +1,70 @@
+"""Outputs that nobody is given, kept from Nipype while it saves what a node returned.
+
+Memori keeps all outputs of a run, because another workflow may need others. Nipype would drop
+those that nobody needs before it walks through them, pickles them and writes its report, and not
+every value survives that (a lambda, an open file, a text that is no UTF-8). So Nipype is shown a
+stand-in: what is needed as it is, and of the rest the files that it names, which are to stay.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import Any
+
+from nipype.interfaces.base import DynamicTraitedSpec, Interface, isdefined, traits
+
+from memori.neuro.nipype.traits.parts import texts
+
+
+class StandIn:
+    """Around one run of an interface: shows a stand-in of its outputs until they are asked for.
+
+    Parameters
+    ----------
+    interface : nipype Interface
+        It runs in the with block.
+    needed : collection of str
+        The outputs that others are given; empty for all.
+    """
+
+    def __init__(self, interface: Interface, needed: Collection[str]) -> None:
+        self._interface = interface
+        self._run = interface.run
+        self._needed = needed
+        self._hidden: list[tuple[Any, Any]] = []
+
+    def __enter__(self) -> None:
+        if self._needed:
+            self._interface.run = self._shown
+
+    def __exit__(self, *error: object) -> None:
+        vars(self._interface).pop("run", None)
+
+    def _shown(self, *args: Any, **options: Any) -> Any:
+        del self._interface.run  # what the run copies or pickles of itself is as always
+        result = self._run(*args, **options)
+        if result.outputs is not None:
+            self._hidden.append((result, result.outputs))
+            result.outputs = _stand_in(result.outputs, self._needed)
+        return result
+
+    def reveal(self) -> None:
+        """Give the result of the run its outputs."""
+        for result, outputs in self._hidden:
+            result.outputs = outputs
+
+
+def _stand_in(outputs: Any, needed: Collection[str]) -> Any:
+    """Return outputs in which what is not needed is no more than the files that it names."""
+    shown = DynamicTraitedSpec()
+    for name in outputs.copyable_trait_names():
+        shown.add_trait(name, traits.Any)
+        value = getattr(outputs, name)
+        if isdefined(value):
+            setattr(shown, name, value if name in needed else _files_in(value))
+    return shown
+
+
+def _files_in(value: Any) -> list[str]:
+    return [text for text in texts(value) if text[:1] == os.sep and os.path.lexists(text)]
