@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from nipype.interfaces.base import Directory, Interface, isdefined
 
 from memori.aside import aside
+from memori.neuro.nipype.base_names import is_command
 from memori.neuro.nipype.traits.parts import names_output, uncounted, with_paths
-from memori.neuro.nipype.what_counts import is_command
 from memori.watch.libraries.unseen import blind_readers
 from memori.watch.observed import current
 from memori.watch.threads import with_outer

@@ -8,7 +8,8 @@ list.
 A file in the folder of another node counts by its path in that folder (`NodeFolders`), so that the
 base folder of a workflow does not count. Python code that is given the path may take a subject or a
 parameter out of it: where a node lies below folders of iterables (``_subject_01``), these count for
-it, too. A command is given a file's base name and content, as everywhere.
+it, too. For a command a file's base name and content count, as everywhere, unless there is Python
+code around it that sees the path (`memori.neuro.nipype.base_names`).
 
 Not promised: attributes that were set on an interface and that memori cannot follow.
 """
@@ -25,8 +26,9 @@ from memori.calls.observations import environment_of
 from memori.fingerprint import fingerprint
 from memori.key import Key
 from memori.layout import memo_of
+from memori.neuro.nipype.base_names import counts_by_name
 from memori.neuro.nipype.engine_api import is_node_folder
-from memori.neuro.nipype.what_counts import code_of, counted_values, facts_of, is_command
+from memori.neuro.nipype.what_counts import code_of, counted_values, facts_of
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
@@ -39,13 +41,13 @@ class NodeFolders:
     ----------
     base : str or None
         That folder; None for none.
-    is_command : bool
-        Whether what is given paths is a command.
+    by_name : bool
+        Whether what is given paths is a command, and no Python code sees them.
     """
 
-    def __init__(self, base: str | None, is_command: bool) -> None:
+    def __init__(self, base: str | None, by_name: bool) -> None:
         self._base = None if base is None else os.path.realpath(base)
-        self._is_command = is_command
+        self._by_name = by_name
         self._known: dict[str, str] = {}
 
     def anchor(self, path: str) -> tuple[str, str] | None:
@@ -74,7 +76,7 @@ class NodeFolders:
 
     def _iterables(self, folder: str) -> list[str]:
         """Return the folders of iterables that a node lies in, for code that sees the path."""
-        if self._is_command or self._base is None:
+        if self._by_name or self._base is None:
             return []
         *above, _ = folder[len(self._base) :].split(os.sep)
         if above[-1] == "mapflow":  # the folder of an element says only where it stands in a list
@@ -108,7 +110,7 @@ class Identity:
         interface: Interface = node.interface
         self._root = root
         self._memo = memo_of(root)
-        self._by_name = is_command(interface)
+        self._by_name = counts_by_name(interface)
         self._folders = NodeFolders(base, self._by_name)
         spec = interface.inputs
         values = {name: getattr(spec, name) for name in spec.copyable_trait_names()}

@@ -36,6 +36,7 @@ from memori.calls.observations import watching_is_off
 from memori.digest.values import NotJSONError, to_json, to_json_as
 from memori.errors import MemoriError, StageError
 from memori.layout import memo_of
+from memori.neuro.nipype.base_names import counts_by_name
 from memori.neuro.nipype.cloning import Recipe
 from memori.neuro.nipype.engine_api import check_inputs, outputs_of_kind
 from memori.neuro.nipype.interface_run import run_and_tell
@@ -51,7 +52,6 @@ from memori.neuro.nipype.what_counts import (
     code_of,
     environment_of,
     facts_of,
-    is_command,
     programs_of,
 )
 from memori.neuro.process.own_cwd import run_in
@@ -199,7 +199,7 @@ class NipypeStage(Stage):
         self._uses = (uses,) if isinstance(uses, str) else tuple(uses)
         wants_to_run = interface.always_run and not isinstance(interface, DataSink)
         self.always_runs = bool(wants_to_run if always_run is None else always_run)
-        self.files_count_by = "name" if is_command(interface) else "path"
+        self.files_count_by = "name" if counts_by_name(interface) else "path"
         self.uncounted = uncounted(interface)
         self._naming = {
             name

@@ -83,11 +83,6 @@ class InterfaceCode:
         return self.parts
 
 
-def is_command(interface: Interface) -> bool:
-    """Tell whether an interface hands paths to a program (SPM's to MATLAB), not to Python code."""
-    return isinstance(interface, CommandLine) or hasattr(interface, "mlab")
-
-
 _codes: dict[str, InterfaceCode] = {}
 _MOST_CODES = 4096
 

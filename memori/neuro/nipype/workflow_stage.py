@@ -7,9 +7,10 @@ the nodes are remembered too: then a stage that has to run again runs only the n
 
 What counts is every node as `memori.neuro.nipype.what_counts` has it, with its iterables; how they
 are connected, with the arguments of connect functions; and the inputs. Wherever one of these names
-a file, its content counts. Nodes that look for files (SelectFiles, DataGrabber) are asked at each
-decision what they find, and that counts; where only a run can tell what they are asked for, or a
-node always runs for a reason of its own, the stage always runs.
+a file, its content counts, with its path if any Python code of the workflow sees it, else with its
+base name. Nodes that look for files (SelectFiles, DataGrabber) are asked at each decision what they
+find, and that counts; where only a run can tell what they are asked for, or a node always runs for
+a reason of its own, the stage always runs.
 
 A workflow is not taken apart into a `Pipeline`, whose edges carry values by name: iterables, maps,
 joins, connect functions and undefined outputs have no counterpart there and would be lost.
@@ -28,12 +29,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nipype.interfaces.base import isdefined
 from nipype.interfaces.io import DataSink, ExportFile, JSONFileSink, MySQLSink, SQLiteSink, XNATSink
+from nipype.interfaces.utility import IdentityInterface, Merge, Select, Split
 from nipype.pipeline.engine import Node, Workflow
 
 from memori.artifacts import find_inputs
 from memori.calls.current_run import workdir
 from memori.errors import StageError
 from memori.layout import memo_of
+from memori.neuro.nipype.base_names import counts_by_name
 from memori.neuro.nipype.engine_api import joins_unique
 from memori.neuro.nipype.kinds import original_kind
 from memori.neuro.nipype.traits.parts import as_folders, assign, names_output
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from memori.digest.values import JSON
     from memori.place import Where
 
+_PASSES_ON = (IdentityInterface, Merge, Select, Split)
 _SINKS = (DataSink, ExportFile, JSONFileSink, MySQLSink, SQLiteSink, XNATSink)
 
 
@@ -151,6 +155,16 @@ class WorkflowCall:
         layout = Layout(self.workflow)
         return any(_always_runs(node, name, layout) for name, node in layout.nodes.items())
 
+    def count_by_name(self) -> bool:
+        """Tell whether base names count of files, not their paths, which no Python code sees."""
+        layout = Layout(self.workflow)
+        return not any(link.function for link in layout.links.values()) and all(
+            counts_by_name(node.interface)
+            or type(node.interface) in _PASSES_ON
+            or layout.is_predictable(name)
+            for name, node in layout.nodes.items()
+        )
+
     def surroundings(
         self, inputs: Mapping[str, JSON], root: str, memo: str | None
     ) -> dict[str, JSON]:
@@ -170,7 +184,7 @@ class WorkflowCall:
                 counted.update(finds[0])
         for label, value in unwritten.items():
             found.update(files_named_in(label, value, memo))
-        values, files = find_inputs(counted, root, memo, by_name=True)
+        values, files = find_inputs(counted, root, memo, by_name=self.count_by_name())
         for file in files:
             inside = "".join(f"[{part!r}]" for part in file.pointer[1:])
             found[f"content of {file.pointer[0]}{inside}"] = file.identity
@@ -220,8 +234,12 @@ def _values_of(layout: Layout) -> tuple[dict[str, JSON], dict[str, Any]]:
 class WorkflowStage(Stage):
     """A workflow given a memory; `as_stage` makes it."""
 
-    files_count_by: Literal["path", "name"] = "name"
     function: WorkflowCall
+
+    @property
+    def files_count_by(self) -> Literal["path", "name"]:  # type: ignore[override]
+        """What of a file counts besides its content."""
+        return "name" if self.function.count_by_name() else "path"
 
     @property
     def always_runs(self) -> bool:  # type: ignore[override]

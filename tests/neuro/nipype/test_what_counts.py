@@ -17,6 +17,7 @@ from nipype.interfaces.base import (
     File,
     SimpleInterface,
     TraitedSpec,
+    Undefined,
     traits,
 )
 from nipype.interfaces.freesurfer import MRIConvert
@@ -251,3 +252,86 @@ def test_a_class_is_the_same_whatever_its_instances_were_asked():
     finally:
         for kind in (_In.__base_traits__, _In.__class_traits__):
             del kind["added"]
+
+
+# The path of a file
+
+
+class _Copying(CommandLineInputSpec):
+    in_file = File(exists=True, mandatory=True, argstr="%s", position=0)
+    out_file = File(name_source="in_file", name_template="%s_copy", argstr="%s", position=1)
+
+
+class _Copy(TraitedSpec):
+    out_file = File(exists=True)
+
+
+class Copy(CommandLine):
+    """A command with nothing around it that sees a path."""
+
+    input_spec, output_spec, _cmd = _Copying, _Copy, "cp"
+
+
+class Beside(Copy):
+    """A command that writes beside its input, as the example in Nipype's documentation does."""
+
+    def _filename_from_source(self, name, chain=None):
+        return self.inputs.in_file + ".copy"
+
+
+def subject_of(in_file):
+    """Take a subject out of a path."""
+    import os
+
+    return os.path.basename(os.path.dirname(in_file))
+
+
+def among_nodes(interface, folder, output="out"):
+    """Run a workflow that is a stage, with an input that is passed on to the interface."""
+    names = ["in_file"]
+    passing = Node(niu.IdentityInterface(names), "passing")
+    workflow = Workflow("wf")
+    workflow.connect(passing, "in_file", Node(interface, "n"), "in_file")
+    given = {"in_file": "passing.in_file"}
+    stage = as_stage(workflow, given, {output: f"n.{output}"}, hash_output=folder / "given")
+    value = interface.inputs.in_file
+    interface.inputs.in_file = Undefined
+    return stage.run(in_file=value)[output]
+
+
+WAYS = pytest.mark.parametrize("how", [as_a_stage, as_a_node, in_a_workflow, among_nodes])
+
+
+def equal_files(folder):
+    """Leave equal files of one name in two folders."""
+    for subject in ("sub-01", "sub-02"):
+        (folder / subject).mkdir()
+        (folder / subject / "dwi.bval").write_text("0 1000\n")
+        yield folder / subject / "dwi.bval"
+
+
+@WAYS
+def test_command_whose_python_code_sees_the_path(tmp_path, how):
+    """An interface that names its output after the folder of its input does so for each input."""
+    for path in (*equal_files(tmp_path), tmp_path / "sub-01" / "dwi.bval"):
+        assert f"{path}.copy" == how(Beside(in_file=str(path)), tmp_path, "out_file")
+        assert "0 1000\n" == Path(f"{path}.copy").read_text()
+
+
+@WAYS
+def test_function_that_sees_the_path(tmp_path, how):
+    """A function that takes the subject out of a path does so for each path."""
+    for path in equal_files(tmp_path):
+        function = niu.Function(["in_file"], ["out"], subject_of)
+        function.inputs.in_file = str(path)
+        assert path.parent.name == how(function, tmp_path)
+
+
+@WAYS
+def test_command_alone_is_not_asked_for_an_equal_file(tmp_path, how, tool, ran):
+    """An equal file of the same name elsewhere is a hit where no Python code sees the path."""
+    tool('echo x >> "$RAN"; /bin/cp "$@"', name="cp")
+    for path in equal_files(tmp_path):
+        found = how(Copy(in_file=str(path)), tmp_path, "out_file")
+        assert "0 1000\n" == Path(found).read_text()
+    assert 1 == ran()
