@@ -2,8 +2,8 @@
 
 Files are hard-linked where the file system can and copied where it cannot. What a link to a file
 leads to, outside of the folder, is copied: an edit of what memori made must not reach a raw file.
-A link to a folder stays a link, to the same place; where that is, or lies in, a folder among the
-node's inputs, to where that input is now.
+A link to a folder, or to nothing, stays a link, to the same place; where that is, or lies in, a
+folder among the node's inputs, to where that input is now.
 
 Not promised: a link to a file elsewhere, as a link.
 """
@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -27,6 +27,7 @@ from memori.neuro.nipype.engine_api import FILES_OF_NIPYPE, FOLDERS_OF_NIPYPE
 
 _ASIDE = ".runtime.json"
 _ARRAYS = ".arrays"
+_REPORT = os.path.join("_report", "report.rst")
 _OF_EVERY_RUN = (
     "duration",
     "endTime",
@@ -42,17 +43,57 @@ _KEPT_OF_RUNTIME = (*_OF_EVERY_RUN, "cmdline", "command_path", "merged", "stderr
 Pointer = list[str | int]
 
 
-def files_of(folder: str) -> Iterator[str]:
-    """Yield the files of a node's folder, relative to it, without those of Nipype's own."""
+def files_of(folder: str, named: Collection[str] = ()) -> Iterator[str]:
+    """Yield the files of a node's folder, relative to it, without those of Nipype's own.
+
+    Parameters
+    ----------
+    folder : str
+        The node's.
+    named : collection of str
+        What the node's outputs name there, relative: the node's own, whatever it is called.
+    """
+    for name in files_below(folder):
+        if not _is_of_nipype(name, named):
+            yield name
+
+
+def _is_of_nipype(path: str, named: Collection[str]) -> bool:
+    if path == _REPORT:  # it is written anew, in place, wherever the node is put back
+        return True
+    top, _, below = path.partition(os.sep)
+    is_own = (
+        top in FOLDERS_OF_NIPYPE
+        if below
+        else any(fnmatchcase(top, each) for each in FILES_OF_NIPYPE)
+    )
+    return is_own and not any(f"{path}/".startswith(f"{each}/") for each in named)
+
+
+def files_below(folder: str) -> Iterator[str]:
+    """Yield the files of a node that lie in its folder or in memori's, relative to it."""
     for above, folders, names in os.walk(folder):
         inside = os.path.relpath(above, folder)
-        if inside == ".":
-            own = {*FOLDERS_OF_NIPYPE, _ARRAYS}
-            folders[:] = [name for name in folders if name not in own]
-            names = [n for n in names if not any(fnmatchcase(n, each) for each in FILES_OF_NIPYPE)]
+        if inside == os.curdir:
+            folders[:] = [name for name in folders if name != _ARRAYS]
+            names = [name for name in names if name != _ASIDE]
         for name in names + [n for n in folders if os.path.islink(os.path.join(above, n))]:
-            if name != _ASIDE:
-                yield os.path.normpath(os.path.join(inside, name))
+            yield os.path.normpath(os.path.join(inside, name))
+
+
+def named_in(folder: str, paths: Iterable[str]) -> list[str]:
+    """Return the paths that lie in a node's folder, relative to it.
+
+    Raises
+    ------
+    FileExistsError
+        If one is called like what memori keeps beside the files.
+    """
+    found = [os.path.relpath(path, folder) for path in paths if path.startswith(folder + os.sep)]
+    for each in found:
+        if each.split(os.sep)[0] in (_ASIDE, _ARRAYS):
+            raise FileExistsError(f"its output {each!r} is called like a file of memori's own")
+    return found
 
 
 def bring(
@@ -67,12 +108,14 @@ def bring(
     names : iterable of str
         The files, relative to the folders.
     links : mapping of str to str, optional
-        By name: where a link to a folder is to lead.
+        By name: where a link to a folder is to lead; given where files are brought back, and
+        links are those that were kept as links.
     """
     for name in names:
         old, new = os.path.join(source, name), os.path.join(target, name)
         os.makedirs(os.path.dirname(new), exist_ok=True)
-        if os.path.isdir(old):  # a link to a folder
+        is_back = links is not None
+        if os.path.islink(old) and (is_back or not os.path.isfile(old)):
             _replace_link(new, (links or {}).get(name) or _target_from(old, source, name))
             continue
         real = os.path.realpath(old)
@@ -107,13 +150,14 @@ def _replace_link(link: str, target: str) -> None:
     os.symlink(target, link)
 
 
-def bring_folders(source: str, target: str) -> None:
-    """Make the empty folders of one folder in another."""
+def bring_folders(source: str, target: str, named: Collection[str] | None = None) -> None:
+    """Make the empty folders of one folder in another; of a node's, those that `files_of` means."""
     for above, folders, _ in os.walk(source):
         for name in folders:
             whole = os.path.join(above, name)
             inside = os.path.relpath(whole, source)
-            is_own = inside.split(os.sep)[0] in (*FOLDERS_OF_NIPYPE, _ARRAYS)
+            held = os.path.join(inside, os.curdir)
+            is_own = inside == _ARRAYS if named is None else _is_of_nipype(held, named)
             if not is_own and not os.path.islink(whole):
                 os.makedirs(os.path.join(target, inside), exist_ok=True)
 

@@ -57,9 +57,11 @@ from memori.neuro.nipype.kinds import reduced
 from memori.neuro.nipype.node_files import (
     bring,
     bring_folders,
+    files_below,
     files_of,
     keep_aside,
     links_to_inputs,
+    named_in,
     recall_aside,
 )
 from memori.neuro.nipype.node_folder import (
@@ -295,8 +297,9 @@ class RememberedNode(NodeHook):
             values: dict[str, Any] = {}
             if outputs is not None:
                 values = outputs_to_plain(outputs, passed, folder, kept, self.wanted())
-            names = list(files_of(folder))
-            bring_folders(folder, kept)
+            named = named_in(folder, paths_in(outputs) if values else ())
+            names = list(files_of(folder, named))
+            bring_folders(folder, kept, named)
             bring(folder, kept, names)
             keep_aside(kept, folder, result.runtime, links_to_inputs(folder, names, passed))
             return recorder.finish(values, Results(values), watch, identity.key)
@@ -315,7 +318,8 @@ class RememberedNode(NodeHook):
             )
             save_result(self, result)
         if entry is not None:
-            paths = [os.path.join(folder, name) for name in files_of(folder)]
+            kept = os.path.join(self._memori["root"], entry.folder or "")
+            paths = [os.path.join(folder, name) for name in files_below(kept)]
             at = {encode(pointer): path for path, pointer in passed.items()}
             used = [at[encode(pointer)] for pointer in references(entry.outputs)]
             self.own_folder().write(mark_of(entry), wanted, [*paths, result_file(self)], used)
@@ -349,7 +353,7 @@ class RememberedNode(NodeHook):
                 return False
         with node_folder.lock():
             self._fill(entry, kept, wanted)
-            paths = [os.path.join(node_folder.path, name) for name in files_of(node_folder.path)]
+            paths = [os.path.join(node_folder.path, name) for name in files_below(kept)]
             passed = passed_on(entry.outputs, self.interface.inputs)
             node_folder.write(mark_of(entry), wanted, [*paths, result_file(self)], passed)
         return True
@@ -365,7 +369,7 @@ class RememberedNode(NodeHook):
             for name, (pointer, inside) in links.items()
         }
         bring_folders(kept, folder)
-        bring(kept, folder, list(files_of(kept)), targets)
+        bring(kept, folder, list(files_below(kept)), targets)
         values = restored_outputs(entry, self._memori["root"])
         outputs = outputs_from_plain(self.interface, values, kept, folder)
         inputs = self.interface.inputs.get_traitsfree()

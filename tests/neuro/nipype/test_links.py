@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
 from nipype.interfaces import utility as niu
 from nipype.pipeline.engine import Node, Workflow
 
@@ -110,3 +111,40 @@ def test_link_of_a_stage_is_no_content(tmp_path):
     assert stage.run(str(shared)).ran
     (shared / "new.txt").write_text("x")
     assert not stage.run(str(shared)).ran
+
+
+def dangle(kind, absolute):
+    import os
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("dangle\n")
+    os.makedirs("folder", exist_ok=True)
+    with open("folder/there.txt", "w") as file:
+        file.write("text")
+    os.symlink(absolute if kind == "absolute" else "gone.txt", "folder/link")
+    return os.path.abspath("folder")
+
+
+def followed(folder):
+    import os
+
+    return os.readlink(f"{folder}/link"), open(f"{folder}/there.txt").read()
+
+
+@pytest.mark.parametrize("kind", ["relative", "absolute"])
+def test_link_to_nothing_comes_back_as_it_was(tmp_path, log, kind):
+    """A folder with a link that leads nowhere is remembered, and the link leads there still."""
+    target = tmp_path / "gone.txt"
+    for base, ran in (("a", {"dangle": 1}), ("b", {}), ("b", {})):
+        first = Node(niu.Function(["kind", "absolute"], ["folder"], dangle), "first")
+        first.inputs.trait_set(kind=kind, absolute=str(target))
+        second = Node(niu.Function(["folder"], ["out"], followed), "second")
+        workflow = Workflow("w", base_dir=str(tmp_path / base))
+        workflow.connect(first, "folder", second, "folder")
+        found = outputs(workflow, tmp_path / "memory")["second"].out
+        assert (str(target) if kind == "absolute" else "gone.txt", "text") == tuple(found)
+        assert ran == log()
+    assert os.path.islink(tmp_path / "b/w/first/folder/link")
+    target.write_text("there after all")
+    outputs(workflow, tmp_path / "memory")
+    assert os.path.islink(tmp_path / "b/w/first/folder/link")

@@ -247,3 +247,50 @@ def test_file_that_nobody_is_given_is_kept_for_who_needs_it(tmp_path, log):
         assert (3 if needed == "n" else "text") == found
         assert (tmp_path / needed / "w/first/beside.txt").exists() == (needed == "file")
         assert ran == log()
+
+
+# Names that Nipype uses, too
+
+
+def named(name):
+    import os
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("named\n")
+    os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+    with open(name, "w") as file:
+        file.write("text of it")
+    return os.path.abspath(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["provenance.json", "result_model.pklz", "_report/index.html", "mapflow/x/y.txt", "d/_report"],
+)
+def test_output_that_is_called_like_a_file_of_nipypes_is_kept(tmp_path, log, name):
+    """A node may name its file as Nipype names its own: it is there in another base folder."""
+    for base, ran in (("a", {"named": 1}), ("b", {}), ("b", {})):
+        first = Node(niu.Function(["name"], ["path"], named), "first")
+        first.inputs.name = name
+        workflow = Workflow("w", base_dir=str(tmp_path / base))
+        workflow.add_nodes([first])
+        (node,) = remember_workflow(workflow, tmp_path / "m").run().nodes()
+        assert str(tmp_path / base / "w/first" / name) == node.result.outputs.path
+        assert "text of it" == (tmp_path / base / "w/first" / name).read_text()
+        assert (tmp_path / base / "w/first/_report/report.rst").exists()
+        assert ran == log()
+    (tmp_path / "b/w/first" / name).unlink()
+    remember_workflow(workflow, tmp_path / "m").run()
+    assert "text of it" == (tmp_path / "b/w/first" / name).read_text()
+
+
+def test_output_that_is_called_like_a_file_of_memoris_runs_each_time(tmp_path, log):
+    """What would take the place of memori's own notes is not remembered, and says so."""
+    first = Node(niu.Function(["name"], ["path"], named), "first", base_dir=str(tmp_path / "a"))
+    first.inputs.name = ".runtime.json"
+    for _ in range(2):
+        with pytest.warns(MemoriWarning, match="is called like a file of memori's own"):
+            result = remember_workflow(first, tmp_path / "m").run()
+        with open(result.outputs.path) as file:
+            assert "text of it" == file.read()
+        assert {"named": 1} == log()
