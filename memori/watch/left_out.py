@@ -3,7 +3,8 @@
 The list is short, and all of it is here:
 
 - what the system shows of itself: ``/proc``, ``/sys``, ``/dev``, and ``/etc``, in which the hosts
-  of one cluster differ;
+  of one cluster differ; what its services keep of users and hosts (``/var/lib/sss``,
+  ``/run/nscd``); of ``/dev/shm``, where users lay files, only what processes share, by name;
 - what installations own by their own word (`memori.watch.installed`), the shared libraries and
   the languages of the system, what a Python is made of; and where these were looked for in vain;
 - caches of libraries, by name, because what is in them is made of something else: matplotlib's,
@@ -30,7 +31,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/")
+_SYSTEM = re.compile(
+    r"/(?:proc|sys|etc)/|/dev/(?!shm(?:/|$))"
+    r"|/dev/shm/(?:sem\.|w?psm_|torch_|pym-|loky-|joblib_memmapping|__KMP_|nccl-|cuda|psm\d_"
+    r"|vader_segment|sm_segment|osc_rdma|ompi|mpich|Intel_MPI|pulse-|\.)"
+    r"|/var/(?:lib/(?:sss|nscd)|cache/nscd|db/nscd)/"
+    r"|(?:/var)?/run/(?:utmp$|(?:nscd|sssd?|nslcd|systemd|dbus|munge|udev|lock|resolvconf)/)"
+)
 _CACHES = (
     r"/(?:\.memori|__pycache__|\.?fontconfig|\.cache/(?:matplotlib|pip|numba)"
     r"|\.config/matplotlib/tex\.cache)/"
@@ -105,7 +112,7 @@ class LeftOut:
         return re.search(_LOOKED_FOR, path) is not None or self._is_left_out(path)
 
     def _is_left_out(self, path: str) -> bool:
-        if path.startswith(_SYSTEM) or re.search(_CACHES, path) or re.match(_SYSTEMS_OWN, path):
+        if _SYSTEM.match(path) or re.search(_CACHES, path) or re.match(_SYSTEMS_OWN, path):
             return True
         for folder in self._folders:
             if path == folder or path.startswith(f"{folder}/"):

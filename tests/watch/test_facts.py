@@ -592,6 +592,14 @@ def test_what_counts_already_is_left_out(project):
     assert {"root"} == set(record) - {"unseen"}
 
 
+def test_files_in_shared_memory_count_and_what_processes_share_there_does_not():
+    """Users lay files into ``/dev/shm``; caches of the system's services do not."""
+    files = ["/dev/shm/scan.nii", "/dev/shm/me/psm_1", "/run/media/disk/a", "/var/lib/app/sss/a"]
+    shared = ["/dev/shm/sem.mp-x", "/dev/shm/psm_1", "/dev/shm/torch_1", "/dev/null"]
+    kept = ["/var/lib/sss/mc/passwd", "/run/utmp", "/var/run/nscd/socket"]
+    assert LeftOut().among([*files, *shared, *kept]) == {*shared, *kept}
+
+
 def test_the_user_leaves_out_what_he_likes(project):
     """Files, folders and patterns may be left out."""
     for name in ("a.log", "scratch/b.txt", "data/c.txt"):
