@@ -120,3 +120,14 @@ def test_commands_of_a_text_are_told_apart():
     assert [["bet", "out"], ["3dcalc", "-a", "x[0]"], ["tee", "log"], ["echo", "a1"]] == [
         each.argv for each in commands_in(text, {})
     ]
+
+
+def test_what_lies_above_a_link_is_what_lies_above_where_it_leads():
+    """``link/../f`` is not the file ``f`` beside the link."""
+    os.makedirs("far/away", exist_ok=True)
+    os.symlink("far/away", "lnk")
+    for path in ("near.txt", "far/near.txt"):
+        with open(path, "w") as file:
+            file.write("1")
+    files, _ = found(["cat", "lnk/../near.txt"])
+    assert {"far/near.txt"} == files

@@ -122,7 +122,10 @@ def _named(text: str, folder: str, program: str) -> Found:
     found = nothing()
     if not text or text[0] == "-" or len(text) > _LONGEST:
         return found
-    path = os.path.normpath(os.path.join(folder, text))
+    spelled = os.path.join(folder, text)
+    path = os.path.normpath(spelled)
+    if "/../" in spelled and os.path.realpath(path) != os.path.realpath(spelled):
+        path = os.path.realpath(spelled)  # above a link is what lies above where it leads
     if os.path.isfile(path):
         found.files.extend([] if text[-1] == "/" else [path])
     elif os.path.isdir(path):
