@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -222,6 +223,8 @@ def test_a_path_that_a_run_sets_for_its_programs_does_not_rerun_it(
         ("#!/bin/tcsh\nset a = 5\nsetenv B 3\nif ($?C) echo $a $B $C", "C"),
         ("#!/usr/bin/perl\nprint $ENV{'A'};", "A"),
         ("x = os.environ['A'] + os.environ.get('B') + os.getenv('C')", "A B C"),
+        ("cat > x <<EOT\nA=1\nEOT\nB=2\necho $A $B", "A"),
+        ("[[ A -gt 5 && 3 -lt B ]] && echo $((C+1))", "A B C"),
     ],
 )
 def test_what_a_script_takes_from_the_environment(text: str, names: str) -> None:
@@ -229,7 +232,58 @@ def test_what_a_script_takes_from_the_environment(text: str, names: str) -> None
     assert sorted(names_in_script(text)) == names.split()
 
 
-@pytest.mark.parametrize("text", ["A=" + "$(a)" * 100 + " && $b", "(" * 100_000 + "$b"])
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("perl script.pl", "print $ENV{FWHM}"),
+        ("awk -f plain", 'BEGIN{print ENVIRON["FWHM"]}'),
+        ("awk 'BEGIN{print ENVIRON[\"FWHM\"]}'", ""),
+        ("make -s -f plain", "all:\n\t@echo $(FWHM)\n"),
+        ("bash -o pipefail plain", "echo $FWHM"),
+        ("bash -c '. ./plain'", "echo $FWHM"),
+        ("bash -c 'f=plain; . ./$f'", "echo $FWHM"),
+        ("bash -c 'bash < plain'", "echo $FWHM"),
+        (f"{sys.executable} -S plain", "import os\nFWHM=5\nprint(os.environ['FWHM'])"),
+    ],
+)
+def test_a_variable_counts_however_a_script_is_started(
+    command: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever interpreter, under whatever name, read in or passed by its standard input."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("script.pl", "plain"):
+        (tmp_path / name).write_text(text)
+
+    def starts(argv: list[str]) -> str:
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    stage = Stage(starts, hash_output="work", argv=shlex.split(command))
+    for value in ("6", "8"):
+        monkeypatch.setenv("FWHM", value)
+        assert (stage.run()["output"].strip(), stage.state) == (value, True)
+        stage.run()
+        assert not stage.state
+
+
+def test_a_function_that_a_shell_has_exported_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a shell's text calls it; no other does."""
+    monkeypatch.chdir(tmp_path)
+    stage = ShellStage("bash -c 'outer'", hash_output="work")
+    monkeypatch.setenv("BASH_FUNC_outer%%", "() {  inner\n}")
+    for value in ("1", "2"):
+        monkeypatch.setenv("BASH_FUNC_inner%%", f"() {{  echo {value}\n}}")
+        assert (stage.run()["output"].strip(), stage.state) == (value, True)
+        monkeypatch.setenv("BASH_FUNC_other%%", f"() {{  echo {value}\n}}")
+        stage.run()
+        assert not stage.state
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A=" + "$(a)" * 100 + " && $b", "(" * 100_000 + "$b", "a" * 100_000 + "<<" * 10_000 + " $b"],
+)
 def test_no_line_of_a_script_takes_for_ever_to_read(text: str) -> None:
     """Whatever stands there: each run that starts the script reads it."""
     assert names_in_script(text) == {"b"}

@@ -93,6 +93,8 @@ TIMES_OF_PROGRAMS = {
     "stat": "says('stat -c %Y data/a.nii')",
     "date -r": "says('date -r data/a.nii')",
     "a script": "says('sh ./newer.sh')",
+    "a script of Perl": "says('perl ./newer.pl')",
+    "a Python that does not tell of itself": "says('python -S ./newer.py')",
 }
 
 
@@ -104,6 +106,8 @@ def test_when_a_file_was_changed_counts_where_it_is_asked_for(case: str, tmp_pat
     asked = {**TIMES, **TIMES_OF_PROGRAMS}[case]
     data = data_in(tmp_path)
     (tmp_path / "newer.sh").write_text("if test data/a.nii -nt data/b.nii; then echo newer; fi\n")
+    (tmp_path / "newer.pl").write_text("print +(stat('data/a.nii'))[9]")
+    (tmp_path / "newer.py").write_text("import os; print(os.path.getmtime('data/a.nii'))")
     newest = (1_100_000_000, 1_100_000_000)
     runs_again(lambda: run(tmp_path, asked), lambda: os.utime(data / "a.nii", newest))
 

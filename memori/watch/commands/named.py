@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 _SHELLS = re.compile(r"(?:ba|da|z|k|a|mk)?sh")
 _CODE = re.compile(r"-[a-z]*c[a-z]*")
+_TAKES_A_WORD = re.compile(r"[-+][A-Za-z]*[oO]|--(?:rcfile|init-file)")
 _WRITES = re.compile(r"-(?:o|od|out|odir|outdir|-out\w*|prefix|-prefix|-tmp\w*)")
 _SHEBANG = re.compile(r"#! *\S*?(?:env )?(?:ba|da|z|k|a)?sh\b")
 _MOST_FILES = 2000
 _MOST_SCRIPTS = 50
 _MOST_TEXT = 1 << 18
+_FIRST = 1 << 12  # bytes, among which what is no text mostly has a zero
 
 
 class Named:
@@ -143,6 +145,8 @@ def code_and_script(argv: Sequence[str]) -> tuple[int | None, int]:
     for place, word in enumerate(argv):
         if _SHELLS.fullmatch(os.path.basename(word)):
             for behind, option in enumerate(argv[place + 1 :], place + 1):
+                if _TAKES_A_WORD.fullmatch(argv[behind - 1]) and behind - 1 > place:
+                    continue
                 if option[:1] not in ("-", "+"):
                     return None, behind
                 if _CODE.fullmatch(option):
@@ -155,7 +159,8 @@ def text_of(path: str) -> str:
     """Return the text of a small file; nothing of what is no text."""
     try:
         with open(path, "rb") as file:
-            content = file.read(_MOST_TEXT)
+            content = file.read(_FIRST)
+            content += file.read(_MOST_TEXT) if b"\0" not in content else b""
     except OSError:
         return ""
     return "" if b"\0" in content else content.decode("utf-8", "surrogateescape")

@@ -2,7 +2,8 @@
 
 A tracer tells that a program asked for a file, and not which of the answers it used; most use none
 of the times. Those that do say so by their names or words: ``ls -t``, ``[ scan -nt mask ]``,
-``find -newer``, ``make``.
+``find -newer``, ``make``; or their scripts do: ``stat($file)`` in Perl, ``st_mtime`` in a Python
+that does not tell of itself.
 
 Not promised: tools that compare times without being told to.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
 
 from memori.watch.commands.named import code_and_script, text_of
 from memori.watch.commands.variables import scripts_of
@@ -28,17 +31,40 @@ _WORDS = {
     "make": "", "gmake": "", "ninja": "",
 }  # fmt: skip
 _TEST = re.compile(r"\s-[no]t\s")
+_ASKED = re.compile(
+    r"\bget[mc]time\b|\bst_[mc]time|->[mc]time\b|\bfile\.(?:mtime|info)\b"
+    r"|(?<![.\w])l?stat(?:\(| [$\"'])"
+)
+_PYTHON = re.compile(r"python[\d.]*")
+_OF_PYTHON = re.compile(r"#![^\n]*\bpython")
 
 
 def looks_at_times(run: Observed) -> bool:
     """Tell whether a program of a run was told to look at when files were modified."""
     if any(map(_is_told_to, run.programs)):
         return True
-    texts = [*map(text_of, scripts_of(run))] if run.programs else []
+    texts = []
+    is_foreign = any(map(_tells_nothing, run.programs))
+    for path in scripts_of(run) if run.programs else ():
+        texts.append(text_of(path))
+        if _ASKED.search(texts[-1]) and (is_foreign or not _is_of_python(path, texts[-1])):
+            return True
     for words in run.programs:
         code, _ = code_and_script(words)
         texts.append(" ".join(words) if code is None else words[code])
     return any(map(_TEST.search, texts))
+
+
+def _tells_nothing(words: Sequence[str]) -> bool:
+    """Tell whether a program is a Python that does not tell itself of which files it asks what."""
+    if _PYTHON.fullmatch(os.path.basename(words[0])) is None:
+        return False
+    folder = os.path.dirname(shutil.which(words[0]) or words[0])
+    return folder != os.path.dirname(sys.executable) or "-S" in words
+
+
+def _is_of_python(path: str, text: str) -> bool:
+    return path.endswith(".py") or _OF_PYTHON.match(text) is not None
 
 
 def _is_told_to(words: Sequence[str]) -> bool:

@@ -1,7 +1,8 @@
 """Variables of the environment that scripts read.
 
 A script that a run started is no code that memori follows; its text tells which variables it
-names. So does a shell's text (``sh -c``), which holds what stood in a command line. They count by
+names, whether a shell, Perl, awk, make or another Python reads it, and so does what a shell reads
+in (``. params.cfg``, ``< script``) or was given as text (``sh -c``). They count by
 the values that they had before the run, not being set among them (``${FWHM:-6}``). A name that a
 script sets for itself, at its head and before it reads it, does not count, and neither does what
 says where and how to run: threads, temporary folders, the numbers of jobs.
@@ -13,21 +14,45 @@ from __future__ import annotations
 
 import os
 import re
+from fnmatch import translate
 
 from memori.watch.commands.named import code_and_script, text_of
+from memori.watch.installed import installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from memori.watch.observed import Observed
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".csh", ".tcsh")
+_OTHERS = (".py", ".pl", ".pm", ".awk", ".R", ".r", ".rb", ".jl", ".tcl", ".lua", ".m", ".mk")
+_INTERPRETERS = re.compile(
+    r"(?:python|perl|ruby|lua|tclsh|octave|octave-cli|julia|Rscript|R|[gmn]?awk|g?make)[\d.]*"
+)
+_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+_OF_LANGUAGES = re.compile(r"/(?:site|dist)-packages/|/lib/(?:python|R|perl)[\d.]*/")
+_SOURCED = re.compile(
+    r"(?:^|[\s;&|({])(?:\.|source)[ \t]+([^\s;&|<>)]+)|<[ \t]*([^\s;&|<>()$]+)", re.MULTILINE
+)
+_FILLED = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)?|\w+)")
+_SHEBANG_OF_OTHERS = re.compile(r"#!.*\b(?:python|perl|ruby|lua|tclsh|Rscript|awk|julia)")
+_OF_MAKE = re.compile(r"\$\(([A-Za-z_]\w*)\)")
+_NO_SHELL = re.compile(  # a makefile's rule, a module's imports
+    r"^[^\s#:=]+[ \t]*:(?!=)[^\n]*\n\t|^(?:import|from)[ ]+[A-Za-z_]", re.MULTILINE
+)
+_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*[\\\"']?([A-Za-z_]\w*)")
+_COMPARED = re.compile(
+    r"\b([A-Za-z_]\w*)\s+-(?:eq|ne|lt|le|gt|ge)\b|\s-(?:eq|ne|lt|le|gt|ge)\s+([A-Za-z_]\w*)"
+)
+_MOST_FILES = 200  # that one text may read its commands from
 _READ = re.compile(
     r"(?:\$ENV\{|\bENVIRON\[|\bgetenvb?\(|\benviron(?:\.get\(|\[))\s*[\"']?([A-Za-z_]\w*)"
     r"|\$\{?[#!?]?([A-Za-z_]\w*)"
     r"|(?:\s-v|\bprintenv)\s+([A-Za-z_]\w*)"
 )
+_FUNCTION = "BASH_FUNC_"
+_COMMAND = re.compile(r"[^\s;&|()<>$`{}\"']+")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _SET = re.compile(
     r"(?:export |readonly |declare (?:-\w+ )?)?([A-Za-z_]\w*)="
@@ -45,23 +70,40 @@ _OF_ONE_RUN = re.compile(
 )
 
 
-def names_in_script(text: str) -> set[str]:
+def names_in_script(text: str, *, is_shell: bool = True) -> set[str]:
     r"""Return the variables whose values a script may take from the environment.
 
+    Parameters
+    ----------
+    text : str
+        Its text.
+    is_shell : bool, optional
+        Whether what it sets (``FWHM=5``) are variables of the environment.
+
+    Examples
+    --------
     >>> sorted(names_in_script('out=$1\nfwhm=${FWHM:-6}\necho $fwhm $out $ATLAS'))
     ['ATLAS', 'FWHM']
     """
     names: set[str] = set()
     own: set[str] = set()
-    is_head = True
+    is_head, end = is_shell, ""
     for line in text.splitlines():
         found = {next(filter(None, each)) for each in _READ.findall(line)}
-        found.update(_WORD.findall(line.partition("((")[2].rpartition("))")[0]))
+        found.update(_OF_MAKE.findall(line) if not is_shell else ())
+        if is_shell:  # which computes with names that have no sign before them
+            found.update(_WORD.findall(line.partition("((")[2].rpartition("))")[0]))
+            found.update(left or right for left, right in _COMPARED.findall(line))
         names |= found - own
+        if end:  # a document in the script, whose lines are none of its own
+            end = "" if line.lstrip("\t") == end else end
+            continue
         is_head = is_head and _BRANCHES.match(line) is None
         made = _SET.match(line) if is_head else None
         if made is not None:
             own |= {made[1] or made[3]} - found
+        document = _DOCUMENT.search(line)
+        end = document[1] if document is not None else ""
     return set(filter(counts_below, names))
 
 
@@ -71,29 +113,84 @@ def counts_below(name: str) -> bool:
 
 
 def variables_below(run: Observed, scripts: Iterable[str]) -> set[str]:
-    """Return the variables that scripts, and the texts of a run's shells, name."""
-    texts = [*map(text_of, scripts)]
+    """Return the variables that scripts, and the texts in a run's commands, name."""
+    texts = [(text, _is_of_shell(path, text)) for path in scripts for text in (text_of(path),)]
     for words in run.programs:
         code, _ = code_and_script(words)
         if code is not None:
-            texts.append(words[code])
-    return set().union(*map(names_in_script, texts))
+            texts.append((words[code], True))
+        elif _is_interpreter(words):
+            texts.append(("\n".join(words[1:]), False))
+    names = {name for text, is_shell in texts for name in names_in_script(text, is_shell=is_shell)}
+    return names | _functions_in([text for text, is_shell in texts if is_shell])
+
+
+def _functions_in(texts: list[str]) -> set[str]:
+    """Return the variables that hold the functions (``export -f``) that shells' texts name."""
+    held = {}
+    for variable, body in os.environ.items():
+        if variable.startswith(_FUNCTION):
+            held[variable] = (variable[len(_FUNCTION) :].rstrip("%()"), body)
+    found: set[str] = set()
+    for text in texts if held else ():
+        waiting = [text]
+        while waiting:
+            words = frozenset(_COMMAND.findall(waiting.pop()))
+            new = {each for each in held.keys() - found if held[each][0] in words}
+            found |= new
+            waiting += [held[each][1] for each in new]
+    return found
 
 
 def scripts_of(run: Observed) -> set[str]:
-    """Return the files among those that a run read that are scripts, absolute."""
+    """Return the files among those that a run read that are scripts, absolute.
+
+    These are the scripts that were run, those that an interpreter was told of, and what shells'
+    texts name behind ``source`` or ``<``; no data are among them unless they are text as well.
+    """
+    read = [path for path, touch in run.touched.items() if touch.how == "read"]
     given = {os.path.basename(name) for words in run.programs for name in _script_in(words)}
-    read = {
-        path
-        for path, touch in run.touched.items()
-        if touch.how == "read" and (path.endswith(_SUFFIXES) or os.path.basename(path) in given)
-    }
-    return read | {path for path in run.executed if _is_script(path)}
+    found = {path for path in run.executed if _is_script(path)}
+    for path in read:
+        is_other = path.endswith(_OTHERS) and not _OF_LANGUAGES.search(path)
+        if path.endswith(_SUFFIXES) or is_other or os.path.basename(path) in given:
+            found.add(path)
+    texts = [words[code] for words in run.programs if (code := code_and_script(words)[0])]
+    waiting = [*found]
+    while texts or waiting:
+        path = "" if texts else waiting.pop()
+        text = text_of(path) if path else texts.pop()
+        fits = _sourced_in(text) if _is_of_shell(path, text) else None
+        if fits is None:
+            continue
+        new = [each for each in read if each not in found and fits(os.path.basename(each))]
+        new = new[:_MOST_FILES]
+        found.update(new)
+        waiting += new
+    return found - installed([path for path in found if path not in run.executed])
+
+
+def _sourced_in(text: str) -> Callable[[str], object] | None:
+    """Return what tells by its name whether a text may read its commands from a file, if any."""
+    named = (left or right for left, right in _SOURCED.findall(text))
+    names = {os.path.basename(_FILLED.sub("*", each).strip("\"'")) for each in named} - {""}
+    return re.compile("|".join(map(translate, sorted(names)))).match if names else None
 
 
 def _script_in(words: Sequence[str]) -> list[str]:
+    if _is_interpreter(words):
+        return [*words[1:], *(word[2:] for word in words if word[:1] == "-"), *_MAKEFILES]
     code, script = code_and_script(words)
     return [words[script]] if code is None and script else []
+
+
+def _is_interpreter(words: Sequence[str]) -> bool:
+    return _INTERPRETERS.fullmatch(os.path.basename(words[0])) is not None
+
+
+def _is_of_shell(path: str, text: str) -> bool:
+    is_other = path.endswith((*_OTHERS, *_MAKEFILES)) or _SHEBANG_OF_OTHERS.match(text)
+    return not is_other and (text[:2] == "#!" or _NO_SHELL.search(text) is None)
 
 
 def _is_script(path: str) -> bool:
