@@ -265,6 +265,21 @@ def test_a_variable_counts_however_a_script_is_started(
         assert not stage.state
 
 
+def test_where_a_library_was_found_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another folder to search holds another; what is named and led to nothing does not count."""
+    monkeypatch.chdir(tmp_path)
+    for value in ("1", "2"):
+        (tmp_path / value).mkdir()
+        (tmp_path / value / "My.pm").write_text(f"package My; sub f {{{value}}} 1;")
+    stage = ShellStage("perl -MMy -e 'print My::f()'", hash_output="work")
+    for value in ("1", "2"):
+        monkeypatch.setenv("PERL5LIB", str(tmp_path / value))
+        assert (stage.run()["output"].strip(), stage.state) == (value, True)
+        monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / value))
+        stage.run()
+        assert not stage.state
+
+
 def test_a_function_that_a_shell_has_exported_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,11 @@ _READ = re.compile(
     r"|\$\{?[#!?]?([A-Za-z_]\w*)"
     r"|(?:\s-v|\bprintenv)\s+([A-Za-z_]\w*)"
 )
+_SEARCHED = {
+    "LD_LIBRARY_PATH": re.compile(r"\.so(?:\.[\d.]+)?$"),
+    "PERL5LIB": re.compile(r"\.p[lm]$"),
+    "PYTHONPATH": re.compile(r"\.pyc?$"),  # of a Python that does not tell of itself
+}
 _FUNCTION = "BASH_FUNC_"
 _COMMAND = re.compile(r"[^\s;&|()<>$`{}\"']+")
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -122,7 +127,24 @@ def variables_below(run: Observed, scripts: Iterable[str]) -> set[str]:
         elif _is_interpreter(words):
             texts.append(("\n".join(words[1:]), False))
     names = {name for text, is_shell in texts for name in names_in_script(text, is_shell=is_shell)}
-    return names | _functions_in([text for text, is_shell in texts if is_shell])
+    names |= _functions_in([text for text, is_shell in texts if is_shell])
+    return names | _searched(run)
+
+
+def _searched(run: Observed) -> set[str]:
+    """Return the variables by which programs found a library: elsewhere lies another of its name.
+
+    One that is set and led to nothing that was read does not count: sessions differ in them.
+    """
+    found: set[str] = set()
+    for name, ends in _SEARCHED.items():
+        folders = tuple(f"{each.rstrip('/')}/" for each in os.environ.get(name, "").split(":"))
+        folders = tuple(each for each in folders if each != "/")
+        for path, touch in run.touched.items() if folders else ():
+            if path.startswith(folders) and touch.look is not None and ends.search(path):
+                found.add(name)
+                break
+    return found
 
 
 def _functions_in(texts: list[str]) -> set[str]:
