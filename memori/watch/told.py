@@ -19,7 +19,7 @@ from itertools import count
 
 from memori.digest.clock import is_remote
 from memori.watch.listings import literal
-from memori.watch.questions.found import LINK, joined
+from memori.watch.questions.found import LINK, behind_link, joined
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at, through
 
 TYPE_CHECKING = False
@@ -216,8 +216,9 @@ def finds(run: Observed, path: str, words: str) -> None:
             run.found[path] = words
             run.tells("found", path)
         place = os.path.realpath(path)
-        if place != path:  # else it is no link any more
-            finds(run, place, known if is_link else words)
+        of_place = behind_link(known if is_link else words)  # that it is one is told already
+        if of_place and place != path:  # else it is no link any more
+            finds(run, place, of_place)
         return
     answer = joined(known or words, words)
     if answer != known:

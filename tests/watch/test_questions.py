@@ -99,6 +99,42 @@ ASKED = {
         lambda f: (f / "mask").write_text(""),
     ),
 }
+FETCHED = (
+    lambda f: ((f / "e").mkdir(), (f / "annex").mkdir(), (f / "e/d").symlink_to("../annex/key")),
+    lambda f: (f / "annex/key").write_text(""),
+)
+UNLOCKED = (
+    lambda f: (FETCHED[0](f), FETCHED[1](f)),
+    lambda f: ((f / "e/d").unlink(), (f / "e/d").write_text("")),
+)
+DROPPED = (UNLOCKED[0], lambda f: (f / "annex/key").unlink())
+LINKS = {
+    "a link and no file": ("os.path.islink('e/d') and not os.path.exists('e/d')", *FETCHED),
+    "a file, and a link": ("[os.path.exists('e/d'), os.path.islink('e/d')]", *UNLOCKED),
+    "pathlib": ("[p.is_symlink() and p.exists() for p in Path('e').glob('*')]", *FETCHED),
+    "absolute": ("[p.is_symlink() and p.exists() for p in Path.cwd().glob('e/*')]", *FETCHED),
+    "a file behind an entry": ("[each.is_file() for each in os.scandir('e')]", *FETCHED),
+    "dropped": ("[os.path.islink('e/d'), os.path.exists('e/d')]", *DROPPED),
+    "unlocked": ("os.path.islink('e/d')", *UNLOCKED),
+    "lstat": ("os.path.stat.S_ISLNK(os.stat('e/d', follow_symlinks=False).st_mode)", *UNLOCKED),
+    "where it leads": ("[os.readlink('e/d'), os.path.isfile(os.path.abspath('e/d'))]", *FETCHED),
+    "an entry that is a link": ("[each.is_symlink() for each in os.scandir('e')]", *UNLOCKED),
+    "an entry that is no folder": (
+        "[each.is_dir() for each in os.scandir('e')]",
+        lambda f: ((f / "e").mkdir(), (f / "e/d").write_text("")),
+        lambda f: ((f / "e/d").unlink(), (f / "e/d").mkdir()),
+    ),
+    "a walk": (
+        "[folders for _, folders, _ in os.walk('e')]",
+        FETCHED[0],
+        lambda f: (f / "annex/key").mkdir(),
+    ),
+    "a pipe": (
+        "Path('e').is_fifo()",
+        lambda f: os.mkfifo(f / "e"),
+        lambda f: ((f / "e").unlink(), (f / "e").write_text("")),
+    ),
+}
 MISSING = """
 def _missing(path):
     try:
@@ -144,6 +180,67 @@ def test_a_file_that_code_asked_for_counts(case: str, tmp_path: Path) -> None:
     runs_again(lambda: run(tmp_path, function), lambda: change(tmp_path))
 
 
+@pytest.mark.parametrize("case", LINKS)
+def test_whether_a_path_is_a_link_and_leads_somewhere_counts(case: str, tmp_path: Path) -> None:
+    """As in a dataset of DataLad: files are fetched, dropped and unlocked there."""
+    asked, before, change = LINKS[case]
+    before(tmp_path)
+    function = f"def f(x):\n    return {asked}\n"
+    runs_again(lambda: run(tmp_path, function), lambda: change(tmp_path))
+
+
+def test_a_walk_does_not_ask_whether_files_are_fetched(tmp_path: Path) -> None:
+    """It asks of links whether they lead to folders."""
+    FETCHED[0](tmp_path)
+    function = "def f(x):\n    return [files for _, _, files in os.walk('e')]\n"
+    assert ([["d"]], True) == run(tmp_path, function)
+    FETCHED[1](tmp_path)
+    assert ([["d"]], False) == run(tmp_path, function)
+
+
+HANDED = {
+    "a pool of threads": "list(ThreadPoolExecutor(2).map(os.path.exists, ['mask']))",
+    "a pool": "Pool(1).map(os.path.exists, ['mask'])",
+    "to_thread": "asyncio.run(asyncio.to_thread(os.path.exists, 'mask'))",
+    "a key": "heapq.nlargest(1, ['mask', 'other'], key=os.path.exists)",
+    "numpy": "np.vectorize(os.path.isfile)(['mask']).tolist()",
+}
+
+
+@pytest.mark.parametrize("case", HANDED)
+def test_a_question_that_a_library_is_handed_is_the_users(case: str, tmp_path: Path) -> None:
+    """Libraries call it on each of many paths."""
+    function = f"""
+import asyncio, heapq
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pool
+{"import numpy as np" if case == "numpy" else ""}
+def f(x):
+    return {HANDED[case]}
+"""
+    (tmp_path / "other").write_text("")
+    if case == "a key":
+        function = function.replace("exists", "getsize")
+        (tmp_path / "mask").write_text("")
+        (tmp_path / "other").write_text("a")
+    runs_again(lambda: run(tmp_path, function), lambda: (tmp_path / "mask").write_text("abc"))
+
+
+def test_a_question_of_a_library_that_it_hands_on_is_its_own(tmp_path: Path) -> None:
+    """Where it looks for something differs from one machine to the next."""
+    library = tmp_path / "site-packages" / "searching.py"
+    library.parent.mkdir()
+    library.write_text(
+        "import heapq, os\ndef found():\n"
+        "    return heapq.nlargest(1, ['mask'], key=os.path.exists)\n"
+    )
+    function = f"sys.path.append({str(library.parent)!r})\n"
+    function += "import searching\ndef f(x):\n    return searching.found()\n"
+    assert (["mask"], True) == run(tmp_path, function)
+    (tmp_path / "mask").write_text("")
+    assert (["mask"], False) == run(tmp_path, function)
+
+
 NAMED = {
     "an item": "os.environ[f'{n}_TEST']",
     "get": "os.environ.get(f'{n}_TEST')",
@@ -151,21 +248,44 @@ NAMED = {
     "a default": "os.environ.setdefault(n + '_TEST', '')",
     "membership": "(n + '_TEST') in os.environ and os.environ[n + '_TEST']",
     "expansion": "os.path.expandvars('$' + n + '_TEST')",
+    "a format": "('{' + n + '_TEST}').format_map(os.environ)",
+    "a template": "string.Template('$' + n + '_TEST').substitute(os.environ)",
+    "a chain": "collections.ChainMap(os.environ, {})[n + '_TEST']",
+    "itemgetter": "operator.itemgetter(n + '_TEST')(os.environ)",
+    "map": "''.join(map(os.environ.get, [n + '_TEST']))",
+    "a pool of threads": "''.join(ThreadPoolExecutor(1).map(os.environ.get, [n + '_TEST']))",
 }
 
 
 @pytest.mark.parametrize("case", NAMED)
 def test_a_variable_with_a_computed_name_counts(case: str, tmp_path: Path) -> None:
     """However it is asked for."""
-    function = f"def f(x):\n    n = 'memori'.upper()\n    return {NAMED[case]}\n"
-    assert ("one", True) == run(tmp_path, function, MEMORI_TEST="one")
-    assert ("one", False) == run(tmp_path, function, MEMORI_TEST="one", MEMORI_OTHER="x")
-    assert ("two", True) == run(tmp_path, function, MEMORI_TEST="two")
-    assert ("one", False) == run(tmp_path, function, MEMORI_TEST="one")
+    function = "import collections, operator, string\n"
+    function += "from concurrent.futures import ThreadPoolExecutor\n"
+    function += f"def f(x):\n    n = 'lab'.upper()\n    return {NAMED[case]}\n"
+    assert ("one", True) == run(tmp_path, function, LAB_TEST="one")
+    assert ("one", False) == run(tmp_path, function, LAB_TEST="one", MEMORI_OTHER="x")
+    assert ("two", True) == run(tmp_path, function, LAB_TEST="two")
+    assert ("one", False) == run(tmp_path, function, LAB_TEST="one")
 
 
 @pytest.mark.parametrize(
-    "given", ["dict(os.environ)", "{**os.environ}", "os.environ.copy()", "list(os.environ.items())"]
+    "given",
+    [
+        "dict(os.environ)",
+        "{**os.environ}",
+        "os.environ.copy()",
+        "list(os.environ.items())",
+        "{} | os.environ",
+        "{}.update(os.environ) or 1",
+        "list(os.environ.values())",
+        "__import__('json').dumps({**os.environ})",
+        "__import__('copy').copy(os.environ)",
+        "__import__('collections').ChainMap({}, os.environ).copy()",
+        "dict(__import__('collections').ChainMap({}, os.environ))",
+        "__import__('subprocess').run(['true'], env={**os.environ, 'A': '1'})",
+        "__import__('subprocess').run(['true'], env=os.environ)",
+    ],
 )
 def test_all_variables_at_once_are_none_that_was_asked_for(given: str, tmp_path: Path) -> None:
     """They are handed to programs, and differ from one shell to the next."""

@@ -1,23 +1,21 @@
-"""What the user's code asks of files that it does not open, and of the environment by name.
+"""What the user's code asks of files that it does not open.
 
-``if os.path.exists(mask)`` decides what a run does, and so does ``os.environ[f"{name}_DIR"]``.
-Python tells no audit hook of either. So `os.stat`, `os.lstat`, `os.access` and `os.readlink`, which
-`os.path` and `pathlib` call, are wrapped, and so is the way to one variable of `os.environ`;
-outside runs they only pass on.
+``if os.path.exists(mask)`` decides what a run does. Python tells no audit hook of it. So `os.stat`,
+`os.lstat`, `os.access` and `os.readlink`, which `os.path` and `pathlib` call, are wrapped, and so
+is `os.scandir`; outside runs they only pass on.
 
-What counts is what the user's own code asks. A library looks into many places where something might
+What counts is what the user's own code asks, itself or by a library that it hands the question
+(`memori.watch.questions.users`). A library looks into many places where something might
 be, on each machine other ones; what it then opens counts. That a file is there counts as that (as a
 file, as a folder), its size where the code asked for more than that, and where a link leads that
 was followed by hand (``Path("current").resolve()``); links in the root folder are the system's, and
-differ between the hosts of a cluster. All variables at once
-(`dict(os.environ)`, for a program that is started) are none that was asked for.
+differ between the hosts of a cluster. Whether a path is itself a link counts where that was asked.
 
 A file's times and mode count where the code that took its stat names them (``getmtime(scan)``,
 ``scan.stat().st_mtime``), and whether it may be read or run where that was asked (`os.access`).
 
 Not promised: what is asked of a stat elsewhere than where it was taken, owners, whether a file may
-be written; functions that were bound before the first run (``from os import stat``); what children
-of the process ask of the environment.
+be written; functions that were bound before the first run (``from os import stat``).
 """
 
 from __future__ import annotations
@@ -25,14 +23,14 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from functools import wraps
 
 from memori.fingerprint.opaque import StandIn
-from memori.fingerprint.origins import OWN
-from memori.watch.environment import counted_value
 from memori.watch.events import absolute
 from memori.watch.observed import Observed
 from memori.watch.questions import found
+from memori.watch.questions.entries import Entries, asks_of_entries
+from memori.watch.questions.users import LIBRARY, is_handed, is_users
+from memori.watch.questions.variables import follow_variables
 from memori.watch.threads import runs_here
 from memori.watch.told import finds
 
@@ -42,13 +40,9 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_LIBRARY = os.path.dirname(os.__file__) + os.sep
-_SITES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_PATHS = ("<frozen genericpath>", "<frozen posixpath>", f"{_LIBRARY}genericpath.py",
-          f"{_LIBRARY}posixpath.py", f"{_LIBRARY}pathlib")  # fmt: skip
-_SHUTIL = f"{_LIBRARY}shutil.py"
-_MAPPINGS = ("<frozen os>", f"{_LIBRARY}os.py", "<frozen _collections_abc>",
-             f"{_LIBRARY}_collections_abc.py", *_PATHS)  # fmt: skip
+_PATHS = ("<frozen genericpath>", "<frozen posixpath>", f"{LIBRARY}genericpath.py",
+          f"{LIBRARY}posixpath.py", f"{LIBRARY}pathlib")  # fmt: skip
+_SHUTIL = f"{LIBRARY}shutil.py"
 _WHETHER = frozenset({
     "exists", "lexists", "isfile", "isdir", "islink", "ismount", "is_file", "is_dir", "is_symlink",
     "is_mount", "glob", "rglob",
@@ -62,13 +56,9 @@ _DETAILS = {
 }  # fmt: skip
 _OF_KIND = frozenset({"S_ISREG", "S_ISDIR", "S_ISLNK", "S_IFMT"})  # all that the mode is asked for
 _STATS = ("stat", "lstat")
+_OF_LINKS = ("islink", "is_symlink")
+_FOR_ALL = ("exists", "lexists")  # which ask for no more than that something is there
 _IN_PASSING = frozenset({"realpath", "_joinrealpath", "resolve", "_resolve", "mkdir", "expanduser"})
-_BY_NAME = frozenset({
-    "get", "getenv", "__contains__", "pop", "setdefault", "expandvars", "repl",
-    "expanduser", "home",
-})  # fmt: skip
-_SUBSCRIPTS = ("BINARY_SUBSCR", "BINARY_OP")
-_users: dict[str, bool] = {}
 
 
 def follow_questions(live: Sequence[Observed]) -> None:
@@ -89,8 +79,7 @@ def follow_questions(live: Sequence[Observed]) -> None:
             if ask in several:
                 several.add(asking)
         setattr(os, name, asking)
-    kind: Any = type(os.environ)
-    kind.__getitem__ = _getting(kind.__getitem__, live)
+    follow_variables(live)
 
 
 class _Asking(StandIn):
@@ -104,12 +93,13 @@ class _Asking(StandIn):
         if not self._live:
             return self.original(path, *args, **named)
         mode = named.get("mode", *args[:1]) if self.__name__ == "access" else 0
+        asked = "lstat" if named.get("follow_symlinks") is False else self.__name__
         try:
             answer = self.original(path, *args, **named)
         except OSError:
-            _tell(self._live, path, named.get("dir_fd"), None, self.__name__)
+            _tell(self._live, path, named.get("dir_fd"), None, asked)
             raise
-        _tell(self._live, path, named.get("dir_fd"), answer, self.__name__, mode)
+        _tell(self._live, path, named.get("dir_fd"), answer, asked, mode)
         return answer
 
 
@@ -118,83 +108,13 @@ class _Scanning(_Asking):
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         entries = self.original(*args, **named)
-        if not self._live or not _is_users(sys._getframe(1).f_code.co_filename):
+        if not self._live:
+            return entries
+        is_asked, walks = asks_of_entries(sys._getframe(1))
+        if not is_asked:
             return entries
         folder = args[0] if args and isinstance(args[0], int) else None
-        return _Entries(entries, self._live, folder)
-
-
-class _Entries:
-    """What `os.scandir` returns."""
-
-    def __init__(self, entries: Any, live: Sequence[Observed], folder: int | None) -> None:
-        self._entries, self._live, self._folder = entries, live, folder
-
-    def __iter__(self) -> _Entries:
-        return self
-
-    def __next__(self) -> _Entry:
-        return _Entry(next(self._entries), self._live, self._folder)
-
-    def __enter__(self) -> _Entries:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._entries.close()
-
-
-class _Entry:
-    """An `os.DirEntry` that notes what it was asked."""
-
-    __slots__ = ("_entry", "_folder", "_live")
-
-    def __init__(self, entry: Any, live: Sequence[Observed], folder: int | None) -> None:
-        self._entry, self._live, self._folder = entry, live, folder
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # what isinstance(entry, os.DirEntry) goes by
-        return os.DirEntry
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._entry, name)
-
-    def __fspath__(self) -> Any:
-        return self._entry.path
-
-    def __repr__(self) -> str:
-        return repr(self._entry)
-
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        answer: os.stat_result = self._entry.stat(follow_symlinks=follow_symlinks)
-        _tell(self._live, self._entry.path, self._folder, answer, "stat")
-        return answer
-
-
-def _getting(get: Callable[..., Any], live: Sequence[Observed]) -> Callable[..., Any]:
-    @wraps(get)
-    def getting(self: Any, name: Any) -> Any:
-        if live and isinstance(name, str) and self is os.environ:
-            runs = runs_here(live)
-            if runs and _asks_for_one(sys._getframe(1)):
-                for run in runs:
-                    if name not in run.variables:
-                        run.variables[name] = counted_value(name)
-                        _tell_variable(run, name)
-        return get(self, name)
-
-    return getting
-
-
-def _tell_variable(run: Observed, name: str) -> None:
-    """Tell the process that started this one, in which the value is to count."""
-    if run.tell is not None:
-        from memori.watch.commands.variables import counts_below
-
-        if counts_below(name):
-            run.tells("variables", name)
+        return Entries(entries, self._live, folder, _tell, only_links=walks)
 
 
 def _tell(
@@ -209,6 +129,7 @@ def _tell(
     if not runs:
         return
     names: list[str] = []
+    function = asked
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith(_PATHS):
         asked = frame.f_code.co_name
@@ -218,7 +139,10 @@ def _tell(
     if frame is None or not (is_link or asked not in _IN_PASSING):
         return
     program, frame = _looked_up(frame)
-    if frame is None or not _is_users(frame.f_code.co_filename):
+    if frame is None:
+        return
+    is_own = is_users(frame.f_code.co_filename)
+    if not is_own and not is_handed(frame, ("which" if program else asked,)):
         return
     if program is not None:
         for run in runs:
@@ -226,7 +150,12 @@ def _tell(
             run.tells("looked_up", program)
         return
     place: str | None
-    if type(path) is str and path[:1] == "/" and path in runs[0].found and asked in _WHETHER:
+    if (
+        type(path) is str
+        and path[:1] == "/"
+        and asked in _WHETHER
+        and found.is_answered(runs[0].found.get(path), is_of_link=asked in _OF_LINKS)
+    ):
         return  # it was asked before
     try:
         place = absolute(path, -1 if folder is None else folder)
@@ -234,8 +163,10 @@ def _tell(
         return  # no path, or nowhere
     if place is None or (is_link and os.path.dirname(place) == os.sep):
         return
-    names += frame.f_code.co_names if asked in _STATS else ()
+    names += frame.f_code.co_names if asked in _STATS and is_own else ()
     words = _with_details(_words(place, answer, asked), answer, mode, names)
+    if function == "lstat" and asked not in _FOR_ALL and isinstance(answer, os.stat_result):
+        words = found.of_itself(words, stat.S_ISLNK(answer.st_mode))
     for run in runs:
         finds(run, place, words)
 
@@ -259,14 +190,16 @@ def _words(path: str, answer: object, asked: str) -> str:
     if isinstance(answer, (str, bytes)):
         return found.link_to(os.fsdecode(answer))
     if answer is None and asked == "readlink" and os.path.lexists(path):
-        return found.NO_LINK
+        return found.of_itself(found.THERE, is_link=False)
     if answer is None or (answer is False and not os.path.exists(path)):
         return found.NOWHERE if os.path.lexists(path) else found.NOTHING
     if not isinstance(answer, os.stat_result):
         return found.FOLDER if os.path.isdir(path) else found.FILE
     if stat.S_ISREG(answer.st_mode):
         return found.FILE if asked in _NOT_SIZE else found.file_of(answer.st_size)
-    return found.FOLDER if stat.S_ISDIR(answer.st_mode) else found.THERE
+    if stat.S_ISLNK(answer.st_mode):
+        return found.THERE
+    return found.FOLDER if stat.S_ISDIR(answer.st_mode) else found.OTHER
 
 
 def _with_details(words: str, answer: object, mode: int, names: Sequence[str]) -> str:
@@ -279,30 +212,3 @@ def _with_details(words: str, answer: object, mode: int, names: Sequence[str]) -
     if not _OF_KIND.isdisjoint(names):
         details.pop(found.PERMISSIONS, None)
     return found.detailed(words, answer, details)
-
-
-def _asks_for_one(frame: FrameType | None) -> bool:
-    """Tell whether the user's code asks for one variable by its name."""
-    is_direct = True
-    while frame is not None and frame.f_code.co_filename.startswith(_MAPPINGS):
-        if frame.f_code.co_name not in _BY_NAME:
-            return False
-        is_direct, frame = False, frame.f_back
-    if frame is None or not _is_users(frame.f_code.co_filename):
-        return False
-    if not is_direct:
-        return True
-    from opcode import opname
-
-    return opname[frame.f_code.co_code[frame.f_lasti]].startswith(_SUBSCRIPTS)
-
-
-def _is_users(file: str) -> bool:
-    """Tell whether code is neither a library's nor memori's own."""
-    known = _users.get(file)
-    if known is None:
-        is_librarys = file.startswith(("<frozen", OWN, _LIBRARY)) or any(
-            site in file for site in _SITES
-        )
-        known = _users[file] = not is_librarys
-    return known

@@ -2,9 +2,9 @@
 
 ``[ -e flag ]`` asks whether a file is there, ``[ -s bvals ]`` whether it is empty, ``ls -l`` how
 large it is, ``[ -r scan ]`` whether it may be read, ``max(files, key=os.path.getmtime)`` which one
-is the newest, ``readlink`` where a link leads. The answer is kept as a few words, first of what it
-is, then of what else was asked (``file of 12 bytes, may be read``), and compared with what the same
-questions would give now.
+is the newest, ``readlink`` where a link leads, ``os.path.islink`` whether it is one. The answer is
+kept as a few words, first of what it is, then of what else was asked (``file of 12 bytes, may be
+read``), and compared with what the same questions would give now.
 
 Not promised: owners, whether a file may be written, and the times of folders, of which a program is
 told as well.
@@ -26,9 +26,13 @@ LINK = "link to "
 FILE = "file"
 """Of which no more was asked."""
 THERE = "there"
-"""Of what is neither file nor folder, or was asked for nothing but that."""
+"""Of what was asked for nothing but that, links not followed."""
+OTHER = "neither file nor folder"
+NO_FOLDER = "no folder"
+"""Of what is a folder or not, and was asked for nothing but that."""
 NOWHERE = "link that leads nowhere"
-NO_LINK = "no link"
+A_LINK, NO_LINK = "itself a link", "itself no link"
+"""What is told beside what a link leads to."""
 
 MODIFIED, CHANGED, PERMISSIONS = "modified", "changed", "permissions"
 """What a stat tells of a file beside its kind and size: its mtime, its ctime, its mode."""
@@ -86,15 +90,19 @@ def joined(known: str, words: str) -> str:
 
     >>> joined("file, may be read", "file of 3 bytes, may not be read, may be run")
     'file of 3 bytes, may be read, may be run'
-    >>> joined("nothing", "file"), joined("file", "no link")
-    ('nothing', 'no link')
+    >>> joined("nothing", "file"), joined("there, itself a link", "link that leads nowhere")
+    ('nothing', 'link that leads nowhere, itself a link')
     """
     kind, *more = _parts(known)
     new_kind, *new = _parts(words)
-    if known == FILE and words == NO_LINK:
-        return words
-    is_finer = kind == FILE and new_kind.startswith(FILE)
-    if not (is_finer or new_kind in (kind, FILE)) or kind in (NOTHING, NO_LINK):
+    if kind == NOTHING or new_kind == NOTHING or known.startswith(LINK) or words.startswith(LINK):
+        return known
+    is_finer = (
+        kind == THERE
+        or (kind == FILE and new_kind.startswith(FILE))
+        or (kind == NO_FOLDER and new_kind not in (THERE, FOLDER))
+    )
+    if not (is_finer or new_kind in (kind, FILE, THERE, NO_FOLDER)):
         return known
     asked = set(map(_question, more))
     more += [each for each in new if _question(each) not in asked]
@@ -109,14 +117,43 @@ def answer(path: str, then: str) -> str:
     """
     kind, *more = _parts(then)
     try:
-        if kind.startswith(LINK) or kind == NO_LINK:
+        if kind.startswith(LINK):
             return link_to(os.readlink(path))
         look = os.stat(path) if kind != THERE else os.lstat(path)
     except OSError:
         if kind == THERE or not os.path.lexists(path):
             return NOTHING
-        return then if kind in (NOWHERE, NO_LINK) else THERE
+        if kind.startswith(LINK):
+            return THERE
+        return then if kind in (NOWHERE, NO_FOLDER) else NOWHERE
     return _AND.join([_kind_now(look, kind), *(_detail(each, path, look) for each in more)])
+
+
+def behind_link(words: str) -> str:
+    """Return what is said of the place that a link leads to, of what is said of the link.
+
+    >>> behind_link("link that leads nowhere, itself a link"), behind_link("there, itself a link")
+    ('nothing', '')
+    """
+    kind, *more = _parts(words)
+    if kind == THERE:
+        return ""
+    more = [each for each in more if each not in (A_LINK, NO_LINK)]
+    return _AND.join([NOTHING if kind == NOWHERE else kind, *more])
+
+
+def of_itself(words: str, is_link: bool) -> str:
+    """Add to what is said of a path whether it is a link."""
+    return _AND.join([words, A_LINK if is_link else NO_LINK])
+
+
+def is_answered(known: str | None, *, is_of_link: bool) -> bool:
+    """Tell whether it is known what a path is: whether it is a link, or what it leads to."""
+    if known is None or known.startswith(LINK):
+        return False
+    if is_of_link:
+        return known == NOTHING or A_LINK in known or NO_LINK in known
+    return not known.startswith((THERE, NO_FOLDER))
 
 
 def _parts(words: str) -> list[str]:
@@ -126,9 +163,11 @@ def _parts(words: str) -> list[str]:
 def _kind_now(look: os.stat_result, then: str) -> str:
     if then == THERE:
         return THERE
+    if then == NO_FOLDER and not stat.S_ISDIR(look.st_mode):
+        return NO_FOLDER
     if stat.S_ISREG(look.st_mode):
         return FILE if then == FILE else file_of(look.st_size)
-    return FOLDER if stat.S_ISDIR(look.st_mode) else THERE
+    return FOLDER if stat.S_ISDIR(look.st_mode) else OTHER
 
 
 def _question(more: str) -> str:
@@ -137,6 +176,8 @@ def _question(more: str) -> str:
 
 def _detail(then: str, path: str, look: os.stat_result) -> str:
     """Answer a question anew, of which the answer then is given."""
+    if then in (A_LINK, NO_LINK):
+        return A_LINK if os.path.islink(path) else NO_LINK
     asked = _question(then)
     if asked.startswith(_MAY):
         names = asked.removeprefix(_MAY)
