@@ -19,8 +19,9 @@ from memori.watch.libraries.announced import LOOKED_FOR
 from memori.watch.listings import BELOW, flat, literal
 from memori.watch.modules import looked_for
 from memori.watch.observed import Observed
+from memori.watch.questions.found import EMPTY, LOGS, holds_something
 from memori.watch.threads import thread_starts
-from memori.watch.told import meant_from, points
+from memori.watch.told import finds, meant_from, points
 from memori.watch.touch import led_to, plain_path
 
 TYPE_CHECKING = False
@@ -167,7 +168,13 @@ def _connected(run: Observed, args: tuple[object, ...]) -> None:
     if name and not name.startswith(":"):
         path = absolute(name)
         if path is not None:
-            run.connects(path, _stack())
+            stack = _stack()
+            run.connects(path, stack)
+            for log in (f"{path}{each}" for each in LOGS):
+                if holds_something(log):
+                    run.connects(log, stack)
+                elif os.path.exists(path):
+                    finds(run, log, EMPTY)
 
 
 def _taken(run: Observed, args: tuple[object, ...]) -> None:

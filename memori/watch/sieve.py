@@ -46,12 +46,15 @@ from memori.watch.listings import (
 from memori.watch.modules import loaded_files, module_digest, user_modules
 from memori.watch.observed import Observed
 from memori.watch.questions.found import (
+    EMPTY,
     FILE,
     LINK,
+    LOGS,
     MODIFIED,
     NO_LINK,
     detailed,
     has_details,
+    holds_something,
     joined,
     permitted,
 )
@@ -262,6 +265,8 @@ class Sieve:
             else:
                 facts.edited.append(fact)
                 facts.before.append(touch.before.identity)
+        elif now is None and touch.before and path.endswith(LOGS):
+            self._seen.found[path] = EMPTY  # the run took it into its database
         elif now is not None or not then or not self._is_new(then):
             facts.unvouched.append(path)  # else it was made and removed meanwhile
 
@@ -343,7 +348,10 @@ class Sieve:
             if path in left_out or path.startswith(self._removed_folders) or self._made(path):
                 continue
             words, look = seen.found[path], look_at(path)
-            if look is not None and self._is_new(look):  # then the run made it what it is
+            is_empty = words == EMPTY and not holds_something(path)
+            if (
+                look is not None and self._is_new(look) and not is_empty
+            ):  # then the run made it what it is
                 continue
             if has_times and look is not None and stat.S_ISREG(look.st_mode):
                 words = joined(words, detailed(words, look, [MODIFIED]))

@@ -30,9 +30,14 @@ THERE = "there"
 OTHER = "neither file nor folder"
 NO_FOLDER = "no folder"
 """Of what is a folder or not, and was asked for nothing but that."""
+EMPTY = "nothing in it"
+"""Of a file that is not there, or holds nothing: a database's log."""
 NOWHERE = "link that leads nowhere"
 A_LINK, NO_LINK = "itself a link", "itself no link"
 """What is told beside what a link leads to."""
+
+LOGS = ("-wal", "-journal")
+"""With what the names end of files beside a database of SQLite, which hold part of it."""
 
 MODIFIED, CHANGED, PERMISSIONS = "modified", "changed", "permissions"
 """What a stat tells of a file beside its kind and size: its mtime, its ctime, its mode."""
@@ -116,6 +121,8 @@ def answer(path: str, then: str) -> str:
     ('folder', 'nothing', 'folder, may be read')
     """
     kind, *more = _parts(then)
+    if kind == EMPTY:
+        return file_of(os.path.getsize(path)) if holds_something(path) else EMPTY
     try:
         if kind.startswith(LINK):
             return link_to(os.readlink(path))
@@ -140,6 +147,14 @@ def behind_link(words: str) -> str:
         return ""
     more = [each for each in more if each not in (A_LINK, NO_LINK)]
     return _AND.join([NOTHING if kind == NOWHERE else kind, *more])
+
+
+def holds_something(path: str) -> bool:
+    """Tell whether there is a file that is not empty."""
+    try:
+        return os.stat(path).st_size > 0
+    except OSError:
+        return False
 
 
 def of_itself(words: str, is_link: bool) -> str:
