@@ -4,12 +4,13 @@ Where reached code deals with the environment (`os.environ`, `os.getenv`, `os.pa
 each text in it that can name a variable counts by the variable's value. A text that names none is
 not set, today as tomorrow, and costs nothing. Where code starts programs, what a shell would put
 in for ``$NAME`` in its texts counts likewise. Where code that deals with the environment looks for
-names that begin with a text (``name.startswith("PIPE_")``), all variables that do count.
+names that begin with a text (``name.startswith("PIPE_")``), all variables that do count; so do
+those that hold one, where it goes through them with a filter (``if "CONF_" in name``).
 
 A run may set variables itself. The value before the run counts, as in a new process: a value
 found later exactly as a run left it counts as what it was before.
 
-Names that are computed are seen while the code runs (`memori.watch.questions.asked`).
+Names that are computed are seen while the code runs (`memori.watch.questions.variables`).
 
 Not promised: variables that only libraries read.
 """
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 _READERS = frozenset({"environ", "environb", "getenv", "getenvb", "expandvars"})
 _STARTERS = frozenset({"subprocess", "system", "Popen", "check_output", "getoutput", "popen"})
 _FILTERS = frozenset({"startswith", "removeprefix"})
+_ALL = frozenset({"items", "keys"})
+_HOLDING = frozenset({
+    "endswith", "removesuffix", "match", "search", "fullmatch", "fnmatch", "fnmatchcase",
+    "__contains__",
+})  # fmt: skip
+_IN_PATTERNS = "^$.*"  # around the plain text of a pattern
 _OF_A_SESSION = ("SLURM", "SBATCH", "PBS", "LSB", "SGE", "PMI", "OMPI", "SSH", "XDG", "TERM")
 """What names begin with that a scheduler or a terminal sets, and that code mostly filters out."""
 _SHORTEST = 3  # letters that names are taken to begin with
@@ -67,6 +74,8 @@ def environment_names(functions: Iterable[FunctionType]) -> list[str]:
             found.update(_variables(texts))
             if not _FILTERS.isdisjoint(names):
                 found.update(_that_begin(texts))
+            if not _ALL.isdisjoint(names) and not _HOLDING.isdisjoint(names):
+                found.update(_that_hold(texts))
         elif not _STARTERS.isdisjoint(names):
             for value in (*values, function.__defaults__, function.__kwdefaults__):
                 texts.update(_texts(value))
@@ -76,11 +85,22 @@ def environment_names(functions: Iterable[FunctionType]) -> list[str]:
 
 def _gather(code: CodeType, texts: set[str], names: set[str]) -> None:
     names.update(code.co_names)
+    if "items" in names or "keys" in names:
+        _gather_filters(code, names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             _gather(constant, texts, names)
         else:
             texts.update(_texts(constant))
+
+
+def _gather_filters(code: CodeType, names: set[str]) -> None:
+    """Add that code asks whether something is in a text, which the names in it do not say."""
+    from opcode import opmap
+
+    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
+    if any(opmap["CONTAINS_OP"] in each.co_code[::2] for each in (code, *inner)):
+        names.add("__contains__")
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -112,6 +132,19 @@ def _that_begin(texts: Iterable[str]) -> list[str]:
         and not text.startswith(_OF_A_SESSION)
     )
     return [name for name in os.environ if begins and name.startswith(begins)]
+
+
+def _that_hold(texts: Iterable[str]) -> list[str]:
+    """Return the names of variables that are set, and hold one of the texts."""
+    parts = {text.strip(_IN_PATTERNS) for text in texts if text not in os.environ}
+    parts = {part for part in parts if len(part) >= _SHORTEST and re.fullmatch(_NAME, part)}
+    return [
+        name
+        for name in os.environ
+        if name not in _OF_A_SHELL
+        and not name.startswith(_OF_A_SESSION)
+        and any(part in name for part in parts)
+    ]
 
 
 def names_in_shell(texts: Iterable[str]) -> list[str]:

@@ -349,10 +349,8 @@ class Sieve:
                 continue
             words, look = seen.found[path], look_at(path)
             is_empty = words == EMPTY and not holds_something(path)
-            if (
-                look is not None and self._is_new(look) and not is_empty
-            ):  # then the run made it what it is
-                continue
+            if look is not None and self._is_new(look) and not is_empty:
+                continue  # the run made it what it is
             if has_times and look is not None and stat.S_ISREG(look.st_mode):
                 words = joined(words, detailed(words, look, [MODIFIED]))
             is_counted = path in listed or (path in is_known and not has_details(words))

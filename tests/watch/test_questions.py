@@ -321,6 +321,8 @@ def test_the_home_that_code_asked_for_counts(case: str, tmp_path: Path) -> None:
 BEGINNING = {
     "kept": "{k: v for k, v in os.environ.items() if k.startswith('MEMORI_OF_')}",
     "a loop": "[k.removeprefix(START) for k in os.environ if k.startswith(START)]",
+    "held": "{k: v for k, v in os.environ.items() if 'MORI_OF_' in k}",
+    "a pattern": "[k for k in os.environ.keys() if __import__('re').match('^MEMORI_OF.*', k)]",
 }
 
 
