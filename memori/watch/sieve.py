@@ -46,6 +46,7 @@ from memori.watch.listings import (
 from memori.watch.modules import loaded_files, module_digest, user_modules
 from memori.watch.observed import Observed
 from memori.watch.questions.found import (
+    A_LINK,
     EMPTY,
     FILE,
     LINK,
@@ -360,7 +361,7 @@ class Sieve:
 
     def _tells_more(self, path: str, words: str) -> bool:
         """Tell whether an answer says where a link leads, or a size that no digest stands for."""
-        if words.startswith(LINK) or words == NO_LINK:
+        if words.startswith(LINK) or A_LINK in words or NO_LINK in words:
             return True
         if path not in self._counted or words == FILE or not words.startswith(FILE):
             return False
