@@ -173,6 +173,22 @@ class MemoriWarning(UserWarning):
     """Something was found that memori does not trust, or could not keep."""
 
 
+def note(error: BaseException, text: str) -> None:
+    """Note something on an error, also on one that takes no attributes (a frozen dataclass)."""
+    try:
+        error.add_note(text)
+    except Exception:  # of the user's own class, which must not stand in the error's place
+        error.__dict__.setdefault("__notes__", []).append(text)
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says; one that cannot say it is told as Python tells it."""
+    try:
+        return str(error)
+    except Exception:
+        return "<exception str() failed>"
+
+
 _BETWEEN = frozenset({"concurrent", "contextlib", "functools", "joblib", "loky", "multiprocessing",
                       "nipype", "niwrap", "styxdefs", "threading"})  # fmt: skip
 """Packages that call memori for a user, or that memori calls back through."""

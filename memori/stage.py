@@ -23,7 +23,7 @@ from memori.calls.decision import Change, Decision
 from memori.calls.limit import limit
 from memori.calls.telling import tell, told
 from memori.digest.values import copy_json
-from memori.errors import BusyError, RemovedError, warn
+from memori.errors import BusyError, RemovedError, note, warn
 from memori.fingerprint import fingerprint
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
@@ -384,7 +384,7 @@ class Stage(Accepting):
             else:
                 value = self._parameters.call(self.function, copy_json(bound))
         except BaseException as error:
-            error.add_note(f"memori: raised in {self.subject} with {shown(bound)}")
+            note(error, f"memori: raised in {self.subject} with {shown(bound)}")
             raise
         return self.named(value)
 

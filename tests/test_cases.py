@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import os
 import pickle
 import signal
@@ -129,3 +131,57 @@ def test_the_summary_tells_a_case_by_what_a_person_calls_it(tmp_path: Path) -> N
     assert "  {'x': 0}: stage 'invert'" in pipeline().map(cases).summary()
     told = pipeline().map([*cases, {"x": 0, "log": str(tmp_path / "other")}]).summary()
     assert "other'}: stage 'invert'" in told
+
+
+@dataclasses.dataclass(frozen=True)
+class NoPeakError(Exception):
+    """An error that takes no attributes."""
+
+    subject: str
+
+
+class MuteError(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise AttributeError("code")
+
+
+def without_peak(y: float) -> float:
+    raise NoPeakError(f"sub-{y}")
+
+
+def mute(y: float) -> float:
+    if not y:
+        raise MuteError("failed")
+    return y
+
+
+def cancelled(y: float) -> float:
+    raise asyncio.CancelledError("the server went away")
+
+
+def test_an_error_that_takes_no_attributes_comes_through(tmp_path: Path) -> None:
+    """The user's own error is what the user sees, with memori's notes on it."""
+    with pytest.raises(NoPeakError, match="sub-1") as raised:
+        Stage(without_peak, "z", tmp_path).run(1)
+    assert any("memori: raised in stage" in note for note in raised.value.__notes__)
+    (failure,) = pipeline(without_peak).map([{"x": 1}]).failures
+    assert NoPeakError is type(failure.error)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_an_error_that_cannot_say_what_it_is_leaves_the_others(n_jobs: int | None) -> None:
+    """The summary of all cases is told; of that error it tells what Python would."""
+    found = pipeline(mute).map([{"x": 1}, {"x": 0}], n_jobs=n_jobs, progress=True)
+    assert "MuteError: <exception str() failed>" in found.summary()
+    assert "MuteError" in repr(list(found))
+    with pytest.raises(CasesError, match="MuteError"):
+        found.raise_failures()
+
+
+def test_an_error_that_is_no_exception_leaves_its_text(tmp_path: Path) -> None:
+    """What a server cancels is told in a file as any other failure is."""
+    (failure,) = pipeline(cancelled, tmp_path).map([{"x": 1}]).failures
+    assert failure.log is not None
+    assert "the server went away" in Path(failure.log).read_text()

@@ -17,7 +17,7 @@ import pickle
 import sys
 
 from memori.calls.current_run import CurrentRun, current, entered
-from memori.errors import StageError
+from memori.errors import StageError, note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def answer() -> None:
     except BaseException as error:
         import traceback
 
-        error.add_note("".join(traceback.format_exception(error)))
+        note(error, "".join(traceback.format_exception(error)))
         found = True, error
     _put(f"{folder}/{_ANSWER}", found)
     sys.stdout.flush()

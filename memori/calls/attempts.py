@@ -9,7 +9,7 @@ its process.
 
 from __future__ import annotations
 
-from memori.errors import RecordError, StageError, TimeLimitError
+from memori.errors import RecordError, StageError, TimeLimitError, text_of
 from memori.processes.planning import reject_run
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def attempted(attempt: Callable[[], Made], retries: int, stage: str) -> Made:
                 raise
             import logging
 
-            told = f"{type(error).__name__}: {error}"
+            told = f"{type(error).__name__}: {text_of(error)}"
             logging.getLogger("memori.stage").warning(
                 "stage %r failed and is tried again, %d more times at most: %s", stage, left, told
             )

@@ -25,8 +25,11 @@ _MOST = 2000  # characters of one input
 
 
 def is_failure(error: object) -> bool:
-    """Tell whether what ended a run is a failure, and not the user who interrupted it."""
-    return isinstance(error, (Exception, SystemExit))
+    """Tell whether what ended a run is a failure, and not the user who interrupted it.
+
+    Nor is a generator that is closed while it waits for a run.
+    """
+    return error is not None and not isinstance(error, (KeyboardInterrupt, GeneratorExit))
 
 
 def describe(

@@ -23,7 +23,7 @@ from _thread import allocate_lock, get_ident, start_new_thread
 
 from memori.aside import aside
 from memori.calls.current_run import tell_deadline
-from memori.errors import TimeLimitError
+from memori.errors import TimeLimitError, note
 from memori.processes.interrupts import GRACE, going_here
 
 TYPE_CHECKING = False
@@ -86,9 +86,9 @@ class limit:  # noqa: N801  a context manager, read as a word
             return
         error = self.error
         for stack in self._threads:
-            error.add_note(f"memori: and a thread that was started meanwhile was at\n{stack}")
+            note(error, f"memori: and a thread that was started meanwhile was at\n{stack}")
         if raised is None:  # it swallowed what told it so
-            error.add_note(f"memori: when its time was past it was at\n{self._stack}")
+            note(error, f"memori: when its time was past it was at\n{self._stack}")
         elif isinstance(raised, TimeLimitError) and raised.stage in (None, self._stage):
             raise error.with_traceback(trace) from None
         raise error from raised

@@ -13,6 +13,7 @@ pipeline itself.
 from __future__ import annotations
 
 from memori.digest.values import to_json
+from memori.errors import note
 from memori.graph.wiring import Wiring
 from memori.results import Outcome, Results
 
@@ -238,4 +239,4 @@ class _noted:  # noqa: N801  a context manager, read as a word
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
-            error.add_note(self._text)
+            note(error, self._text)

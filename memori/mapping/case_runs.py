@@ -15,6 +15,7 @@ from __future__ import annotations
 from memori.aside import aside
 from memori.calls.telling import listener, telling_of
 from memori.calls.twin import meeting_place
+from memori.errors import note
 from memori.graph.division import inside, least
 from memori.graph.stretch import Stretch, Track, recall_far
 from memori.mapping.failure import Failure
@@ -303,7 +304,7 @@ class CaseRuns:
         if len(piece.strands) > 1 and not isinstance(answer.error, KeyboardInterrupt):
             return piece.split()
         if piece.within:
-            answer.error.add_note(f"memori: in {piece.within}")
+            note(answer.error, f"memori: in {piece.within}")
         if not self._is_borne(piece.case, answer.error):
             return None
         if piece.case not in self._failed:
@@ -318,7 +319,7 @@ class CaseRuns:
         if self._continues and not isinstance(error, KeyboardInterrupt):
             return True
         if self._cases is not None:
-            error.add_note(f"memori: in case {self._cases[number]!r}")
+            note(error, f"memori: in case {self._cases[number]!r}")
         return False
 
     def _failure(self, number: int, answer: Answer) -> Failure:

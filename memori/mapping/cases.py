@@ -8,7 +8,7 @@ Only a KeyboardInterrupt ends them, because it is how a user ends them.
 from __future__ import annotations
 
 from memori.calls.going_on import begin, end
-from memori.errors import CasesError
+from memori.errors import CasesError, note
 from memori.graph.reduction import grouped
 from memori.graph.wiring import Wiring
 from memori.mapping.case_runs import CaseRuns
@@ -218,9 +218,10 @@ def run_cases(
         with terminable():
             outcomes.update(_shown(runs, cases, workers, progress))
     except KeyboardInterrupt as error:
-        error.add_note(
+        note(
+            error,
             f"memori: {len(outcomes)} of {len(cases)} cases were done. Call it again to go on: "
-            "what is remembered does not run again"
+            "what is remembered does not run again",
         )
         raise
     found = Cases()

@@ -8,7 +8,7 @@ how a user ends them.
 from __future__ import annotations
 
 from memori.digest.values import to_json
-from memori.errors import MemoriError
+from memori.errors import MemoriError, text_of
 from memori.scheduling.orders import portable
 
 TYPE_CHECKING = False
@@ -69,7 +69,7 @@ class Failure:
     @property
     def headline(self) -> str:
         """The stage, the element and the error, in one line."""
-        told = (str(self.error).splitlines() or [""])[0]
+        told = (text_of(self.error).splitlines() or [""])[0]
         places = [] if self.stage is None else [f"stage {self.stage!r}"]
         places += [] if self.within is None else [f"in {self.within}"]
         where = f"{' '.join(places)}: " if places else ""
@@ -87,7 +87,7 @@ class Failure:
 
     def __getitem__(self, name: str) -> NoReturn:
         raise MemoriError(
-            f"the case {self.case!r} failed, so it has no {name!r}: {self.error!r}; leave failed "
+            f"the case {self.case!r} failed, so it has no {name!r}: {self.headline}; leave failed "
             "cases out by `if result:`"
         ) from self.error
 

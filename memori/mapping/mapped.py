@@ -6,7 +6,7 @@ before the first one runs.
 
 from __future__ import annotations
 
-from memori.errors import warn
+from memori.errors import note, warn
 from memori.mapping.case_runs import CaseRuns
 from memori.mapping.cases import completed, run_cases
 from memori.scheduling.workers import workers_for
@@ -122,7 +122,7 @@ class Mapped:
             try:
                 given.append(self._wiring.check((), case))
             except TypeError as error:
-                error.add_note(f"memori: in case {place}: {case!r}")
+                note(error, f"memori: in case {place}: {case!r}")
                 raise
             for each in self._wiring.without_effect(case):
                 warn(each)

@@ -9,6 +9,8 @@ this machine, and elsewhere when its piece of work is over.
 
 from __future__ import annotations
 
+from memori.errors import text_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,5 +106,5 @@ def event_of(told: Mapping[str, Any], cases: Sequence[Mapping[str, object]]) -> 
         hit=told.get("hit", False),
         reason=told.get("reason", ""),
         seconds=told.get("seconds"),
-        error=error if isinstance(error, str) else f"{type(error).__name__}: {error}",
+        error=error if isinstance(error, str) else f"{type(error).__name__}: {text_of(error)}",
     )

@@ -6,7 +6,7 @@ down again it has failed, with a `WorkerError`. What a worker that was well was 
 
 from __future__ import annotations
 
-from memori.errors import MemoriError, TimeLimitError, WorkerError, warn
+from memori.errors import MemoriError, TimeLimitError, WorkerError, note, warn
 from memori.processes import watchdog
 from memori.scheduling.orders import Answer
 from memori.scheduling.witness import ending
@@ -112,7 +112,7 @@ class Deaths:
         if marks:
             return self._of_dead(placed, marks[-1], is_certain=True, error=error)
         if error is not None and tries > 1:
-            error.add_note(f"memori: {self._describe(placed.key, None)} came back unanswered")
+            note(error, f"memori: {self._describe(placed.key, None)} came back unanswered")
             return Answer(None, error, repr(error))
         who = self._describe(placed.key, None)
         warn(f"{who} came back unanswered, and is tried once more: {error!r}")

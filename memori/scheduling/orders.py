@@ -21,7 +21,7 @@ from functools import lru_cache, partial
 from memori.calls.current_run import watcher
 from memori.calls.fault import taken
 from memori.calls.twin import meeting_place
-from memori.errors import MemoriError
+from memori.errors import MemoriError, note, text_of
 from memori.processes.interrupts import adopt, terminable
 from memori.scheduling.post import posted
 
@@ -304,9 +304,9 @@ def portable(error: BaseException) -> BaseException:
     except Exception:
         kinds = (KeyboardInterrupt, SystemExit)
         kind = next((kind for kind in kinds if isinstance(error, kind)), MemoriError)
-        replacement = kind(f"{type(error).__name__}: {error}")
-        for note in getattr(error, "__notes__", ()):
-            replacement.add_note(note)
+        replacement = kind(f"{type(error).__name__}: {text_of(error)}")
+        for text in getattr(error, "__notes__", ()):
+            note(replacement, text)
         return replacement
     return error
 

@@ -17,6 +17,7 @@ from _thread import allocate_lock
 
 from memori.calls.current_run import current
 from memori.calls.telling import listener
+from memori.errors import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class posted:  # noqa: N801  a context manager, read as a word
 
     def _tell(self, told: Told) -> None:
         if "error" in told:
-            told = {**told, "error": f"{type(told['error']).__name__}: {told['error']}"}
+            told = {**told, "error": f"{type(told['error']).__name__}: {text_of(told['error'])}"}
         if told.get("hit"):
             self._hits.append(told)  # there may be very many
         else:

@@ -11,7 +11,7 @@ Not promised: order among pieces that do not depend on each other.
 
 from __future__ import annotations
 
-from memori.errors import MemoriError, WorkerError
+from memori.errors import MemoriError, WorkerError, note
 from memori.scheduling.orders import Answer
 from memori.signature.resources import Resources
 
@@ -122,7 +122,7 @@ def carry_out_plan(plan: Plan, workers: Workers) -> Iterator[None]:
     if going.failures:
         first, *others = going.failures
         for other in others:
-            first.add_note(f"memori: another stage failed as well: {other!r}")
+            note(first, f"memori: another stage failed as well: {other!r}")
         raise first
 
 

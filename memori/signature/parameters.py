@@ -15,10 +15,10 @@ defaults of a plain function.
 
 from __future__ import annotations
 
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 
 from memori.digest.values import NotJSONError, to_json
-from memori.signature.paths import shapes_of, with_paths
+from memori.signature.paths import holds_function, shapes_of, with_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ def _of_callable(function: Callable[..., Any]) -> Parameters:
 
     try:
         found = list(inspect.signature(function).parameters.values())
-    except ValueError:  # a builtin that does not say
+    except (ValueError, TypeError):  # a builtin that does not say, or a proxy that lies
         return Parameters((), 0, 0, {}, "args", True)
     kinds = inspect.Parameter
     single = [p for p in found if p.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)]
@@ -359,12 +359,13 @@ def _of_callable(function: Callable[..., Any]) -> Parameters:
 def _reject_generators(function: object) -> None:
     """Refuse what returns before its work is done."""
     inner: Any = function
-    while hasattr(inner, "func") and not hasattr(inner, "__code__"):
+    while holds_function(inner) and not hasattr(inner, "__code__"):
         inner = inner.func
     if not hasattr(inner, "__code__") and not hasattr(inner, "__func__"):
         inner = inner if isinstance(inner, type) else type(inner).__dict__.get("__call__", inner)
     inner = getattr(inner, "__func__", inner)
-    flags = getattr(getattr(inner, "__code__", None), "co_flags", 0)
+    code = getattr(inner, "__code__", None)
+    flags = code.co_flags if type(code) is CodeType else 0
     if flags & _GENERATOR_FLAGS:
         kind = "generator" if flags & 0x20 else "coroutine or asynchronous generator"
         name = getattr(function, "__qualname__", repr(function))
@@ -376,7 +377,7 @@ def _reject_generators(function: object) -> None:
 
 def fixed_values(function: Any) -> dict[str, JSON]:
     """Return what a partial binds, where it is JSON: the files that it names count as inputs."""
-    if not hasattr(function, "func") or not hasattr(function, "keywords"):
+    if not holds_function(function) or not hasattr(function, "keywords"):
         return {}
     try:
         return {"*partial": to_json([function.args, function.keywords])}
@@ -386,7 +387,7 @@ def fixed_values(function: Any) -> dict[str, JSON]:
 
 def name_of(function: Any) -> str:
     """Return the name that the records of a callable bear."""
-    while not hasattr(function, "__name__") and hasattr(function, "func"):
+    while not hasattr(function, "__name__") and holds_function(function):
         function = function.func
     return str(getattr(function, "__name__", type(function).__name__))
 

@@ -268,13 +268,21 @@ def _union(shapes: list[Shape], plain: list[type]) -> Shape:
 # Annotations that are texts
 
 
+def holds_function(thing: object) -> bool:
+    """Tell whether something holds a function as partials do, and does not just say so.
+
+    What answers any attribute (a mock, a command of ``sh``) would have a `func` without end.
+    """
+    return "func" in getattr(thing, "__dict__", ()) or hasattr(type(thing), "func")
+
+
 def _evaluated(text: str, function: Callable[..., Any]) -> object:
     """Return what the text of an annotation means where the function was written."""
     import inspect
 
     inner: Any = function
-    while hasattr(inner, "func") and not hasattr(inner, "__code__"):
-        inner = inner.func  # partials
+    while holds_function(inner) and not hasattr(inner, "__code__"):
+        inner = inner.func
     inner = inspect.unwrap(inner)
     if isinstance(inner, type):
         inner = inner.__init__  # type: ignore[misc]

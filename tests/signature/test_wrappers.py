@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -114,3 +116,20 @@ def test_what_a_wrapper_takes_by_position_is_wired_by_name() -> None:
         pipeline.run(x=3, z=4)
     with pytest.raises(TypeError, match="needs 'x'"):
         Stage(by_position).run(y=4)
+
+
+class AnswersAll:
+    """A callable that has any attribute, as a remote procedure or a command of ``sh`` has."""
+
+    def __getattr__(self, name: str) -> AnswersAll:
+        return AnswersAll()
+
+    def __call__(self, *args: int) -> int:
+        return sum(args)
+
+
+def test_what_answers_any_attribute_makes_a_stage(tmp_path: Path) -> None:
+    """Attributes that a callable only claims to have are not followed for ever."""
+    mocked = mock.Mock(side_effect=lambda x: x + 100)
+    assert Stage(mocked, "y", tmp_path, stage_name="mocked").run(2) == {"y": 102}
+    assert "y" in repr(Stage(AnswersAll(), "y", tmp_path, stage_name="all"))
