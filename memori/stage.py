@@ -253,10 +253,9 @@ class Stage(Accepting):
 
     def __getstate__(self) -> dict[str, object]:
         """Travel, to workers and into copies, without the last run, and with versions of code."""
-        from memori.fingerprint.versions import reached_codes, versions_of
+        from memori.fingerprint.versions import told_of
 
-        versions = versions_of(reached_codes([self]))
-        return {**self.__dict__, "_last": Outcome({}, Results()), "_versions": versions}
+        return {**self.__dict__, "_last": Outcome({}, Results()), "_versions": told_of(self)}
 
     def call(self, args: tuple[object, ...], kwargs: Mapping[str, object], **how: bool) -> Outcome:
         """Run it unless it is remembered; `how` as for `memori.calls.call.Call.run`."""
@@ -347,18 +346,22 @@ class Stage(Accepting):
 
     def code(self) -> Code:
         """Return what the callable is and reaches now."""
-        paths = {} if self._code_version is not None else self._parameters.shapes(self.function)
-        if paths:
-            further = (*self._depends_on, *classes_of(paths.values()))
-            code = fingerprint(self.function, further, notes=told_of_paths(paths))
-        else:
-            code = fingerprint(self.function, self._depends_on, self._code_version)
+        code = self._code()
         if self._versions:
-            from memori.fingerprint.versions import reject_outdated
+            from memori.fingerprint.versions import reject_outdated, take_settings
 
+            if take_settings(self.subject, self._versions, code):
+                code = self._code()
             reject_outdated(self.subject, self._versions, code.codes)
             self._versions = b""
         return code
+
+    def _code(self) -> Code:
+        paths = {} if self._code_version is not None else self._parameters.shapes(self.function)
+        if paths:
+            further = (*self._depends_on, *classes_of(paths.values()))
+            return fingerprint(self.function, further, notes=told_of_paths(paths))
+        return fingerprint(self.function, self._depends_on, self._code_version)
 
     def counted(self, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return the inputs that can change a result, `uncounted` ones and mere places aside."""

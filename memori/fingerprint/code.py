@@ -162,6 +162,12 @@ class Code:
         return [each for each in self.things if isinstance(each, FunctionType)]
 
     @property
+    def values(self) -> list[tuple[object, str, object]]:
+        """The namespace or cell, name and value of each of the `slots` that no run has changed."""
+        slots = [node for node in self._walk.slots.values() if node not in self._overlay]
+        return [(*node.owner, node.origin) for node in slots if node.owner is not None]
+
+    @property
     def codes(self) -> set[CodeType]:
         """The code of the functions that are reached."""
         return {node.code for node in self._reached.nodes.values() if node.code is not None}

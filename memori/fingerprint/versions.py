@@ -7,14 +7,17 @@ two processes is 16 bytes for each function: half of a digest of where it is def
 one of what it does. Only functions that both hold are compared, and so what one process has filled
 in (globals, registries, late imports) makes no difference. What caches held before the first run
 (`memori.fingerprint.opaque.put_cached_before`) is told besides: a worker's own are empty.
+So are plain values that modules hold, which a script may have set since it imported them
+(``config.threshold = args.threshold``).
 
-Not promised: to notice functions that one of the two does not reach, and what was edited in a
-module other than its functions.
+Not promised: to notice functions that one of the two does not reach, what was edited in a
+module other than its functions, and what a script has set in a module to other than plain values.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from hashlib import sha256
 from types import CodeType
 
@@ -28,19 +31,107 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
+    from memori.fingerprint.code import Code
+
+    Told = tuple[tuple[str, int], dict[tuple[str, str], object]]
+
 _HALF = 8  # bytes
+_MOST = 1000  # items of one setting
 
 
 class Versions(bytes):
-    """What another process is told of functions; there it hears what caches held here, too."""
+    """What another process is told of functions; there it hears what caches held here, too.
+
+    Attributes
+    ----------
+    settings : tuple of tuple and dict
+        Machine and process, and the plain values that modules hold there, by the names of the
+        module and of the value.
+    """
+
+    settings: Told
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _heard, (bytes(self), cached_before())
+        return _heard, (bytes(self), cached_before(), getattr(self, "settings", (_process(), {})))
 
 
-def _heard(versions: bytes, cached: dict[str, list[object]]) -> bytes:
+def _heard(versions: bytes, cached: dict[str, list[object]], settings: Told) -> bytes:
     hear_of_caches(cached)
-    return versions
+    told = Versions(versions)
+    told.settings = settings
+    return told
+
+
+def told_of(node: Any) -> bytes:
+    """Return what another process is told of a stage: its functions, and the settings it reads."""
+    told = Versions(versions_of(reached_codes([node])))
+    told.settings = _process(), {}
+    if not is_walking():
+        try:
+            told.settings = _process(), _settings(node.code().values)
+        except Exception:
+            return told  # the call meets the same, and tells it
+    return told
+
+
+def _settings(values: Iterable[tuple[object, str, object]]) -> dict[tuple[str, str], object]:
+    """Return the plain ones among (namespace, name, value) of modules that others import, too."""
+    found: dict[tuple[str, str], object] = {}
+    for space, name, value in values:
+        module = space.get("__name__") if isinstance(space, dict) else None
+        if type(module) is not str or module == "__main__" or not _is_plain(value):
+            continue
+        if getattr(sys.modules.get(module), "__dict__", None) is space:
+            found[module, name] = value
+    return found
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether a value is one that compares by what it says, in any process."""
+    if isinstance(value, (dict, list, tuple)) and len(value) > _MOST:
+        return False  # data, and no setting
+    if isinstance(value, dict):
+        return type(value) is dict and all(map(_is_plain, (*value, *value.values())))
+    if isinstance(value, (list, tuple)):
+        return type(value) in (list, tuple) and all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def take_settings(subject: str, theirs: bytes, here: Code) -> bool:
+    """Set what modules hold here as in the process that asks; tell whether anything was set.
+
+    A worker imports a module anew, and so without what a script has set in it since. On another
+    machine it may have to differ (a folder for scratch): there is a warning.
+    """
+    told: Told | None = getattr(theirs, "settings", None)
+    if told is None or told[0] == _process():
+        return False
+    process, settings = told
+    is_set = False
+    for (module, name), value in _settings(here.values).items():
+        asked = settings.get((module, name), value)
+        if type(asked) is type(value) and repr(asked) == repr(value):
+            continue
+        if process[0] != _process()[0]:
+            warn(
+                f"{subject}: {module}.{name} is {asked!r} in the script and {value!r} in the "
+                f"worker process {os.getpid()}, which goes by its own: pass it to the stage as an "
+                f"argument, or set it in the file of {module}"
+            )
+            continue
+        is_set = True
+        if isinstance(value, dict) and isinstance(asked, dict):  # others may hold the same one
+            value.clear()
+            value.update(asked)
+        elif isinstance(value, list) and isinstance(asked, list):
+            value[:] = asked
+        else:
+            setattr(sys.modules[module], name, asked)
+    return is_set
+
+
+def _process() -> tuple[str, int]:
+    return os.uname().nodename, os.getpid()
 
 
 def versions_of(codes: Iterable[CodeType]) -> bytes:
