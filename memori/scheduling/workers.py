@@ -279,6 +279,9 @@ def _local_processes(capacity: int | None) -> Executor:
     if _kept.pool is None or _kept.settings != settings:
         import loky
 
+        for stream in ("stdout", "stderr"):
+            if getattr(sys, stream) is None:  # closed by who started us; loky flushes both
+                setattr(sys, stream, open(os.devnull, "w"))
         _let_go()
         mark = _mark_of_local()
         try:

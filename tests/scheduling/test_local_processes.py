@@ -1,0 +1,18 @@
+"""Worker processes of this machine start and end under any parent."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+from memori import Pipeline, Stage
+def double(x): return 2 * x
+pipeline = Pipeline([("start", Stage(double, "y", "work"))])
+pipeline.map([{"x": 1}, {"x": 2}], n_jobs=2).raise_failures()
+"""
+
+
+def test_workers_start_where_standard_output_is_closed(tmp_path):
+    """What a daemon or a scheduler starts without standard streams may use worker processes."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    closed = f"exec {sys.executable} script.py >&- 2>error"
+    assert 0 == subprocess.run(["bash", "-c", closed], cwd=tmp_path, timeout=60).returncode
