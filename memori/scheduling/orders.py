@@ -191,7 +191,17 @@ def carry_out(order: Order) -> Answer:
         watcher.reset(token)
         os.close(mark)
     board.withdraw(order.name)
+    if is_below:
+        _end_pool_of_joblib()
     return answer
+
+
+def _end_pool_of_joblib() -> None:
+    """End the processes that joblib keeps for later, which would keep this one from ending."""
+    loaded = sys.modules.get("joblib.externals.loky.reusable_executor")
+    kept = getattr(loaded, "_executor", None)
+    if kept is not None:
+        kept.shutdown(wait=True, kill_workers=True)
 
 
 def _answered(order: Order, mark: str | None) -> Answer:

@@ -281,7 +281,7 @@ def _local_processes(capacity: int | None) -> Executor:
 
         for stream in ("stdout", "stderr"):
             if getattr(sys, stream) is None:  # closed by who started us; loky flushes both
-                setattr(sys, stream, open(os.devnull, "w"))
+                setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
         _let_go()
         mark = _mark_of_local()
         try:
