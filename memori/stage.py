@@ -27,9 +27,10 @@ from memori.errors import BusyError, RemovedError, note, warn
 from memori.fingerprint import fingerprint
 from memori.processes.interrupts import terminable
 from memori.results import Outcome, Results
+from memori.signature.callables import parameters_of
 from memori.signature.options import parameters_first
 from memori.signature.outputs import Outputs
-from memori.signature.parameters import fixed_values, name_of, parameters_of, shown
+from memori.signature.parameters import fixed_values, name_of, shown
 from memori.signature.paths import classes_of
 from memori.signature.paths import told as told_of_paths
 from memori.signature.resources import Resources, resources_of
@@ -318,8 +319,7 @@ class Stage(Accepting):
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> Call | None:
         """Return a call that can be remembered; None for a stage without a place."""
-        inputs = self._inputs(args, kwargs)
-        store = self._store(inputs)
+        store = self._store(inputs := self._inputs(args, kwargs))
         return None if store is None else Call(self, inputs, store)
 
     def _inputs(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:

@@ -12,7 +12,6 @@ two components are compared at a level that both have, or not at all (`comparabl
 from __future__ import annotations
 
 import os
-from functools import partial
 from types import FunctionType, ModuleType
 
 from memori.digest.files import is_file
@@ -22,7 +21,7 @@ from memori.fingerprint.atoms import text
 from memori.fingerprint.bytecode import VERSION
 from memori.fingerprint.classes import put_named_patches
 from memori.fingerprint.dispatch import new_walk
-from memori.fingerprint.functions import put_function
+from memori.fingerprint.functions import put_root
 from memori.fingerprint.graph import Node, fast_parts, graph_digest, order, own_digest
 from memori.fingerprint.modules import put_module
 from memori.fingerprint.settle import generation, now, overlay_of, settle, settle_loaded
@@ -164,7 +163,7 @@ class Code:
     @property
     def values(self) -> list[tuple[object, str, object]]:
         """The namespace or cell, name and value of each of the `slots` that no run has changed."""
-        slots = [node for node in self._walk.slots.values() if node not in self._overlay]
+        slots = (node for node in self._walk.slots.values() if node not in self._overlay)
         return [(*node.owner, node.origin) for node in slots if node.owner is not None]
 
     @property
@@ -338,24 +337,6 @@ def _root(
     for name, told in notes.items():
         root.state += (text(name), walk.component(name, [text(told)], told))
     return root
-
-
-def put_root(walk: Walk, function: object, out: State) -> None:
-    """Append the callable itself."""
-    inner = function
-    while isinstance(inner, partial):
-        inner = inner.func
-    inner = getattr(inner, "__func__", inner)
-    if type(inner) is FunctionType:  # a proxy may say that it is one
-        kept: State = []
-        put_function(walk, inner, kept, "function")
-    walk.where = "function"
-    if type(function) is FunctionType:
-        put_function(walk, function, out, "function")
-        return
-    label = f"callable {getattr(function, '__name__', None) or type(inner).__qualname__}"
-    owner = getattr(function, "__self__", function)  # a slot: runs may change what it holds
-    out.append(walk.slot(owner, label, function, label))
 
 
 def _items(depends_on: Iterable[object]) -> list[object]:

@@ -238,3 +238,21 @@ def _fill_partial(walk: Walk, node: Node) -> None:
         if name not in ("func", "args", "keywords", "__wrapped__"):
             state.append(b"." + text(name))
             walk.put(attributes[name], state)
+
+
+def put_root(walk: Walk, function: object, out: State) -> None:
+    """Append the callable itself."""
+    inner = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    inner = getattr(inner, "__func__", inner)
+    if type(inner) is FunctionType:  # a proxy may say that it is one
+        kept: State = []
+        put_function(walk, inner, kept, "function")
+    walk.where = "function"
+    if type(function) is FunctionType:
+        put_function(walk, function, out, "function")
+        return
+    label = f"callable {getattr(function, '__name__', None) or type(inner).__qualname__}"
+    owner = getattr(function, "__self__", function)  # a slot: runs may change what it holds
+    out.append(walk.slot(owner, label, function, label))

@@ -19,7 +19,7 @@ import stat
 import time
 
 from memori.digest.clock import ahead, behind
-from memori.digest.files import FileDigest, in_threads, rests_at, seconds_until_trusted, stat_of
+from memori.digest.files import FileDigest, in_threads, rests_at, stat_of
 from memori.fingerprint.imports.compiled import outdated
 from memori.watch.commands.times import looks_at_times
 from memori.watch.commands.tools import called_among, looked_up_now, tools_among
@@ -69,15 +69,15 @@ from memori.watch.touch import (
     is_as_then,
     is_since,
     look_at,
+    wait_until_settled,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
 _MOST_PROGRAMS = 50
 _LARGE = 1 << 20  # bytes; such files are digested on all cores
-_RECENT = 1_000_000_000  # ns
 
 
 def _never(path: str) -> bool:
@@ -145,7 +145,7 @@ class Sieve:
         facts = Facts()
         touched = self._touched()
         looks = {path: look_at(path) for path in touched}
-        _wait_until_settled(looks)
+        wait_until_settled(looks)
         in_threads(self._digest, [path for path, look in looks.items() if _is_large(look)])
         for path, touch in touched.items():
             self._file(facts, path, touch, looks[path])
@@ -390,17 +390,3 @@ class Sieve:
 
 def _is_large(look: os.stat_result | None) -> bool:
     return look is not None and stat.S_ISREG(look.st_mode) and look.st_size > _LARGE
-
-
-def _wait_until_settled(looks: Mapping[str, os.stat_result | None]) -> None:
-    """Wait (milliseconds) until the stats of fresh files can vouch for them from here on."""
-    recent = time.time_ns() - _RECENT
-    waits = [0.0]
-    for path, look in looks.items():
-        if look is not None and look.st_ctime_ns > recent:
-            try:
-                waits.append(seconds_until_trusted(path))
-            except OSError:
-                pass  # gone meanwhile
-    if max(waits):
-        time.sleep(max(waits))

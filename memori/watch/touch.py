@@ -6,11 +6,11 @@ import os
 import time
 
 from memori.digest.clock import ahead
-from memori.digest.files import stat_of
+from memori.digest.files import seconds_until_trusted, stat_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import CodeType
     from typing import Literal
 
@@ -24,6 +24,7 @@ UNLOOKED: Literal[False] = False
 
 OLD = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 
+_RECENT = 1_000_000_000  # ns
 _stat = os.stat
 
 
@@ -228,3 +229,17 @@ def plain_touches(glanced: dict[str, Touch]) -> dict[str, Touch]:
     if "/." in everything or "//" in everything:
         return dict.fromkeys(map(plain_path, glanced), GLANCED)
     return glanced
+
+
+def wait_until_settled(looks: Mapping[str, os.stat_result | None]) -> None:
+    """Wait (milliseconds) until the stats of fresh files can vouch for them from here on."""
+    recent = time.time_ns() - _RECENT
+    waits = [0.0]
+    for path, look in looks.items():
+        if look is not None and look.st_ctime_ns > recent:
+            try:
+                waits.append(seconds_until_trusted(path))
+            except OSError:
+                pass  # gone meanwhile
+    if max(waits):
+        time.sleep(max(waits))
