@@ -46,16 +46,16 @@ class Versions(bytes):
     ----------
     settings : tuple of tuple and dict
         Machine and process, and the plain values that modules hold there, by the names of the
-        module and of the value.
+        module and of the value; None if nobody is to take them.
     """
 
-    settings: Told
+    settings: Told | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _heard, (bytes(self), cached_before(), getattr(self, "settings", (_process(), {})))
+        return _heard, (bytes(self), cached_before(), self.settings)
 
 
-def _heard(versions: bytes, cached: dict[str, list[object]], settings: Told) -> bytes:
+def _heard(versions: bytes, cached: dict[str, list[object]], settings: Told | None) -> bytes:
     hear_of_caches(cached)
     told = Versions(versions)
     told.settings = settings
@@ -64,13 +64,14 @@ def _heard(versions: bytes, cached: dict[str, list[object]], settings: Told) -> 
 
 def told_of(node: Any) -> bytes:
     """Return what another process is told of a stage: its functions, and the settings it reads."""
-    told = Versions(versions_of(reached_codes([node])))
+    told = versions_of(reached_codes([node]))
+    if is_walking():  # a fingerprint asks what a stage holds, which no process may change
+        return told
     told.settings = _process(), {}
-    if not is_walking():
-        try:
-            told.settings = _process(), _settings(node.code().values)
-        except Exception:
-            return told  # the call meets the same, and tells it
+    try:
+        told.settings = _process(), _settings(node.code().values)
+    except Exception:
+        pass  # the call meets the same, and tells it
     return told
 
 
@@ -134,7 +135,7 @@ def _process() -> tuple[str, int]:
     return os.uname().nodename, os.getpid()
 
 
-def versions_of(codes: Iterable[CodeType]) -> bytes:
+def versions_of(codes: Iterable[CodeType]) -> Versions:
     """Return what another process is told of functions that are reached here."""
     return Versions(b"".join(sorted({_place(code) + code_digest(code)[:_HALF] for code in codes})))
 

@@ -73,7 +73,7 @@ def test_an_edit_within_a_tick_of_a_server_whose_clock_differs_is_seen(
     server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
     """A file that was just written is not trusted, though by our clock it is old."""
-    monkeypatch.setattr(files, "_TICK", 30_000_000_000)  # however busy this machine is
+    monkeypatch.setattr(files, "TICK", 30_000_000_000)  # however busy this machine is
     set_ours(monkeypatch, ahead)
     path = tmp_path / "file"
     path.write_text("one")

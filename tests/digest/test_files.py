@@ -31,7 +31,7 @@ def _nothing_remembered() -> None:
 def age(path: Path) -> None:
     """Wait until the stat of a fresh file can vouch for it."""
     time.sleep(0.03)
-    assert path.stat().st_ctime_ns + files._TICK < time.time_ns()
+    assert path.stat().st_ctime_ns + files.TICK < time.time_ns()
 
 
 def rewrite_unseen(path: Path, text: str) -> None:
