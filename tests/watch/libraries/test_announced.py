@@ -218,7 +218,7 @@ def test_what_a_library_wrote_and_reads_back_is_the_runs_own(
     stage = Stage(middle, "x", "work")
     assert [{"x": 6}, {"x": 6}] == [stage.run(3), stage.run(3)]
     assert not stage.state
-    assert stage.explain(3).unseen == ()
+    assert not [each for each in stage.explain(3).unseen if each.startswith("h5py")]
 
 
 def test_a_function_that_announces_is_what_it_was(tmp_path: Path) -> None:
