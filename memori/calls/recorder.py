@@ -104,8 +104,7 @@ class Recorder:
         self._subject = subject
         self._before = key
         self._store = store
-        self._forced = forced
-        self._inputs = inputs
+        self._forced, self._inputs = forced, inputs
         self._folder: str | None = None
         self._is_over = self._has_returned = False
         self.command: dict[str, JSON] | None = None
@@ -130,7 +129,8 @@ class Recorder:
             outer = outer.outer
         with aside():
             self._stood = Stood(store)
-            self._outdated = [each.record for each in store.under(key) if faults(each, key, store)]
+            there = () if forced else store.under(key)
+            self._outdated = [each.record for each in there if faults(each, key, store)]
         self._began = time.time()
         self._cpu = _usage()[0]
 

@@ -18,12 +18,12 @@ from hashlib import sha256
 from memori.aside import aside
 from memori.digest.files import file_digest
 from memori.fingerprint.imports.compiled import outdated
+from memori.watch.questions.users import is_users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-_LIBRARY = os.path.dirname(os.__file__)
 _SOURCE = ".py"
 _digests: dict[str, tuple[str, str]] = {}  # path -> digest of the bytes, and of the text
 
@@ -96,8 +96,7 @@ def looked_for(name: str, path: Sequence[object]) -> list[str]:
 
 
 def _is_library(folder: str) -> bool:
-    is_of_site = "/site-packages" in folder or "/dist-packages" in folder
-    return is_of_site or folder.startswith(_LIBRARY) or folder.endswith(".zip")
+    return not is_users(f"{folder}/") or folder.endswith(".zip")
 
 
 def loaded_files() -> list[str]:

@@ -26,7 +26,7 @@ traces = pytest.mark.skipif(
 )
 
 
-def told(*lines, cwd="/work", spool=None):
+def told(*lines, cwd="/vol", spool=None):
     """Return the trace of a command of which strace wrote these lines."""
     trace = Trace(cwd, spool)
     trace.reads([*BEGIN, *lines, *END])
@@ -44,8 +44,8 @@ def read(trace):
 
 def test_what_comes_before_the_command_is_not_its_own():
     """The program that becomes the command reads for itself."""
-    trace = Trace("/work")
-    trace.reads([BEGIN[0], '7 openat(AT_FDCWD</work>, "/x", O_RDONLY) = 3</x>', BEGIN[1], *END])
+    trace = Trace("/vol")
+    trace.reads([BEGIN[0], '7 openat(AT_FDCWD</vol>, "/x", O_RDONLY) = 3</x>', BEGIN[1], *END])
     assert ([], []) == read(trace)
     assert [("/bin/sh", ("sh",))] == trace.programs
 
@@ -95,10 +95,10 @@ def test_the_number_of_a_process_may_be_used_again():
         "7 vfork() = 8",
         '8 chdir("/one") = 0',
         "8 +++ exited with 0 +++",
-        '8 open("z", O_RDONLY) = 3</work/z>',
+        '8 open("z", O_RDONLY) = 3</vol/z>',
         "7 vfork() = 8",
     )
-    assert (["/work/z"], []) == read(trace)
+    assert (["/vol/z"], []) == read(trace)
 
 
 def test_a_folder_behind_a_link_keeps_its_name(tmp_path):
@@ -121,7 +121,7 @@ def test_what_runs_in_a_container_is_not_taken_for_files_of_here():
         '8 openat(AT_FDCWD</>, "/inside", O_RDONLY) = 3</inside>',
         "8 vfork() = 9",
         '9 openat(AT_FDCWD</>, "/inside2", O_RDONLY) = 3</inside2>',
-        '7 openat(AT_FDCWD</work>, "/here", O_RDONLY) = 3</here>',
+        '7 openat(AT_FDCWD</vol>, "/here", O_RDONLY) = 3</here>',
     )
     assert (["/here", "/usr/bin/bwrap"], []) == read(trace)
     assert ["bwrap"] == trace.contained
@@ -132,22 +132,22 @@ def test_a_python_that_tells_of_itself_lists_and_imports_unheard():
     lines = [
         "7 vfork() = 8",
         '8 execve("/usr/bin/python3", ["python3", "x.py"], 0x1) = 0',
-        '8 openat(AT_FDCWD</work>, "/spool/8.1", O_WRONLY|O_CREAT|O_APPEND, 0600) = 3</spool/8.1>',
-        '8 openat(AT_FDCWD</work>, "mine.py", O_RDONLY) = 4</work/mine.py>',
-        '8 openat(AT_FDCWD</work>, "table.csv", O_RDONLY) = 4</work/table.csv>',
-        '8 getdents64(5</work>, [{d_ino=1, d_type=DT_REG, d_name="mine.py"}], 9) = 24',
+        '8 openat(AT_FDCWD</vol>, "/spool/8.1", O_WRONLY|O_CREAT|O_APPEND, 0600) = 3</spool/8.1>',
+        '8 openat(AT_FDCWD</vol>, "mine.py", O_RDONLY) = 4</vol/mine.py>',
+        '8 openat(AT_FDCWD</vol>, "table.csv", O_RDONLY) = 4</vol/table.csv>',
+        '8 getdents64(5</vol>, [{d_ino=1, d_type=DT_REG, d_name="mine.py"}], 9) = 24',
         '7 getdents64(5</other>, [{d_ino=1, d_type=DT_DIR, d_name="a"}], 9) = 24',
     ]
     trace = told(*lines, spool="/spool")
-    assert (["/usr/bin/python3", "/work/table.csv"], []) == read(trace)
+    assert (["/usr/bin/python3", "/vol/table.csv"], []) == read(trace)
     assert {"/other": {"a": True}} == trace.folders
-    assert {"/other", "/work"} == told(*lines).folders.keys()
+    assert {"/other", "/vol"} == told(*lines).folders.keys()
 
 
 def test_compiled_modules_stand_for_their_sources(tmp_path):
     """A Python that tells nothing opens but what it compiled."""
-    line = '7 openat(AT_FDCWD</work>, "__pycache__/a.cpython-311.pyc", O_RDONLY) = 3</x>'
-    assert "/work/a.py" in read(told(line))[0]
+    line = '7 openat(AT_FDCWD</vol>, "__pycache__/a.cpython-311.pyc", O_RDONLY) = 3</x>'
+    assert "/vol/a.py" in read(told(line))[0]
 
 
 FIRST = {
@@ -331,7 +331,7 @@ def test_a_process_that_did_nothing_and_ended_is_not_missed():
     ended = "9 +++ exited with 1 +++"
     silent = told("8 clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>", ended)
     assert ([], {7, 9}) == (silent.lost, {7, 9} - silent.alive)
-    reader = told('9 openat(AT_FDCWD</work>, "a.txt", O_RDONLY) = 3</work/a.txt>', ended)
+    reader = told('9 openat(AT_FDCWD</vol>, "a.txt", O_RDONLY) = 3</vol/a.txt>', ended)
     assert [9] == reader.lost
 
 
@@ -365,14 +365,14 @@ def test_a_file_on_a_server_that_was_not_asked_is_old_after_a_while(tmp_path, mo
 def test_calls_of_programs_of_32_bits_and_queues_are_told():
     """The one by their own names; of what is put into a queue only that nobody saw it."""
     trace = told(
-        '7 stat64("/work/flag", 0xffffd0) = -1 ENOENT (No such file or directory)',
-        '7 fstatat64(AT_FDCWD</work>, "a", {st_mode=S_IFREG|0644, st_size=2, ...}, 0) = 0',
-        '7 truncate64("/work/b", 0) = 0',
+        '7 stat64("/vol/flag", 0xffffd0) = -1 ENOENT (No such file or directory)',
+        '7 fstatat64(AT_FDCWD</vol>, "a", {st_mode=S_IFREG|0644, st_size=2, ...}, 0) = 0',
+        '7 truncate64("/vol/b", 0) = 0',
         "7 io_uring_setup(4, {flags=0, sq_entries=4}) = 3",
         "7 io_uring_setup(4, {flags=0, sq_entries=4}) = 4",
     )
-    assert (["/work/b"], ["/work/flag"]) == read(trace)
-    assert trace.files.touched["/work/b"].written
-    assert "/work/a" in trace.files.found
+    assert (["/vol/b"], ["/vol/flag"]) == read(trace)
+    assert trace.files.touched["/vol/b"].written
+    assert "/vol/a" in trace.files.found
     assert ["sh"] == trace.queues
     assert [] == told("7 io_uring_setup(4, {}) = -1 EPERM (Operation not permitted)").queues
