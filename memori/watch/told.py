@@ -36,6 +36,7 @@ _MOST_PROGRAMS = 1000
 _COARSE = 2_000_000_000  # ns; clocks of file servers differ, and some keep whole seconds
 _ROUNDED = 10_000_000  # ns; file systems that keep hundredths of a second, or whole seconds
 _TICK = 0.0005  # seconds
+_LONGEST_TICK = 0.1  # seconds
 _CLOCK_REALTIME_COARSE = 5  # of Linux; Python's `time` does not name it
 _GONE = os.stat_result(
     (stat.S_IFREG, 0, 0, 0, 0, 0, 0, 0, 0, 0), {"st_mtime_ns": 0, "st_ctime_ns": 0}
@@ -46,8 +47,9 @@ _GONE = os.stat_result(
 class Marks:
     """When a program started, by the clocks of file systems.
 
-    File systems stamp files by a clock that ticks every few milliseconds. So a program is started
-    only after the tick of the marks is over (`wait`): what carries this tick was not changed since.
+    File systems stamp files by a clock that ticks every few milliseconds, and newer kernels by the
+    exact time where somebody looked at the file before. So a program is started only after the tick
+    has come that is later than both (`wait`): what carries an earlier time was not changed since.
     File systems of this machine that were not asked stamp by the clock that is waited for.
 
     Parameters
@@ -62,7 +64,7 @@ class Marks:
         before = _file_clock()
         self._began = before - _COARSE
         self._by_device: dict[int, int] = {}
-        self._last = self._local = before
+        self._local = self._began
         for folder in folders:
             try:
                 with tempfile.TemporaryFile(prefix=".memori-", dir=folder) as file:
@@ -70,14 +72,16 @@ class Marks:
             except OSError:
                 continue  # it cannot be written: what the local clock says must do
             mark = look.st_ctime_ns
-            if before <= mark <= time.time_ns():  # by the local clock, whose tick is waited for
-                self._last = max(self._last, mark)
-                mark += 1
-            self._by_device[look.st_dev] = mark
+            is_of_here = before <= mark <= time.time_ns()  # its clock's next tick is waited for
+            self._by_device[look.st_dev] = mark + is_of_here
+        self._made = time.time_ns()
 
     def wait(self) -> None:
         """Wait (milliseconds) until what is changed from now on carries another time."""
-        while (now := _file_clock()) <= self._last:
+        until = time.monotonic() + _LONGEST_TICK
+        while (now := _file_clock()) <= self._made:
+            if time.monotonic() > until:
+                return  # the clock was set back
             time.sleep(_TICK)
         self._local = now
 

@@ -111,7 +111,7 @@ def left_of(folder):
         except OSError:
             continue
         if os.fsencode(folder) in words:
-            found.append(words.replace(b"\0", b" ").decode())
+            found.append(words.replace(b"\0", b" ").decode(errors="replace"))
     return found
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from memori.digest import clock
 from memori.watch import Sieve, watching
+from memori.watch import told as telling
 from memori.watch.commands.strace import _why_unusable, traced
 from memori.watch.commands.strace_lines import plain
 from memori.watch.commands.trace import Trace
@@ -351,6 +353,31 @@ def test_a_file_on_a_file_system_that_was_not_asked_is_old_at_once(tmp_path):
     second = after.st_mtime_ns // 1_000_000_000 * 1_000_000_000
     os.utime(path, ns=(second, second))
     assert not marks.is_older(os.stat(path), marked=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the clock of Linux")
+def test_a_tick_that_came_late_is_not_taken_for_later_than_an_exact_stamp(tmp_path, monkeypatch):
+    """Newer kernels stamp by the exact time what somebody looked at; a tick may lag behind it."""
+    path = tmp_path / "x"
+    path.write_text("")
+    look = os.stat(path)
+    late = [look.st_ctime_ns - 2_000_000, look.st_ctime_ns - 1_000_000]
+    clocks = iter(late)
+    monkeypatch.setattr(telling, "_file_clock", lambda: next(clocks, time.time_ns()))
+    marks = Marks([])
+    marks.wait()
+    assert marks.is_older(look)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the clock of Linux")
+def test_a_clock_that_is_set_back_does_not_hold_a_program_up(tmp_path, monkeypatch):
+    """It is started; what it reads is then old only by a wide margin."""
+    path = tmp_path / "x"
+    path.write_text("")
+    marks = Marks([])
+    monkeypatch.setattr(telling, "_file_clock", lambda: marks._made - 3_600_000_000_000)
+    marks.wait()
+    assert not marks.is_older(os.stat(path))
 
 
 def test_a_file_on_a_server_that_was_not_asked_is_old_after_a_while(tmp_path, monkeypatch):

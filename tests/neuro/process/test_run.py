@@ -52,7 +52,7 @@ def sleepers(mark: int) -> list[str]:
     found = []
     for entry in os.listdir("/proc"):
         try:
-            line = Path(f"/proc/{entry}/cmdline").read_bytes().decode()
+            line = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
         if nap(mark) in line and entry.isdigit():
