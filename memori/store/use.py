@@ -39,7 +39,7 @@ def _paths_in(values: Mapping[str, JSON]) -> list[str]:
         text
         for name, each in values.items()
         for _, text in strings(each, (name,))
-        if text[:1] == "/"
+        if text.startswith("/")
     ]
 
 

@@ -292,10 +292,10 @@ class Observed:
         return touch
 
     def removes(self, path: str) -> None:
-        """Note that a path is about to be removed, or moved away."""
+        """Note that a path is about to be removed, or moved away: an error where none is."""
         touch = self.own_touch(path)
         if touch is None:
-            self.touched[path] = Touch("write", look_at(path))
+            self.touched[path] = Touch("write" if (look := look_at(path)) else "read", look)
         elif touch.how == "read" and not touch.written:
             self._keep(path, touch, look_at(path))
             touch.written = True

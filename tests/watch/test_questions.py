@@ -67,6 +67,16 @@ ASKED = {
         lambda f: (f / "mask").write_text(""),
         lambda f: ((f / "mask").unlink(), (f / "mask").mkdir()),
     ),
+    "gone, of one that is to be removed": (
+        "_missing('mask', os.unlink)",
+        None,
+        lambda f: (f / "mask").write_text(""),
+    ),
+    "gone, of one that is to be renamed": (
+        "_missing('mask', lambda each: os.rename(each, 'kept'))",
+        None,
+        lambda f: (f / "mask").write_text(""),
+    ),
     "size": (
         "os.path.getsize('mask')",
         *GROWS,
@@ -136,9 +146,9 @@ LINKS = {
     ),
 }
 MISSING = """
-def _missing(path):
+def _missing(path, ask=None):
     try:
-        os.stat(path)
+        os.stat(path) if ask is None else ask(path)
     except FileNotFoundError:
         return True
     return False
