@@ -28,7 +28,9 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def memori(*words: str | bytes) -> subprocess.CompletedProcess[str]:
     """Run memori as a user does."""
-    return subprocess.run([*MEMORI, *words], capture_output=True, text=True, check=False)  # type: ignore[list-item]
+    return subprocess.run(
+        [*MEMORI, *words], capture_output=True, text=True, errors="surrogateescape", check=False
+    )
 
 
 def ran() -> int:
@@ -343,3 +345,13 @@ def test_an_input_that_is_put_back_is_no_quarrel_of_two_runs() -> None:
     memori("run", "-n", "s", "-o", "out", "--", "cp", "other", "out")
     told = memori("run", "-n", "s", "-o", "out", "--", "cp", "in", "out").stderr
     assert "another run of it went on in its file" in told
+
+
+def test_a_reason_may_name_a_file_of_any_bytes() -> None:
+    """A name from an older computer is no UTF-8; `-v` tells of its edit, and the command runs."""
+    path = os.fsdecode(b"caf\xe9.txt")
+    for text in ("one", "two"):
+        Path(path).write_text(text)
+        done = memori("run", "-v", "--", "cat", path)
+        assert text == done.stdout
+    assert path in done.stderr

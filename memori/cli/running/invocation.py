@@ -223,14 +223,19 @@ def remember(
     stage = stage_of(words, options, outputs, listen)
     try:
         if options.verbose:
-            listen("stderr", f"memori: {stage.explain()}\n".encode())
+            listen("stderr", _line(stage.explain()))
         results = stage.run(force_run_stage=options.force)
     except FailedError as error:
         return error.code
     except ToolError as error:
-        listen("stderr", f"memori: {error}\n".encode())
+        listen("stderr", _line(error))
         return NOT_EXECUTABLE if os.path.exists(words[0]) and os.sep in words[0] else NOT_FOUND
     if not stage.state:
         for stream in ("stdout", "stderr"):
             listen(stream, Path(results[stream]).read_bytes())
     return 0
+
+
+def _line(what: object) -> bytes:
+    """Return what memori says as it is printed; names of files may hold any bytes."""
+    return f"memori: {what}\n".encode("utf-8", "surrogateescape")
