@@ -8,7 +8,8 @@ A file stands for an earlier run as long as what lies there now came of what tha
 a later stage has read and changed it, or (where the run did not return the file) has written it
 anew. A stage is later if it first wrote there after the other one did. Runs of one stage pass a
 file on only where each has read what the one before left (a table that grows by a line for each
-case); one that wrote it anew has taken its place.
+case); one that wrote it anew has taken its place. So has a later run of the same call, which ran
+because something that it reads had changed.
 
 Steps often return all that lies in the folder. What a run returned of it without having touched it
 may become whatever remembered runs make of it.
@@ -142,7 +143,7 @@ def came_of(
     for other, other_key, (before, after) in lines[mine[-1] + 1 :]:
         if before == NAMED:
             continue
-        if other == stage and other_key != key and _is_same(cases, key, other_key, lines):
+        if other == stage and (other_key == key or _is_same(cases, key, other_key, lines)):
             return False
         if other == stage or stages.index(other) < stages.index(stage):
             if before not in reached:

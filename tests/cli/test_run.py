@@ -355,3 +355,14 @@ def test_a_reason_may_name_a_file_of_any_bytes() -> None:
         done = memori("run", "-v", "--", "cat", path)
         assert text == done.stdout
     assert path in done.stderr
+
+
+def test_a_file_that_is_replaced_only_where_it_differs_follows_its_input() -> None:
+    """As `cmp -s new out || mv new out` does: an earlier input brings its own result back."""
+    text = "cp in new; cmp -s new out || mv new out; rm -f new; echo x >> count"
+    for number, expected in enumerate(("one", "two", "one"), start=1):
+        Path("in").write_text(expected)
+        for _ in range(2):
+            memori("run", "-o", "out", "--", "sh", "-c", text)
+            assert expected == Path("out").read_text()
+        assert number == ran()
