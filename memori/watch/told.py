@@ -134,6 +134,8 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         touch.marked = path in trace.files.marked
         if not touch.written and path in trace.files.perhaps_made and _was_made(path, marks):
             touch = Touch("write", None)
+        if touch.written and _is_untouched(path, marks):
+            touch = Touch("read", UNLOOKED)
         _tell_touch(run, through(path, run.links), touch, marks)
     for path in trace.files.marked:
         mine = run.own_touch(path)
@@ -166,6 +168,12 @@ def _was_made(path: str, marks: Marks) -> bool:
     if look is None or look.st_size or marks.is_older(look):
         return False
     return look.st_atime_ns == look.st_mtime_ns == look.st_ctime_ns
+
+
+def _is_untouched(path: str, marks: Marks) -> bool:
+    """Tell whether a file was opened for writing and is as it was, as a database that is asked."""
+    look = look_at(path)
+    return look is not None and stat.S_ISREG(look.st_mode) and marks.is_older(look)
 
 
 def _tell_touch(run: Observed, path: str, touch: Touch, marks: Marks) -> None:

@@ -23,6 +23,12 @@ os._exit(0)
 """
 
 
+ASKED = f"""
+import sqlite3
+print(sqlite3.connect("m.db").execute("{SUM}").fetchone()[0])
+"""
+
+
 @pytest.fixture(autouse=True)
 def _database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a database that writes ahead into a log."""
@@ -39,6 +45,13 @@ def reads(x: int) -> int:
     with closing(sqlite3.connect("file:m.db?mode=ro", uri=True)) as base:
         found: int = base.execute(SUM).fetchone()[0]
         return found
+
+
+def asks(x: int) -> int:
+    """Do so in a Python of its own."""
+    return int(
+        subprocess.run([sys.executable, "-c", ASKED], capture_output=True, check=True).stdout
+    )
 
 
 def opens(x: int) -> int:
@@ -101,3 +114,19 @@ def test_a_run_that_opens_such_a_database_is_remembered(function) -> None:  # ty
         for _ in range(2):
             stage.run(1)
             assert not stage.state
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_a_child_that_only_asks_a_database_is_remembered(journal: str) -> None:
+    """The connection may write, as it does by default, and has written nothing."""
+    with closing(sqlite3.connect("m.db")) as base:
+        base.execute(f"pragma journal_mode={journal}")
+    stage = Stage(asks, "sum", "work")
+    for number in (1, 2):
+        assert {"sum": number} == stage.run(1)
+        assert stage.state
+        stage.run(1)
+        assert not stage.state
+        with closing(sqlite3.connect("m.db")) as base:
+            base.execute("insert into t values (1)")
+            base.commit()
