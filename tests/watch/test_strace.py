@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memori import Stage
 from memori.digest import clock
 from memori.watch import Sieve, watching
 from memori.watch import told as telling
@@ -403,3 +404,22 @@ def test_calls_of_programs_of_32_bits_and_queues_are_told():
     assert "/vol/a" in trace.files.found
     assert ["sh"] == trace.queues
     assert [] == told("7 io_uring_setup(4, {}) = -1 EPERM (Operation not permitted)").queues
+
+
+@traces
+def test_a_process_that_is_counted_anew_is_the_same(tmp_path, monkeypatch):
+    """In a namespace of its own a child has two numbers; which is meant is known."""
+    program = "unshare -rpf sh -c 'cat in; cat in; true' > out"
+    if subprocess.run(["unshare", "-rpf", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no namespaces can be made here")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").write_text("one")
+    stage = Stage(calls, hash_output="work")
+    for state in (True, False):
+        stage.run(program)
+        assert state == stage.state
+
+
+def calls(program):
+    """Call a program."""
+    return subprocess.run(program, shell=True, check=True).returncode

@@ -24,6 +24,7 @@ _OPEN = r"(?:AT_FDCWD|-?\d+)(?:<((?:[^>\\]|\\.)*)>)?(?:\(deleted\))?"
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _CALL = re.compile(
     r"(\w+)\((.*)\) += (-?\d+|\?|0x[0-9a-f]+)(?:<((?:[^>\\]|\\.)*)>)?(?: ([A-Z]+) )?"
+    r"(?: /\* (\d+) in strace's PID NS \*/)?"
 )
 _PATH = re.compile(rf"(?:{_OPEN}, )?{_TEXT}")
 _FOLDER = re.compile(rf"{_OPEN}")
@@ -124,12 +125,14 @@ def said(text: str) -> Said | None:
     Said(name='openat', words='AT_FDCWD</study>, "a.txt", O_RDONLY', result='3', path='/study/a.txt', error='')
     >>> said('access("/no", F_OK)    = -1 ENOENT (No such file or directory)').error
     'ENOENT'
+    >>> said("vfork() = 2 /* 3364 in strace's PID NS */").result
+    '3364'
     """  # noqa: E501  as it is printed
     found = _CALL.match(text)
     if found is None:
         return None
-    name, words, result, path, error = found.groups()
-    return Said(name, words, result, None if path is None else plain(path), error or "")
+    name, words, result, path, error, outside = found.groups()
+    return Said(name, words, outside or result, None if path is None else plain(path), error or "")
 
 
 def paths_in(words: str, cwd: str) -> list[str | None]:

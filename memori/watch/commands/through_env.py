@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import lru_cache
 from typing import NamedTuple
 
 from memori.watch.commands.trace import CALLS
@@ -68,7 +69,23 @@ def under(strace: str, log_path: str, plain: Started) -> Started:
         for place, each in enumerate(parts)
     ]
     text = " ".join([*(f"-u {name}" for name in unset), *told])
-    return Started(["strace", *_OPTIONS, "-o", log_path, env, "-S", text], strace, own)
+    options = (*_OPTIONS, *_more_options(strace))
+    return Started(["strace", *options, "-o", log_path, env, "-S", text], strace, own)
+
+
+@lru_cache(maxsize=8)
+def _more_options(strace: str) -> tuple[str, ...]:
+    """Return the options that older versions do not have.
+
+    One tells the number of a process in a namespace of its own as it is outside of it.
+    """
+    import subprocess
+
+    option = "--pidns-translation"
+    done = subprocess.run(
+        [strace, option, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    return () if done.returncode else (option,)
 
 
 def _cut(word: str) -> list[str]:
