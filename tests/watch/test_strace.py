@@ -423,3 +423,9 @@ def test_a_process_that_is_counted_anew_is_the_same(tmp_path, monkeypatch):
 def calls(program):
     """Call a program."""
     return subprocess.run(program, shell=True, check=True).returncode
+
+
+def test_a_file_that_is_reached_through_proc_is_that_file():
+    """The kernel's links to a process's folder and root are no files of its own."""
+    trace = told('7 openat(AT_FDCWD</vol>, "/proc/self/cwd/a", O_RDONLY) = 3</vol/a>')
+    assert (["/vol/a"], []) == read(trace)

@@ -49,6 +49,7 @@ _SOURCES = (".py", ".pyc")
 _OF_OPEN_FILE = "AT_EMPTY_PATH) = 0"  # the stat of a file that is open, so known already
 _ALONE = re.compile(r'\w+\((?:"/|AT_FDCWD</)')  # means the same wherever a process is
 _NAMESPACES = ("CLONE_NEWNS", "CLONE_NEWUSER")
+_PROCESSES = "/proc/"
 _WATCHDOG = "/memori/processes/watchdog.py"
 
 
@@ -270,6 +271,8 @@ class Trace:
         path = self._path(process, call)
         if path is None or "O_TMPFILE" in call.words:  # without a name
             return
+        if path.startswith(_PROCESSES) and call.path is not None and call.path[:1] == "/":
+            path = self._spelling.plain(call.path)  # /proc/self/cwd/atlas.txt
         how = opened_by(call)
         if call.error:
             if how.reads or call.error in _ABSENT:
