@@ -1,9 +1,12 @@
 """The files of a node's folder, brought to memori's and back, and what is kept beside them.
 
-Files are hard-linked where the file system can and copied where it cannot. What a link to a file
-leads to, outside of the folder, is copied: an edit of what memori made must not reach a raw file.
-A link to a folder, or to nothing, stays a link, to the same place; where that is, or lies in, a
-folder among the node's inputs, to where that input is now.
+Files are hard-linked where the file system can and copied where it cannot. What memori shares with
+one node's folder already is copied for the next: a node that edits its input in place must not
+reach the files of another node, such as those of an equal element of a map.
+
+What a link to a file leads to, outside of the folder, is copied: an edit of what memori made must
+not reach a raw file. A link to a folder, or to nothing, stays a link, to the same place; where that
+is, or lies in, a folder among the node's inputs, to where that input is now.
 
 Not promised: a link to a file elsewhere, as a link.
 """
@@ -39,6 +42,8 @@ _OF_EVERY_RUN = (
     "version",
 )
 _KEPT_OF_RUNTIME = (*_OF_EVERY_RUN, "cmdline", "command_path", "merged", "stderr", "stdout")
+
+_PAIR = 2  # names of a file: memori's, and that of one node's folder
 
 Pointer = list[str | int]
 
@@ -124,6 +129,10 @@ def bring(
                 private_copy(real, new)
             else:
                 os.link(real, new)
+                if is_back and os.stat(new).st_nlink > _PAIR:
+                    os.unlink(new)
+                    private_copy(real, new)
+                    shutil.copystat(real, new)
         except FileExistsError:
             os.unlink(new)
             bring(source, target, [name])

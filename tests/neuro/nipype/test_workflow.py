@@ -400,6 +400,30 @@ def test_the_memory_shares_nothing_with_raw_data(tmp_path, log):
     assert "raw" == raw.read_text()
 
 
+def append(in_file, text):
+    with open(in_file, "a") as file:
+        file.write(text)
+    with open(in_file) as file:
+        return file.read()
+
+
+def test_equal_elements_share_no_file(tmp_path, log):
+    """What edits its input in place after equal elements of a map edits one of them, each run."""
+    results = []
+    for _ in range(2):
+        first = MapNode(niu.Function(["text"], ["out_file"], write), "text", name="first")
+        first.inputs.text = ["x", "x"]
+        iterfield = ["in_file", "text"]
+        second = MapNode(niu.Function(iterfield, ["out"], append), iterfield, name="second")
+        second.inputs.text = ["1", "2"]
+        workflow = Workflow("in_place", base_dir=str(tmp_path / "base"))
+        workflow.connect(first, "out_file", second, "in_file")
+        with pytest.warns(MemoriWarning, match="changed while the stage ran"):
+            graph = remember_workflow(workflow, tmp_path / "memory").run()
+        results.append(result_of(graph, "second").out)
+    assert [["x1", "x2"], ["x1", "x2"]] == results
+
+
 def test_needed_outputs_and_unneeded_files(tmp_path, log):
     """Unneeded outputs are removed as Nipype does, and come back where they are needed."""
     memory = tmp_path / "memory"
