@@ -1,7 +1,9 @@
 """What parameters a callable has: as Python would bind a call, without the cost of `inspect`.
 
 What a wrapper takes is what it names itself, and behind its ``*args`` and ``**kwargs`` what the
-wrapped one takes besides; it is called by position where it takes nothing else.
+wrapped one takes besides. It is called by position where it takes nothing else, and where it has
+both and its code names no parameter (``kw["x"]``): many decorators look at ``args[0]``, as
+`functools.singledispatch` does.
 
 Not promised: to know which arguments a wrapper passes itself, other than by their defaults.
 """
@@ -15,10 +17,11 @@ from memori.signature.paths import holds_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
+_MOST_WRAPPERS = 100  # one may lead back to itself
 _GENERATOR_FLAGS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
 
 
@@ -49,7 +52,33 @@ def _parameters(function: Callable[..., Any]) -> Parameters:
     if own is None:
         return _of_callable(function)
     is_told = is_told or type(function) is MethodType or not callable(wrapped)
-    return _of_wrapper(own, _of_callable(function) if is_told else _parameters(wrapped))
+    found = _of_wrapper(own, _of_callable(function) if is_told else _parameters(wrapped))
+    if own.extra_positional and not _name(function, found.passed_on):
+        found.by_position = found.positional
+    return found
+
+
+def _name(function: Any, names: frozenset[str]) -> bool:
+    """Tell whether a wrapper, or one that it wraps, names a parameter as a text (``kw["x"]``)."""
+    seen = 0
+    while "__wrapped__" in getattr(function, "__dict__", {}) and seen < _MOST_WRAPPERS:
+        code = getattr(function, "__code__", None) or getattr(
+            type(function).__call__, "__code__", None
+        )
+        if code is not None and not names.isdisjoint(_texts(code.co_consts)):
+            return True
+        function, seen = function.__dict__["__wrapped__"], seen + 1
+    return False
+
+
+def _texts(constants: Iterable[Any]) -> Iterator[str]:
+    for each in constants:
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, (tuple, frozenset)):
+            yield from _texts(each)
+        elif isinstance(each, CodeType):
+            yield from _texts(each.co_consts)
 
 
 def _called(function: Any) -> Parameters | None:
@@ -130,7 +159,7 @@ def _of_callable(function: Callable[..., Any]) -> Parameters:
     kinds = inspect.Parameter
     single = [p for p in found if p.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)]
     extra = [p.name for p in found if p.kind is kinds.VAR_POSITIONAL]
-    return Parameters(
+    parameters = Parameters(
         tuple(p.name for p in single),
         sum(p.kind is not kinds.KEYWORD_ONLY for p in single),
         sum(p.kind is kinds.POSITIONAL_ONLY for p in single),
@@ -138,6 +167,17 @@ def _of_callable(function: Callable[..., Any]) -> Parameters:
         extra[0] if extra else None,
         any(p.kind is kinds.VAR_KEYWORD for p in found),
     )
+    if not _is_python(function):  # C code may refuse its own defaults
+        parameters.passed_on = frozenset(parameters.names)
+    return parameters
+
+
+def _is_python(function: Any) -> bool:
+    """Tell whether a call runs a function in Python, or makes an instance of a class."""
+    while holds_function(function):
+        function = function.func
+    is_python = isinstance(function, (FunctionType, MethodType, type))
+    return is_python or hasattr(function, "__wrapped__") or _called(function) is not None
 
 
 def _reject_generators(function: object) -> None:

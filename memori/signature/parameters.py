@@ -5,7 +5,8 @@ parameters, and turns each into JSON. Extra positional arguments are kept under 
 keywords under their own name. A default that was not overridden is an input like any other, and
 arrives as JSON like any other. A default that JSON cannot hold is no input: it counts as code.
 A decorator may have a default of its own, or pass an argument itself (``attempt=1``): a plain
-default behind one that does not name it is left to it.
+default behind one that does not name it is left to it. So it is to a callable in C, whose signature
+may show what it does not take (``signature=None`` beside ``dtype=None``, of `numpy.add`).
 
 Not promised: to see a signature that is replaced after the stage was made, other than the
 defaults of a plain function.
@@ -49,7 +50,8 @@ class Parameters:
     extra_keywords : bool
         Whether any further name is taken.
     passed_on : frozenset of str
-        Of a wrapper that has the signature of what it wraps: the names that it does not name.
+        Of a wrapper that has the signature of what it wraps: the names that it does not name;
+        of a callable that is not in Python, all.
     by_position : int
         How many of them it has to be passed by position, as far as there are values.
     """

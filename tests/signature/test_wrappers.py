@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 
 from memori import Pipeline, Stage
@@ -133,3 +134,56 @@ def test_what_answers_any_attribute_makes_a_stage(tmp_path: Path) -> None:
     mocked = mock.Mock(side_effect=lambda x: x + 100)
     assert Stage(mocked, "y", tmp_path, stage_name="mocked").run(2) == {"y": 102}
     assert "y" in repr(Stage(AnswersAll(), "y", tmp_path, stage_name="all"))
+
+
+@functools.wraps(inner)
+def looks_at_the_first(*args: int, **more: int) -> int:
+    return args[0] * 1000 + inner(*args, **more)
+
+
+@functools.wraps(inner)
+def looks_at_a_name(*args: int, **more: int) -> int:
+    return more["x"] * 1000 + inner(*args, **more)
+
+
+@functools.wraps(looks_at_a_name)
+def around_one_that_looks(*args: int, **more: int) -> int:
+    return looks_at_a_name(*args, **more)
+
+
+@functools.singledispatch
+def dispatched(x: object, y: int = 2) -> str:
+    return f"something {x} {y}"
+
+
+@dispatched.register
+def _of_a_number(x: int, y: int = 2) -> str:
+    return f"a number {x} {y}"
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "named"),
+    [
+        (looks_at_the_first, (3,), {}),
+        (looks_at_the_first, (3,), {"y": 5}),
+        (looks_at_a_name, (), {"x": 3}),
+        (around_one_that_looks, (), {"x": 3, "y": 5}),
+        (dispatched, (3,), {}),
+        (dispatched, ("three",), {"y": 5}),
+        (np.add, (1, 2), {}),
+        (functools.partial(np.add, 1), (2,), {}),
+    ],
+)
+def test_a_callable_may_look_at_how_it_is_called(
+    function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """A decorator finds its argument where it looks; C code is not given defaults of its own."""
+    assert {"output": function(*args, **named)} == Stage(function, stage_name="f").run(
+        *args, **named
+    )
+
+
+def test_what_dispatches_by_type_is_wired_by_name() -> None:
+    """A stage of `functools.singledispatch` stands in a pipeline as any other."""
+    pipeline = Pipeline([("start", Stage(dispatched, stage_name="f"))])
+    assert {"output": "a number 3 4"} == pipeline.run(x=3, y=4)
