@@ -196,8 +196,7 @@ def _refuse_lost(value: Any, annotation: Any, place: str) -> None:
     elif isinstance(value, Enum):
         is_kept = kind in _enumerations(annotation)
     elif is_saved(value):
-        plain = kind.__module__ != "numpy.ma" and kind.__name__ not in ("matrix", "recarray")
-        is_kept = plain and wish_of(annotation) is not None
+        is_kept = not _computes_otherwise(kind) and wish_of(annotation) is not None
     else:
         is_kept = True  # or is refused where it becomes JSON
     if not is_kept:
@@ -205,6 +204,17 @@ def _refuse_lost(value: Any, annotation: Any, place: str) -> None:
             f"{place}: got {kind.__module__}.{kind.__qualname__}, which JSON cannot hold, so that "
             f"it would come back as something else. {_HOW}"
         )
+
+
+def _computes_otherwise(kind: type) -> bool:
+    """Tell whether a class of arrays gives other results than the plain array that a file holds."""
+    ours = ("__array_ufunc__", "__mul__", "__getattribute__")  # units, masks, matrices, records
+    numpy = sys.modules.get("numpy")
+    return (
+        numpy is not None
+        and issubclass(kind, numpy.ndarray)
+        and any(getattr(kind, name) is not getattr(numpy.ndarray, name) for name in ours)
+    )
 
 
 def _refuse_other_tables(value: Any, found: Any, place: str) -> None:
@@ -223,7 +233,8 @@ def _refuse_other_tables(value: Any, found: Any, place: str) -> None:
             raise TypeError(
                 f"{place}: the table would come back as another, with {difference}, for a .tsv "
                 "holds texts. Put its index into columns (frame.reset_index()) and times into "
-                "texts or seconds; where texts look like numbers, pass the path of the file: "
+                "texts or seconds; make categories where they are used, of texts "
+                "(column.astype(str)); where texts look like numbers, pass the path of the file: "
                 "save_table(frame), and load_table(path, text=[...]) where it is used"
             )
 
@@ -323,6 +334,13 @@ def _on_disk(value: Any, stage: Stage, place: str) -> Any:
         return {key: _on_disk(each, stage, place) for key, each in value.items()}
     if not is_saved(value):
         return value
+    kind = type(value)
+    if kind.__module__ != "numpy.ma" and _computes_otherwise(kind):  # `saved` refuses masks better
+        raise TypeError(
+            f"{place}: got {kind.__module__}.{kind.__qualname__}, and the function would be given "
+            "the plain array that a file holds, which computes otherwise: give it numbers alone "
+            "(np.asarray(value)), and make of them what they were inside the function"
+        )
     text = stage.hash_output or ""
     root = os.path.dirname(text.partition("{")[0]) if "{" in text else text
     above = arguments_of(os.path.abspath(root or "."))

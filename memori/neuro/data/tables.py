@@ -298,7 +298,8 @@ def _is_missing(cell: Any) -> bool:
 def lost(table: Any, found: Any) -> str:
     """Say how a DataFrame differs from what `load_table` gives of its file; nothing if it does not.
 
-    Another type of number, or a category that comes back as its texts, is no difference.
+    Another type of number is no difference, nor is a category that comes back as its texts, if
+    these sort and group as it does.
     """
     named = [name for name in table.index.names if name is not None]
     if named:
@@ -307,6 +308,11 @@ def lost(table: Any, found: Any) -> str:
         return f"{table.shape} rows and columns as {found.shape}"
     for place, name in enumerate(table.columns):
         one, other = table.iloc[:, place], found.iloc[:, place]
+        categories = getattr(one.dtype, "categories", None)
+        if categories is not None:
+            by_texts = one.astype(object).astype("category").cat.categories
+            if list(categories) != list(by_texts):  # sorted, and none that no row has
+                return f"column {name!r} without its categories {list(categories)} in their order"
         if not one.equals(other):
             for then, now in zip(one, other, strict=True):
                 if not _is_equal(then, now):

@@ -263,6 +263,14 @@ def test_an_image_changed_in_memory_is_neither_taken_nor_returned_as_it_was(here
         (pd.DataFrame({"t": pd.to_datetime(["2020-01-01"])}), "in column 't' as '2020-01-01"),
         (pd.DataFrame({"on": ["true", "false"]}), "'true' in column 'on' as"),
         (pd.DataFrame({"x": [True, 1]}, dtype=object), "True in column 'x' as"),
+        (
+            pd.DataFrame({"time": pd.Categorical(["pre", "post"], ["pre", "post"])}),
+            r"column 'time' without its categories \['pre', 'post'\]",
+        ),
+        (
+            pd.DataFrame({"sex": pd.Categorical(["F", "F"], ["F", "M"])}),
+            r"column 'sex' without its categories \['F', 'M'\]",
+        ),
     ],
 )
 def test_a_table_that_would_come_back_as_another_is_refused(frame, what) -> None:
@@ -291,6 +299,7 @@ def test_a_table_that_would_come_back_as_another_is_refused(frame, what) -> None
         pd.DataFrame({"x": np.array([0.1, 3], np.float32), "n": np.array([1, 2], np.int16)}),
         pd.DataFrame({"n": pd.array([1, None], "Int64"), "on": [True, None]}),
         pd.DataFrame({"group": pd.Categorical(["a", "b"]), "gone": [None, None]}),
+        pd.DataFrame({"run": pd.Categorical([10, 2, None]), "x": [1.5, 2.5, 3.5]}),
         pd.DataFrame({"name": ["a b", None], "x": [float("inf"), float("nan")]}),
         pd.DataFrame({"x": []}),
     ],
@@ -306,6 +315,40 @@ def test_a_table_whose_cells_come_back_equal_is_remembered(frame) -> None:
     assert not make.stage.state
     assert first.equals(again)
     assert first.shape == frame.shape
+
+
+class Metres(np.ndarray):
+    """Lengths, as libraries of units have them."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        plain = [np.asarray(each) for each in inputs]
+        return getattr(ufunc, method)(*plain, **kwargs).view(Metres)
+
+
+class Picture(np.ndarray):
+    """An array that also says where it comes from, as readers of pictures return it."""
+
+
+def test_an_array_that_computes_otherwise_than_a_plain_one_is_refused() -> None:
+    """The function would multiply a matrix element by element, and lose units in silence."""
+
+    @remembered("work")
+    def squared(values: np.ndarray) -> list:
+        return np.asarray(values * values).tolist()
+
+    @remembered("work")
+    def lengths() -> np.ndarray:
+        return np.ones(2).view(Metres)
+
+    plain = np.array([[1, 2], [3, 4]])
+    records = np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])
+    for other in (plain.view(np.matrix), plain.view(Metres), records, np.char.array(["a"])):
+        with pytest.raises(TypeError, match=r"'values': got .*computes otherwise.*np\.asarray"):
+            squared(other)
+    with pytest.raises(TypeError, match=r"'output': got .*Metres"):
+        lengths()
+    assert squared(plain.view(Picture)) == squared(plain) == [[1, 4], [9, 16]]
+    assert not squared.stage.state
 
 
 def test_an_image_class_that_is_never_written_is_refused_before_the_work() -> None:
