@@ -241,7 +241,7 @@ def _listing_differences(
         yield "listed", folder, f"{listing['count']} names", f"{len(names)} names"
     else:
         gone, new = sorted(set(then) - set(names)), sorted(set(names) - set(then))
-        gone = [name for name in gone if not was_removed(os.path.join(folder, name))]
+        gone = [name for name in gone if not was_removed(os.path.join(folder, name.rstrip("/")))]
         if gone or new:
             yield "listed", folder, ", ".join(gone), ", ".join(new)
 

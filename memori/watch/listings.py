@@ -193,11 +193,16 @@ def counted_names(
     own: Iterable[str],
     made: Callable[[str], bool],
 ) -> tuple[str, ...]:
-    """Return those of the names found in a folder (and whether each is a folder) that count."""
+    """Return those of the names found in a folder (and whether each is a folder) that count.
+
+    Where a pattern looks into all folders, their names end in a slash: a file that becomes one may
+    lead to more.
+    """
     own = frozenset(own)
+    marks = patterns is not None and BELOW in patterns
     return tuple(
         sorted(
-            name
+            f"{name}/" if marks and is_folder else name
             for name, is_folder in found
             if name not in own
             and fits(name, patterns, is_folder)

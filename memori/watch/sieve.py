@@ -312,10 +312,10 @@ class Sieve:
         own = {os.path.basename(path) for path in written if os.path.dirname(path) == folder}
         now = present_names(folder, patterns, own, self._made)
         if self._had_helpers:
-            helped = self._appeared(folder, set(now).difference(listing.names))
+            helped = self._appeared(folder, {n.rstrip("/") for n in now}.difference(listing.names))
             self._helped.update(os.path.join(folder, name) for name in helped)
             own.update(helped)
-            now = tuple(name for name in now if name not in own)
+            now = tuple(name for name in now if name.rstrip("/") not in own)
         names = counted_names(folder, found, patterns, own, self._made)
         self._is_quiet = self._is_quiet and names == now
         there = look_at(folder) if names == now else None

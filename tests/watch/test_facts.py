@@ -388,6 +388,19 @@ def test_two_asterisks_at_the_end_stand_for_files_too(way, project):
     assert below == project.differs(record)
 
 
+@pytest.mark.parametrize("way", ["recursive", "Path.glob"])
+def test_a_file_that_became_a_folder_counts_where_a_pattern_looks_into_folders(way, project):
+    """Also under the same name: what lies in it fits the pattern now. An empty one has nothing."""
+    path = project.write("data/sub-01")
+    record = project.run(ALL_BELOW[way])
+    os.remove(path)
+    os.mkdir(path)
+    assert [] == project.differs(record)
+
+    project.write("data/sub-01/a.txt")
+    assert ("listed", "data") in project.differs(record)
+
+
 def test_a_pattern_of_folders_does_not_count_by_files(project):
     """With a slash at its end; `Path.glob` needs none before Python 3.13."""
     project.write("data/sub-01/a.txt")
