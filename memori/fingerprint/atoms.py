@@ -64,3 +64,11 @@ def atom(value: object) -> bytes | None:
 def words(listed: str) -> frozenset[str]:
     """Return the words of a text as a set."""
     return frozenset(listed.split())
+
+
+# functions of libraries that look up what a text names in the frame that called them: pandas,
+# numexpr, DuckDB and polars; and formulas: formulaic, patsy, statsmodels
+LOOKING_BACK = words(
+    "query eval evaluate sql model_matrix dmatrix dmatrices from_formula ols wls gls glsar glm gee "
+    "rlm logit probit mnlogit poisson negativebinomial mixedlm quantreg phreg"
+)

@@ -19,7 +19,7 @@ from hashlib import sha256
 from types import CodeType
 
 from memori.digest.memo import Memo
-from memori.fingerprint.atoms import atom, sized, text
+from memori.fingerprint.atoms import LOOKING_BACK, atom, sized, text, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ _OWN = {
 _SAME_PLACE = frozenset({"resolve", "absolute", "expanduser"})
 _FLAGS = 0x3AF  # optimised, new locals, *args, **kwargs, generator, coroutine and its kin
 _DOCSTRING_FLAG = 0x4000000  # from Python 3.14
-_READS_LOCALS = frozenset({"locals", "vars", "eval", "exec", "dir", "f_locals", "_getframe"})
+_READS_LOCALS = words("locals vars eval exec dir f_locals _getframe")
 
 
 class Import:
@@ -125,25 +125,29 @@ def code_digest(code: CodeType) -> bytes:
 def _content(code: CodeType) -> Iterator[bytes]:
     parameters = code.co_argcount + code.co_kwonlyargcount
     parameters += bool(code.co_flags & 4) + bool(code.co_flags & 8)
-    named = None if _READS_LOCALS.intersection(code.co_names) else parameters
-    yield b"code%d,%d,%d,%d,%d,%d,%d;" % (
-        code.co_argcount,
-        code.co_posonlyargcount,
-        code.co_kwonlyargcount,
-        code.co_flags & _FLAGS,
-        code.co_nlocals,
-        len(code.co_cellvars),
-        len(code.co_freevars),
-    )
+    reads = _READS_LOCALS.intersection(code.co_names) or _texts_name_locals(code, parameters)
+    taken = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
+    sizes = code.co_nlocals, len(code.co_cellvars), len(code.co_freevars)
+    yield b"code%d,%d,%d,%d,%d,%d,%d;" % (*taken, code.co_flags & _FLAGS, *sizes)
     yield text(code.co_name)
     yield sized(b"b", code.co_code)
     yield sized(b"x", code.co_exceptiontable)
     yield constant(code.co_names)
-    yield constant(code.co_varnames[:named])
+    yield constant(code.co_varnames[: None if reads else parameters])
+    yield constant(_undocumented(code))
+
+
+def _texts_name_locals(code: CodeType, parameters: int) -> bool:
+    if not LOOKING_BACK.intersection(code.co_names):
+        return False
+    texts = "\n".join(each for each in _undocumented(code) if type(each) is str)
+    return any(name in texts for name in code.co_varnames[parameters:])
+
+
+def _undocumented(code: CodeType) -> tuple[object, ...]:
     constants = code.co_consts
-    if constants and type(constants[0]) is str and _has_docstring(code):
-        constants = (None, *constants[1:])
-    yield constant(constants)
+    is_text = bool(constants) and type(constants[0]) is str
+    return (None, *constants[1:]) if is_text and _has_docstring(code) else constants
 
 
 def _has_docstring(code: CodeType) -> bool:
@@ -201,7 +205,7 @@ def _scan_into(code: CodeType, result: Scan, bound: dict[str, list[Import]]) -> 
             _bind_imports(pairs, result, bound)
         if bound:
             _follow_locals(pairs, bound)
-    for value in code.co_consts:
+    for value in _undocumented(code):
         if type(value) is str:
             result.strings.add(value)
         elif type(value) is CodeType:
@@ -321,8 +325,7 @@ def _bind_imports(
     for position, (kind, name) in enumerate(pairs):
         if kind != IMPORT:
             continue
-        level = pairs[position - 2][1]
-        chosen = pairs[position - 1][1]
+        (_, level), (_, chosen) = pairs[position - 2 : position]
         module = str(name)
         found = Import(module, level if isinstance(level, int) else 0)
         result.imports.append(found)
@@ -343,10 +346,7 @@ def _bind_imports(
 
 
 def _bind_chosen(
-    pairs: list[tuple[int, object]],
-    position: int,
-    found: Import,
-    bound: dict[str, list[Import]],
+    pairs: list[tuple[int, object]], position: int, found: Import, bound: dict[str, list[Import]]
 ) -> None:
     """Bind the names of `from module import name as local`, any of which may be a module."""
     target = position + 1

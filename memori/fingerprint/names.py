@@ -12,9 +12,10 @@ import re
 import sys
 from types import FunctionType, ModuleType
 
-from memori.fingerprint.atoms import text, words
+from memori.fingerprint.atoms import LOOKING_BACK, text, words
+from memori.fingerprint.bytecode import scan as scan_of
 from memori.fingerprint.graph import APART, Node
-from memori.fingerprint.guards import MISSING, mapping_view, whole
+from memori.fingerprint.guards import MISSING, items_seen, mapping_view, whole
 from memori.fingerprint.imports.unloaded import EFFECT
 from memori.fingerprint.modules import (
     MODULE_OWN,
@@ -91,6 +92,7 @@ _ASKED = words("import_module __import__ resolve_name run_module entry_points it
 _IMPORTERS = _ASKED | words("modules find_spec")
 _LOCATORS = words("locate instantiate import_string get_class get_method get_object")
 _RUNNERS = frozenset({"run_path", "exec", "spec_from_file_location", "SourceFileLoader"})
+_EXPRESSIONS = words("eval evaluate sql model_matrix dmatrix dmatrices")
 _DYNAMIC = r"(\.*)([A-Za-z_][\w.]*)(?::\w+)?(?:%s|\{[^{}]*\})?\Z"
 
 _BUILTINS = "__builtins__"  # not every type checker knows it
@@ -130,6 +132,8 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
             node.edges.append((f"{APART}__doc__", state))
     if _IMPORTERS & scan.attributes or _locates(space, scan):
         _follow_dynamic_import(walk, function, scan, node)
+    if LOOKING_BACK & scan.attributes:
+        _follow_names_in_texts(walk, function, scan, node)
     if _RUNNERS & scan.attributes:
         _follow_scripts(walk, space, scan, node)
 
@@ -236,13 +240,7 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
     is_found = "__name__" in scan.attributes
     if is_found:
         node.edges.append((f"{APART}own module", [module_node(walk, space)]))
-    near = set(scan.strings)
-    _gather(function.__defaults__, near, 3)
-    _gather(function.__kwdefaults__, near, 3)
-    for chain in scan.chains:
-        if chain[0] not in MODULE_OWN:
-            _gather(space.get(chain[0]), near, 3)
-    for constant in sorted(near):
+    for constant in sorted(_texts_near(function, scan)):
         match = re.match(_DYNAMIC, constant) if len(constant) < 200 else None
         if match is None:
             continue
@@ -284,6 +282,62 @@ def _locates(space: dict[str, object], scan: Scan) -> bool:
 
 
 _TOLD_CALLS = ("calls __import__", "calls importlib.import_module")  # they say as much
+
+
+def _texts_near(function: FunctionType, scan: Scan) -> set[str]:
+    """Return the texts that code may give to what it calls: its constants, defaults and globals."""
+    space = function.__globals__
+    near = set(scan.strings)
+    _gather(function.__defaults__, near, 3)
+    _gather(function.__kwdefaults__, near, 3)
+    for chain in scan.chains:
+        if chain[0] not in MODULE_OWN:
+            _gather(space.get(chain[0]), near, 3)
+    return near
+
+
+def _follow_names_in_texts(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
+    """Add the globals that a text names, as a library will look them up in its caller's frame.
+
+    A text that the code is given may stand in another function of the module, or in its class.
+    """
+    space = function.__globals__
+    is_any = bool(_EXPRESSIONS & scan.attributes)
+    near = _texts_near(function, scan)
+    for chain in scan.chains:  # what stands in another module
+        value = space.get(chain[0])
+        for name in chain[1:]:
+            value = value.__dict__.get(name) if isinstance(value, ModuleType) else None
+        _gather(value, near, 3)
+    owner = space.get(function.__qualname__.partition(".")[0])
+    for base in owner.__mro__ if isinstance(owner, type) else ():
+        _gather([base.__dict__.get(name) for name in scan.attributes], near, 3)
+    found = _chains_in(near, is_any)
+    if not found:
+        for name, value in items_seen(whole(mapping_view, space)):
+            if isinstance(value, FunctionType):
+                near |= scan_of(value.__code__).strings
+            elif name not in MODULE_OWN:
+                _gather(value, near, 3)
+        found = _chains_in(near, is_any)
+    for chain in sorted(found):
+        name = chain[0]
+        if name not in space or name in MODULE_OWN:
+            walk.guards.name(space, name, space.get(name, MISSING))
+            continue
+        state: State = []
+        follow_chain(walk, function, chain, state)
+        node.edges.append((f"{APART}text {'.'.join(chain)}", state))
+
+
+def _chains_in(texts: set[str], is_any: bool) -> set[tuple[str, ...]]:
+    """Return the names in formulas and expressions, with what is read from each; `@name` in all."""
+    pattern = {True: r"[^\W\d]\w*(?:\.\w+)*", False: r"(?<=@)[^\W\d]\w*(?:\.\w+)*"}
+    found = set()
+    for each in texts:
+        for name in re.findall(pattern[is_any or "~" in each], each):
+            found.add(tuple(name.split(".")))
+    return found
 
 
 def _gather(value: object, texts: set[str], depth: int) -> None:

@@ -35,6 +35,7 @@ LIBRARIES = (
     "click",
     "dask",
     "decorator",
+    "formulaic",
     "joblib",
     "lazy_loader",
     "lxml",

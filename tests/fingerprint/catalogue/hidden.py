@@ -54,6 +54,29 @@ _MADE = {
     "numpy function cached": "import numpy as np, functools\n@functools.lru_cache\ndef mean(a):\n    return a * 2\nnp.my_mean = mean\ndef run(x):\n    return np.my_mean(x)\n",
 }
 
+_FRAME = "import pandas as pd\nD = {'a': [1, 2, 4]}\n"
+_QUERY = (
+    _FRAME
+    + "LOW = 1\nOTHER = 3\ndef run(x):\n    'Keep them.'\n    up = 5\n    to = 3\n    return pd.DataFrame(D).query('a > @LOW and a < @to').a.tolist() + [up]\n"
+)
+_EVAL = (
+    _FRAME
+    + "K = 2\ndef more(v):\n    return v + K\ndef run(x):\n    return pd.DataFrame(D).eval('a * @more(1)').tolist()\n"
+)
+_GIVEN = (
+    _FRAME
+    + "LOW = 1\nOTHER = 3\ndef pick(frame, which):\n    rows = frame.query(which)\n    return rows.a.tolist()\ndef run(x):\n    return pick(pd.DataFrame(D), 'a > @LOW')\n"
+)
+_HELD = (
+    _FRAME
+    + "LOW = 1\nclass Pick:\n    which = 'a > @LOW'\n    def go(self):\n        return pd.DataFrame(D).query(self.which).a.tolist()\ndef run(x):\n    return Pick().go()\n"
+)
+_FORMULA = {
+    "main.py": _FRAME
+    + "import formulaic, conf, mine\nK = 2\ndef center(v):\n    return v - K\ndef run(x):\n    return formulaic.model_matrix(conf.MODEL, pd.DataFrame(D)).values.tolist()\n",
+    "conf.py": "MODEL = '1 + center(a) + mine.square(a)'\n",
+    "mine.py": "def square(v):\n    return v * v\ndef unused(v):\n    return 0\n",
+}
 _FILTERS = {
     "mypkg/filters.py": "def smooth(x):\n    return x + 1\n\n\ndef unused(x):\n    return 0\n"
 }
@@ -103,5 +126,18 @@ EDITS: list[Edit] = [
     rerun("pydantic adapter of a dataclass", "from pydantic import TypeAdapter\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    v: int\nT = TypeAdapter(A)\ndef run(x):\n    return TypeAdapter(A).validate_python({'v': str(x)}).v\n", "v: int", "v: float"),
     rerun("typer reads annotations", "import typer\napp = typer.Typer()\n@app.command()\ndef go(v: int):\n    return v * 2\ndef run(x):\n    return app([str(x)], standalone_mode=False)\n", "v: int", "v: float"),
     rerun("cattrs reads annotations", "import cattrs\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    v: int\ndef run(x):\n    return cattrs.structure({'v': str(x)}, A).v\n", "v: int", "v: float"),
+    rerun("global named in a query", _QUERY, "LOW = 1", "LOW = 2"),
+    rerun("locals of a query that change places", _QUERY, "    up = 5\n    to = 3", "    to = 5\n    up = 3"),
+    keep("global that a query does not name", _QUERY, "OTHER = 3", "OTHER = 4"),
+    keep("docstring over a query that names a global", _QUERY, "Keep them.", "Not @OTHER."),
+    rerun("global of a function named in an expression", _EVAL, "K = 2", "K = 3"),
+    rerun("global named in a query that is given", _GIVEN, "LOW = 1", "LOW = 2"),
+    keep("global not named in a query that is given", _GIVEN, "OTHER = 3", "OTHER = 4"),
+    keep("renamed local beside a query", _GIVEN, "rows", "found"),
+    rerun("global named in a query of a class", _HELD, "LOW = 1", "LOW = 2"),
+    rerun("function named in a formula", _FORMULA, ("main.py", "v - K", "v + K")),
+    rerun("global of a function named in a formula", _FORMULA, ("main.py", "K = 2", "K = 3")),
+    rerun("module named in a formula", _FORMULA, ("mine.py", "v * v", "v + v")),
+    keep("module named in a formula, unused", _FORMULA, ("mine.py", "return 0", "return 9")),
     rerun("annotations of the module", "K: int = 1\ndef run(x):\n    return str(__annotations__['K'])\n", "K: int", "K: float"),
 ]  # fmt: skip
