@@ -57,7 +57,7 @@ _MADE = {
 _FRAME = "import pandas as pd\nD = {'a': [1, 2, 4]}\n"
 _QUERY = (
     _FRAME
-    + "LOW = 1\nOTHER = 3\ndef run(x):\n    'Keep them.'\n    up = 5\n    to = 3\n    return pd.DataFrame(D).query('a > @LOW and a < @to').a.tolist() + [up]\n"
+    + "LOW = 1\nOTHER = 3\ndef run(x):\n    'Keep them.'\n    up = 5\n    to = 3\n    return pd.DataFrame(D).query('a > @LOW and a < @to and a > -@up').a.tolist()\n"
 )
 _EVAL = (
     _FRAME
