@@ -189,6 +189,19 @@ def text_of(error: BaseException) -> str:
         return "<exception str() failed>"
 
 
+def escape_unprintable(stream: object) -> None:
+    """Have a stream escape what its encoding lacks, as stderr does, rather than fail.
+
+    One that gives the bytes of foreign file names back (`surrogateescape`) keeps doing so where it
+    has all other letters, in UTF-8.
+    """
+    encoding, errors = getattr(stream, "encoding", None), getattr(stream, "errors", None)
+    is_whole = str(encoding).lower().replace("-", "") == "utf8" and errors == "surrogateescape"
+    reconfigure = getattr(stream, "reconfigure", None)
+    if errors in ("strict", "surrogateescape") and not is_whole and reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
 _BETWEEN = frozenset({"concurrent", "contextlib", "functools", "joblib", "loky", "multiprocessing",
                       "nipype", "niwrap", "styxdefs", "threading"})  # fmt: skip
 """Packages that call memori for a user, or that memori calls back through."""

@@ -21,6 +21,7 @@ from importlib import import_module
 from itertools import islice
 from typing import NoReturn
 
+from memori.errors import escape_unprintable
 from memori.version import __version__
 
 _COMMANDS = (
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         The words after `memori`; those of this process unless given.
     """
+    escape_unprintable(sys.stdout)
     words, own_words = _cut(sys.argv[1:] if arguments is None else arguments)
     if not words:
         parser().print_help(sys.stderr)

@@ -301,3 +301,22 @@ def test_version_says_what_a_report_needs(capsys: pytest.CaptureFixture[str]) ->
 def test_sizes_are_said_in_the_unit_that_fits(count: float, expected: str) -> None:
     """In powers of ten, as disks are sold."""
     assert expected == size(count)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8:strict"])
+def test_letters_that_a_terminal_lacks_are_escaped(tmp_path: Path, encoding: str) -> None:
+    """No command fails for a name that the locale of a cluster cannot print."""
+    subject = "01 \N{SNOWMAN} \udcff"
+    Stage(double, "m", tmp_path / "{n}").run(n=subject)
+
+    for words in (["ls", "--entries"], ["log"], ["show", "double"], ["why"]):
+        done = subprocess.run(
+            [sys.executable, "-c", "from memori.cli import main; raise SystemExit(main())", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+
+        assert (0, b"") == (done.returncode, done.stderr), words
+        assert b"\\udcff" in done.stdout or words == ["why"]

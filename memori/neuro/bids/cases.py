@@ -164,6 +164,10 @@ def _check(
                 near = get_close_matches(name, queries, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(queries)}"
                 raise TypeError(f"cases() has no input {name!r} of {parameter}=; {hint}")
+    for name, query in queries.items():
+        if not isinstance(query, (os.PathLike, Iterable)):
+            raise TypeError(f"{name}={query!r}: give what the names of its files say, "
+                            f"{name}=dict(suffix='bold'), or a list of files")  # fmt: skip
     both = queries.keys() & keys.keys()
     if both:
         raise TypeError(f"{min(both)!r} is in by=, so no input can have that name")

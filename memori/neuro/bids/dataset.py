@@ -182,9 +182,12 @@ class Dataset:
         return file
 
     def _walk(self, asked: Choices) -> Iterable[Found]:
-        patterns = [] if self.is_derivative else ignored.patterns_of(self.root)
+        patterns = self._ignored()
         found = walk(self.root, lambda item: may_hold(item, asked))
         return (each for each in found if not self._is_ignored(each, patterns))
+
+    def _ignored(self) -> list[ignored.Pattern]:
+        return [] if self.is_derivative else ignored.patterns_of(self.root)
 
     def _is_ignored(self, found: Found, patterns: list[ignored.Pattern]) -> bool:
         if not patterns:
@@ -363,10 +366,15 @@ class Dataset:
         return join(finder, inputs, keys, over, optional, several, missing, chosen)
 
     def subjects(self) -> list[str]:
-        """List the labels of the subjects that have a folder, in order."""
-        names = sorted(os.listdir(self.root))
+        """List the labels of the subjects that have a folder, in order.
+
+        One that the `.bidsignore` of a raw dataset names is not among them.
+        """
+        patterns = self._ignored()
         return [
             name.removeprefix("sub-")
-            for name in names
-            if name.startswith("sub-") and os.path.isdir(os.path.join(self.root, name))
+            for name in sorted(os.listdir(self.root))
+            if name.startswith("sub-")
+            and os.path.isdir(os.path.join(self.root, name))
+            and not ignored.is_ignored(f"{name}/", patterns)
         ]

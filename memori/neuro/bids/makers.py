@@ -8,6 +8,7 @@ Not promised: what made the inputs of that run.
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,7 @@ class Maker(NamedTuple):
         """Return it as fields of a sidecar."""
         fields = {
             "Stage": self.stage,
-            "Parameters": dict(self.parameters),
+            "Parameters": _finite(dict(self.parameters)),
             "CommandLine": shlex.join(self.command),
         }
         return {name: value for name, value in fields.items() if value}
@@ -109,6 +110,15 @@ def describe_folder(
         describe(root, pipeline["Name"], more)
         ignored.add(root, patterns)
     return links
+
+
+def _finite(value: Any) -> Any:
+    """Return a JSON value with infinities and NaN as texts, for valid JSON has none."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(word: str) -> str:

@@ -2,7 +2,7 @@
 
 An entity may be asked for as a label (`run="01"`), as a number (`run=1` finds `run-01` too), as
 several of them, or as None, which finds names without it. A label may be given as it stands in
-names (`subject="sub-01"`).
+names (`subject="sub-01"`), an extension without its dot (`extension="nii.gz"`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ def choices(key: str, value: Wanted) -> list[object]:
     """Return what may stand for an entity (its short name), as a list; `sub-01` stands for 01."""
     single = value is None or isinstance(value, (str, Real)) or not isinstance(value, Iterable)
     listed: list[object] = [value] if single else list(value)  # type: ignore[arg-type]
-    bare = (each.removeprefix(f"{key}-") for each in listed if isinstance(each, str))
+    texts = [each for each in listed if isinstance(each, str)]
+    if key == "extension":
+        return listed + [f".{each}" for each in texts if each and each[0] != "."]
+    bare = (each.removeprefix(f"{key}-") for each in texts)
     return listed + [each for each in bare if key not in OTHERS and each not in listed]
 
 

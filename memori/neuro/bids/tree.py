@@ -66,7 +66,10 @@ class Found(NamedTuple):
 
 
 def listing(folder: str) -> list[Item]:
-    """Return what lies visibly in a folder, in the order of names; nothing if it is not there."""
+    """Return what lies visibly in a folder, in the order of names; nothing if it is not there.
+
+    What an editor keeps of an earlier text (`sub-01_bold.json~`) is hidden like a name with a dot.
+    """
     try:
         status = os.stat(folder)
         place = (status.st_dev, status.st_ino)
@@ -75,7 +78,8 @@ def listing(folder: str) -> list[Item]:
         if known is not None and known[0] == status.st_mtime_ns:
             return known[1]
         with os.scandir(folder) as entries:
-            found = [(each.name, each.is_dir()) for each in entries if each.name[0] != "."]
+            visible = [each for each in entries if each.name[0] != "." and each.name[-1] != "~"]
+            found = [(each.name, each.is_dir()) for each in visible]
     except (FileNotFoundError, NotADirectoryError):
         return []
     items = [_item(name, is_folder) for name, is_folder in sorted(found)]
@@ -129,7 +133,7 @@ def _walk_part(
         else:
             inside = os.path.join(folder, item.name)
             for each in listing(inside):
-                if each.name.startswith(_WHOLE):
+                if each.name.startswith(_WHOLE) and (each.suffix or not each.is_folder):
                     yield Found(inside, item.name, each)
 
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from memori.errors import MemoriError
+from memori.errors import MemoriError, escape_unprintable
 from memori.neuro.bids.cases import Query
 from memori.neuro.bids.collecting import Outputs
 from memori.neuro.bids_app.chosen import Inputs
@@ -98,6 +98,7 @@ def app(
         fields=fields,
     )
     words = list(sys.argv[1:] if arguments is None else arguments)
+    escape_unprintable(sys.stdout)
     try:
         code = made.main(words)
     except KeyboardInterrupt:

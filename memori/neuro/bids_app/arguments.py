@@ -182,12 +182,11 @@ def labels(words: Sequence[str], key: str) -> list[str]:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number == 0 or number < -1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of processors, and not -1 for all")
-    if number == -1:
+    if not re.fullmatch("-1|0*[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processors, and not -1 for all")
+    if text == "-1":
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    return number
+    return int(text)
 
 
 def _size(text: str) -> int:

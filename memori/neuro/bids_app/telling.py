@@ -64,7 +64,7 @@ class Telling:
         self.say(f"{self.name}: warning: {text}", is_error=True)
 
     def _write(self, lines: Sequence[str]) -> None:
-        with open(self.path, "a", encoding="utf-8") as stream:
+        with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.writelines(f"{line}\n" for line in lines)
 
     def forget(self) -> None:
@@ -100,6 +100,6 @@ class Telling:
         if failure and failure.log:
             told.append(f"the stage's own log: {failure.log}")
         told += ["", failure.traceback] if failure else []
-        with open(path, "w", encoding="utf-8") as stream:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write("\n".join(told) + "\n")
         return path

@@ -164,7 +164,7 @@ def load_table(
             f"load_table: {name!r} is not UTF-8, as BIDS wants it: {error}; save it as UTF-8, such "
             f"as by `iconv -f latin1 -t utf-8`"
         ) from error
-    except pandas.errors.ParserError as error:
+    except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as error:
         raise ValueError(f"load_table: {name!r} is no table: {error}") from error
     return frame.set_axis(names, axis="columns") if names else frame
 

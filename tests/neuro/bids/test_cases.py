@@ -227,6 +227,7 @@ def test_queries_of_pybids(tree):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
+        ({"bold": None}, TypeError, "bold=None: give what the names of its files say"),
         ({}, TypeError, "got no input"),
         ({"bold": BOLD, "optional": ("blod",)}, TypeError, "did you mean 'bold'"),
         ({"bold": BOLD, "t1w": T1W, "optional": "t1w"}, TypeError, "is one text"),

@@ -127,6 +127,42 @@ def test_bidsignore_of_a_raw_dataset(tree):
     assert ["sub-01_task-x_bold.nii.gz"] == [os.path.basename(f) for f in Dataset(root).files()]
 
 
+def test_a_subject_that_bidsignore_names_lacks_nothing(tree):
+    """A pilot that was left out is no subject that has no image."""
+    name = "sub-{}/func/sub-{}_task-x_bold.nii.gz"
+    files = {name.format(label, label): None for label in ("01", "pilot")}
+    bids = Dataset(tree({**files, ".bidsignore": "sub-pilot\n"}))
+
+    assert ["01"] == bids.subjects()
+    assert ["01"] == [case["subject"] for case in bids.cases(bold={"suffix": "bold"})]
+
+
+def test_what_an_editor_kept_and_a_link_to_above_are_no_recordings(tree):
+    """An earlier text of a sidecar makes no second recording, nor does a subject in a subject."""
+    bold = "sub-01/func/sub-01_task-x_bold"
+    root = tree([f"{bold}.nii.gz", f"{bold}.json~", f"{bold}.nii.gz~"])
+    (root / "sub-01/again").symlink_to("..")
+
+    assert [f"{root}/{bold}.nii.gz"] == Dataset(root).files()
+    assert 1 == len(Dataset(root).cases(bold={"suffix": "bold"}))
+
+
+def test_an_extension_may_be_asked_for_without_its_dot(tree):
+    """As people who come from pybids write it."""
+    bids = Dataset(tree(["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T1w.json"]))
+
+    assert bids.files(extension=".nii.gz") == bids.files(extension="nii.gz") != []
+    assert 2 == len(bids.files(extension=["json", ".nii.gz"]))
+
+
+def test_an_empty_table_is_named(tree):
+    """With its path, where pandas only says that there are no columns."""
+    bids = Dataset(tree({"sub-01/anat/sub-01_T1w.nii": None, "participants.tsv": ""}))
+
+    with pytest.raises(ValueError, match=r"participants.tsv' is no table"):
+        bids.participants()
+
+
 def test_bidsignore_of_derivatives_hides_nothing(tree):
     """FMRIPrep lists there what the validator does not know, and its confounds are wanted."""
     name = "sub-01/func/sub-01_task-x_desc-confounds_timeseries.tsv"

@@ -160,6 +160,21 @@ def test_a_stage_is_named_with_parameters_and_command(raw, out, tmp_path):
     assert "sort" in [each["Name"] for each in description["GeneratedBy"]]
 
 
+def test_parameters_without_an_end_are_told_as_texts(raw, out, tmp_path):
+    """`high=inf` is a usual way to say that nothing is cut; a sidecar has to be valid JSON."""
+
+    def clip(low, bounds):
+        path = workdir() / "clipped.tsv"
+        path.write_text("a\n1\n")
+        return str(path)
+
+    clipped = Stage(clip, "clipped", tmp_path / "work").run(float("-inf"), [0.5, float("nan")])
+
+    saved = out.save(clipped["clipped"], source=raw.one(suffix="bold"), suffix="timeseries")
+
+    assert {"low": "-inf", "bounds": [0.5, "nan"]} == said(saved)["Parameters"]
+
+
 def test_a_description_is_added_to_and_never_replaced(raw, out, image):
     """Authors that somebody wrote down stay; nothing stands there twice."""
     t1w = raw.one(suffix="T1w")

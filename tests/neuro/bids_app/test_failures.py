@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[3]
         (["\u2013-skip-bids-validation"], "type '--skip-bids-validation'"),
         (["--mem", "lots"], "'lots' is no size"),
         (["--nprocs", "0"], "no number of processors"),
+        (["--nprocs", "two"], "'two' is no number of processors"),
         (["--scale", "big"], "invalid int value"),
         (["--bids-filter-file", "nowhere.json"], "nowhere.json: No such file"),
     ],
