@@ -43,7 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any, ParamSpec, Protocol, Self, TypeVar, overload
 
     from memori.graph.condition import when
     from memori.graph.each import Each
@@ -54,11 +54,33 @@ if TYPE_CHECKING:
     from memori.pipeline import Pipeline
     from memori.scheduling.engines import executor
 
-    Function = TypeVar("Function", bound=Callable[..., Any])
+    Given = ParamSpec("Given")
+    Returned = TypeVar("Returned")
+    Gives = TypeVar("Gives", covariant=True)
+
+    class RememberedFunction(Protocol[Given, Gives]):
+        """A function that remembers, as type checkers see it."""
+
+        __name__: str
+        __qualname__: str
+        stage: Stage
+
+        @property
+        def __wrapped__(self) -> Callable[Given, Gives]: ...
+
+        def __call__(self, *args: Given.args, **kwargs: Given.kwargs) -> Gives: ...
+
+        @overload
+        def __get__(self, instance: None, owner: type | None = None, /) -> Self: ...
+
+        @overload
+        def __get__(
+            self, instance: object, owner: type | None = None, /
+        ) -> Callable[..., Gives]: ...
 
     def remembered(  # what type checkers see of `memori.neuro.data.remembered`
         folder: str | os.PathLike[str], /, *, outputs: str | list[str] | None = None, **options: Any
-    ) -> Callable[[Function], Function]:
+    ) -> Callable[[Callable[Given, Returned]], RememberedFunction[Given, Returned]]:
         """Make a function remember."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from memori.digest.values import NotJSONError, copy_json, to_json, to_json_as
 from memori.place import Place, places_of
 from memori.results import Outcome, Results, came_from_results
-from memori.signature.options import with_options
+from memori.signature.options import options_of, with_options
 from memori.signature.parameters import full_name_of, shown
 
 TYPE_CHECKING = False
@@ -204,7 +204,8 @@ class Face:
 
     def add_static(self, values: Mapping[str, object]) -> None:
         """Fix values of parameters; they win over what a run is given."""
-        self._parameters.reject_unknown(values, self.subject, self._places)
+        options = options_of(type(self))
+        self._parameters.reject_unknown(values, self.subject, self._places, options)
         self._static.update(
             (name, to_json_as(f"{self.subject}, argument {name!r}", value))
             for name, value in values.items()

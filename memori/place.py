@@ -28,11 +28,20 @@ def places_of(
 
     Raises
     ------
+    TypeError
+        If one is neither a text nor a path.
     ValueError
         If there is none, or one is no folder.
     """
     if isinstance(where, (str, os.PathLike)):
         return (Place(subject, where),)
+    if not isinstance(where, (list, tuple)) or not all(
+        isinstance(each, (str, os.PathLike)) for each in where
+    ):
+        raise TypeError(
+            f"{subject}: hash_output={where!r}; expected a folder as a text or Path, a list of "
+            "them, or None"
+        )
     if not where:
         raise ValueError(f"{subject}: hash_output is an empty list; give a folder, or None")
     places = tuple(Place(subject, each) for each in where)

@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from memori import Cases, CasesError, Failure, MemoriError, Pipeline, Stage
@@ -185,3 +186,16 @@ def test_an_error_that_is_no_exception_leaves_its_text(tmp_path: Path) -> None:
     (failure,) = pipeline(cancelled, tmp_path).map([{"x": 1}]).failures
     assert failure.log is not None
     assert "the server went away" in Path(failure.log).read_text()
+
+
+@pytest.mark.parametrize("cases", [{"x": 1}, "x", 3, None, [1], pd.DataFrame({"x": [1, 2]})])
+def test_what_are_no_cases_is_told_with_what_cases_are(cases: Any) -> None:
+    """One case alone and a table are the usual ones; nothing has run."""
+    with pytest.raises(TypeError, match=r"cases are a list .*; case 0 is .*to_dict\('records'\)"):
+        pipeline().map(cases)
+
+
+def test_a_stage_alone_is_no_pipeline() -> None:
+    """The error shows what a line of one is."""
+    with pytest.raises(TypeError, match=r"list of lines such as \('start', stage\), got <Stage"):
+        Pipeline(Stage(counted))  # type: ignore[arg-type]

@@ -97,6 +97,25 @@ def test_a_wrong_name_is_an_error_with_the_nearest_spelling() -> None:
         Stage(smooth, fhwm=4)
     with pytest.raises(TypeError, match=r"parameters: image, fwhm"):
         Stage(smooth).run("a", sigma=4)
+    with pytest.raises(TypeError, match="did you mean 'hash_output'"):
+        Stage(smooth, hash_ouput="work")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"hash_output": 3}, "hash_output=3; expected a folder"),
+        ({"hash_output": b"work"}, "hash_output=b'work'; expected a folder"),
+        ({"hash_output": ["work", None]}, "expected a folder"),
+        ({"aliases": ["a"]}, r"aliases are {output: further name}, got \['a'\]"),
+    ],
+)
+def test_an_option_of_another_kind_is_told_with_what_was_expected(
+    wrong: dict[str, Any], said: str
+) -> None:
+    """The error names the stage and the option, not what memori did with it."""
+    with pytest.raises(TypeError, match=f"stage 'len': .*{said}"):
+        Stage(len, **wrong)
 
 
 def test_a_missing_argument_is_named_before_anything_runs() -> None:

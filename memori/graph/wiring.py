@@ -54,6 +54,11 @@ class Wiring:
         self.sources: dict[Node, tuple[Node, ...]] = {}
         self._starts: list[Node] = []
         self._conditions: dict[Node, list[when]] = {}
+        if not hasattr(definition, "__iter__"):
+            raise TypeError(
+                "a pipeline is made of a list of lines such as ('start', stage), got "
+                f"{definition!r}"
+            )
         for line in definition:
             self._add(line)
         if not self.sources:

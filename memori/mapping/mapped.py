@@ -25,6 +25,28 @@ if TYPE_CHECKING:
     from memori.results import Results
 
 
+def listed_cases(cases: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Return cases as a list of dicts.
+
+    Raises
+    ------
+    TypeError
+        If they are none, such as one case alone, or a table.
+    """
+    listed: list[dict[str, object]] = []
+    given: Iterable[Any] = cases if hasattr(cases, "__iter__") else [cases]
+    for place, case in enumerate(given):
+        try:
+            listed.append(dict(case))
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"cases are a list with a mapping of names to values for each, such as "
+                f"[{{'subject': '01'}}]; case {place} is {case!r} (of a table of pandas give "
+                "table.to_dict('records'))"
+            ) from error
+    return listed
+
+
 class Mapped:
     """What can be run over many cases; `memori.Pipeline` is the only class that is made of it."""
 
@@ -116,7 +138,7 @@ class Mapped:
         """
         if on_error not in ("continue", "raise"):
             raise ValueError(f"on_error is 'continue' or 'raise', got {on_error!r}")
-        listed = [dict(case) for case in cases]
+        listed = listed_cases(cases)
         given = []
         for place, case in enumerate(listed):
             try:

@@ -34,7 +34,9 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
         If it is not callable, or is a generator or coroutine function.
     """
     if not callable(function):
-        raise TypeError(f"a stage needs a callable, got {function!r}")
+        kind = type(function).__name__
+        above = f"; write @{kind} as the first decorator" if kind == "classmethod" else ""
+        raise TypeError(f"a stage needs a callable, got {function!r}{above}")
     _reject_generators(function)
     found = _parameters(function)
     if type(function) is FunctionType:

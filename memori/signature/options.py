@@ -63,6 +63,12 @@ def _constructor(kind: type) -> Any:
     return next(each for each in found if hasattr(each, "options"))
 
 
+def options_of(kind: type) -> tuple[str, ...]:
+    """Return the names of the options of a class of stages."""
+    named: tuple[str, ...] = _constructor(kind).options
+    return named
+
+
 def with_options(stage: Made, options: dict[str, Any]) -> Made:
     """Return a stage like another one, with other options.
 

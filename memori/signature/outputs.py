@@ -48,6 +48,8 @@ class Outputs:
         self._subject = subject
         self.names = _checked_names(subject, names, other)
         self.aliases: dict[str, str] = {}
+        if not hasattr(aliases or {}, "items"):
+            raise TypeError(f"{subject}: aliases are {{output: further name}}, got {aliases!r}")
         for name, others in (aliases or {}).items():
             for each in [others] if isinstance(others, str) else list(others):
                 self._add(name, each)

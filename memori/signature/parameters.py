@@ -112,17 +112,24 @@ class Parameters:
         return self.extra_keywords or name in self.names
 
     def reject_unknown(
-        self, names: Iterable[str], subject: str, further: Collection[str] = ()
+        self,
+        names: Iterable[str],
+        subject: str,
+        further: Collection[str] = (),
+        options: Collection[str] = (),
     ) -> None:
-        """Raise a TypeError for the first name that neither the callable nor `further` takes."""
+        """Raise a TypeError for the first name that neither the callable nor `further` takes.
+
+        An option that is spelled nearly so may have been meant, too.
+        """
         for name in names:
             if name not in further and not self.takes(name):
-                raise TypeError(f"{subject} takes no {name!r}{self._nearest(name)}")
+                raise TypeError(f"{subject} takes no {name!r}{self._nearest(name, options)}")
 
-    def _nearest(self, name: str) -> str:
+    def _nearest(self, name: str, options: Collection[str]) -> str:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, self.names, n=1)
+        near = get_close_matches(name, [*self.names, *options], n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         return f"{meant} (parameters: {', '.join(self.names) or 'none'})"
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from memori.errors import warn
 from memori.mapping.cases import Cases
 from memori.mapping.failure import Failure
+from memori.mapping.mapped import listed_cases
 from memori.neuro.bids.entities import BIDSFile
 from memori.neuro.bids.names import extensions_of, ignore_pattern
 from memori.neuro.bids.naming import split_names, target_of
@@ -64,7 +65,7 @@ def run_and_save(
     options: Mapping[str, Any],
 ) -> Saved:
     """Run and save; `Derivatives.map` says what the parameters mean."""
-    listed = [dict(case) for case in cases]
+    listed = listed_cases(cases)
     wanted = [outputs(case) if callable(outputs) else outputs for case in listed]
     for case, each in zip(listed, wanted, strict=True):
         check_case(derivatives, pipeline, case, each, source)

@@ -34,6 +34,7 @@ from memori.files import move
 from memori.layout import arguments_of
 from memori.neuro.data.annotations import evaluated, image_class, load, wish_of, wishes
 from memori.neuro.data.arrays_to_disk import is_saved, loading, saved
+from memori.signature.callables import parameters_of
 from memori.stage import Stage
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def remembered(
         raise TypeError('remembered takes the folder to remember in: write @remembered("work")')
 
     def decorate(function: Function) -> Function:
+        parameters_of(function)  # the generator itself is refused, before it is wrapped
         stage: _Remembered = _Remembered(loading(function, saves=False), outputs, folder)
         stage = stage.with_options(**options) if options else stage
         stage.returns = _parts(function, len(stage.outputs))

@@ -409,3 +409,25 @@ def test_a_member_of_which_the_annotation_says_nothing_is_refused(annotation) ->
         chosen.__annotations__["return"] = annotation
     with pytest.raises(TypeError, match="Mode, which JSON cannot hold"):
         remembered("work")(chosen)()
+
+
+async def fetched() -> int:
+    return 1
+
+
+def generated() -> Any:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (fetched, "fetched is a coroutine"),
+        (generated, "generated is a generator function"),
+        (classmethod(path), "write @classmethod as the first decorator"),
+    ],
+)
+def test_what_cannot_be_remembered_is_told_where_it_is_decorated(function: Any, said: str) -> None:
+    """Not when it is called for the first time, after its work."""
+    with pytest.raises(TypeError, match=said):
+        remembered("work")(function)
