@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from memori.cli import told
+from memori.digest.values import finite
 from memori.errors import MemoriError
 
 FORMATS = ("text", "prov-json", "bids-prov", "ro-crate")
@@ -80,7 +81,7 @@ def _folder(name: str) -> Callable[[Any, str | None], list[str]]:
     def tell(lineage: Any, output: str | None) -> list[str]:
         module = import_module(f"memori.neuro.provenance.{name}")
         if output is None:
-            return _print(json.dumps(module.document(lineage), indent=2), None)
+            return _print(json.dumps(finite(module.document(lineage)), indent=2), None)
         if not os.path.isdir(output):
             from memori.neuro.provenance.names import folder_of
 

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from memori.digest.values import finite
 from memori.processes.settings import setting
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
@@ -47,7 +48,7 @@ def place_of(arguments: argparse.Namespace) -> str:
 
 def print_json(document: Any) -> None:
     """Print a document as JSON."""
-    print(json.dumps(document, indent=2))
+    print(json.dumps(finite(document), indent=2))
 
 
 def size(count: float) -> str:

@@ -181,6 +181,22 @@ def copy_json(value: JSON) -> JSON:
     return value
 
 
+def finite(value: Any) -> Any:
+    """Return a JSON value with NaN and infinities as texts: other programs' JSON has none.
+
+    Examples
+    --------
+    >>> finite({"low": float("-inf"), "high": [0.5]})
+    {'low': '-inf', 'high': [0.5]}
+    """
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each) for each in value]
+    is_finite = not isinstance(value, float) or value - value == 0  # inf - inf is NaN
+    return value if is_finite else str(value)
+
+
 def strings(value: JSON, pointer: Pointer) -> Iterator[tuple[Pointer, str]]:
     """Yield each string inside a value of lists, tuples and dicts with its pointer, in order."""
     if isinstance(value, str):

@@ -320,3 +320,23 @@ def test_letters_that_a_terminal_lacks_are_escaped(tmp_path: Path, encoding: str
 
         assert (0, b"") == (done.returncode, done.stderr), words
         assert b"\\udcff" in done.stdout or words == ["why"]
+
+
+def test_json_is_for_every_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A browser, R and jq know no NaN and no infinity: they are texts there."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    Stage(double, "m", tmp_path).run(n=float("inf"))
+    Stage(double, "m", tmp_path).run(n=float("nan"))
+
+    for words in (
+        ["ls", str(tmp_path), "--entries"],
+        ["log", str(tmp_path)],
+        ["why", str(tmp_path)],
+    ):
+        assert 0 == main([*words, "--json"])
+        text = capsys.readouterr().out
+        json.loads(text, parse_constant=refuse)
+        assert '"nan"' in text or words[0] == "why"

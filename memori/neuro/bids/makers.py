@@ -8,12 +8,12 @@ Not promised: what made the inputs of that run.
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from memori.digest.values import finite
 from memori.neuro.bids import ignored
 from memori.neuro.bids.description import NAME, describe, description_of
 from memori.neuro.bids.sidecar import spelled
@@ -46,7 +46,7 @@ class Maker(NamedTuple):
         """Return it as fields of a sidecar."""
         fields = {
             "Stage": self.stage,
-            "Parameters": _finite(dict(self.parameters)),
+            "Parameters": finite(dict(self.parameters)),
             "CommandLine": shlex.join(self.command),
         }
         return {name: value for name, value in fields.items() if value}
@@ -110,15 +110,6 @@ def describe_folder(
         describe(root, pipeline["Name"], more)
         ignored.add(root, patterns)
     return links
-
-
-def _finite(value: Any) -> Any:
-    """Return a JSON value with infinities and NaN as texts, for valid JSON has none."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(word: str) -> str:

@@ -19,6 +19,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from memori.digest.values import finite
 from memori.files import atomic_write
 from memori.neuro.bids import ignored
 from memori.neuro.bids.content import BIDSError
@@ -187,7 +188,7 @@ def write(lineage: Lineage, root: str) -> list[str]:
     written = []
     for kind, found in records(lineage).items():
         path = os.path.join(folder, f"prov-{_LABEL}_{_SUFFIXES[kind]}.json")
-        _put(path, json.dumps({kind: found}, indent=2, ensure_ascii=False) + "\n")
+        _put(path, json.dumps(finite({kind: found}), indent=2, ensure_ascii=False) + "\n")
         written.append(path)
     table = f"provenance_label\tdescription\nprov-{_LABEL}\tWhat memori remembered of the runs.\n"
     _put(os.path.join(folder, "provenance.tsv"), table)

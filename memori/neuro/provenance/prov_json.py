@@ -10,6 +10,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from memori.digest.values import finite
 from memori.neuro.provenance.lineage import File, Lineage, Run
 from memori.neuro.provenance.names import command, location, relative
 from memori.version import __version__
@@ -55,7 +56,7 @@ def _add_run(made: Any, lineage: Lineage, run: Run) -> None:
         "prov:label": run.stage,
         "memori:function": str(run.record["function"]),
         "memori:code": run.code,
-        "memori:parameters": json.dumps(run.parameters),
+        "memori:parameters": json.dumps(finite(run.parameters)),
         "memori:command": command(lineage, run),
         "memori:container": run.container,
         "memori:python": run.python,

@@ -16,6 +16,7 @@ from mimetypes import guess_type
 from typing import Any
 from urllib.parse import quote
 
+from memori.digest.values import finite
 from memori.errors import MemoriError
 from memori.files import atomic_write
 from memori.neuro.bids import ignored
@@ -104,7 +105,7 @@ class _Crate:
         """Add a run; its files are there."""
         told = {
             "name": run.stage,
-            "description": command(self._lineage, run) or json.dumps(run.parameters),
+            "description": command(self._lineage, run) or _text(run.parameters),
             "startTime": _time(run.began),
             "endTime": _time(run.ended),
         }
@@ -158,7 +159,7 @@ def _format_of(file: File) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(finite(value))
 
 
 def write(lineage: Lineage, folder: str) -> list[str]:
