@@ -246,6 +246,7 @@ def test_a_program_that_only_a_record_names_is_not_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tools are asked for their version by starting them; a record does not say which."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # knows no program of that path
     program, proof = tmp_path / "niimath", tmp_path / "proof"
     program.write_text(f"#!/bin/sh\ntouch {proof}\necho v1.0.1\n")
     program.chmod(0o755)
