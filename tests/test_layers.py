@@ -59,7 +59,9 @@ FOR_FEW = {
     "memori.plan",
     "memori.store.failures",
     "memori.watch.check",
+    "memori.watch.commands.named",
     "shlex",
+    "shutil",
     "signal",
     "threading",
 }

@@ -21,7 +21,6 @@ import time
 from memori.digest.clock import ahead, behind
 from memori.digest.files import FileDigest, in_threads, rests_at, stat_of
 from memori.fingerprint.imports.compiled import outdated
-from memori.watch.commands.times import looks_at_times
 from memori.watch.commands.tools import called_among, looked_up_now, tools_among
 from memori.watch.facts import (
     NO_STAT,
@@ -343,7 +342,11 @@ class Sieve:
         is_known |= self._counted
         listed = {fact.folder for fact in facts.listed}
         is_known.update(path for path in known if seen.found.get(path) == FILE)
-        has_times = looks_at_times(seen)
+        has_times = False
+        if seen.programs:
+            from memori.watch.commands.times import looks_at_times
+
+            has_times = looks_at_times(seen)
         answers = {}
         for path in paths:
             if path in left_out or path.startswith(self._removed_folders) or self._made(path):
