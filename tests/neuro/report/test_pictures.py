@@ -12,6 +12,7 @@ import pytest
 
 from memori.neuro.report.pictures import Budget, Figure, Gallery
 from memori.neuro.report.runs import Run
+from memori.neuro.report.tables import lines_of
 
 pytest.importorskip("PIL", reason="no pictures: pip install 'memori-neuro[report]'")
 RANDOM = np.random.default_rng(0)
@@ -128,3 +129,50 @@ def test_a_stage_of_many_files_leaves_room_for_other_cases(
 
     assert [12, 12, 6] == drawn
     assert 150 - 30 == gallery.budget.left_out
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        pytest.param(np.arange(5.0), [("0", 5)], id="vector"),
+        pytest.param(np.ones((20, 3)), [("0", 20), ("1", 20), ("2", 20)], id="rows over time"),
+        pytest.param(np.ones((2, 300)), [("0", 300), ("1", 300)], id="regions over time"),
+        pytest.param(np.array(["a", "b"]), [], id="words"),
+        pytest.param(np.ones((2, 2, 2)), [], id="volume"),
+    ],
+)
+def test_arrays_become_lines_over_their_longer_axis(
+    array: np.ndarray, expected: list[tuple[str, int]], tmp_path: Path
+) -> None:
+    """Of a matrix with few rows and many columns each row is a line."""
+    np.save(tmp_path / "x.npy", array)
+    found = lines_of(str(tmp_path / "x.npy"))
+    assert expected == [(each["name"], each["rows"]) for each in found]
+
+
+def test_a_mesh_is_drawn_with_its_values_or_its_folds() -> None:
+    """Values that are all the same colour nothing; a mesh too large for a picture is told."""
+    pytest.importorskip("nilearn", reason="no pictures: pip install 'memori-neuro[report]'")
+    from memori.neuro.report.images import NotDrawnError
+    from memori.neuro.report.surfaces import surface
+
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], "f4")
+    triangles = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]])
+    for values in (None, np.zeros(4), np.arange(4.0)):
+        assert b"WEBP" == surface((points, triangles), values)[8:12]
+    with pytest.raises(NotDrawnError, match="too large for a picture: 200001 vertices"):
+        surface((np.zeros((200_001, 3)), triangles))
+
+
+def test_a_gifti_file_holds_a_mesh_or_values(tmp_path: Path) -> None:
+    """What it lacks is None."""
+    pytest.importorskip("matplotlib", reason="no pictures: pip install 'memori-neuro[report]'")
+    from memori.neuro.report.surfaces import mesh_in, values_in
+
+    path = str(tmp_path / "x.func.gii")
+    values = nib.gifti.GiftiDataArray(np.arange(3, dtype="f4"))
+    nib.save(nib.gifti.GiftiImage(darrays=[values]), path)
+    assert mesh_in(path) is None
+    assert [0, 1, 2] == values_in(path).tolist()
+    nib.save(nib.gifti.GiftiImage(), path)
+    assert values_in(path) is None
