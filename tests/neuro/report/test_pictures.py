@@ -131,6 +131,61 @@ def test_a_stage_of_many_files_leaves_room_for_other_cases(
     assert 150 - 30 == gallery.budget.left_out
 
 
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Make a T1w, a mask on its grid, an image on another, a mesh, values on it and pictures."""
+    from PIL import Image
+
+    affine = np.diag([-3, 3, 4, 1])
+    nib.save(nib.Nifti1Image(X, affine), tmp_path / "T1w.nii.gz")
+    nib.save(nib.Nifti1Image((X > 100).astype("u1"), affine), tmp_path / "mask.nii.gz")
+    nib.save(nib.Nifti1Image(X[:4], affine), tmp_path / "bold.nii.gz")
+    points, triangles = np.eye(4, 3, dtype="f4"), np.array([[0, 1, 2], [1, 2, 3]], "i4")
+    mesh = [nib.gifti.GiftiDataArray(points, "NIFTI_INTENT_POINTSET"),
+            nib.gifti.GiftiDataArray(triangles, "NIFTI_INTENT_TRIANGLE")]  # fmt: skip
+    nib.save(nib.gifti.GiftiImage(darrays=mesh), tmp_path / "white.surf.gii")
+    values = nib.gifti.GiftiDataArray(np.arange(4, dtype="f4"))
+    nib.save(nib.gifti.GiftiImage(darrays=[values]), tmp_path / "curv.func.gii")
+    (tmp_path / "drawing.svg").write_text("<svg/>")
+    Image.new("RGB", (8, 4)).save(tmp_path / "picture.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("output", "given", "expected"),
+    [
+        ("mask.nii.gz", ["T1w.nii.gz"], ["outline over T1w"]),
+        ("T1w.nii.gz", ["bold.nii.gz", "T1w.nii.gz"], [""]),
+        ("T1w.nii.gz", ["bold.nii.gz", "copy.nii.gz"], ["T1w.nii.gz", "copy, whose grid it has"]),
+        ("white.surf.gii", [], "4 vertices; the colour is the distance from the middle"),
+        ("curv.func.gii", ["white.surf.gii"], "first map, over white.surf.gii"),
+        ("curv.func.gii", [], "4 vertices, and no surface of as many beside it"),
+        ("drawing.svg", [], ""),
+        ("picture.png", [], "8 x 4 pixels"),
+        ("words.txt", [], None),
+    ],
+)  # fmt: skip
+def test_an_output_is_drawn_over_what_the_run_was_given(
+    output: str, given: list[str], expected: object, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask as an outline, an image beside the one whose grid it has, values over their mesh."""
+    (study / "copy.nii.gz").write_bytes((study / "T1w.nii.gz").read_bytes())
+    (study / "words.txt").write_text("no numbers\n")
+    path = str(study / output)
+    monkeypatch.setattr("memori.neuro.report.pictures.outputs_of", lambda run: [("out", path)])
+    files = [(name.partition(".")[0], str(study / name)) for name in given]
+    run = Run("stage", str(study), {}, 0.0, 0.0, 0.0, "ran", files=files)
+
+    figures = Gallery(Budget(viewers=0)).figures_of(run)
+
+    if expected is None:
+        assert [] == figures
+    elif isinstance(expected, list):
+        assert expected == [each["label"] for each in figures[0]["sheets"]]
+    else:
+        assert expected == figures[0]["note"]
+
+
 @pytest.mark.parametrize(
     ("array", "expected"),
     [
