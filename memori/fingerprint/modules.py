@@ -184,7 +184,7 @@ def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out
         return
     out.append(b"X%b.%b;" % (str(module.__name__).encode(), name.encode()))
     own = getattr(value, "__name__", name)
-    if own != name and type(own) is str:
+    if type(own) is str and own != name:  # of `pl.col` any name is an expression
         out.append(b"=%b;" % own.encode())
     if type(value) is float or (type(value) in (int, bool) and origin.kind == "distribution"):
         walk.put(value, out)

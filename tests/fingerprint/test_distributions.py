@@ -84,6 +84,36 @@ def test_distributions_are_found_beside_their_modules(tmp_path: Path) -> None:
     assert {"function main.run", *found} == set(components)
 
 
+def test_an_object_that_has_every_attribute_counts_by_its_name(tmp_path: Path) -> None:
+    """`pl.col` of polars makes an expression of any attribute, which is neither true nor false."""
+    library = """
+        class Expr:
+            def __init__(self, name):
+                self.name = name
+            def __getattr__(self, name):
+                return Expr(name)
+            def __ne__(self, other):
+                return self
+            __eq__ = __ne__
+            __hash__ = None
+            def __bool__(self):
+                raise TypeError("the truth value of an Expr is ambiguous")
+            def __call__(self, name):
+                return Expr(name)
+        col, other = Expr("col"), Expr("other")
+    """
+    main = "import lib\ndef run(x):\n    return lib.{}(x)\n"
+    found = []
+    for name in ("col", "col", "other"):
+        root = tmp_path / f"{name}{len(found)}"
+        root.mkdir()
+        site = project(root, lib=textwrap.dedent(library), main=main.format(name))
+        found.append(look(root, site)[0])
+
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
 def test_an_installed_distribution_counts_by_its_version(tmp_path: Path) -> None:
     """Another version is another fingerprint; a file edited in place is not."""
     found = []
