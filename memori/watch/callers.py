@@ -24,6 +24,9 @@ _IMPORTS = (
     os.path.join(_LIBRARY, "importlib") + os.sep,
     os.path.join(_LIBRARY, "pkgutil.py"),
 )
+_BACKPORTS = tuple(  # of what looks for installed packages; each entry of sys.path is listed
+    f"{os.sep}{name}{os.sep}" for name in ("importlib_metadata", "pkg_resources")
+)
 _RUNS = ("<frozen runpy", os.path.join(_LIBRARY, "runpy.py"))
 _SPAWNS = (  # of multiprocessing, and of loky
     os.path.join(_LIBRARY, "multiprocessing", "spawn.py"),
@@ -37,7 +40,10 @@ _NEAR = 8
 
 def is_of_imports(frame: FrameType | None) -> bool:
     """Tell whether it is the import system, or what looks for installed packages."""
-    return frame is not None and frame.f_code.co_filename.startswith(_IMPORTS)
+    if frame is None:
+        return False
+    file = frame.f_code.co_filename
+    return file.startswith(_IMPORTS) or any(name in file for name in _BACKPORTS)
 
 
 def is_running_main_again(frame: FrameType | None) -> bool:

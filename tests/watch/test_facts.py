@@ -556,6 +556,21 @@ for found in facts.read + facts.modules + facts.listed + facts.absent + facts.un
     assert ("", "") == (done.stdout, done.stderr)
 
 
+def test_folders_that_a_backport_searches_for_packages_do_not_count(project, tmp_path, monkeypatch):
+    """`importlib_metadata` lists each folder of sys.path for xarray and others, as Python does."""
+    backport = tmp_path / "site" / "importlib_metadata" / "__init__.py"
+    backport.parent.mkdir(parents=True)
+    backport.write_text("import os\ndef entry_points(path):\n    return os.listdir(path)\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.delitem(sys.modules, "importlib_metadata", raising=False)
+    import importlib_metadata
+
+    record = project.run(lambda: importlib_metadata.entry_points(project.folder))
+    sys.modules.pop("importlib_metadata")
+
+    assert "listed" not in record
+
+
 def test_lines_that_a_warning_shows_do_not_count(project):
     """Python reads the source of the line that it warns about; that is no input."""
     project.write("warns.py", "import warnings\ndef run():\n    warnings.warn('careful')\n")

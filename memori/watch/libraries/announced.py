@@ -104,6 +104,10 @@ OPENERS = {
     "safetensors": (Opener("safe_open", "filename"),),
     "safetensors.numpy": (Opener("safe_open", "filename"),),
     "safetensors.torch": (Opener("safe_open", "filename"),),
+    # of netCDF4 itself `Dataset` is a class in C, in whose place nothing else can stand
+    "xarray.backends.netCDF4_": (
+        Opener("NetCDF4BackendEntrypoint.open_dataset", "filename_or_obj"),
+    ),
     "indexed_gzip.indexed_gzip": (Opener("IndexedGzipFile.__init__", "filename"),),
 }
 """By module."""

@@ -157,6 +157,13 @@ for made in ("three", "three", "four", "three"):
 """
 
 
+@writes(".nc")
+def _netcdf(path: str, number: int) -> None:
+    import xarray
+
+    xarray.Dataset({"x": number}).to_netcdf(path, engine="netcdf4")
+
+
 @writes(".csv.gz")
 def _zipped(path: str, number: int) -> None:
     import gzip
@@ -194,6 +201,29 @@ def test_what_a_library_opens_counts(
     assert ["3.0 ran", "3.0 hit", "4.0 ran", "3.0 hit"] == said(
         SCRIPT.format(before=before, inside=inside, suffix=suffix, expression=expression)
     )
+
+
+def test_what_xarray_opens_by_netcdf4_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A netCDF file, edited and put back; netCDF4 is named all the same, as others may call it."""
+    needs("xarray")
+    needs("netCDF4")
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("three", 3), ("four", 4)):
+        WRITE[".nc"](f"{name}.nc", value)
+
+    lines = said(
+        SCRIPT.format(
+            before="",
+            inside="import xarray",
+            suffix=".nc",
+            expression="int(xarray.open_dataset(path, engine='netcdf4').x)",
+        )
+    )
+
+    assert ["3.0 ran", "3.0 hit", "4.0 ran", "3.0 hit"] == [line[:7] for line in lines]
+    assert all("netCDF4" in line for line in lines)
 
 
 def test_what_a_library_wrote_and_reads_back_is_the_runs_own(
