@@ -113,8 +113,14 @@ def says_for_what(said: Mapping[str, Any]) -> bool:
 
 
 def _bare(uri: str) -> str:
-    """Return the path of a BIDS URI of this dataset, or of the older relative form."""
-    return uri.removeprefix("bids::").removeprefix("./").rstrip("/")
+    """Return the path of a BIDS URI of this dataset, or of the older relative form; both plain.
+
+    Converters write them with a slash before, too; no absolute path is meant by it.
+
+    >>> _bare("/func/sub-01_bold.nii"), _bare("bids::/sub-01//func/sub-01_bold.nii")
+    ('func/sub-01_bold.nii', 'sub-01/func/sub-01_bold.nii')
+    """
+    return os.path.normpath(uri.removeprefix("bids::").strip("/"))
 
 
 def _listed(value: object) -> Iterator[str]:

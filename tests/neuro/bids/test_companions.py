@@ -70,11 +70,13 @@ def test_gradients_beside_and_above(tree):
     [
         "bids::sub-01/func/sub-01_task-rest_run-1_bold.nii.gz",
         "func/sub-01_task-rest_run-1_bold.nii.gz",
+        "/func/sub-01_task-rest_run-1_bold.nii.gz",
+        "bids::/sub-01/func/sub-01_task-rest_run-1_bold.nii.gz",
         ["func/other.nii.gz", "func/sub-01_task-rest_run-1_bold.nii.gz"],
     ],
 )
 def test_field_maps_by_what_they_are_intended_for(tree, intended):
-    """As a BIDS URI, as the older path below the subject, and as one of several."""
+    """As a BIDS URI, as the older path below the subject, with a slash before, of several."""
     bids = Dataset(
         tree(
             {
