@@ -98,6 +98,7 @@ class Derivatives:
                 f"Derivatives() got {next(iter(entities))!r}; expected name=, version=, link= or "
                 "fields of sidecars, which begin with a capital letter"
             )
+        self.written: set[str] = set()  # what `save` did not find there as it should be
         self._told: set[str] = set()
         refuse_raw(self.root, self.root)
 
@@ -240,6 +241,7 @@ class Derivatives:
             links = describe_folder(self.root, self._named(), files, fields, [made], patterns)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             content.put(path, wanting=bool(wanting), link=self.link)
+            self.written.update([path] if wanting else [])
         for end, beside in along.items():
             other = Value(beside, end, is_part=True).under(stem)
             with claimed(
@@ -262,6 +264,7 @@ class Derivatives:
                 self.root, f"{stem}.json", owner, sidecar.digest, is_sidecar=True
             ) as wanting:
                 sidecar.put(f"{stem}.json", wanting=bool(wanting), link=False)
+                self.written.update([path] if wanting else [])
         return path
 
     def map(

@@ -199,7 +199,7 @@ class Call:
                 failed[label] = None
                 self._tell_crash(label, title, each)
             else:
-                say(f"  {title}: " + (f"ran {_named(each.ran)}" if each.ran else "remembered"))
+                say(f"  {title}: {_did(each)}")
         for label, problems in chosen.problems.items():
             failed[label] = None
             for problem in problems:
@@ -215,7 +215,12 @@ class Call:
             whom = _counted(len(failed), "participant")
             say(f"{self.app.name}: {whom} failed: {named}", is_error=True)
         elif not ran and self.asked.analysis_level == "participant":
-            say("nothing to do: all of it is remembered and saved")
+            anew = sum(each.is_saved_anew for each in fine)
+            say(
+                f"nothing ran: {_counted(anew, 'case')} saved anew from what is remembered"
+                if anew
+                else "nothing to do: all of it is remembered and saved"
+            )
         return int(bool(failed)), any(each.ran for each in done)
 
     def _tell_crash(self, label: str, title: str, done: Done) -> None:
@@ -234,6 +239,12 @@ class Call:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _did(done: Done) -> str:
+    if done.ran:
+        return f"ran {_named(done.ran)}"
+    return "remembered, saved anew" if done.is_saved_anew else "remembered"
 
 
 def _named(stages: Sequence[str]) -> str:

@@ -37,6 +37,8 @@ class Done(NamedTuple):
         What is wrong, in one line; empty if nothing is.
     saved : Mapping of str to str
         The derivatives, by output.
+    is_saved_anew : bool
+        Whether any of them was not there as it should be.
     """
 
     case: dict[str, Any]
@@ -45,6 +47,7 @@ class Done(NamedTuple):
     failure: Failure | None = None
     problem: str = ""
     saved: Mapping[str, str] = {}
+    is_saved_anew: bool = False
 
 
 def stages_of(node: Any) -> Iterator[Any]:
@@ -137,7 +140,8 @@ class Level:
             saved = save_case(self._derivatives, case, result, wanted, self._source)
         except (MemoriError, ValueError, OSError) as error:
             return Done(case, None, result.ran, problem=f"not saved: {_line(error)}")
-        return Done(case, result, result.ran, saved=saved)
+        is_anew = not self._derivatives.written.isdisjoint(saved.values())
+        return Done(case, result, result.ran, saved=saved, is_saved_anew=is_anew)
 
 
 def reduce(stage: Any, done: Sequence[Done]) -> Results:

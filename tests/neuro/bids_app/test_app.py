@@ -119,6 +119,23 @@ def test_options_of_the_pipeline(run):
     assert "--scale SCALE" in run("--help").out
 
 
+def test_a_call_that_only_saves_says_so(run, tmp_path):
+    """Options of an earlier call bring back what it saved, as a deleted derivative comes back."""
+    run()
+    first, *_ = derivatives = sorted((tmp_path / "out").glob("sub-*/**/*_desc-length_stat.json"))
+    before = [path.read_bytes() for path in derivatives]
+    run("--scale", "2")
+
+    back = run()
+
+    assert before == [path.read_bytes() for path in derivatives]
+    assert "nothing ran: 5 cases saved anew from what is remembered" in back.out
+    assert 5 == back.out.count(": remembered, saved anew")
+    first.unlink()
+    assert "nothing ran: 1 case saved anew" in run().out
+    assert "nothing to do" in run().out
+
+
 def test_version_and_help_go_to_stdout_with_code_0(run):
     """Help tells what the app is; the version names the app."""
     helped, version = run("--help", description="Measures files."), run("--version", version="2.1")
