@@ -162,10 +162,10 @@ def _is_patch(value: Any) -> bool:
         return any(map(_is_users, (value.fget, value.fset, value.fdel)))
     if isinstance(value, type):
         return origin_of_class(value).kind == "user"
-    held = vars(value).values() if hasattr(value, "__dict__") else ()
+    held = getattr(value, "__dict__", None)  # what has every attribute says anything
     return _is_users(value) or any(
         (isinstance(each, type) and origin_of_class(each).kind == "user") or _is_users(each)
-        for each in list(held)
+        for each in (list(held.values()) if isinstance(held, dict) else ())
     )
 
 

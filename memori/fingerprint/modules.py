@@ -315,7 +315,8 @@ def is_users(value: object) -> bool:
         return origin_of_class(value).kind == "user"
     if isinstance(value, partial):
         return is_users(value.func)
-    inner = getattr(value, "__dict__", {}).get("__wrapped__")
+    held = getattr(value, "__dict__", None)  # what has every attribute says anything
+    inner = held.get("__wrapped__") if isinstance(held, dict) else None
     if isinstance(inner, FunctionType):  # what a library made of it
         return is_users(inner)
     return origin_of_class(type(value)).kind == "user"

@@ -85,8 +85,13 @@ def test_distributions_are_found_beside_their_modules(tmp_path: Path) -> None:
 
 
 def test_an_object_that_has_every_attribute_counts_by_its_name(tmp_path: Path) -> None:
-    """`pl.col` of polars makes an expression of any attribute, which is neither true nor false."""
+    """`pl.col` makes an expression of any, neither true nor false; `E` of lxml a partial."""
     library = """
+        import functools
+        class Maker:
+            __slots__ = ()
+            def __getattr__(self, name):
+                return functools.partial(str, name)
         class Expr:
             def __init__(self, name):
                 self.name = name
@@ -100,9 +105,11 @@ def test_an_object_that_has_every_attribute_counts_by_its_name(tmp_path: Path) -
                 raise TypeError("the truth value of an Expr is ambiguous")
             def __call__(self, name):
                 return Expr(name)
-        col, other = Expr("col"), Expr("other")
+        col, other, E = Expr("col"), Expr("other"), Maker()
+        class Patched:
+            col, made = col, E
     """
-    main = "import lib\ndef run(x):\n    return lib.{}(x)\n"
+    main = "import lib\ndef run(x):\n    return lib.{}(x), lib.E.a(), lib.Patched.made.b()\n"
     found = []
     for name in ("col", "col", "other"):
         root = tmp_path / f"{name}{len(found)}"
