@@ -61,6 +61,17 @@ def atom(value: object) -> bytes | None:
     return None if encode is None else encode(value)
 
 
+def attribute(value: object, name: str) -> object:
+    """Return an attribute; None where there is none, or where asking for it fails.
+
+    A dict whose `__getattr__` looks into itself raises a KeyError, a proxy whatever it likes.
+    """
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
+
+
 def words(listed: str) -> frozenset[str]:
     """Return the words of a text as a set."""
     return frozenset(listed.split())

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from types import CodeType, FunctionType, MappingProxyType, MemberDescriptorType
 
-from memori.fingerprint.atoms import atom, text, words
+from memori.fingerprint.atoms import atom, attribute, text, words
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import class_view, items_seen, mapping_view
@@ -128,7 +128,7 @@ def put_named_patches(walk: Walk, out: State) -> None:
     kinds = set(walk.classes)
     for name in walk.libraries:
         space = getattr(sys.modules.get(name), "__dict__", {})
-        kinds.update(each for each in list(space.values()) if isinstance(each, type))
+        kinds.update(each for each in list(space.values()) if issubclass(type(each), type))
     places = {place for kind in kinds for place in kind.__mro__ if place.__flags__ & _HEAP}
     found: list[tuple[type, str]] = []
     for place in places:
@@ -162,7 +162,7 @@ def _is_patch(value: Any) -> bool:
         return any(map(_is_users, (value.fget, value.fset, value.fdel)))
     if isinstance(value, type):
         return origin_of_class(value).kind == "user"
-    held = getattr(value, "__dict__", None)  # what has every attribute says anything
+    held = attribute(value, "__dict__")  # what has every attribute says anything
     return _is_users(value) or any(
         (isinstance(each, type) and origin_of_class(each).kind == "user") or _is_users(each)
         for each in (list(held.values()) if isinstance(held, dict) else ())

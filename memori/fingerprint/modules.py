@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
 
-from memori.fingerprint.atoms import text, words
+from memori.fingerprint.atoms import attribute, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import MISSING
 from memori.fingerprint.imports.compiled import outdated
@@ -183,7 +183,7 @@ def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out
         out.append(global_slot(walk, module.__dict__, name, value))
         return
     out.append(b"X%b.%b;" % (str(module.__name__).encode(), name.encode()))
-    own = getattr(value, "__name__", name)
+    own = attribute(value, "__name__")
     if type(own) is str and own != name:  # of `pl.col` any name is an expression
         out.append(b"=%b;" % own.encode())
     if type(value) is float or (type(value) in (int, bool) and origin.kind == "distribution"):
@@ -315,7 +315,7 @@ def is_users(value: object) -> bool:
         return origin_of_class(value).kind == "user"
     if isinstance(value, partial):
         return is_users(value.func)
-    held = getattr(value, "__dict__", None)  # what has every attribute says anything
+    held = attribute(value, "__dict__")  # what has every attribute says anything
     inner = held.get("__wrapped__") if isinstance(held, dict) else None
     if isinstance(inner, FunctionType):  # what a library made of it
         return is_users(inner)

@@ -85,7 +85,7 @@ def test_distributions_are_found_beside_their_modules(tmp_path: Path) -> None:
 
 
 def test_an_object_that_has_every_attribute_counts_by_its_name(tmp_path: Path) -> None:
-    """`pl.col` makes an expression of any, neither true nor false; `E` of lxml a partial."""
+    """`pl.col` makes an expression of any, neither true nor false; others raise what they like."""
     library = """
         import functools
         class Maker:
@@ -105,11 +105,21 @@ def test_an_object_that_has_every_attribute_counts_by_its_name(tmp_path: Path) -
                 raise TypeError("the truth value of an Expr is ambiguous")
             def __call__(self, name):
                 return Expr(name)
+        class Config(dict):
+            __getattr__ = dict.__getitem__
+        class Proxy:
+            def __getattribute__(self, name):
+                raise RuntimeError("working outside of a context")
         col, other, E = Expr("col"), Expr("other"), Maker()
+        config, proxy = Config(a=1), Proxy()
         class Patched:
             col, made = col, E
     """
-    main = "import lib\ndef run(x):\n    return lib.{}(x), lib.E.a(), lib.Patched.made.b()\n"
+    main = """
+import lib
+def run(x):
+    return lib.{}(x), lib.E.a(), lib.config.a, lib.Patched.made.b()
+"""
     found = []
     for name in ("col", "col", "other"):
         root = tmp_path / f"{name}{len(found)}"
