@@ -179,6 +179,25 @@ def test_the_first_touch_decides(case):
     assert expected == found
 
 
+@pytest.mark.parametrize(
+    "made", ["creat({}, 0666)", "openat(9, {}, O_WRONLY|O_CREAT|O_TRUNC, 0666)"]
+)
+def test_a_c_shell_appends_to_what_it_makes(made):
+    """Its ``>>`` asks for a file to append to, and makes it where there is none."""
+    asked = '7 openat(9, "/w/log", O_WRONLY|O_APPEND) = -1 ENOENT (No such file or directory)'
+
+    def how(*lines):
+        touch = told(*lines).files.touched["/w/log"]
+        return touch.how, touch.appends
+
+    log = f"7 {made} = 3</w/log>".format('"/w/log"')
+    other = f"7 {made} = 3</w/new>".format('"/w/new"')
+    assert ("append", True) == how(asked, log)
+    assert ("write", False) == how(asked, other, log)
+    assert ("write", False) == how(log)
+    assert ("append", False) == how(asked, log, log)  # emptied again
+
+
 @given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
 def test_text_is_read_back_as_strace_writes_it(name):
     """Whatever bytes a path is made of."""
@@ -231,6 +250,25 @@ def test_a_command_is_told_to_the_run_that_waits_for_it(tmp_path):
     assert () == seen.folders[path("d")].names
     assert ("cat", "a.txt", "none") in seen.programs
     assert ([], [], []) == (seen.unwatched, seen.unseen, seen.faults)
+
+
+@traces
+@pytest.mark.parametrize("shell", ["csh", "tcsh"])
+def test_steps_of_a_c_shell_share_a_log(shell, tmp_path, monkeypatch):
+    """Both are remembered, as those of recon-all, which tells all it does in one log."""
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+
+    def step(name):
+        subprocess.run([shell, "-fc", f"echo {name} >> log; echo {name} > {name}"], check=True)
+
+    monkeypatch.chdir(tmp_path)
+    stages = [Stage(step, "made", "work", stage_name=name) for name in ("one", "two")]
+    for ran in (True, False):
+        for stage in stages:
+            stage.run(stage.stage_name)
+            assert ran == stage.state
+    assert "one\ntwo\n" == (tmp_path / "log").read_text()
 
 
 @traces

@@ -171,9 +171,9 @@ class Trace:
         if self._begun_programs < _BEGUN and not self._begins(call):
             return
         if handler is not None and (kind == "process" or not process.elsewhere):
+            is_same = kind == "look" and ".py" not in text and process.goes_on_in is None
             handler(self, process, call)
-            is_same = kind == "look" and ".py" not in text and _ALONE.match(text)
-            if is_same and len(self._known) < _KNOWN:
+            if is_same and _ALONE.match(text) and len(self._known) < _KNOWN:
                 self._known.add(text)
 
     def _begins(self, call: Said) -> bool:
@@ -274,6 +274,8 @@ class Trace:
         if path.startswith(_PROCESSES) and call.path is not None and call.path[:1] == "/":
             path = self._spelling.plain(call.path)  # /proc/self/cwd/atlas.txt
         how = opened_by(call)
+        appends = how.appends or process.goes_on_in == path  # >> of a csh makes what is not there
+        process.goes_on_in = path if how.appends and call.error else None
         if call.error:
             if how.reads or call.error in _ABSENT:
                 self._failed(path, call, os.R_OK)
@@ -285,8 +287,8 @@ class Trace:
                 self._sources.setdefault(path, set()).add(process.program)
         elif not how.reads and self._spool is not None and path.startswith(self._spool):
             self._telling.add(process.program)
-        elif not how.reads and (how.makes or how.appends):
-            self.files.writes(path, "append" if how.appends else "write")
+        elif not how.reads and (how.makes or appends):
+            self.files.writes(path, "append" if appends else "write")
             if how.is_private:
                 self._passes(path)
         elif not how.reads:

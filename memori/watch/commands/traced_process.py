@@ -19,15 +19,18 @@ class Process:
         Whether it sees other files than this process: a container.
     is_watchdog : bool
         Whether it is no part of the command, but watches over a Python that uses memori.
+    goes_on_in : str or None
+        The file that it asked for last, only to append to it, and did not find.
     """
 
-    __slots__ = ("cwd", "elsewhere", "is_watchdog", "program", "start")
+    __slots__ = ("cwd", "elsewhere", "goes_on_in", "is_watchdog", "program", "start")
 
     def __init__(self, cwd: str, program: int, elsewhere: bool) -> None:
         self.cwd = self.start = cwd
         self.program = program
         self.elsewhere = elsewhere
         self.is_watchdog = False
+        self.goes_on_in: str | None = None
 
     def goes(self, folder: str) -> None:
         """Make a folder the current one."""
