@@ -255,7 +255,7 @@ class Recorder:
         own = list(self.own_folders)
         if folder is not None:
             own.append(os.path.join(self._store.root, folder))
-        return watch.facts(own, counted)
+        return watch.facts(own, counted, self._store.returned(artifacts))
 
     def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry | None:
         """Put an entry into the store, unless an equal one was put there meanwhile."""
@@ -279,7 +279,7 @@ class Recorder:
         with digests_do():  # also those whose files were removed by policy
             stood = [each for each in before.values() if not faults(each, key, store)]
         store.write(entry, key)
-        store.mark_written(written)
+        store.mark_written(written, entry.artifacts)
         store.mark_made(_written(self._before, key))
         store.finished(self._before, self._folder)
         self._is_over = True

@@ -37,14 +37,20 @@ def is_marked(layout: Layout, file: Artifact) -> bool:
     return _has(layout.marks, _content_mark(file), _SLOTS)
 
 
-def mark_written(root: str, paths: list[str]) -> None:
-    """Note which files a remembered run wrote outside its folder (absolute paths)."""
-    _add(written_of(root), [_path_mark(root, path) for path in paths], _WRITTEN_SLOTS)
+def mark_written(root: str, paths: list[str], returned: tuple[str, ...] = ()) -> None:
+    """Note which files a remembered run wrote outside its folder, some in folders it returned."""
+    names = [_inside(path) if path.startswith(returned) else path for path in paths]
+    _add(written_of(root), [_path_mark(root, name) for name in names], _WRITTEN_SLOTS)
 
 
-def is_written(root: str, path: str) -> bool:
-    """Tell whether a remembered run wrote what lies at an absolute path."""
-    return _has(written_of(root), _path_mark(root, path), _WRITTEN_SLOTS)
+def is_written(root: str, path: str, returned: tuple[str, ...] = ()) -> bool:
+    """Tell whether a remembered run wrote a file; of those in folders returned, only in these."""
+    names = [path, _inside(path)] if path.startswith(returned) else [path]
+    return any(_has(written_of(root), _path_mark(root, name), _WRITTEN_SLOTS) for name in names)
+
+
+def _inside(path: str) -> str:
+    return f"{path}/returned"  # the name of no file, because the path is that of one
 
 
 def _content_mark(file: Artifact) -> str:

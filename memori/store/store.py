@@ -20,7 +20,7 @@ from memori.store import entries, folders, latest, left, made, nearest, replaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from memori.artifacts import Artifact
     from memori.key import Key
@@ -117,13 +117,21 @@ class Store:
         """Note which files, named by inputs, a run of the stage wrote itself."""
         made.mark(self.layout, files)
 
-    def mark_written(self, paths: list[str]) -> None:
+    def mark_written(self, paths: list[str], artifacts: Iterable[Artifact] = ()) -> None:
         """Note which files a remembered run wrote outside its folder (absolute paths)."""
-        made.mark_written(self.root, paths)
+        made.mark_written(self.root, paths, self.returned(artifacts))
 
-    def was_written(self, path: str) -> bool:
-        """Tell whether a remembered run wrote what lies at an absolute path, or remembering did."""
-        return made.is_written(self.root, path) or self.layout.is_own(path)
+    def returned(self, artifacts: Iterable[Artifact]) -> tuple[str, ...]:
+        """List the folders among a run's artifacts, absolute, with a slash at the end."""
+        return tuple(f"{each.locate(self.root)}/" for each in artifacts if each.kind == "folder")
+
+    def was_written(self, path: str, returned: tuple[str, ...] = ()) -> bool:
+        """Tell whether a remembered run wrote what lies at an absolute path, or remembering did.
+
+        A file in a folder that its run returned is there to be found: only for a run that returned
+        such a folder, too, is it one that another wrote.
+        """
+        return made.is_written(self.root, path, returned) or self.layout.is_own(path)
 
     def was_made(self, file: Artifact) -> bool:
         """Tell whether a run of the stage itself wrote this content under this name."""

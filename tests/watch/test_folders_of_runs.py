@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from memori import Stage
+from memori import Folder, Stage
 
 
 def says(command: str) -> Any:
@@ -69,3 +69,56 @@ def test_what_a_run_makes_in_a_folder_of_its_own_counts_not(
     for state in (True, False, False):
         for name in ("a", "b"):
             assert ({"x": ["0.txt", "1.txt", "2.txt"]}, state) == (stage.run(name), stage.state)
+
+
+LISTERS: dict[str, Callable[[], Any]] = {
+    "listdir": lambda: sorted(os.listdir("nii")),
+    "glob": lambda: sorted(glob.glob("nii/*.txt")),
+    "a shell": lambda: says("cat nii/*.txt"),
+    "a shell in it": lambda: says("cd nii; ls"),
+}
+
+
+@pytest.mark.parametrize("way", LISTERS)
+def test_what_is_new_in_a_folder_that_a_run_returns_is_found(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a later step that looks into it, as for one more series of a converter."""
+    monkeypatch.chdir(tmp_path)
+
+    def convert() -> Folder:
+        subprocess.run("rm -rf nii; cp -r dicom nii", shell=True, check=True)
+        return Folder("nii")
+
+    converted, counted = Stage(convert, "nii", "work"), Stage(LISTERS[way], "x", "work")
+    os.mkdir("dicom")
+    for series in "abc":
+        Path("dicom", f"{series}.txt").write_text(series)
+        for ran in (True, False):
+            converted.run()
+            assert LISTERS[way]() == counted.run()["x"]
+            assert [ran, ran] == [converted.state, counted.state]
+
+
+def test_what_later_runs_add_to_a_folder_that_a_run_returns_is_no_news_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lists the folder, as recon-all does that of a subject."""
+    monkeypatch.chdir(tmp_path)
+
+    def begins() -> Folder:
+        os.makedirs("subject", exist_ok=True)
+        os.listdir("subject")
+        Path("subject/orig").write_text("orig")
+        return Folder("subject")
+
+    def adds() -> str:
+        os.listdir("subject")
+        Path("subject/brain").write_text(Path("subject/orig").read_text())
+        return "subject/brain"
+
+    stages = [Stage(begins, "made", "work"), Stage(adds, "made", "work")]
+    for ran in (True, False, False):
+        for stage in stages:
+            stage.run()
+            assert ran == stage.state
