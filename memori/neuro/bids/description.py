@@ -68,9 +68,10 @@ def refuse_raw(folder: str, root: str) -> None:
     real = os.path.realpath(folder)
     dataset, said = _dataset_of(real)
     if said is None and _has_subjects(os.path.realpath(root)):
-        dataset, said = _dataset_of(real)  # another process may just have described it
-    if said is None and _has_subjects(os.path.realpath(root)):
-        dataset, said = os.path.realpath(root), "it has subjects but no dataset_description.json"
+        dataset, said = _dataset_of(real)  # another process describes it before it adds a subject
+        if said is None:
+            dataset = os.path.realpath(root)
+            said = "it has subjects but no dataset_description.json"
     inside = os.path.relpath(real, dataset).split(os.sep)[0]
     if said and inside != "derivatives":
         raise RawDatasetError(

@@ -11,6 +11,7 @@ import pytest
 
 from memori import Stage, workdir
 from memori.neuro import BIDSFile, Dataset, Derivatives
+from memori.neuro.bids import description
 from memori.neuro.bids.derivatives import DerivativeError, RawDatasetError
 
 REAL = os.environ.get("MEMORI_TEST_BIDS", "")
@@ -434,6 +435,30 @@ def _save_from(root, source, barrier, answers):
         answers.put((source, "saved"))
     except DerivativeError:
         answers.put((source, "refused"))
+
+
+def test_a_folder_that_another_process_begins_meanwhile_is_not_raw(tmp_path, monkeypatch):
+    """It describes the folder, and adds a subject then; between two looks it may do both."""
+    look = description._dataset_of
+
+    def look_before_it(real):
+        found = look(real)
+        if not (tmp_path / "out").exists():
+            description.describe(str(tmp_path / "out"), "memori")
+            (tmp_path / "out" / "sub-01").mkdir()
+        return found
+
+    monkeypatch.setattr(description, "_dataset_of", look_before_it)
+    Derivatives(tmp_path / "out")
+
+    def has_none_yet(root):
+        monkeypatch.undo()
+        description.describe(str(tmp_path / "new"), "memori")
+        (tmp_path / "new" / "sub-01").mkdir()
+        return False
+
+    monkeypatch.setattr(description, "_has_subjects", has_none_yet)
+    Derivatives(tmp_path / "new")
 
 
 def test_of_two_sources_at_once_one_is_refused(tmp_path):
