@@ -1,5 +1,6 @@
 """What strace writes becomes what a run was seen to do."""
 
+import errno
 import os
 import shutil
 import signal
@@ -392,6 +393,17 @@ def test_a_file_on_a_file_system_that_was_not_asked_is_old_at_once(tmp_path):
     second = after.st_mtime_ns // 1_000_000_000 * 1_000_000_000
     os.utime(path, ns=(second, second))
     assert not marks.is_older(os.stat(path), marked=True)
+
+
+def test_a_program_that_is_killed_while_it_is_looked_for_was_not_refused():
+    """Not being in the first folder of the PATH is no error of a system that has it in another."""
+    lines = [BEGIN[0], '7 execve("/opt/sleep", ["sleep"], 0x1) = -1 ENOENT (No such file)']
+    trace = Trace("/vol")
+    trace.reads([*lines, "7 +++ exited with 127 +++"])
+    assert errno.ENOENT == trace.refused
+    trace = Trace("/vol")
+    trace.reads([*lines, "7 +++ killed by SIGKILL +++"])
+    assert trace.refused is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the clock of Linux")

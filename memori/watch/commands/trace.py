@@ -163,6 +163,8 @@ class Trace:
             self.alive.discard(number)
             self._processes.pop(number, None)  # another may get its number
             self.is_over = self.is_over or number == self._first
+            if number == self._first and "+++ killed" in text:
+                self.refused = None  # while it was looked for along the PATH
             return
         call = said(text)
         if call is None:
