@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 import time
-from functools import partial
 
 from memori.aside import aside
 from memori.calls.decision import PARTS, Change, Decision, compare, exact_hit, faults
@@ -353,7 +352,7 @@ def _observed_now(stage: Kind, old: Entry, key: Key, store: Store) -> JSON:
     from memori.watch.present import Present
 
     datasets = datasets_of(file.absolute for file in key.files if file.absolute)
-    made = partial(store.was_written, returned=store.returned(old.artifacts))
+    made = store.was_written_for(old.artifacts)
     seen = Present(old.record["observed"], store.root, store.memo, datasets, made)
     if seen.lost:
         raise StageError(

@@ -114,7 +114,7 @@ class Watch:
         settle_environment({**self._before(asked), **self._variables})
 
     def facts(
-        self, own: Iterable[str], counted: Collection[str], returned: tuple[str, ...] = ()
+        self, own: Iterable[str], counted: Collection[str], artifacts: Iterable[Artifact] = ()
     ) -> Facts:
         """Return what counts of the run, and of what the process knows from earlier ones.
 
@@ -124,8 +124,8 @@ class Watch:
             Folders of the run's own, absolute.
         counted : collection of str
             Absolute paths that count already.
-        returned : tuple of str
-            The folders that it returned, with a slash at the end.
+        artifacts : iterable of Artifact
+            What it returned.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class Watch:
             counted=counted,
             followed=_modules_in(followed) if followed else (),
             counts_loaded=self._code.imports_any,
-            made=partial(self._store.was_written, returned=returned),
+            made=self._store.was_written_for(artifacts),
             left_out=self._left_out,
         )
         facts = sieve.facts()
@@ -302,7 +302,7 @@ def differences(entry: Entry, store: Store, files: Iterable[Artifact]) -> Iterat
         store.memo,
         datasets=datasets_of(file.absolute for file in files if file.absolute),
         anchors=anchors_of(files),
-        made=partial(store.was_written, returned=store.returned(entry.artifacts)),
+        made=store.was_written_for(entry.artifacts),
         came_of=partial(_came_of, entry, store),
     )
     if "appended" in record:

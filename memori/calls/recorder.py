@@ -255,7 +255,7 @@ class Recorder:
         own = list(self.own_folders)
         if folder is not None:
             own.append(os.path.join(self._store.root, folder))
-        return watch.facts(own, counted, self._store.returned(artifacts))
+        return watch.facts(own, counted, artifacts)
 
     def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry | None:
         """Put an entry into the store, unless an equal one was put there meanwhile."""

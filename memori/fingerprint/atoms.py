@@ -72,6 +72,15 @@ def attribute(value: object, name: str) -> object:
         return None
 
 
+def own_attributes(value: object) -> dict[str, object]:
+    """Return the dict of an object's own attributes; an empty one where it has none.
+
+    What has every attribute may say anything for it.
+    """
+    held = attribute(value, "__dict__")
+    return held if isinstance(held, dict) else {}
+
+
 def words(listed: str) -> frozenset[str]:
     """Return the words of a text as a set."""
     return frozenset(listed.split())

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from types import CodeType, FunctionType, MappingProxyType, MemberDescriptorType
 
-from memori.fingerprint.atoms import atom, attribute, text, words
+from memori.fingerprint.atoms import atom, own_attributes, text, words
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import class_view, items_seen, mapping_view
@@ -162,10 +162,9 @@ def _is_patch(value: Any) -> bool:
         return any(map(_is_users, (value.fget, value.fset, value.fdel)))
     if isinstance(value, type):
         return origin_of_class(value).kind == "user"
-    held = attribute(value, "__dict__")  # what has every attribute says anything
     return _is_users(value) or any(
         (isinstance(each, type) and origin_of_class(each).kind == "user") or _is_users(each)
-        for each in (list(held.values()) if isinstance(held, dict) else ())
+        for each in list(own_attributes(value).values())
     )
 
 

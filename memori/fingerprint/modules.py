@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
 
-from memori.fingerprint.atoms import attribute, text, words
+from memori.fingerprint.atoms import attribute, own_attributes, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import MISSING
 from memori.fingerprint.imports.compiled import outdated
@@ -315,8 +315,7 @@ def is_users(value: object) -> bool:
         return origin_of_class(value).kind == "user"
     if isinstance(value, partial):
         return is_users(value.func)
-    held = attribute(value, "__dict__")  # what has every attribute says anything
-    inner = held.get("__wrapped__") if isinstance(held, dict) else None
+    inner = own_attributes(value).get("__wrapped__")
     if isinstance(inner, FunctionType):  # what a library made of it
         return is_users(inner)
     return origin_of_class(type(value)).kind == "user"

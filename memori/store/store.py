@@ -12,6 +12,7 @@ forced.
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from memori.files import remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of, replaced_of
@@ -20,7 +21,7 @@ from memori.store import entries, folders, latest, left, made, nearest, replaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from memori.artifacts import Artifact
     from memori.key import Key
@@ -119,19 +120,23 @@ class Store:
 
     def mark_written(self, paths: list[str], artifacts: Iterable[Artifact] = ()) -> None:
         """Note which files a remembered run wrote outside its folder (absolute paths)."""
-        made.mark_written(self.root, paths, self.returned(artifacts))
-
-    def returned(self, artifacts: Iterable[Artifact]) -> tuple[str, ...]:
-        """List the folders among a run's artifacts, absolute, with a slash at the end."""
-        return tuple(f"{each.locate(self.root)}/" for each in artifacts if each.kind == "folder")
+        made.mark_written(self.root, paths, self._returned(artifacts))
 
     def was_written(self, path: str, returned: tuple[str, ...] = ()) -> bool:
-        """Tell whether a remembered run wrote what lies at an absolute path, or remembering did.
+        """Tell whether a remembered run wrote what lies at an absolute path, or remembering did."""
+        return made.is_written(self.root, path, returned) or self.layout.is_own(path)
+
+    def was_written_for(self, artifacts: Iterable[Artifact]) -> Callable[[str], bool]:
+        """Return `was_written`, as it is to be asked for a run that returned these artifacts.
 
         A file in a folder that its run returned is there to be found: only for a run that returned
         such a folder, too, is it one that another wrote.
         """
-        return made.is_written(self.root, path, returned) or self.layout.is_own(path)
+        return partial(self.was_written, returned=self._returned(artifacts))
+
+    def _returned(self, artifacts: Iterable[Artifact]) -> tuple[str, ...]:
+        """List the folders among a run's artifacts, absolute, with a slash at the end."""
+        return tuple(f"{each.locate(self.root)}/" for each in artifacts if each.kind == "folder")
 
     def was_made(self, file: Artifact) -> bool:
         """Tell whether a run of the stage itself wrote this content under this name."""

@@ -437,28 +437,20 @@ def _save_from(root, source, barrier, answers):
         answers.put((source, "refused"))
 
 
-def test_a_folder_that_another_process_begins_meanwhile_is_not_raw(tmp_path, monkeypatch):
+@pytest.mark.parametrize("after", ["_dataset_of", "_has_subjects"])
+def test_a_folder_that_another_process_begins_meanwhile_is_not_raw(after, tmp_path, monkeypatch):
     """It describes the folder, and adds a subject then; between two looks it may do both."""
-    look = description._dataset_of
+    root, look = tmp_path / "out", getattr(description, after)
 
-    def look_before_it(real):
-        found = look(real)
-        if not (tmp_path / "out").exists():
-            description.describe(str(tmp_path / "out"), "memori")
-            (tmp_path / "out" / "sub-01").mkdir()
+    def look_before_it(folder):
+        monkeypatch.undo()
+        found = look(folder)
+        description.describe(str(root), "memori")
+        (root / "sub-01").mkdir()
         return found
 
-    monkeypatch.setattr(description, "_dataset_of", look_before_it)
-    Derivatives(tmp_path / "out")
-
-    def has_none_yet(root):
-        monkeypatch.undo()
-        description.describe(str(tmp_path / "new"), "memori")
-        (tmp_path / "new" / "sub-01").mkdir()
-        return False
-
-    monkeypatch.setattr(description, "_has_subjects", has_none_yet)
-    Derivatives(tmp_path / "new")
+    monkeypatch.setattr(description, after, look_before_it)
+    Derivatives(root)
 
 
 def test_of_two_sources_at_once_one_is_refused(tmp_path):
