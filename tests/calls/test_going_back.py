@@ -81,3 +81,25 @@ def test_going_back_to_earlier_code_changes_the_file_again() -> None:
             assert stage.state is is_first
             assert f"TR={time}" == Path("header.txt").read_text()
     sys.modules.pop("going_back_code")
+
+
+def _first() -> str:
+    Path("out.txt").write_text("first")
+    return "out.txt"
+
+
+def _second() -> str:
+    Path("out.txt").write_text("second")
+    return "out.txt"
+
+
+@pytest.mark.filterwarnings("ignore:.*runs again because")
+def test_what_a_later_stage_wrote_over_a_returned_file_is_no_result_of_the_first() -> None:
+    """Each of two stages that write one file has its own content there when it is asked."""
+    first, second = Stage(_first, "file", "work"), Stage(_second, "file", "work")
+    for stage, text in [(first, "first"), (second, "second"), (first, "first"), (second, "second")]:
+        stage.run()
+        assert stage.state
+        assert Path("out.txt").read_text() == text
+    second.run()
+    assert not second.state
