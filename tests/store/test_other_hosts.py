@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,16 +74,27 @@ def test_a_run_on_another_host_that_still_writes_keeps_its_folder(
     """A lease is renewed by whatever the run writes, however deep, by the clock of the server."""
     deep = Path(store.root) / elsewhere / "a" / "b"
     deep.mkdir(parents=True)
-    look = folders.os.lstat
-
-    def rested(path: str) -> os.stat_result:
-        found = look(path)
-        old = found.st_ctime - (0 if str(path).startswith(str(deep)) else folders.LEASE + 60)
-        return os.stat_result((*found[:9], int(old)), {"st_ctime": old})
-
     (deep / "log.txt").write_text("at it")
-    monkeypatch.setattr(folders.os, "lstat", rested)
-    assert not folders.is_over(store.layout, elsewhere)
+
+    def shown(
+        look: Callable[..., os.stat_result], at_it: Path | None
+    ) -> Callable[..., os.stat_result]:
+        def rested(path: str, **options: Any) -> os.stat_result:
+            found = look(path, **options)
+            is_young = at_it is not None and Path(path).is_relative_to(at_it)
+            old = found.st_ctime - (0 if is_young else folders.LEASE + 60)
+            return os.stat_result((*found[:9], int(old)), {"st_ctime": old})
+
+        return rested
+
+    stat, lstat = os.stat, os.lstat
+    for at_it in (deep / "log.txt", deep.parent, None):
+        with monkeypatch.context() as patch:
+            patch.setattr(folders.os, "stat", shown(stat, None))
+            patch.setattr(folders.os, "lstat", shown(lstat, at_it))
+            is_over = folders.is_over(store.layout, elsewhere)
+        assert is_over is (at_it is None)
+    assert not folders.is_over(store.layout, elsewhere)  # its claim is young
 
 
 @pytest.mark.skipif(
