@@ -168,9 +168,24 @@ def counted_variables(names: Iterable[str]) -> dict[str, str | None]:
 
 
 def counted_value(name: str) -> str | None:
-    """Return the value that counts now: what a run left stands for what was there before it."""
+    """Return the value that counts now: what a run left stands for what was there before it.
+
+    A pattern (``FSL*``) has as value the names and values of all that fit it.
+    """
+    if "*" in name:
+        return _counted_together(name)
     value = os.environ.get(name)
     return _left.get(name, {}).get(value, value)
+
+
+def _counted_together(pattern: str) -> str | None:
+    from fnmatch import filter as fitting
+
+    from memori.watch.commands.variables import counts_below
+
+    names = sorted(filter(counts_below, fitting(os.environ, pattern)))
+    values = ((name, shown_value(name, counted_value(name))) for name in names)
+    return " ".join(f"{name}={value}" for name, value in values if value is not None) or None
 
 
 def may_be_secret(name: str) -> bool:

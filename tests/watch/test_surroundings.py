@@ -225,6 +225,12 @@ def test_a_path_that_a_run_sets_for_its_programs_does_not_rerun_it(
         ("x = os.environ['A'] + os.environ.get('B') + os.getenv('C')", "A B C"),
         ("cat > x <<EOT\nA=1\nEOT\nB=2\necho $A $B", "A"),
         ("[[ A -gt 5 && 3 -lt B ]] && echo $((C+1))", "A B C"),
+        ("jq -n 'env.A, $ENV.B' > x; declare -p C", "A B C"),
+        ('for v in FWHM TR; do [ -n "${!v}" ] || exit; done', "FWHM TR v"),
+        ("v=FW_$1_X\necho ${!v} ${!a[@]} ${!SLURM_*}", "FW_* SLURM_ a"),
+        ("eval echo \\${${1}_DIR}", "*_DIR"),
+        ("for (keys %ENV) { /^FSL/ }", "FSL*"),
+        ("env | sort; x=${y^^}; env | grep ^PBS_", "y"),
     ],
 )
 def test_what_a_script_takes_from_the_environment(text: str, names: str) -> None:
@@ -243,6 +249,9 @@ def test_what_a_script_takes_from_the_environment(text: str, names: str) -> None
         ("bash -c '. ./plain'", "echo $FWHM"),
         ("bash -c 'f=plain; . ./$f'", "echo $FWHM"),
         ("bash -c 'bash < plain'", "echo $FWHM"),
+        ("make -s -f plain", "ifdef FWHM\nV=$(value FWHM)\nendif\nall:\n\t@echo $V\n"),
+        ("bash plain M", "v=FWH$1\necho ${!v}"),
+        ("perl script.pl M", 'print $ENV{"FWH$ARGV[0]"}'),
         (f"{sys.executable} -S plain", "import os\nFWHM=5\nprint(os.environ['FWHM'])"),
     ],
 )
@@ -263,6 +272,25 @@ def test_a_variable_counts_however_a_script_is_started(
         assert (stage.run()["output"].strip(), stage.state) == (value, True)
         stage.run()
         assert not stage.state
+
+
+def test_a_variable_of_a_name_that_a_script_makes_up_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was not set before, too; of what may be secret a record shows nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").write_text("echo ${!FW_*}\n")
+    stage = ShellStage("bash {script}", script="plain", hash_output="work")
+    assert (stage.run()["output"].strip(), stage.state) == ("", True)
+    for name in ("FW_B", "FW_KEY"):
+        monkeypatch.setenv(name, "a value")
+        assert (name in stage.run()["output"], stage.state) == (True, True)
+        monkeypatch.setenv("OTHER", name)
+        stage.run()
+        assert not stage.state
+    records = [path.read_text() for path in (tmp_path / "work").rglob("*.json")]
+    assert any("FW_B=a value" in text for text in records)
+    assert not any("FW_KEY=a" in text for text in records)
 
 
 def test_where_a_library_was_found_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,9 @@ the values that they had before the run, not being set among them (``${FWHM:-6}`
 script sets for itself, at its head and before it reads it, does not count, and neither does what
 says where and how to run: threads, temporary folders, the numbers of jobs.
 
-Not promised: names that a script makes up, and what a compiled program asks for.
+What it makes up is a pattern (`memori.watch.commands.made_names`).
+
+Not promised: what a compiled program asks for.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import re
 from fnmatch import translate
 
+from memori.watch.commands.made_names import made_names
 from memori.watch.commands.named import code_and_script, text_of
 from memori.watch.installed import installed
 
@@ -26,9 +29,23 @@ if TYPE_CHECKING:
     from memori.watch.observed import Observed
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".csh", ".tcsh")
-_OTHERS = (".py", ".pl", ".pm", ".awk", ".R", ".r", ".rb", ".jl", ".tcl", ".lua", ".m", ".mk")
+_OTHERS = (
+    ".py",
+    ".pl",
+    ".pm",
+    ".awk",
+    ".R",
+    ".r",
+    ".rb",
+    ".jl",
+    ".tcl",
+    ".lua",
+    ".m",
+    ".mk",
+    ".jq",
+)
 _INTERPRETERS = re.compile(
-    r"(?:python|perl|ruby|lua|tclsh|octave|octave-cli|julia|Rscript|R|[gmn]?awk|g?make)[\d.]*"
+    r"(?:python|perl|ruby|lua|tclsh|octave|octave-cli|julia|Rscript|R|[gmn]?awk|g?make|jq)[\d.]*"
 )
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 _OF_LANGUAGES = re.compile(r"/(?:site|dist)-packages/|/lib/(?:python|R|perl)[\d.]*/")
@@ -37,7 +54,7 @@ _SOURCED = re.compile(
 )
 _FILLED = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)?|\w+)")
 _SHEBANG_OF_OTHERS = re.compile(r"#!.*\b(?:python|perl|ruby|lua|tclsh|Rscript|awk|julia)")
-_OF_MAKE = re.compile(r"\$\(([A-Za-z_]\w*)\)")
+_OF_MAKE = re.compile(r"(?:\$\((?:(?:origin|value|flavor) )?|^[ ]*ifn?def )([A-Za-z_]\w*)")
 _NO_SHELL = re.compile(  # a makefile's rule, a module's imports
     r"^[^\s#:=]+[ \t]*:(?!=)[^\n]*\n\t|^(?:import|from)[ ]+[A-Za-z_]", re.MULTILINE
 )
@@ -47,9 +64,11 @@ _COMPARED = re.compile(
 )
 _MOST_FILES = 200  # that one text may read its commands from
 _READ = re.compile(
-    r"(?:\$ENV\{|\bENVIRON\[|\bgetenvb?\(|\benviron(?:\.get\(|\[))\s*[\"']?([A-Za-z_]\w*)"
+    r"(?:\$ENV\{|\bENVIRON\[|\bgetenvb?\(|\benviron(?:\.get\(|\[)"
+    r"|(?:\$?\bENV|\benv)(?:\.fetch\(|[.\[(]))"  # jq, Ruby, Julia, Tcl
+    r"\s*[\"']?([A-Za-z_]\w*)"
     r"|\$\{?[#!?]?([A-Za-z_]\w*)"
-    r"|(?:\s-v|\bprintenv)\s+([A-Za-z_]\w*)"
+    r"|(?:\s-v|\bprintenv|\bdeclare -p|\btypeset -p)\s+([A-Za-z_]\w*)"
 )
 _SEARCHED = {
     "LD_LIBRARY_PATH": re.compile(r"\.so(?:\.[\d.]+)?$"),
@@ -109,7 +128,7 @@ def names_in_script(text: str, *, is_shell: bool = True) -> set[str]:
             own |= {made[1] or made[3]} - found
         document = _DOCUMENT.search(line)
         end = document[1] if document is not None else ""
-    return set(filter(counts_below, names))
+    return set(filter(counts_below, names | made_names(text)))
 
 
 def counts_below(name: str) -> bool:
