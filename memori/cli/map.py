@@ -102,9 +102,9 @@ def _run_all(
         return [_tell(each, future) for each, future in zip(listed, going, strict=True)]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        while wait(going, timeout=0).not_done:  # and may start something more
+        while left := [each for each in going if not each.done()]:  # may start something more
             end_started()
-            wait(going, timeout=GRACE)
+            wait(left, timeout=GRACE)
         raise
     finally:
         pool.shutdown()

@@ -110,19 +110,23 @@ def test_wrong_use_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
 def test_told_to_end_it_ends_its_commands(tmp_path: Path) -> None:
-    """By SIGTERM, of which it then dies; no command and no lock of theirs is left."""
+    """By SIGTERM, of which it then dies: no command of theirs is left, no lock, and none begins."""
     nap = f"300.{os.getpid()}1"  # tells it from all others on the machine
     program = "import sys; from memori.cli import main; sys.exit(main())"
     words = ["map", "-j", "2", "--", "sh", "-c", f"touch began-$0; sleep {nap}", "{}", ":::", "a"]
     running = subprocess.Popen(
-        [sys.executable, "-c", program, *words, "b"],
+        [sys.executable, "-c", program, *words, "b", "c"],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     until = time.monotonic() + 60
     while len(list(tmp_path.rglob("began-*"))) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     running.terminate()
-    assert -signal.SIGTERM == running.wait(60)
+    try:
+        assert -signal.SIGTERM == running.wait(60)
+    finally:
+        running.kill()
+    assert not list(tmp_path.rglob("began-c"))
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):

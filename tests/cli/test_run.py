@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -246,6 +247,24 @@ def _command_lines() -> list[bytes]:
         with contextlib.suppress(OSError):
             lines.append(path.read_bytes())
     return lines
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="is told on Linux")
+def test_a_command_that_is_given_something_to_read_is_told_that_it_finds_nothing() -> None:
+    """It would be remembered with nothing; one that leaves a loop's list alone is as any."""
+    Path("list.txt").write_text("a\nb\n")
+    for redirected in ("< list.txt", "</dev/stdin"):
+        text = f"cat list.txt | {shlex.join(MEMORI)} run -o out.txt -- sh -c 'cat > out.txt' "
+        done = subprocess.run(
+            ["bash", "-c", text + redirected], capture_output=True, text=True, check=False
+        )
+        assert (1, True) == (done.returncode, "read its standard input" in done.stderr)
+    text = f"while read x; do {shlex.join(MEMORI)} run -- echo $x; done < list.txt"
+    for _ in range(2):
+        done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
+        assert ("a\nb\n", "") == (done.stdout, done.stderr)
+    text = f": | {shlex.join(MEMORI)} run -- wc -c; {shlex.join(MEMORI)} run -- cat < /dev/null"
+    assert "0" == subprocess.check_output(["bash", "-c", text], text=True).strip()
 
 
 def test_why_is_told_on_request() -> None:

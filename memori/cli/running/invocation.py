@@ -23,6 +23,7 @@ from memori.errors import MemoriError
 from memori.neuro.command.errors import STREAMS, CommandError
 from memori.neuro.command.execution import Execution
 from memori.neuro.command.scripts import programs_of
+from memori.neuro.process.standard_input import empty_input
 from memori.neuro.tools.identity import ToolError, facts
 from memori.stage import Stage
 
@@ -86,12 +87,21 @@ class Invocation:
         name = os.path.basename(self.words[0])
         execution = Execution(self.words, folder, name, os.environ, cwd=os.getcwd())
         try:
-            execution.run(listen=self._listen)
+            with empty_input() as empty:
+                execution.run(listen=self._listen, stdin=empty.stdin)
+                is_missed = empty.is_missed()
         except CommandError as error:
             if error.code is None:
                 raise MemoriError(f"{self.words[0]} {error.reason}") from error
             code = error.code if error.code > 0 else 128 - error.code
             raise FailedError(str(error), code) from error
+        if is_missed:
+            raise MemoriError(
+                f"{self.words[0]} read its standard input, which is empty here: what comes through "
+                "a pipe or stands behind < cannot be compared later, so this run is not "
+                "remembered; have a shell inside do it (memori run -- bash -c 'COMMAND < FILE'), "
+                "or say </dev/null"
+            )
         missing = [path for path in self.outputs if not os.path.exists(path)]
         if missing:
             raise MemoriError(

@@ -15,6 +15,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from subprocess import DEVNULL
 
 from memori.calls.current_run import current
 from memori.calls.fault import met
@@ -74,6 +75,7 @@ class Execution:
         timeout: float | None = None,
         exit_codes: Collection[int] | None = (0,),
         listen: Listener | None = None,
+        stdin: int = DEVNULL,
     ) -> Ended:
         """Run it to its end.
 
@@ -85,6 +87,8 @@ class Execution:
             Those that mean success; None for any.
         listen : callable, optional
             Gets what it prints, while it runs.
+        stdin : int, optional
+            What it reads from its standard input; nothing unless given.
 
         Raises
         ------
@@ -117,6 +121,7 @@ class Execution:
                         timeout=timeout,
                         listen=listen,
                         stop=launch.stop,
+                        stdin=stdin,
                     )
                     if done.timed_out or done.interrupted:  # and so was its tracer ended
                         raise self._ended(done, timeout)

@@ -76,6 +76,7 @@ def run_process(
     timeout: float | None = None,
     listen: Listener | None = None,
     stop: Sequence[str] | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> Ended:
     """Run a command to its end.
 
@@ -97,6 +98,8 @@ def run_process(
         Called with "stdout" or "stderr" and the bytes as they come.
     stop : sequence of str, optional
         A command that ends what signals cannot reach (a container).
+    stdin : int, optional
+        What it reads from its standard input; nothing unless given.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def run_process(
                 executable=executable,
                 cwd=folder,
                 env={**environment, "MEMORI_RUN": mark},
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
