@@ -173,22 +173,49 @@ def put_statements(walk: Walk, value: object, out: State) -> bool:
     return True
 
 
-def _library(walk: Walk, value: Any, out: State) -> None:
-    """Append a shared library that ctypes has loaded: by its file, if it names one."""
+def _library(walk: Walk, value: object, out: State) -> None:
+    """Append a shared library that ctypes has loaded."""
+    out.append(walk.node(value, _fill_library))
+
+
+def _fill_library(walk: Walk, node: Node) -> None:
+    """Fill in a library: its file, if it names one, and what was declared of its functions."""
+    value: Any = node.origin
     path = os.path.abspath(value._name) if value._name else ""
-    out.append(b"l" + relative(value._name or "", walk.anchor))
+    node.state.append(b"l" + relative(value._name or "", walk.anchor))
     if os.path.isfile(path):
-        out.append(walk.file_component(path, f"library {os.path.basename(path)}"))
+        node.state.append(walk.file_component(path, f"library {os.path.basename(path)}"))
+    walk.put_all(walk.guards.view(_declarations, value), node.state)
 
 
-def _library_function(walk: Walk, value: Any, out: State) -> None:
+def _declarations(library: Any) -> list[object]:
+    """Return what was declared of functions of a library, which keeps those it was asked for."""
+    found: list[object] = []
+    for name, each in sorted(vars(library).items()):
+        if isinstance(each, library._FuncPtr):
+            declared = each.restype, each.argtypes, each.errcheck
+            if declared != (library._FuncPtr._restype_, None, None):
+                found += name, *declared
+    return found
+
+
+def _library_function(walk: Walk, value: object, out: State) -> None:
     """Append a function of a shared library, or one of Python's that C code is to call."""
-    out.append(b"L" + text(str(getattr(value, "__name__", ""))))
-    walk.put_all((value.restype, value.argtypes), out)
-    put_held(walk, value, out)
+    out.append(walk.node(value, _fill_library_function))
+
+
+def _fill_library_function(walk: Walk, node: Node) -> None:
+    value: Any = node.origin
+    node.state.append(b"L" + text(str(getattr(value, "__name__", ""))))
+    walk.put_all(walk.guards.view(_declaration, value), node.state)
+    put_held(walk, value, node.state)
     for held in (value._objects or {}).values():
         if type(held).__name__ in ("CDLL", "PyDLL"):
-            walk.put(held, out)
+            walk.put(held, node.state)
+
+
+def _declaration(function: Any) -> tuple[object, ...]:
+    return function.restype, function.argtypes, function.errcheck
 
 
 def _ufunc(walk: Walk, value: Any, out: State) -> None:

@@ -16,7 +16,7 @@ import os
 import sys
 from weakref import WeakKeyDictionary
 
-from memori.fingerprint.atoms import atom, text
+from memori.fingerprint.atoms import atom, text, words
 from memori.fingerprint.compilers import is_proxy, put_held, put_proxy, put_statements
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import attributes_view
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from memori.fingerprint.walk import Handler
 
 _IMMUTABLE = frozenset({"datetime", "decimal", "operator", "zoneinfo", "ipaddress", "_decimal"})
+
+# whose objects are what they hold, and no clients, loggers or engines, which differ in each process
+_HOLDING_VALUES = words(
+    "argparse array builtins collections configparser datetime decimal enum fractions functools "
+    "nibabel numpy pandas pathlib re scipy types"
+)
 
 _EXTRA = 0x04 | 0x08  # flags of code that takes *args, **kwargs
 _LONGEST = 2000  # characters of a text that is shown whole
@@ -191,9 +197,9 @@ def put_cached_before(walk: Walk, cache: Any, out: State) -> None:
 
 
 def cached_before() -> dict[str, list[object]]:
-    """Return what caches held that were met here, where JSON can hold it, for other processes."""
+    """Return what caches held that were met here, where it is plain, for other processes."""
     met = list(_cached_before.items())
-    return {_name_of(cache): known for cache, known in met if all(map(_is_json, known))}
+    return {_name_of(cache): known for cache, known in met if _is_made_of_atoms(known)}
 
 
 def hear_of_caches(elsewhere: dict[str, list[object]]) -> None:
@@ -206,12 +212,16 @@ def _name_of(cache: Any) -> str:
     return f"{module}:{getattr(cache, '__qualname__', '')}"  # one around a partial has no name
 
 
-def _is_json(value: object) -> bool:
-    return value is None or type(value) in (bool, int, float, str, list, dict)
+def _is_made_of_atoms(value: object, depth: int = 50) -> bool:
+    if type(value) is dict:
+        value = [*value, *value.values()]
+    if type(value) in (list, tuple, set, frozenset):
+        return depth > 0 and all(_is_made_of_atoms(each, depth - 1) for each in value)  # type: ignore[attr-defined]
+    return atom(value) is not None
 
 
 def _cached(cache: Any) -> list[object]:
-    """Return the one value that is cached; nothing for an object of a library, but for arrays."""
+    """Return the one value that is cached, but nothing for what stands for something outside."""
     from memori.digest.values import NotJSONError, copy_json, to_json
 
     code = getattr(cache.__wrapped__, "__code__", None)
@@ -223,8 +233,8 @@ def _cached(cache: Any) -> list[object]:
         return [copy_json(to_json(value))]
     except (NotJSONError, RecursionError):
         kind = type(value)
-        is_known = kind.__name__ == "ndarray" or origin_of_class(kind).kind == "user"
-        return [value] if is_known else []
+        is_known = kind.__module__.partition(".")[0] in _HOLDING_VALUES
+        return [value] if is_known or origin_of_class(kind).kind == "user" else []
 
 
 class StandIn:

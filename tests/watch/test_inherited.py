@@ -229,6 +229,10 @@ WARMED = {
     "a text": "return open('atlas.txt').read()",
     "a table": "return {'labels': open('atlas.txt').read().split()}",
     "an object": "return Atlas(open('atlas.txt').read())",
+    "labels by number": "return dict(enumerate(open('atlas.txt').read().split()))",
+    "a set": "return set(open('atlas.txt').read().split())",
+    "a namespace": "return argparse.Namespace(text=open('atlas.txt').read())",
+    "a frame": "return pd.DataFrame({'label': open('atlas.txt').read().split()})",
 }
 ATLAS = """
 class Atlas:
@@ -243,9 +247,10 @@ class Atlas:
 def test_a_cache_that_a_script_filled_before_counts_by_what_it_holds(kind, load, tmp_path):
     """The first run does not come by the file again: an edited one is seen all the same."""
     source = (
-        f"from functools import cache\n{ATLAS}@cache\ndef atlas():\n    {WARMED[kind]}\n"
-        "START = len(atlas())\ndef run(subject):\n"
-        "    return [getattr(atlas(), 'text', atlas()), subject]\n"
+        f"import argparse\nfrom functools import cache\nimport pandas as pd\n{ATLAS}@cache\n"
+        f"def atlas():\n    {WARMED[kind]}\n"
+        "START = str(atlas())\ndef run(subject):\n"
+        "    return [str(getattr(atlas(), 'text', atlas())), subject]\n"
     )
 
     def ran(text):
@@ -261,19 +266,20 @@ def test_a_cache_that_a_script_filled_before_counts_by_what_it_holds(kind, load,
     assert (True, False) == ran("amygdala")[:2]
 
 
-def test_a_cache_that_a_script_filled_before_counts_alike_in_workers(tmp_path):
+@pytest.mark.parametrize("kind", ["a text", "labels by number"])
+def test_a_cache_that_a_script_filled_before_counts_alike_in_workers(kind, tmp_path):
     """What ran in processes is remembered without them, and `explain` says so."""
     source = """
-        import pathlib, sys
+        import sys
         from functools import cache
         from memori import Pipeline, Stage
 
         @cache
         def atlas():
-            return pathlib.Path("atlas.txt").read_text()
+            HELD
 
         def work(subject):
-            return [atlas(), subject]
+            return [str(atlas()), subject]
 
         if __name__ == "__main__":
             atlas()
@@ -283,7 +289,7 @@ def test_a_cache_that_a_script_filled_before_counts_alike_in_workers(tmp_path):
             print(before, pipeline.explain(subject=1).hit)
     """
     (tmp_path / "atlas.txt").write_text("amygdala")
-    (tmp_path / "script.py").write_text(textwrap.dedent(source))
+    (tmp_path / "script.py").write_text(textwrap.dedent(source).replace("HELD", WARMED[kind]))
     for jobs, told in (("2", "False True"), ("1", "True True")):
         command = [sys.executable, "script.py", jobs]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)

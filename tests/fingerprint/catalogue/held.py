@@ -53,6 +53,18 @@ _HELD = {
     "Annotated": "import typing\nS = typing.Annotated[int, 5]\ndef run(x): return S.__metadata__\n",
 }
 
+_LIBRARY = """
+import ctypes
+L = ctypes.CDLL(None)
+def check(result, function, given):
+    return result + 1
+L.abs.restype = ctypes.c_int
+L.abs.argtypes = [ctypes.c_int]
+def run(x):
+    return L.abs(-x)
+"""
+_LIBRARY_CHECKED = _LIBRARY.replace("L.abs", "f").replace("def check", "f = L.abs\ndef check")
+
 EDITS: list[Edit] = [
     *(rerun(f"derived {name}", text, "* 2", "* 3") for name, text in _DERIVED.items()),
     *(rerun(f"attribute, {name}", text, "5", "6") for name, text in _ATTRIBUTE.items()),
@@ -99,4 +111,14 @@ EDITS: list[Edit] = [
     rerun("joblib, on disk", _JOBLIB, "* 2", "* 3"),
     keep("joblib, on disk, its line", _JOBLIB, "M = ", "# a comment\nM = "),
     keep("joblib, on disk, docstring", _JOBLIB, "Double", "Twice"),
+    rerun("declared for a library", _LIBRARY, "restype = ctypes.c_int", "restype = ctypes.c_bool"),
+    rerun("arguments declared for a library", _LIBRARY, "[ctypes.c_int]", "[ctypes.c_byte] * 2"),
+    rerun("check declared for a library", _LIBRARY, "def run", "L.abs.errcheck = check\ndef run"),
+    rerun(
+        "check declared for a function of a library, edited",
+        _LIBRARY_CHECKED.replace("def run", "f.errcheck = check\ndef run"),
+        "result + 1",
+        "result + 2",
+    ),
+    keep("library asked for another function", _LIBRARY, "def run", "L.labs\ndef run"),
 ]
