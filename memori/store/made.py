@@ -75,11 +75,13 @@ def _add(table: str, marks: list[str], slots: int) -> None:
 
 def _has(table: str, digest: str, slots: int) -> bool:
     try:
-        descriptor = os.open(table, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(table, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # of a pipe, too
     except OSError:
         return False
     try:
         return os.pread(descriptor, _WIDTH - 1, _place(digest, slots)) == digest.encode("ascii")
+    except OSError:  # it is no file
+        return False
     finally:
         os.close(descriptor)
 

@@ -21,7 +21,7 @@ import time
 from memori.digest.clock import ahead, behind
 from memori.digest.files import FileDigest, in_threads, rests_at, stat_of
 from memori.fingerprint.imports.compiled import outdated
-from memori.watch.commands.tools import called_among, looked_up_now, tools_among
+from memori.watch.commands.tools import called_among, looked_up_now, sought_in_vain, tools_among
 from memori.watch.facts import (
     NO_STAT,
     Facts,
@@ -159,7 +159,8 @@ class Sieve:
         facts.trees = {path: tree_digest(path, self._memo) for path in trees}
         facts.tools = tools_among(self._seen.executed - self._counted)
         facts.called = called_among(self._seen.programs, self._seen.executed, facts.tools)
-        facts.called |= looked_up_now(self._seen.looked_up - facts.called.keys(), facts.tools)
+        looked_up = self._seen.looked_up | sought_in_vain(self._seen)
+        facts.called |= looked_up_now(looked_up - facts.called.keys(), facts.tools)
         network = (f"the network ({host})" for host in self._seen.network)
         facts.here = self._seen.here
         facts.spoilt = sorted(self._seen.spoilt)

@@ -219,6 +219,12 @@ def executes(run: Observed, path: str) -> None:
     run.tells("executed", path)
 
 
+def looks_up(run: Observed, program: str) -> None:
+    """Note that a program was looked for along the PATH, by its name."""
+    run.looked_up.add(program)
+    run.tells("looked_up", program)
+
+
 def finds(run: Observed, path: str, words: str) -> None:
     """Keep an answer beside what was answered before; of a link also what it leads to."""
     known = run.found.get(path)

@@ -6,6 +6,7 @@ What Python code writes is seen; here programs write, of which only the mark tel
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -138,3 +139,12 @@ def test_no_files_leave_no_table(tmp_path: Path) -> None:
     """A stage that writes nothing where an input says has none."""
     made.mark(Layout(str(tmp_path), "say"), [])
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_marks_that_are_no_file_say_nothing(tmp_path: Path, kind: str) -> None:
+    """A memory that was copied by a tool that makes other things of files costs runs only."""
+    (tmp_path / ".memori").mkdir()
+    table = made.written_of(str(tmp_path))
+    os.mkdir(table) if kind == "folder" else os.mkfifo(table)
+    assert not made.is_written(str(tmp_path), str(tmp_path / "a.txt"))

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from memori import Stage
-from memori.neuro import ShellStage
+from memori.neuro import ShellStage, Stdout
 from memori.store import Memory
+from memori.watch.commands import strace
 from memori.watch.commands.variables import names_in_script
 
 
@@ -143,6 +144,51 @@ def test_a_tool_that_code_has_looked_up_counts(
     assert ("6.0\n", False) == run()
     monkeypatch.setenv("PATH", f"{programs / 'new'}{os.pathsep}{os.environ['PATH']}")
     assert [("7.0\n", True), ("7.0\n", False)] == [run(), run()]
+
+
+def started(name: str) -> str:
+    """Start a tool, and do without it if there is none."""
+    try:
+        return subprocess.check_output([name], text=True)
+    except FileNotFoundError:
+        return "without it\n"
+
+
+def in_a_shell(name: str) -> str:
+    """Let a shell do so."""
+    text = f"{name} 2>/dev/null || echo without it"
+    return subprocess.check_output(text, shell=True, text=True)
+
+
+def by_a_command(name: str) -> Stage:
+    """Let a command do so."""
+    return ShellStage(
+        f"sh -c '{name} 2>/dev/null || echo without it'",
+        outputs={"y": Stdout(str)},
+        hash_output="work",
+    )
+
+
+@pytest.mark.parametrize("traced", [True, False])
+@pytest.mark.parametrize("way", [started, in_a_shell, by_a_command])
+def test_a_tool_that_was_not_found_counts_when_the_path_leads_to_it(
+    way: Callable[[str], object], traced: bool, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when `module load` was forgotten, and a script goes on without the tool."""
+    if not traced:
+        monkeypatch.setattr(strace, "_why_unusable", lambda path: "strace is not installed")
+    stage = (
+        by_a_command("betty") if way is by_a_command else Stage(lambda: way("betty"), "y", "work")
+    )
+
+    def run() -> object:
+        return str(stage.run()["y"]).strip(), stage.state
+
+    path = os.environ["PATH"]
+    assert [("without it", True), ("without it", False)] == [run(), run()]
+    script(programs / "new" / "betty", "#!/bin/sh\necho 6.0\n")
+    monkeypatch.setenv("PATH", f"{path}{os.pathsep}{programs / 'new'}")
+    assert [("6.0", True), ("6.0", False)] == [run(), run()]
 
 
 def with_inner(case: int) -> str:

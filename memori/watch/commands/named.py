@@ -19,7 +19,7 @@ from glob import glob
 from memori.watch.commands.shell_text import commands_in
 from memori.watch.commands.words import Found, files_of, nothing
 from memori.watch.listings import flat, literal, walked
-from memori.watch.told import executes
+from memori.watch.told import executes, looks_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ class Named:
             program = shutil.which(name, path=self._path)
             if program is not None:
                 executes(run, os.path.abspath(program))
+            elif "/" not in name and self._path == os.environ.get("PATH"):
+                looks_up(run, name)
         for path in (*self.found.files, *self.found.absent):
             run.names(path)
         for folder in self.found.folders:

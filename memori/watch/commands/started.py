@@ -27,7 +27,7 @@ from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import runs_here
-from memori.watch.told import spoils
+from memori.watch.told import looks_up, spoils
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def _begin(runs: Sequence[Observed], call: dict[str, Any]) -> Watched | None:
     argv, executable, environment = _meant(call)
     cwd = os.path.abspath(os.fsdecode(call["cwd"] or "."))
     if executable is None or not os.path.isdir(cwd):
-        return None  # Python says so
+        _misses(runs, argv[0], cwd, environment)  # Python says so
+        return None
     for run in runs:
         run.starts(tuple(argv))
     if _is_watched_above(runs):
@@ -191,6 +192,19 @@ def _meant(call: dict[str, Any]) -> tuple[list[str], str | None, dict[str, str]]
         paths = [os.path.join(folder, name) for folder in os.get_exec_path(environment)]
     found = (path for path in paths if os.access(path, os.X_OK) and os.path.isfile(path))
     return argv, next(found, None), environment
+
+
+def _misses(runs: Sequence[Observed], name: str, cwd: str, environment: dict[str, str]) -> None:
+    """Note what is not there, where no program can be started: the function may do without."""
+    for run in runs:
+        if not os.path.lexists(cwd):
+            run.reads(cwd)
+        elif "/" in name:
+            path = os.path.abspath(os.path.join(cwd, name))
+            if not os.path.lexists(path):
+                run.reads(path)
+        elif environment.get("PATH") == os.environ.get("PATH"):
+            looks_up(run, name)
 
 
 def _is_watched_above(runs: Sequence[Observed]) -> bool:

@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from memori.watch.observed import Observed
+
     Told = dict[str, str | None]
 
 _SYSTEM = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/lib", "/lib")
@@ -82,6 +84,23 @@ def looked_up_now(names: Iterable[str], tools: Collection[str]) -> dict[str, str
         for name, path in found.items()
         if not path.startswith(_SYSTEM) or path in tools or _LANGUAGE.fullmatch(name)
     }
+
+
+def sought_in_vain(seen: Observed) -> set[str]:
+    """Return the names that programs of a run looked for in all folders of the PATH in vain.
+
+    That they are in none of these tells nothing of a folder that comes into the PATH later.
+    """
+    if not seen.programs:
+        return set()
+    absent: dict[str, set[str]] = {}
+    for path, touch in seen.touched.items():
+        if touch.look is None:
+            folder, _, name = path.rpartition("/")
+            absent.setdefault(folder, set()).add(name)
+    folders = (counted_value("PATH") or "").split(os.pathsep)
+    names = [absent.get(os.path.realpath(each), set()) for each in folders if os.path.isabs(each)]
+    return set.intersection(*names) if names else set()
 
 
 def called_now(called: Mapping[str, str]) -> dict[str, str]:

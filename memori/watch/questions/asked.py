@@ -32,7 +32,7 @@ from memori.watch.questions.entries import Entries, asks_of_entries
 from memori.watch.questions.users import LIBRARY, is_handed, is_users
 from memori.watch.questions.variables import follow_variables
 from memori.watch.threads import runs_here
-from memori.watch.told import finds
+from memori.watch.told import finds, looks_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,8 +146,7 @@ def _tell(
         return
     if program is not None:
         for run in runs:
-            run.looked_up.add(program)
-            run.tells("looked_up", program)
+            looks_up(run, program)
         return
     place: str | None
     if (
