@@ -38,6 +38,9 @@ _SAVERS = (
     ("nibabel", "", "memori.neuro.save_image(data, like=...)"),
     ("pandas", "", "memori.neuro.save_table(value)"),
 )
+_DATES = frozenset(
+    ("date", "datetime", "time", "timedelta", "datetime64", "timedelta64", "Timestamp", "Timedelta")
+)
 
 
 class NotJSONError(TypeError):
@@ -71,6 +74,8 @@ class NotJSONError(TypeError):
 def _remedy(value: object) -> str:
     if isinstance(value, (set, frozenset)):
         return "Pass sorted(value) instead."
+    if type(value).__name__ in _DATES:
+        return "Pass str(value) instead."
     for kind in type(value).__mro__:
         for package, name, saver in _SAVERS:
             if f"{kind.__module__}.".startswith(f"{package}.") and name in ("", kind.__name__):
@@ -142,6 +147,8 @@ def _scalar(value: object, pointer: Pointer) -> JSON:
         return Folder(value)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic):
+        if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
+            raise NotJSONError(value, pointer)  # a number of units that nobody would know of
         value = value.item()
     if isinstance(value, str):
         return str.__str__(value)

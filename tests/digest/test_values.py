@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,9 @@ def test_a_folder_stays_a_folder() -> None:
         ([Name.RED], ["[0]", "Name"]),
         (1j, ["complex"]),
         (object(), ["object", "workdir"]),
+        ([date(2026, 3, 1)], ["[0]", "date", "Pass str(value)"]),
+        (np.datetime64("2026-03-01", "ns"), ["numpy.datetime64", "Pass str(value)"]),
+        (np.timedelta64("NaT"), ["numpy.timedelta64", "Pass str(value)"]),
     ],
 )
 def test_what_json_cannot_hold_is_refused_with_place_and_remedy(
