@@ -68,6 +68,7 @@ _AFNI = (_NEURO + "afni:AFNI",)
 _GIFTI = (_NEURO + "gifti:GIFTI",)
 _MRTRIX = (_NEURO + "mrtrix:IMAGE",)
 _FREESURFER = (_NEURO + "freesurfer:SURFACE",)
+_GZIPPED = (_NEURO + "gzipped:TEXT",)
 
 _HEADERS = _NEURO + "headers:"
 _HDF5 = (_NEURO + "hdf5:HDF5",)
@@ -125,6 +126,10 @@ FORMATS: dict[str, tuple[str, ...]] = {
     ".set": (_NEURO + "recordings:EEGLAB",),
     ".fif": (_NEURO + "recordings:FIF",),
     ".fif.gz": (_NEURO + "recordings:FIF",),
+    ".tsv.gz": _GZIPPED,
+    ".csv.gz": _GZIPPED,
+    ".txt.gz": _GZIPPED,
+    ".1d.gz": _GZIPPED,
 }
 
 PREFIXES: dict[str, tuple[str, ...]] = {"lh.": _FREESURFER, "rh.": _FREESURFER}

@@ -14,6 +14,7 @@ matlab       .mat of version 5
 recordings   EEGLAB's .set and .fdt, split .fif
 headers      headers that name the files of their data
 sidecars     .json
+gzipped      tables and text in gzip
 markup       XML as a stream of events, safely
 swap         byte order
 lookup3      the checksum of HDF5
