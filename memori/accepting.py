@@ -6,6 +6,8 @@ says of it, is decided in `memori.calls.acceptance`.
 
 from __future__ import annotations
 
+import os
+
 from memori.errors import StageError
 from memori.face import Face
 
@@ -70,7 +72,10 @@ class Accepting(Face):
             If no run of these inputs is recorded, or something is missing or half.
         """
         source = {} if accept_from is None else {self.stage_name: accept_from}
-        _, plans = self.plan_acceptance(args, kwargs, several(accept_inputs), source)
+        told = f"{self.subject}, accept_inputs"
+        _, plans = self.plan_acceptance(
+            args, kwargs, frozenset(several(accept_inputs, told)), source
+        )
         if not plans:
             raise StageError(f"{self.subject} has nothing to accept: it runs at every call")
         plans[0].file()
@@ -132,6 +137,49 @@ class Accepting(Face):
         return call is not None and call.forget()
 
 
-def several(names: Iterable[str]) -> frozenset[str]:
-    """Return names, or the only one, as a set."""
-    return frozenset((names,) if isinstance(names, str) else names)
+def several(
+    names: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], option: str
+) -> tuple[str, ...]:
+    """Return names or paths as texts; the only one may stand without a list.
+
+    Parameters
+    ----------
+    names : str, os.PathLike, or an iterable of them
+        What a person gave.
+    option : str
+        What errors call it, such as ``"stage 'smooth', ignore"``.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+
+    Examples
+    --------
+    >>> several("*.log", "ignore_reads"), several(["a", "b"], "ignore")
+    (('*.log',), ('a', 'b'))
+    """
+    listed = (names,) if isinstance(names, (str, os.PathLike)) else names
+    found = tuple(listed) if hasattr(listed, "__iter__") else ()
+    if not hasattr(listed, "__iter__") or not all(isinstance(n, (str, os.PathLike)) for n in found):
+        raise TypeError(f"{option}: expected a text or a list of texts, got {names!r}")
+    return tuple(os.fspath(each) for each in found)
+
+
+def checked_switches(
+    subject: str, remember: object, watch: object, code_version: object
+) -> tuple[bool, bool]:
+    """Return whether runs are watched, and in a process of their own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option that is one of few values is another.
+    """
+    if not isinstance(remember, bool):
+        raise TypeError(f"{subject}: remember={remember!r}; it is True or False")
+    if code_version is not None and not isinstance(code_version, str):
+        raise TypeError(f"{subject}: code_version={code_version!r}; it is a text, such as '1'")
+    if watch not in (True, False, "process"):
+        raise ValueError(f"{subject}: watch={watch!r}; it is True, False or 'process'")
+    return bool(watch), watch == "process"

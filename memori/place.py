@@ -93,6 +93,11 @@ class Place:
                     f"{subject}: hash_output {self.text!r} has the field {{{field}}}, which is no "
                     "name of an input; write {{ for a brace"
                 )
+        if {"{", "}"}.intersection(re.sub(_FIELD, "", self.text)):
+            raise ValueError(
+                f"{subject}: hash_output {self.text!r} has a brace without its other half; a field "
+                "is {name}; write {{ or }} for a brace itself"
+            )
 
     def fill(self, inputs: Mapping[str, JSON]) -> str:
         """Return the absolute folder for these inputs.

@@ -63,6 +63,22 @@ class Results(dict[str, "JSON"]):
         _note(made)
         return made
 
+    def __missing__(self, name: object) -> JSON:
+        error = KeyError(name)
+        error.add_note(f"memori: there is no such output{self._nearest(name)}")
+        raise error
+
+    def __getattr__(self, name: str) -> object:
+        near = f": write results[{name!r}]" if name in self else self._nearest(name)
+        raise AttributeError(f"Results have no attribute {name!r}; outputs are its keys{near}")
+
+    def _nearest(self, name: object) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(str(name), self, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{meant} (outputs: {', '.join(self) or 'none'})"
+
     def __repr__(self) -> str:
         return f"Results({dict.__repr__(self)})"
 

@@ -14,7 +14,7 @@ annotated as a path (`memori.signature.paths`).
 
 from __future__ import annotations
 
-from memori.accepting import Accepting, several
+from memori.accepting import Accepting, checked_switches, several
 from memori.calls.age import seconds_of
 from memori.calls.attempts import attempted, count_of
 from memori.calls.call import Call, latest_results, restored
@@ -147,8 +147,8 @@ class Stage(Accepting):
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
         watch: bool | Literal["process"] = True,
-        ignore_reads: Iterable[str | os.PathLike[str]] = (),
-        ignore: Iterable[str] = (),
+        ignore_reads: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+        ignore: str | Iterable[str] = (),
         remember: bool = True,
         expires_after: Age | None = None,
         retries: int = 0,
@@ -159,7 +159,7 @@ class Stage(Accepting):
         **static: object,
     ) -> None:
         self.function = function
-        self.stage_name = stage_name or name_of(function)
+        self.stage_name = name_of(function, stage_name)
         self.subject = f"stage {self.stage_name!r}"
         self._parameters = parameters_of(function)
         self._fixed = fixed_values(function)
@@ -167,13 +167,12 @@ class Stage(Accepting):
         is_several = hasattr(depends_on, "__iter__") and not isinstance(depends_on, str)
         self._depends_on = tuple(depends_on) if is_several else (depends_on,)
         self._code_version = code_version
-        if watch not in (True, False, "process"):
-            raise ValueError(f"{self.subject}: watch={watch!r}; it is True, False or 'process'")
-        self.watched, self._runs_apart = bool(watch), watch == "process"
+        switches = checked_switches(self.subject, remember, watch, code_version)
+        self.watched, self._runs_apart = switches
         self.remembered = remember
-        self.ignored_reads = tuple(map(str, ignore_reads))
+        self.ignored_reads = several(ignore_reads, f"{self.subject}, ignore_reads")
         self.hash_output = hash_output
-        self.ignored = several(ignore)
+        self.ignored = frozenset(several(ignore, f"{self.subject}, ignore"))
         self._parameters.reject_unknown(self.ignored, f"{self.subject}, ignore:", self._places)
         self.max_age = seconds_of(expires_after, self.subject)
         self.retries = count_of(retries, self.subject)

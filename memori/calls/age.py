@@ -55,6 +55,8 @@ def seconds_of(age: Age | None, subject: str, option: str = "expires_after") -> 
         )
     if not seconds >= 0:
         raise ValueError(f"{subject}: {option} is {age!r}, and no time is negative")
+    if option == "timeout" and not seconds:
+        raise ValueError(f"{subject}: timeout is {age!r}, which is no time; None is for no limit")
     return float(seconds)
 
 

@@ -194,6 +194,8 @@ class Call:
         with terminable(), self._store.lock(decision.key, wait=waits) as is_mine:
             if is_mine is False:
                 raise BusyError(f"{self._stage.subject} is being run elsewhere")
+            if is_mine is None:
+                self._store.reject_unwritable(self._stage.subject)
             # Whoever held the lock may have run this very stage, and may have written its files.
             with aside():
                 key = self._key() if decision.key.may_name_files else decision.key

@@ -8,6 +8,8 @@ Not promised: anything of an error object that somebody keeps and raises a secon
 
 from __future__ import annotations
 
+from memori.errors import note, text_of
+
 _STAGE, _LOG, _COMMAND = "_memori_stage", "_memori_log", "_memori_command"
 
 
@@ -30,8 +32,17 @@ def met(
         Python source that runs the command that failed again.
     """
     for name, fact in ((_STAGE, stage), (_LOG, log), (_COMMAND, command)):
-        if fact is not None:
-            error.__dict__.setdefault(name, fact)
+        if fact is not None and name not in error.__dict__:
+            error.__dict__[name] = fact
+            if name == _STAGE and isinstance(error, Exception):
+                _say_stage(error, fact)
+
+
+def _say_stage(error: Exception, stage: str) -> None:
+    """Note the stage on an error that says nowhere which it was."""
+    said = [text_of(error), *getattr(error, "__notes__", ())]
+    if not any(f"stage {stage!r}" in text for text in said):
+        note(error, f"memori: in stage {stage!r}")
 
 
 def taken(error: BaseException) -> tuple[str | None, str | None]:

@@ -74,6 +74,8 @@ class NotJSONError(TypeError):
 def _remedy(value: object) -> str:
     if isinstance(value, (set, frozenset)):
         return "Pass sorted(value) instead."
+    if hasattr(value, "__next__"):
+        return "Pass list(value) instead."
     if type(value).__name__ in _DATES:
         return "Pass str(value) instead."
     for kind in type(value).__mro__:
@@ -138,7 +140,7 @@ def to_json_as(subject: str, value: object) -> JSON:
 
 def _key(key: object, owner: object, pointer: Pointer) -> str:
     if not isinstance(key, str):
-        raise NotJSONError(owner, pointer, f"the key {key!r} is not a string")
+        raise NotJSONError(owner, pointer, f"the key {key!r} is not a string (write {str(key)!r})")
     return str.__str__(key)
 
 

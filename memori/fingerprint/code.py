@@ -378,7 +378,10 @@ def _path_component(walk: Walk, path: object) -> Node:
         walk.guards.redo(_folder_identity, path, digest)
         return walk.component(label, [b"f" + text(digest)], digest[:12])
     if not is_file(path):
-        raise ValueError(f"depends_on names {path!r}, which is no existing file or folder")
+        raise ValueError(
+            f"depends_on names {path!r}, which is no existing file or folder; of a package give "
+            "the module itself (import it, depends_on=[module])"
+        )
     return walk.file_component(path, label)
 
 

@@ -59,6 +59,12 @@ class Group:
                 values = [_value(member, name) for member in self.members]
                 if all(values):
                     inputs.update({name: [value[0] for value in values]} if values else {})
+                elif self.members and name in stage.required and not any(values):
+                    case, results = self.members[0]
+                    raise TypeError(
+                        f"{stage.title} needs {name!r}, and no case and no result has one; they "
+                        f"have {', '.join(dict.fromkeys([*results, *case]))}"
+                    )
                 elif any(values):
                     lacks = self.members[values.index(())][0]
                     raise TypeError(

@@ -14,7 +14,7 @@ from memori.graph.condition import when
 from memori.node import is_node
 from memori.results import Results, came_from_results
 from memori.scheduling.schedule import ordered
-from memori.signature.parameters import shown
+from memori.signature.parameters import by_name, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,9 +92,11 @@ class Wiring:
         listed = sources if isinstance(sources, (tuple, list)) else (sources,)
         for each in (*(s for s in listed if s != "start"), stage):
             if not is_node(each):
+                hint = ": wrap the function in Stage(...)" if callable(each) else ""
+                if stage == "start":
+                    hint = " where a stage belongs: 'start' stands first, ('start', stage)"
                 raise TypeError(
-                    f"a pipeline is made of stages, pipelines and 'start', got {each!r}"
-                    + (": wrap the function in Stage(...)" if callable(each) else "")
+                    f"a pipeline is made of stages, pipelines and 'start', got {each!r}{hint}"
                 )
         if "start" in listed and stage not in self._starts:
             self._starts.append(stage)
@@ -232,16 +234,22 @@ class Wiring:
             if not any(stage.takes(name) for stage in self.order) and name not in self._asked():
                 if value is not None:
                     near = _nearest(name, self.open("inputs"))
+                    if name in ("force_run_stage", "force_skip_stage"):
+                        near = f": it is given to one stage, stage.run(..., {name}=True)"
                     raise TypeError(f"no stage of the pipeline takes {name!r}{near}")
                 del given[name]
         skipped = self.surely_skipped(values, given)
         for stage in self.order:
             if stage not in skipped:
-                self._check_filled(stage, self._positional(stage, values), given)
+                self._check_filled(stage, self._positional(stage, values), given, values)
         return values, given
 
     def _check_filled(
-        self, stage: Node, positional: tuple[JSON, ...], given: Mapping[str, JSON]
+        self,
+        stage: Node,
+        positional: tuple[JSON, ...],
+        given: Mapping[str, JSON],
+        values: tuple[JSON, ...],
     ) -> None:
         stage.check_positional(positional)
         by_position = stage.positional_names(len(positional))
@@ -255,6 +263,7 @@ class Wiring:
                 f"{stage.title} needs {', '.join(map(repr, missing))}: no edge, static value or "
                 "argument of run() fills it (edges offer: "
                 f"{', '.join(sorted(self._offered[stage])) or 'nothing'})"
+                + by_name(values, missing)
             )
 
     def without_effect(self, kwargs: Mapping[str, object]) -> Iterator[str]:

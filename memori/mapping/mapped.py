@@ -9,6 +9,7 @@ from __future__ import annotations
 from memori.errors import note, warn
 from memori.mapping.case_runs import CaseRuns
 from memori.mapping.cases import completed, run_cases
+from memori.mapping.observer import reject_deaf
 from memori.scheduling.workers import workers_for
 
 TYPE_CHECKING = False
@@ -41,8 +42,8 @@ def listed_cases(cases: Iterable[Mapping[str, object]]) -> list[dict[str, object
         except (TypeError, ValueError) as error:
             raise TypeError(
                 f"cases are a list with a mapping of names to values for each, such as "
-                f"[{{'subject': '01'}}]; case {place} is {case!r} (of a table of pandas give "
-                "table.to_dict('records'))"
+                f"[{{'subject': '01'}}]; case {place} is {case!r} (of one case give [case], of a "
+                "table of pandas table.to_dict('records'))"
             ) from error
     return listed
 
@@ -138,6 +139,8 @@ class Mapped:
         """
         if on_error not in ("continue", "raise"):
             raise ValueError(f"on_error is 'continue' or 'raise', got {on_error!r}")
+        if observer is not None:
+            reject_deaf(observer)
         listed = listed_cases(cases)
         given = []
         for place, case in enumerate(listed):

@@ -90,6 +90,16 @@ class Observer(Protocol):
         """Hear that a stage raised, or that a case failed (its `stage` is None)."""
 
 
+def reject_deaf(observer: object) -> None:
+    """Raise a TypeError if an observer lacks a method that it will be told by."""
+    for what in ("decided", "started", "finished", "failed"):
+        if not callable(getattr(observer, what, None)):
+            raise TypeError(
+                f"observer={observer!r} has no method {what}(event); it needs decided, started, "
+                "finished and failed"
+            )
+
+
 def tell_all(observers: Sequence[Observer], what: str, event: Event) -> None:
     """Tell observers of an event; `what` is one of the four."""
     for observer in observers:

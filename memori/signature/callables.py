@@ -36,7 +36,10 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
     if not callable(function):
         kind = type(function).__name__
         above = f"; write @{kind} as the first decorator" if kind == "classmethod" else ""
-        raise TypeError(f"a stage needs a callable, got {function!r}{above}")
+        raise TypeError(
+            f"a stage needs a callable, the function itself and not what it returns, got "
+            f"{function!r}{above}"
+        )
     _reject_generators(function)
     found = _parameters(function)
     if type(function) is FunctionType:

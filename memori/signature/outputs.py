@@ -98,6 +98,11 @@ class Outputs:
         if isinstance(value, (tuple, list)) and len(value) == len(self.names):
             return value
         got = f"{len(value)} values" if isinstance(value, (tuple, list)) else repr(value)[:200]
+        if not self.names:
+            raise StageError(
+                f"{self._subject} declares no outputs and returned {got}; name what it returns in "
+                "stage_outputs, or return None"
+            )
         raise StageError(
             f"{self._subject} declares {len(self.names)} outputs ({', '.join(self.names)}) and "
             f"returned {got}; return a tuple with one value for each name"
@@ -146,6 +151,11 @@ def _checked_names(subject: str, names: Names, other: Names) -> tuple[str, ...]:
     listed = (chosen,) if isinstance(chosen, str) else tuple(chosen)
     if not all(isinstance(name, str) and name for name in listed):
         raise TypeError(f"{subject}: stage_outputs are names, got {chosen!r}")
+    if isinstance(chosen, str) and "," in chosen:
+        raise ValueError(
+            f"{subject}: stage_outputs={chosen!r} is one name with a comma in it; for several "
+            f"outputs give a list: {[each.strip() for each in chosen.split(',')]}"
+        )
     if len(set(listed)) != len(listed):
         raise ValueError(f"{subject}: stage_outputs {chosen!r} holds a name twice")
     return listed

@@ -21,7 +21,7 @@ from memori.signature.paths import holds_function, shapes_of, with_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Any
 
     from memori.digest.values import JSON
@@ -168,10 +168,12 @@ class Parameters:
         self.reject_unknown(given, subject, further)
         missing = [name for name in (*self.required, *further) if name not in given]
         if missing:
+            where = ", ".join(f"{{{name}}}" for name in missing if name not in self.names)
             raise TypeError(
-                f"{subject} needs {', '.join(map(repr, missing))}: got "
+                f"{subject} needs {', '.join(map(repr, missing))}"
+                f"{f' (for {where} in hash_output)' if where else ''}: got "
                 f"{', '.join(map(repr, given)) or 'no arguments'}; pass it to run() or give the "
-                "stage a static value"
+                f"stage a static value{by_name(args, missing)}"
             )
         bound: dict[str, JSON] = {}
         try:
@@ -253,8 +255,28 @@ def fixed_values(function: Any) -> dict[str, JSON]:
         return {}
 
 
-def name_of(function: Any) -> str:
-    """Return the name that the records of a callable bear."""
+def by_name(args: Sequence[object], missing: Collection[str]) -> str:
+    """Say how a mapping is passed, if what is missing stands in one that was given by position."""
+    first = args[0] if args else None
+    is_case = isinstance(first, dict) and not first.keys().isdisjoint(missing)
+    return "; a mapping of inputs is passed by name: run(**case)" if is_case else ""
+
+
+def name_of(function: Any, given: str | None = None) -> str:
+    """Return the name that the records of a callable bear: the one that a person gave, if any.
+
+    Raises
+    ------
+    TypeError
+        If that is no text.
+    """
+    if isinstance(given, str) and given:
+        return given
+    if given is not None and given != "":
+        raise TypeError(
+            f"stage {name_of(function)!r}: stage_name={given!r}; expected a text, or None for the "
+            "name of the function"
+        )
     while not hasattr(function, "__name__") and holds_function(function):
         function = function.func
     return str(getattr(function, "__name__", type(function).__name__))

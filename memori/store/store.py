@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from memori.files import remove_if_there
+from memori.errors import StageError
+from memori.files import make_folder, remove_if_there
 from memori.layout import Layout, file_name, locks_of, memo_of, replaced_of
 from memori.processes.lock import lock
 from memori.store import entries, folders, latest, left, made, nearest, replaced, sources
@@ -69,6 +70,33 @@ class Store:
     def lock(self, key: Key, *, wait: bool = True) -> lock:
         """Hold the lock of a key; whoever runs the same is waited for, or found to hold it."""
         return lock(locks_of(self.root), int(key.digest[:15], 16), wait=wait)
+
+    def reject_unwritable(self, subject: str) -> None:
+        """Raise before a run that could not be recorded here.
+
+        To be asked where no lock could be had, which is so wherever nothing can be written.
+
+        Raises
+        ------
+        StageError
+            If nothing can be written; the message says why.
+        """
+        probe = f"{self.layout.records}/.{os.urandom(6).hex()}.partial"
+        try:
+            make_folder(self.layout.records)
+            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+            remove_if_there(probe)
+        except OSError as error:
+            why, above = str(error), self.root
+            while not os.path.lexists(above) and above != os.sep:
+                above = os.path.dirname(above)
+            if not os.path.isdir(above):
+                why = f"{above} is no folder"
+            raise StageError(
+                f"{subject} was not run: it could not be recorded in hash_output {self.root} "
+                f"({why}); give a folder that can be written. One that is only to be looked in "
+                "comes after it in a list"
+            ) from error
 
     # Entries
 

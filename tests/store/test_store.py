@@ -288,26 +288,31 @@ def test_a_full_disk_claims_no_folder(small_disk: Path) -> None:
 
 
 def test_a_read_only_folder_raises_on_a_miss_and_still_hits(small_disk: Path) -> None:
-    """Results of a run come with the exception; what is recorded can be read."""
+    """What cannot be recorded is not run; what is recorded can be read."""
     stage = Stage(double, hash_output=small_disk)
     stage.run(2)
     stage.run(3)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    with pytest.raises(RecordError) as error:
+    with pytest.raises(StageError, match=r"was not run: .*Read-only file system"):
         stage.run(4)
-    assert {"output": 8} == error.value.results
     assert {"output": 6} == stage.run(3)
     with pytest.warns(MemoriWarning, match="cannot be written"):
         assert {"output": 4} == stage.run(2)
     assert stage.state is False
 
 
-def test_a_folder_that_is_a_file_is_an_error_with_the_results(tmp_path: Path) -> None:
-    """A hash_output that cannot be a folder does not swallow a run."""
-    (tmp_path / "w").write_text("")
-    with pytest.raises(RecordError) as error:
-        Stage(double, hash_output=tmp_path / "w").run(2)
-    assert {"output": 4} == error.value.results
+@pytest.mark.parametrize("place", ["file", "file/below", "link", "work/{x}"])
+def test_where_nothing_can_be_recorded_nothing_runs(tmp_path: Path, place: str) -> None:
+    """A hash_output that cannot be a folder costs no hours of work: it is told before the run."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "gone" / "folder")
+    ran = []
+    stage = Stage(lambda x: ran.append(x), hash_output=tmp_path / place, stage_name="s")
+
+    assert not stage.explain("x" * 300).hit
+    with pytest.raises(StageError, match=r"stage 's' was not run: .* in hash_output /"):
+        stage.run("x" * 300)
+    assert [] == ran
 
 
 def test_the_folder_of_a_failed_run_is_kept_and_used_again(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
+from memori.accepting import several
 from memori.calls.age import seconds_of
 from memori.calls.observations import watching_is_off
 from memori.digest.files import file_digest, is_file
@@ -140,25 +141,26 @@ class ShellStage(Stage):
         exit_codes: Iterable[int] = (0,),
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
-        ignore: Iterable[str] = (),
+        ignore: str | Iterable[str] = (),
         remember: bool = True,
         expires_after: Age | None = None,
         watch: bool | Literal["process"] = True,
-        ignore_reads: Iterable[str | os.PathLike[str]] = (),
+        ignore_reads: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
         **static: Any,
     ) -> None:
+        _reject_outputs(command, static)
         source = command if callable(command) else parse(command)
-        name = stage_name or name_of(source)
+        name = stage_name if isinstance(stage_name, str) and stage_name else name_of(source)
         options = Options(
             timeout=seconds_of(timeout, f"stage {name!r}", "timeout"),
-            env={name: parse_name(os.fspath(text)) for name, text in (env or {}).items()},
+            env={name: parse_name(os.fspath(text)) for name, text in _variables(env).items()},
             retries=retries,
             threads=threads,
             container=None if container is None else container_of(container),
             link_inputs=link_inputs,
             allow_dash=frozenset(allow_dash),
             exit_codes=tuple(exit_codes),
-            ignore=frozenset((ignore,) if isinstance(ignore, str) else ignore),
+            ignore=frozenset(several(ignore, f"stage {name!r}, ignore")),
         )
         self.command = Command(source, _outputs_of(outputs), options)
         self.texts = self.command.texts
@@ -190,7 +192,7 @@ class ShellStage(Stage):
         outputs, env = (None if n in names else given.get(n) for n in ("outputs", "env"))
         for output in _outputs_of(outputs).values():
             names.update(output.fields)
-        for text in (env or {}).values():
+        for text in _variables(env).values():
             names.update(p.name for p in parse_name(os.fspath(text)) if isinstance(p, Field))
         return names.difference(_outputs_of(outputs), {"threads"})
 
@@ -258,6 +260,21 @@ class ShellStage(Stage):
             return
         for program in (plan.argv[0], *self._uses):
             require(program, environment)
+
+
+def _reject_outputs(command: object, static: Mapping[str, Any]) -> None:
+    """Raise a TypeError for outputs that are named as those of a function are."""
+    for name in {"stage_output", "stage_outputs"}.intersection(static):
+        raise TypeError(
+            f"ShellStage({command!r}): {name}={static[name]!r}; a command says what it writes: "
+            "outputs={'mask': 'mask.nii.gz'}"
+        )
+
+
+def _variables(env: object) -> Mapping[str, str | os.PathLike[str]]:
+    if env is not None and not isinstance(env, Mapping):
+        raise TypeError(f"ShellStage: env={env!r}; it is a mapping, such as {{'LANG': 'C'}}")
+    return env or {}
 
 
 def _outputs_of(given: Spec | Mapping[str, Spec] | None) -> dict[str, Output]:

@@ -56,6 +56,11 @@ def write_gifti(
     """Write an image to `path`, or to a name like `default` in the run's folder."""
     if path is not None:
         suffix_of(path, (".gii",), caller)
+    if not isinstance(image, nibabel.GiftiImage):
+        raise TypeError(
+            f"{caller}: expected a nibabel GiftiImage, got {type(image).__name__}; of arrays "
+            "save_surface, save_metric and save_labels make one"
+        )
     _check_texts(image, caller)
 
     def write(stream: BinaryIO) -> None:

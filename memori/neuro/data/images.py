@@ -173,6 +173,11 @@ def _source(
             "or its path) or affine=(4 x 4, voxels to mm)"
         )
     if like is not None:
+        if not isinstance(like, (FileBasedImage, str, os.PathLike)):
+            raise TypeError(
+                f"save_image: like={type(like).__name__}; expected an image on the same grid, or "
+                "its path; an affine is passed as affine="
+            )
         image = _spatial(like if isinstance(like, FileBasedImage) else nib.load(like), "like")
         return image, image.affine
     grid = np.asarray(affine, dtype=np.float64)

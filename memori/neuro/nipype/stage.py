@@ -177,8 +177,8 @@ class NipypeStage(Stage):
         depends_on: Iterable[object] = (),
         code_version: str | None = None,
         watch: bool = True,
-        ignore_reads: Iterable[str | os.PathLike[str]] = (),
-        ignore: Iterable[str] = (),
+        ignore_reads: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+        ignore: str | Iterable[str] = (),
         remember: bool = True,
         expires_after: Age | None = None,
         retries: int = 0,
@@ -189,9 +189,16 @@ class NipypeStage(Stage):
         **static: object,
     ) -> None:
         if not isinstance(interface, Interface):
+            kind = type(interface).__name__
+            instead = {"Workflow": "as_stage(workflow)", "Node": "NipypeStage(node.interface)"}
             raise TypeError(
-                f"NipypeStage needs an instance of a Nipype interface, got {interface!r}; "
-                "such as NipypeStage(fsl.BET(frac=0.5))"
+                f"NipypeStage needs an instance of a Nipype interface, got {kind} {interface!r}; "
+                f"such as {instead.get(kind, 'NipypeStage(fsl.BET(frac=0.5))')}"
+            )
+        for name in {"stage_output", "stage_outputs"}.intersection(static):
+            raise TypeError(
+                f"NipypeStage({type(interface).__name__}): {name}={static[name]!r}; the outputs of "
+                "an interface are its own; aliases={'out_file': 'mask'} gives them further names"
             )
         call = InterfaceCall(interface)
         self.recipe = call.recipe

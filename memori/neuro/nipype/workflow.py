@@ -16,6 +16,7 @@ from typing import Any
 
 from nipype.pipeline.engine import Node, Workflow
 
+from memori.accepting import several
 from memori.neuro.nipype import plugin  # noqa: F401  so that run(plugin="Memori") finds it
 from memori.neuro.nipype.engine_api import GraphHook, elements_of
 from memori.neuro.nipype.kinds import before, reduced
@@ -29,7 +30,7 @@ def remember_workflow(
     *,
     verify_always_run: bool = False,
     watch: bool = True,
-    ignore_reads: Iterable[str | os.PathLike[str]] = (),
+    ignore_reads: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     not_remembered: Iterable[str] = (),
 ) -> Any:
     """Give each node of a workflow a memory.
@@ -78,7 +79,7 @@ def remember_workflow(
         "root": root,
         "verify": verify_always_run,
         "watch": watch,
-        "ignore_reads": list(map(str, ignore_reads)),
+        "ignore_reads": list(several(ignore_reads, f"{workflow.name}, ignore_reads")),
         "not_remembered": names,
     }
     _remember(workflow, options, workflow.name)
