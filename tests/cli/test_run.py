@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -265,6 +266,33 @@ def test_a_command_that_is_given_something_to_read_is_told_that_it_finds_nothing
         assert ("a\nb\n", "") == (done.stdout, done.stderr)
     text = f": | {shlex.join(MEMORI)} run -- wc -c; {shlex.join(MEMORI)} run -- cat < /dev/null"
     assert "0" == subprocess.check_output(["bash", "-c", text], text=True).strip()
+
+
+def test_a_temporary_file_that_a_command_hands_on_is_made_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As mktemp and MRtrix's pipes do; whoever is told its name takes it away."""
+    Path("mine").mkdir()
+    monkeypatch.setenv("TMPDIR", str(Path("mine").resolve()))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    Path("project").mkdir()
+    monkeypatch.chdir("project")
+    for _ in range(2):
+        done = memori("run", "--", "mktemp")
+        assert "not remembered" in done.stderr
+        Path(done.stdout.strip()).unlink()
+    for _ in range(2):
+        done = memori("run", "-v", "--", "sh", "-c", "echo 1 > made; echo $PWD/made")
+        assert str(Path("made").resolve()) == done.stdout.strip()
+    assert "hit" in done.stderr
+
+
+def test_a_reader_that_has_enough_ends_the_command() -> None:
+    """Without a word, as in a shell; a hit, too."""
+    text = f"{shlex.join(MEMORI)} run -- seq 300000 | head -1; echo ${{PIPESTATUS[0]}}"
+    for _ in range(2):
+        done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
+        assert ("1\n141\n", "") == (done.stdout, done.stderr)
 
 
 def test_why_is_told_on_request() -> None:

@@ -10,6 +10,7 @@ them.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from memori.calls.acceptance import reject_unfit
 from memori.calls.current_run import workdir
 from memori.calls.observations import watching_is_off
+from memori.cli.running.handed_on import handed_on
 from memori.cli.told import place_of
 from memori.digest.folder import Folder
 from memori.errors import MemoriError
@@ -26,6 +28,9 @@ from memori.neuro.command.scripts import programs_of
 from memori.neuro.process.standard_input import empty_input
 from memori.neuro.tools.identity import ToolError, facts
 from memori.stage import Stage
+from memori.watch.observed import current as observed
+from memori.watch.threads import with_outer
+from memori.watch.told import spoils
 
 if TYPE_CHECKING:
     import argparse
@@ -86,6 +91,7 @@ class Invocation:
         folder = str(workdir())
         name = os.path.basename(self.words[0])
         execution = Execution(self.words, folder, name, os.environ, cwd=os.getcwd())
+        began = time.time()
         try:
             with empty_input() as empty:
                 execution.run(listen=self._listen, stdin=empty.stdin)
@@ -106,6 +112,14 @@ class Invocation:
         if missing:
             raise MemoriError(
                 f"{self.words[0]} exited with code 0 and did not write {', '.join(missing)} (-o)"
+            )
+        path = handed_on(os.path.join(folder, STREAMS[0]), self.words, began)
+        for run in with_outer(observed.get()) if path is not None else ():
+            spoils(
+                run,
+                f"{self.words[0]} printed the name of a temporary file ({path}), which is gone "
+                "once somebody has read it; give it a file of its own (-o), or put the whole pipe "
+                "into bash -c '...'",
             )
         return self._left_in(folder)
 

@@ -130,8 +130,8 @@ class Execution:
                             f"{self.argv[0]} left running {done.left} and was ended; have the "
                             "command wait for it, or end it"
                         )
-        except TimeLimitError:  # an OSError too, of this command or of the stage around it
-            raise
+        except (TimeLimitError, BrokenPipeError):
+            raise  # OSErrors too: its time, or that of the stage around it, or nobody listens
         except (OSError, ValueError) as error:
             raise self.failure(f"could not be started: {error}", None, error) from error
         if watch.powerless is not None:
