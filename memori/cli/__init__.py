@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
     except KeyboardInterrupt:
+        from memori.processes.interrupted import end_as_interrupted
+
+        end_as_interrupted()
         code = 130
     except BrokenPipeError:  # as of `memori log | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -226,16 +226,22 @@ def test_what_a_command_prints_comes_at_once() -> None:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc to find survivors")
 def test_a_ctrl_c_ends_the_command() -> None:
-    """And its children; nothing is remembered."""
+    """And its children, and the loop of a shell around it; nothing is remembered."""
     nap = f"300.{os.getpid()}"  # tells it from all others on the machine
-    running = subprocess.Popen(
+    command = shlex.join(
         [*MEMORI, "run", "--", "sh", "-c", f"sleep {nap} & touch began; sleep {nap}"]
     )
+    text = f"for subject in 1 2; do echo x >> begins; {command}; done"
+    running = subprocess.Popen(["bash", "-c", text], start_new_session=True)
     until = time.monotonic() + 10
     while not Path("began").exists() and time.monotonic() < until:
         time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    assert 130 == running.wait(30)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+    try:
+        assert -signal.SIGINT == running.wait(30)
+    finally:
+        running.kill()
+    assert "x\n" == Path("begins").read_text()
     until = time.monotonic() + 10  # what was killed takes its time to go on a busy machine
     while f"sleep\0{nap}\0".encode() in _command_lines():
         assert time.monotonic() < until

@@ -21,6 +21,7 @@ from memori.neuro.bids.collecting import Outputs
 from memori.neuro.bids_app.chosen import Inputs
 from memori.neuro.bids_app.errors import AppError
 from memori.node import Node
+from memori.processes.interrupted import end_as_interrupted
 
 
 def app(
@@ -76,7 +77,7 @@ def app(
     ------
     SystemExit
         Always: with 0 if all is done, 1 if a participant failed or the data are at fault, 2 for
-        wrong arguments, 130 for Ctrl-C.
+        wrong arguments. Ctrl-C ends it by that signal, which shells call 130.
     TypeError, ValueError
         If the app itself is at fault: an output that the pipeline has not got, say.
     """
@@ -102,7 +103,10 @@ def app(
     try:
         code = made.main(words)
     except KeyboardInterrupt:
-        _end(made.name, "interrupted; what was done is remembered, and the same call goes on", 130)
+        told = "interrupted; what was done is remembered, and the same call goes on"
+        print(f"{made.name}: {told}", file=sys.stderr)
+        end_as_interrupted()
+        code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
