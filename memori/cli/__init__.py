@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         The words after `memori`; those of this process unless given.
     """
+    _open_streams()
     escape_unprintable(sys.stdout)
     words, own_words = _cut(sys.argv[1:] if arguments is None else arguments)
     if not words:
@@ -79,6 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _open_streams() -> None:
+    """Have nothing in the place of what is closed (``>&-``), so that no file takes its number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
+        pass
+    os.close(number)
+    if sys.stdout is None or sys.stderr is None:
+        sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+        sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+_LAST_STREAM = 2
 _WITH_COMMAND = ("run", "map", "accept", "adopt", "nipype")
 _VALUED = ("-d", "-o", "-c", "-n", "-j", "--plugin")
 

@@ -86,8 +86,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def forward(stream: str, chunk: bytes) -> None:
-    """Pass on what a command prints."""
+    """Pass on what a command prints.
+
+    Raises
+    ------
+    BrokenPipeError
+        If nobody reads it any more.
+    MemoriError
+        If there is no room for it.
+    """
     target = sys.stdout if stream == "stdout" else sys.stderr
-    target.flush()
-    target.buffer.write(chunk)
-    target.buffer.flush()
+    try:
+        target.flush()
+        target.buffer.write(chunk)
+        target.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MemoriError(f"what the command prints cannot be passed on: {error}") from error

@@ -301,6 +301,21 @@ def test_a_reader_that_has_enough_ends_the_command() -> None:
         assert ("1\n141\n", "") == (done.stdout, done.stderr)
 
 
+def test_a_closed_stream_is_one_that_nobody_reads() -> None:
+    """As in a job that closes them; a full one is told of as what it is."""
+    Path("in.txt").write_text("1")
+    run = f"{shlex.join(MEMORI)} run -o out.txt -- sh -c 'echo told; cp in.txt out.txt'"
+    for closed in (">&-", "2>&-", "<&- >&- 2>&-"):
+        for _ in range(2):
+            subprocess.run(["bash", "-c", f"{run} {closed}"], check=True)
+            assert "1" == Path("out.txt").read_text()
+        Path("out.txt").unlink()
+    done = subprocess.run(
+        ["bash", "-c", f"{run} > /dev/full"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (1, True) == (done.returncode, "cannot be passed on" in done.stderr)
+
+
 def test_why_is_told_on_request() -> None:
     """The same reasons as of any stage."""
     Path("in.txt").write_text("one")
