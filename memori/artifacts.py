@@ -14,20 +14,15 @@ the files that the keys of a dict name.
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import stat
-import time
 
 from memori.digest.clock import look_again
 from memori.digest.files import (
     FileDigest,
     file_digest,
     from_record,
-    is_file,
     kind_of,
-    seconds_until_trusted,
     to_record,
     unchanged,
 )
@@ -36,11 +31,11 @@ from memori.digest.values import copy_json, put, strings
 from memori.files import is_path
 from memori.keep.demand import fault_of_missing
 from memori.keep.removed import digest_of_removed
-from memori.layout import is_run_folder
+from memori.layout import without_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Literal
 
     from memori.digest.values import JSON, Pointer
@@ -49,9 +44,6 @@ if TYPE_CHECKING:
 
 _DOT = "./"  # what shells need to find a program in the current folder
 _GONE = "/memori-current-folder-is-gone"
-_RUN_FOLDER = (
-    r"(?:(?P<above>.+)/)?(?P<name>[^/]+)/(?P<key>[0-9a-f]{8}(?:-\d+)?)(?:/(?P<inside>.+))?"
-)
 
 
 class Artifact:
@@ -76,6 +68,9 @@ class Artifact:
     anchor : str
         A folder, absolute, that it lies in and that may be another one for the next run, such as
         that of a Nipype node, or of a run that makes it again; empty for none.
+    beside : tuple of str
+        Of an output that lies in the anchor of an input: that input's name, and the path below
+        the anchor. It is found in the anchor of that input now, wherever it lay.
     removed : bool
         Whether memori removed it by policy, so that its digest is all that there is.
     """
@@ -83,6 +78,7 @@ class Artifact:
     __slots__ = (
         "absolute",
         "anchor",
+        "beside",
         "file",
         "folder",
         "kind",
@@ -109,6 +105,7 @@ class Artifact:
         self.folder = folder
         self.absolute = ""
         self.anchor = ""
+        self.beside: tuple[str, ...] = ()
         self.removed = False
 
     @property
@@ -153,10 +150,20 @@ class Artifact:
         found = digest_of_removed(path, self.kind) if found is None else found
         if found is None or (self.kind == "path" and not os.path.isdir(path)):
             return self if self.kind == "path" and not self.folder else None
-        known = (self.pointer, self.kind, self.path, self.relative)
-        if isinstance(found, FileDigest):
-            return Artifact(*known, file=found)
-        return Artifact(*known, folder=found)
+        pair = (found, None) if isinstance(found, FileDigest) else (None, found)
+        now = Artifact(self.pointer, self.kind, self.path, self.relative, *pair)
+        now.beside = self.beside
+        return now
+
+    def placed(self, anchors: Mapping[str, str], root: str) -> Artifact:
+        """Return a recorded output as it lies beside the inputs of the present call."""
+        name, *below = self.beside or ("",)
+        if name not in anchors:
+            return self
+        path = relative_path(os.path.normpath(os.path.join(anchors[name], *below)), root)
+        now = Artifact(self.pointer, self.kind, path, self.relative, self.file, self.folder)
+        now.beside = self.beside
+        return now
 
     def to_record(self) -> JSON:
         """Return the artifact as JSON."""
@@ -165,6 +172,8 @@ class Artifact:
             record["relative"] = self.relative
         if self.folder is not None:
             record["folder"] = self.folder
+        if self.beside:
+            record["beside"] = list(self.beside)
         return record if self.file is None else {**record, **to_record(self.file)}
 
     @classmethod
@@ -175,12 +184,16 @@ class Artifact:
             raise ValueError(f"{kind!r} is no kind of artifact")
         file = from_record(record) if kind == "file" else None
         pointer = tuple(record["at"])
-        path, folder = record["path"], record.get("folder")
+        path, folder, beside = record["path"], record.get("folder"), record.get("beside", [])
         if not pointer or not isinstance(pointer[0], str) or not is_path(path):
             raise ValueError("an artifact has a place and a path")
         if not isinstance(folder, (str, type(None))):
             raise ValueError(f"{folder!r} is no digest of a folder")
-        return cls(pointer, kind, path, record.get("relative", False), file, folder)
+        if type(beside) is not list or [*map(type, beside)] not in ([], [str, str]):
+            raise ValueError(f"{beside!r} names no input and no path below its folder")
+        made = cls(pointer, kind, path, record.get("relative", False), file, folder)
+        made.beside = tuple(beside)
+        return made
 
 
 def _identify(kind: Kind, path: str, memo: str | None) -> FileDigest | str | None:
@@ -238,8 +251,8 @@ def find_inputs(
     """
     artifacts = []
     here = here or current_folder()
-    for pointer, text in _path_candidates(values):
-        artifact = None if pointer[0] in texts else _find(pointer, text, root, memo, here)
+    for pointer, text in path_candidates(values):
+        artifact = None if pointer[0] in texts else find(pointer, text, root, memo, here)
         if artifact is not None:
             path = artifact.locate(root)
             anchored = None if anchor is None else anchor(path)
@@ -254,7 +267,7 @@ def find_inputs(
                     artifact.anchor = artifact.anchor or os.path.dirname(path)
                     artifact.path = os.path.basename(path)
                 elif anchored is None:
-                    artifact.path, artifact.anchor = _without_key(artifact.path, above)
+                    artifact.path, artifact.anchor = without_key(artifact.path, above)
             artifacts.append(artifact)
     return relative_values(values, artifacts), artifacts
 
@@ -264,7 +277,8 @@ def anchors_of(artifacts: Iterable[Artifact]) -> dict[str, str]:
     return {"/".join(map(str, each.pointer)): each.anchor for each in artifacts if each.anchor}
 
 
-def _path_candidates(values: dict[str, JSON]) -> Iterator[tuple[Pointer, str]]:
+def path_candidates(values: dict[str, JSON]) -> Iterator[tuple[Pointer, str]]:
+    """Yield each string that may name a file, with where it sits."""
     for name, value in values.items():
         if isinstance(value, (str, list, dict)):
             yield from strings(value, (name,))
@@ -289,59 +303,8 @@ def spelled_values(
     return spelled
 
 
-def find_outputs(
-    values: dict[str, JSON], root: str, memo: str | None, folder: str | None
-) -> list[Artifact]:
-    """Find the files and folders that the outputs of a stage name.
-
-    A folder inside the run's own `folder` counts with all it holds; a link to one elsewhere by its
-    path alone. Relative paths start from where
-    the run has left the current folder, as they do for whoever is given them.
-
-    Raises
-    ------
-    FileNotFoundError
-        If an output lies in the run's own folder, which somebody removed meanwhile.
-    """
-    here = current_folder()
-    _wait_until_trusted([text for _, text in _path_candidates(values) if is_file(text)])
-    artifacts = []
-    for pointer, text in _path_candidates(values):
-        if folder is not None and os.path.isdir(text) and _holds(folder, text):
-            text = Folder(text)
-        artifact = _find(pointer, text, root, memo, here)
-        if artifact is not None:
-            if artifact.kind == "path" and os.path.isdir(text):
-                artifact.folder = "exists"
-            is_lost = artifact.kind == "path" and folder is not None and not os.path.isdir(folder)
-            if is_lost and _holds(str(folder), text):  # who is given it could do nothing with it
-                raise FileNotFoundError(errno.ENOENT, "removed while the stage ran", text)
-            if artifact.kind != "path" or _is_path_of_ours(text, artifact, root):
-                artifacts.append(artifact)
-    return artifacts
-
-
-def _is_path_of_ours(text: str, artifact: Artifact, root: str) -> bool:
-    """Tell a path that moves with the project from a text such as "/anat" or "sub-01"."""
-    if text.startswith(root + os.sep):
-        return True
-    return artifact.folder is not None and not (artifact.relative and os.sep not in text)
-
-
-def _wait_until_trusted(paths: list[str]) -> None:
-    """Wait (milliseconds) until the stat of fresh files can vouch for them from here on."""
-    wait = max(map(seconds_until_trusted, paths), default=0.0)
-    if wait:
-        time.sleep(wait)
-
-
-def _holds(folder: str, path: str) -> bool:
-    """Tell whether a path lies in a folder, and is no link to elsewhere."""
-    pairs = ((os.path.abspath(path), folder), (os.path.realpath(path), os.path.realpath(folder)))
-    return all(f"{inner}/".startswith(f"{outer}/") for inner, outer in pairs)
-
-
-def _find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -> Artifact | None:
+def find(pointer: Pointer, text: str, root: str, memo: str | None, here: str) -> Artifact | None:
+    """Return what a string names; None if that is nothing."""
     if not text or len(text) > 16384 or "\0" in text:
         return None
     kind: Kind = "folder" if isinstance(text, Folder) else "file"
@@ -388,13 +351,3 @@ def relative_path(path: str, root: str) -> str:
     if path.startswith(root + os.sep):
         return path[len(root) + 1 :]
     return os.path.relpath(path, root)
-
-
-def _without_key(path: str, root: str) -> tuple[str, str]:
-    """Leave the key out of a path inside a run's own folder, and return that folder as well."""
-    match = re.fullmatch(_RUN_FOLDER, path)
-    above = os.path.join(match["above"] or "", match["name"]) if match else ""
-    folder = os.path.join(above, match["key"]) if match else ""
-    if match is None or not is_run_folder(root, folder):
-        return path, ""
-    return os.path.join(above, "*", match["inside"] or ""), os.path.join(root, folder)

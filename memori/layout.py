@@ -61,6 +61,7 @@ OLD_SHARD = r"[0-9a-f]{16}"
 ENTRY = r"(?:[0-9a-f]{2}|[0-9a-f]{16})/[0-9a-f-]+(?:\.\d+)?\.json"
 """The file of an entry, relative to the stage's records."""
 _RUN_NAME = r"[0-9a-f]{8}(?:-\d+)?"
+_IN_RUN = rf"(?:(?P<above>.+)/)?(?P<name>[^/]+)/(?P<key>{_RUN_NAME})(?:/(?P<inside>.+))?"
 _NAME = r"(?!\.)[\w.+=@,-]+"
 RUN_FOLDER = rf"{_NAME}/{_RUN_NAME}"
 """A run's own folder, relative to the root."""
@@ -124,6 +125,16 @@ def is_run_folder(root: str, name: str) -> bool:
     if os.sep in stage:
         above, stage = os.path.split(stage)
     return os.path.isfile(Layout(os.path.join(root, above), stage).claim(folder))
+
+
+def without_key(path: str, root: str) -> tuple[str, str]:
+    """Leave the key out of a path inside a run's own folder, and return that folder as well."""
+    match = re.fullmatch(_IN_RUN, path)
+    above = os.path.join(match["above"] or "", match["name"]) if match else ""
+    folder = os.path.join(above, match["key"]) if match else ""
+    if match is None or not is_run_folder(root, folder):
+        return path, ""
+    return os.path.join(above, "*", match["inside"] or ""), os.path.join(root, folder)
 
 
 def root_of_claim(claim: str) -> str:

@@ -50,3 +50,30 @@ def test_the_sidecar_beside_a_file_that_counts_by_its_name_counts() -> None:
     for subject, time in (("sub-01", "1.5"), ("sub-02", "0.8")):
         assert {"TR": time} == stage.run(image=f"{subject}/x.nii")
         assert not stage.state
+
+
+@pytest.mark.parametrize("returned", [".", "maps", "maps/t.txt", "x.nii", "maps/not_yet_"])
+def test_what_a_run_returns_from_beside_its_input_is_what_lies_there_now(returned: str) -> None:
+    """A stage names the folder of its input, or what lies in it; the input is made anew, equal."""
+
+    def fit(contrast: str) -> Path:
+        Path(workdir(), "maps").mkdir()
+        Path(workdir(), "maps", "t.txt").write_text(contrast)
+        Path(workdir(), "x.nii").write_text("equal")
+        return Path(workdir(), "x.nii")
+
+    def name(image: str) -> Path:
+        return Path(image).parent / returned
+
+    def read(named: str) -> str:
+        run = next(each for each in (Path(named), *Path(named).parents) if (each / "maps").is_dir())
+        return (run / "maps" / "t.txt").read_text()
+
+    names, reads = Stage(name, "named", "work"), Stage(read, "text", "work")
+    for contrast in ("faces", "houses", "faces"):
+        image = Stage(fit, "image", "work").run(contrast)["image"]
+        for is_again in (False, True):
+            named = names.run(image)["named"]
+            assert str(Path(image).parent / returned) == named
+            assert {"text": contrast} == reads.run(named)
+            assert not (is_again and (names.state or reads.state))

@@ -23,7 +23,7 @@ import sys
 import time
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from memori.artifacts import anchors_of, current_folder, find_outputs, relative_values
+from memori.artifacts import anchors_of, current_folder, relative_values
 from memori.aside import aside
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit, faults
@@ -33,6 +33,7 @@ from memori.errors import RecordError, warn
 from memori.keep.demand import digests_do
 from memori.key import Key
 from memori.store import SCHEMA, Entry
+from memori.store.outputs import find_outputs
 from memori.version import __version__
 
 TYPE_CHECKING = False
@@ -251,10 +252,9 @@ class Recorder:
         """Return what counts of what the run was seen to do, besides inputs and outputs."""
         counted = {file.absolute for file in self._before.files if file.kind == "file"}
         counted.update(artifact.locate(self._store.root) for artifact in artifacts)
-        folder = self._folder
         own = list(self.own_folders)
-        if folder is not None:
-            own.append(os.path.join(self._store.root, folder))
+        if self._folder is not None:
+            own.append(os.path.join(self._store.root, self._folder))
         return watch.facts(own, counted, artifacts)
 
     def _filed(self, entry: Entry, key: Key, written: list[str], left: Left) -> Entry | None:
@@ -323,7 +323,7 @@ class Recorder:
 
     def _outputs(self, values: dict[str, JSON]) -> list[Artifact]:
         folder = None if self._folder is None else os.path.join(self._store.root, self._folder)
-        return find_outputs(values, self._store.root, self._store.memo, folder)
+        return find_outputs(values, self._store.root, self._store.memo, folder, self._before.files)
 
     def _entry(
         self,

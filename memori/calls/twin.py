@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 
-from memori.artifacts import find_outputs, relative_values, spelled_values
+from memori.artifacts import relative_values, spelled_values
 from memori.calls.current_run import current
 from memori.calls.decision import exact_hit
 from memori.digest.values import put
@@ -22,6 +22,7 @@ from memori.errors import RemovedError, warn
 from memori.files import copy_file, remove_if_there
 from memori.processes.lock import lock
 from memori.store import Entry, Store
+from memori.store.outputs import find_outputs
 from memori.store.use import in_use
 
 TYPE_CHECKING = False
@@ -135,7 +136,7 @@ def copied(entry: Entry, other: Store, key: Key, store: Store) -> Entry | None:
             path = artifact.locate(other.root)
             if path == theirs or path.startswith(theirs + os.sep):
                 put(values, artifact.pointer, own + path[len(theirs) :])
-    artifacts = find_outputs(values, store.root, store.memo, own)
+    artifacts = find_outputs(values, store.root, store.memo, own, key.files)
     if len(artifacts) != len(entry.artifacts):  # what lay there went meanwhile
         if folder is not None:
             store.drop_folder(folder)

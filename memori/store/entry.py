@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 
-from memori.artifacts import Artifact
+from memori.artifacts import Artifact, anchors_of
 from memori.digest.values import encode, from_text
 from memori.files import sealed, unsealed
 from memori.store.shape import require_places, require_shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from memori.digest.values import JSON
 
 SCHEMA = 2
@@ -81,6 +83,25 @@ class Entry:
         if "listed" in counted:
             counted["listed"] = [[each["folder"], each["digest"]] for each in counted["listed"]]
         return encode(counted)
+
+    def placed(self, files: Iterable[Artifact], root: str) -> Entry:
+        """Return it with the outputs that lie beside an input where they lie for a call.
+
+        Parameters
+        ----------
+        files : iterable of Artifact
+            The files among the inputs of the call.
+        root : str
+            The `hash_output`, absolute.
+        """
+        if not any(each.beside for each in self.artifacts):
+            return self
+        anchors = anchors_of(files)
+        placed = object.__new__(Entry)
+        for name in self.__slots__:
+            setattr(placed, name, getattr(self, name))
+        placed.artifacts = [each.placed(anchors, root) for each in self.artifacts]
+        return placed
 
     def to_bytes(self) -> bytes:
         """Return the entry as the content of its file."""

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from memori import Stage
-from memori.artifacts import find_inputs, find_outputs
+from memori.artifacts import find_inputs
 from memori.calls.decision import Change, Decision, compare, decide, exact_hit
 from memori.fingerprint import fingerprint
 from memori.key import Key
 from memori.store import Entry, Store
+from memori.store.outputs import find_outputs
 from tests.store.contract import entry_of, key_of, key_of_file
 
 

@@ -235,9 +235,15 @@ def references(value: JSON) -> Iterator[list[str | int]]:
                 yield from references(part)
 
 
-def passed_on(outputs: Mapping[str, JSON], inputs: Any) -> list[str]:
-    """Return the inputs that are outputs, too, as they are now."""
-    return [str(input_at(inputs, pointer)) for pointer in references(outputs)]
+def passed_on(entry: Entry, inputs: Any, root: str) -> list[str]:
+    """Return the inputs that are outputs, too, and what lies beside inputs, as they are now."""
+    passed = [str(input_at(inputs, pointer)) for pointer in references(entry.outputs)]
+    return [*passed, *beside_inputs(entry, root)]
+
+
+def beside_inputs(entry: Entry, root: str) -> list[str]:
+    """Return the outputs that lie beside inputs."""
+    return [each.locate(root) for each in entry.artifacts if each.beside]
 
 
 def input_at(inputs: Any, pointer: list[str | int]) -> Any:

@@ -67,6 +67,7 @@ from memori.neuro.nipype.node_files import (
 from memori.neuro.nipype.node_folder import (
     NodeFolder,
     NodeStore,
+    beside_inputs,
     input_at,
     is_whole,
     mark_of,
@@ -318,10 +319,12 @@ class RememberedNode(NodeHook):
             )
             save_result(self, result)
         if entry is not None:
-            kept = os.path.join(self._memori["root"], entry.folder or "")
+            root = self._memori["root"]
+            kept = os.path.join(root, entry.folder or "")
             paths = [os.path.join(folder, name) for name in files_below(kept)]
             at = {encode(pointer): path for path, pointer in passed.items()}
             used = [at[encode(pointer)] for pointer in references(entry.outputs)]
+            used += beside_inputs(entry, root)
             self.own_folder().write(mark_of(entry), wanted, [*paths, result_file(self)], used)
         return result
 
@@ -346,7 +349,7 @@ class RememberedNode(NodeHook):
         note = node_folder.read()
         if note is not None and note["key"] == mark_of(entry):
             changed = node_folder.changed(note)
-            passed = passed_on(entry.outputs, self.interface.inputs)
+            passed = passed_on(entry, self.interface.inputs, root)
             if not changed and note["needed"] == wanted and note["passed"] == passed:
                 return True
             if was_edited(node_folder, changed, kept, memo_of(root)):
@@ -354,7 +357,7 @@ class RememberedNode(NodeHook):
         with node_folder.lock():
             self._fill(entry, kept, wanted)
             paths = [os.path.join(node_folder.path, name) for name in files_below(kept)]
-            passed = passed_on(entry.outputs, self.interface.inputs)
+            passed = passed_on(entry, self.interface.inputs, root)
             node_folder.write(mark_of(entry), wanted, [*paths, result_file(self)], passed)
         return True
 

@@ -163,6 +163,54 @@ def test_folder_that_is_handed_on_as_text(tmp_path, log, plugin):
         assert ran == log()
 
 
+def fits(text):
+    import os
+
+    os.mkdir("maps")
+    for name, content in (("maps/t.txt", text), ("mask.txt", "equal")):
+        with open(name, "w") as file:
+            file.write(content)
+    return os.path.abspath("mask.txt"), os.path.abspath("maps")
+
+
+def beside(mask):
+    import os
+
+    return os.path.join(os.path.dirname(mask), "maps")
+
+
+def shows(folder):
+    with open(folder + "/t.txt") as file:
+        return file.read()
+
+
+def fitting(base, texts):
+    """A workflow for each text, in which a node names the folder beside its input."""
+    workflow = Workflow("w", base_dir=str(base))
+    for number, text in enumerate(texts):
+        fit = Node(niu.Function(["text"], ["mask", "maps"], fits), "fit")
+        name = Node(niu.Function(["mask"], ["folder"], beside), "name")
+        show = Node(niu.Function(["folder"], ["out"], shows), "show")
+        keep = Node(niu.IdentityInterface(["maps"]), "keep")
+        fit.inputs.text = text
+        subject = Workflow(f"subject{number}")
+        subject.connect([(fit, name, [("mask", "mask")]), (name, show, [("folder", "folder")])])
+        subject.connect(fit, "maps", keep, "maps")
+        workflow.add_nodes([subject])
+    workflow.config["execution"]["remove_unnecessary_outputs"] = "false"
+    return workflow
+
+
+def test_folder_beside_an_input_is_that_of_the_input(tmp_path):
+    """Equal inputs of two subjects, and of two base folders, lie beside each one's own files."""
+    for base, texts in (("a", "12"), ("b", "21"), ("a", "33"), ("b", "12"), ("b", "12")):
+        found = run(fitting(tmp_path / base, texts), tmp_path / "memory")
+        for number, text in enumerate(texts):
+            fit = tmp_path / base / "w" / f"subject{number}" / "fit"
+            assert str(fit / "maps") == found[f"subject{number}.name"].folder
+            assert text == found[f"subject{number}.show"].out
+
+
 @PLUGINS
 def test_function_that_opens_what_it_computes(tmp_path, log, plugin):
     """A file whose path a function makes up counts, and going back to an earlier content hits."""
