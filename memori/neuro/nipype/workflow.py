@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from tempfile import mkdtemp
 from typing import Any
 
 from nipype.pipeline.engine import Node, Workflow
@@ -103,6 +104,7 @@ class RememberedWorkflow(GraphHook):
     """What a workflow with a memory does differently."""
 
     _memori: dict[str, Any]
+    base_dir: Any
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return reduced(self, self.__getstate__())
@@ -110,7 +112,14 @@ class RememberedWorkflow(GraphHook):
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the workflow, unless nothing may be run: its nodes are decided while it does."""
         reject_run(f"workflow {self.name!r}", "its nodes are decided while it runs")
-        return super().run(*args, **kwargs)
+        is_nowhere = self.base_dir is None
+        if is_nowhere:  # Nipype would give each node a temporary base folder of its own
+            self.base_dir = mkdtemp()
+        try:
+            return super().run(*args, **kwargs)
+        finally:
+            if is_nowhere:
+                self.base_dir = None
 
     def before_graph(self) -> None:
         """Remember also the nodes that were added since."""

@@ -631,6 +631,18 @@ def test_nodes_added_later_and_copies_are_remembered(tmp_path, log):
     assert isinstance(clone.get_node("node"), Node)
 
 
+def test_no_base_folder_is_any_base_folder(tmp_path, log, monkeypatch):
+    """A workflow without a base folder runs in a temporary one, and is remembered in the next."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    for ran in ({"write": 1, "double": 1}, {}):
+        wf = chain(tmp_path)
+        wf.base_dir = None
+        remember_workflow(wf, tmp_path / "memory").run()
+        assert wf.base_dir is None
+        assert ran == log()
+
+
 def fails_until(flag):
     import os
 
