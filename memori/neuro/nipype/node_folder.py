@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -185,9 +186,8 @@ def outputs_to_plain(
             return kept + value[len(folder) :]
         if value in passed:
             return {"memori": "input", "at": passed[value]}
-        if folder in value:
-            return {"memori": "text", "parts": value.split(folder)}
-        return value
+        parts = _parts(value, folder, passed)
+        return {"memori": "spelled", "of": parts} if len(parts) > 1 else value
 
     def keep(array: Any) -> JSON:
         return {"memori": "array file", "file": keep_array(kept, array)}
@@ -203,6 +203,21 @@ def outputs_to_plain(
                 raise NotPlainError(f"its output {name!r} holds {error}") from error
             found[name] = {"memori": "left out"}
     return found
+
+
+def _parts(value: str, folder: str, passed: Mapping[str, JSON]) -> list[JSON]:
+    """Split a text at the node's folder (None stands for it), and at inputs that it names."""
+    parts: list[JSON] = []
+    for number, stretch in enumerate(value.split(folder)):
+        parts += [None] if number else []
+        named = [path for path in passed if path in stretch]
+        whole = "|".join(map(re.escape, sorted(named, key=len, reverse=True)))
+        split = re.split(rf"({whole})(?![\w.+@%-])", stretch) if named else [stretch]
+        parts += [
+            {"memori": "input", "at": passed[each]} if at % 2 else each
+            for at, each in enumerate(split)
+        ]
+    return [each for each in parts if each != ""]
 
 
 def is_whole(entry: Entry, needed: Collection[str]) -> bool:
@@ -270,8 +285,15 @@ def outputs_from_plain(
         inside = value == kept or value.startswith(kept + os.sep)
         return folder + value[len(kept) :] if inside else value
 
+    def part(value: JSON) -> str:
+        if isinstance(value, dict):
+            return str(input_at(interface.inputs, value["at"]))
+        return folder if value is None else str(value)
+
     def marked(value: JSON) -> Any:
-        if value["memori"] == "text":
+        if value["memori"] == "spelled":
+            return "".join(map(part, value["of"]))
+        if value["memori"] == "text":  # as it was written once
             return folder.join(value["parts"])
         if value["memori"] == "array file":
             if not text(value["file"]).startswith(folder + os.sep):

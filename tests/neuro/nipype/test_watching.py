@@ -211,6 +211,40 @@ def test_folder_beside_an_input_is_that_of_the_input(tmp_path):
             assert text == found[f"subject{number}.show"].out
 
 
+def makes_mask(text):
+    import os
+
+    with open("mask.txt", "w") as file:
+        file.write(text)
+    return os.path.abspath("mask.txt")
+
+
+def options(mask, more):
+    return [f"-mas {mask} -bin", f"-in={more[0]},{more[0]}.gz"]
+
+
+def masks(options):
+    with open(options[0].split()[1]) as file:
+        return file.read()
+
+
+def test_text_of_options_names_the_inputs_of_now(tmp_path):
+    """A node that makes a text of options (`op_string`) of its inputs names them in any folder."""
+    (tmp_path / "raw.txt").write_text("raw")
+    for base, text in (("a", "1"), ("a", "2"), ("b", "1"), ("b", "1")):
+        mask = Node(niu.Function(["text"], ["mask"], makes_mask), "mask")
+        option = Node(niu.Function(["mask", "more"], ["options"], options), "option")
+        last = Node(niu.Function(["options"], ["out"], masks), "last")
+        mask.inputs.text, option.inputs.more = text, [str(tmp_path / "raw.txt")]
+        workflow = Workflow("w", base_dir=str(tmp_path / base))
+        workflow.connect([(mask, option, [("mask", "mask")])])
+        workflow.connect([(option, last, [("options", "options")])])
+        found = run(workflow, tmp_path / "memory")
+        expected = options(str(tmp_path / base / "w" / "mask" / "mask.txt"), option.inputs.more)
+        assert expected == found["option"].options
+        assert text == found["last"].out
+
+
 @PLUGINS
 def test_function_that_opens_what_it_computes(tmp_path, log, plugin):
     """A file whose path a function makes up counts, and going back to an earlier content hits."""
