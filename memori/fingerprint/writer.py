@@ -177,10 +177,14 @@ class Writer:
 
     def _FunctionDef(self, node: Any) -> None:
         self.out.append(type(node).__name__.encode() + constant(node.name) + b"(")
-        for each in node.decorator_list:
+        wrapping = node.decorator_list
+        for each in wrapping:
             self.write(each)
         self.out.append(b"|")
         self.parameters(node.args)
+        if any(isinstance(each, ast.Attribute) and each.attr == "register" for each in wrapping):
+            for each in node.args.posonlyargs + node.args.args:  # `singledispatch` goes by them
+                self.value("", each.annotation)
         self.value("", node.args.defaults)
         self.value("", node.args.kw_defaults)
         self.body(node.body, documented=True)

@@ -101,6 +101,21 @@ _EXPORT = {
     "pkg/impl.py": "def solve(x):\n    return x + 1\n",
     "pkg/_hidden.py": "def unused():\n    return 1\n",
 }
+_REGISTERED = {
+    "main.py": "from kinds import name\ndef run(x):\n    import late\n    return name(x)\n",
+    "kinds.py": """
+from functools import singledispatch
+@singledispatch
+def name(value):
+    return "object"
+""",
+    "late.py": """
+from kinds import name
+@name.register
+def _(value: int) -> str:
+    return "int"
+""",
+}
 
 EDITS: list[Edit] = [
     rerun("lazy body", _LAZY, "helper.py", "math.floor(2.5)", "math.ceil(2.5)"),
@@ -135,6 +150,8 @@ EDITS: list[Edit] = [
     rerun("__import__", _BY_NAME, "gamma.py", "return 3", "return 5"),
     keep("not imported by name", _BY_NAME, "unrelated.py", "return 4", "return 5"),
     rerun("import for its effect", _SIDE, "plugin.py", "x + 1", "x + 2"),
+    rerun("type that a late import registers", _REGISTERED, "late.py", "value: int", "value: str"),
+    keep("annotation beside a type", _REGISTERED, "late.py", "-> str", "-> object"),
     rerun("imported module passed on", _AS_VALUE, "tools.py", "return 1", "return 2"),
     rerun("relative lazy import", _RELATIVE, "app/util.py", "x * D", "x + D"),
     rerun("relative lazy constant", _RELATIVE, "app/consts.py", "C = 2", "C = 3"),

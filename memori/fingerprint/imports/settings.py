@@ -1,0 +1,82 @@
+"""What a script has set in a library, of which its results depend though no code names it.
+
+``plt.rcParams["font.size"] = 14`` at the top of a script changes every figure that its functions
+draw, ``sklearn.set_config(transform_output="pandas")`` what transformers return. Only what is not
+as the library comes counts, so that a library that is not loaded is as one that nobody has set.
+Left out is what shows on a screen alone: `print` options of arrays and tables, windows, keys.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from memori.fingerprint.atoms import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from memori.fingerprint.graph import State
+    from memori.fingerprint.walk import Walk
+
+    Settings = tuple[Mapping[str, object], Mapping[str, object]]
+
+_ON_SCREEN = ("backend", "interactive", "keymap.", "macosx.", "nbagg.", "tk.", "toolbar", "webagg.")
+
+
+def _matplotlib(library: Any) -> Settings:
+    items = dict.items(library.rcParams)  # asking for the backend by its name would choose one
+    return dict(items), library.rcParamsDefault
+
+
+def _sklearn(library: Any) -> Settings:
+    return library.get_config(), sys.modules["sklearn._config"]._global_config
+
+
+_TAKEN: dict[str, Callable[[Any], Settings]] = {"matplotlib": _matplotlib, "sklearn": _sklearn}
+_USERS = {
+    "matplotlib": frozenset({"matplotlib", "seaborn"}),
+    "sklearn": frozenset({"sklearn", "nilearn"}),
+}
+_PLACES: dict[str, dict[str, object]] = {name: {} for name in _TAKEN}  # that own their slots
+
+
+def put_settings(walk: Walk, out: State) -> None:
+    """Append what was set in the libraries that what is reached draws or computes with."""
+    draws = any(name.startswith("plot") for name in walk.named)  # by nilearn, pandas, MNE
+    for name, users in _USERS.items():
+        if walk.libraries.isdisjoint(users) and not (draws and name == "matplotlib"):
+            continue
+        place = _PLACES[name]
+        walk.listed.add(id(place))
+        walk.guards.view(_values, name)
+        for setting, value in sorted(_changed(name).items()):
+            slot = walk.slot(place, setting, value, f"setting {name}.{setting}")
+            out += (text(f"{name}.{setting}"), slot)
+
+
+def _changed(name: str) -> dict[str, object]:
+    """Return what is not as the library comes; a cycle of styles by what it shows."""
+    now, usual = _settings(name)
+    return {
+        key: repr(value) if type(value).__name__ == "Cycler" else value
+        for key, value in now.items()
+        if not key.startswith(_ON_SCREEN) and not _is_same(value, usual.get(key))
+    }
+
+
+def _is_same(value: object, other: object) -> bool:
+    return value is other or (type(value) is type(other) and repr(value) == repr(other))
+
+
+def _values(name: str) -> Iterable[object]:
+    return _settings(name)[0].values()
+
+
+def _settings(name: str) -> Settings:
+    library = sys.modules.get(name)
+    try:
+        return ({}, {}) if library is None else _TAKEN[name](library)
+    except (AttributeError, KeyError):  # it is being imported, or keeps them elsewhere
+        return {}, {}
