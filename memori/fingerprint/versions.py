@@ -8,7 +8,7 @@ one of what it does. Only functions that both hold are compared, and so what one
 in (globals, registries, late imports) makes no difference. What caches held before the first run
 (`memori.fingerprint.opaque.put_cached_before`) is told besides: a worker's own are empty.
 So are plain values that modules hold, which a script may have set since it imported them
-(``config.threshold = args.threshold``).
+(``config.threshold = args.threshold``), and what it has set in libraries (``plt.rcParams``).
 
 Not promised: to notice functions that one of the two does not reach, what was edited in a
 module other than its functions, and what a script has set in a module to other than plain values.
@@ -23,6 +23,7 @@ from types import CodeType
 
 from memori.errors import MemoriError, warn
 from memori.fingerprint.bytecode import code_digest
+from memori.fingerprint.imports.settings import library_of, take_of_libraries
 from memori.fingerprint.opaque import cached_before, hear_of_caches
 from memori.fingerprint.walk import is_walking
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
     from memori.fingerprint.code import Code
 
-    Told = tuple[tuple[str, int], dict[tuple[str, str], object]]
+    Set = dict[tuple[str, str], object]
+    Told = tuple[tuple[str, int], Set, Set]
 
 _HALF = 8  # bytes
 _MOST = 1000  # items of one setting
@@ -44,9 +46,9 @@ class Versions(bytes):
 
     Attributes
     ----------
-    settings : tuple of tuple and dict
-        Machine and process, and the plain values that modules hold there, by the names of the
-        module and of the value; None if nobody is to take them.
+    settings : tuple of tuple and two dicts
+        Machine and process, the plain values that modules hold there, by the names of the module
+        and of the value, and those set in libraries; None if nobody is to take them.
     """
 
     settings: Told | None = None
@@ -67,17 +69,18 @@ def told_of(node: Any) -> bytes:
     told = versions_of(reached_codes([node]))
     if is_walking():  # a fingerprint asks what a stage holds, which no process may change
         return told
-    told.settings = _process(), {}
+    told.settings = _process(), {}, {}
     try:
-        told.settings = _process(), _settings(node.code().values)
+        values = node.code().values
+        told.settings = _process(), _settings(values), _settings_of_libraries(values)
     except Exception:
         pass  # the call meets the same, and tells it
     return told
 
 
-def _settings(values: Iterable[tuple[object, str, object]]) -> dict[tuple[str, str], object]:
+def _settings(values: Iterable[tuple[object, str, object]]) -> Set:
     """Return the plain ones among (namespace, name, value) of modules that others import, too."""
-    found: dict[tuple[str, str], object] = {}
+    found: Set = {}
     for space, name, value in values:
         module = space.get("__name__") if isinstance(space, dict) else None
         if type(module) is not str or module == "__main__" or not _is_plain(value):
@@ -85,6 +88,12 @@ def _settings(values: Iterable[tuple[object, str, object]]) -> dict[tuple[str, s
         if getattr(sys.modules.get(module), "__dict__", None) is space:
             found[module, name] = value
     return found
+
+
+def _settings_of_libraries(values: Iterable[tuple[object, str, object]]) -> Set:
+    """Return the plain ones among (place, name, value) that were set in libraries."""
+    found = ((library_of(place), name, value) for place, name, value in values)
+    return {(of, name): value for of, name, value in found if of and _is_plain(value)}
 
 
 def _is_plain(value: object) -> bool:
@@ -107,8 +116,8 @@ def take_settings(subject: str, theirs: bytes, here: Code) -> bool:
     told: Told | None = getattr(theirs, "settings", None)
     if told is None or told[0] == _process():
         return False
-    process, settings = told
-    is_set = False
+    process, settings, of_libraries = told
+    is_set = take_of_libraries(of_libraries, _settings_of_libraries(here.values))
     for (module, name), value in _settings(here.values).items():
         asked = settings.get((module, name), value)
         if type(asked) is type(value) and repr(asked) == repr(value):

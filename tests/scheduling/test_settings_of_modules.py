@@ -46,3 +46,27 @@ def test_workers_go_by_what_the_script_has_set(modules):
         ]
     assert "0 ran, 2 remembered" in pipeline.map(CASES).summary()
     assert "0 ran, 2 remembered" in pipeline.map(CASES, n_jobs=2).summary()
+
+
+def test_workers_draw_in_the_style_that_the_script_has_set(tmp_path, monkeypatch):
+    """Figures of a map are those of a loop, and are drawn again in another style alone."""
+    matplotlib = pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"drawing_{abs(hash(tmp_path))}"
+    (tmp_path / f"{name}.py").write_text(
+        "from matplotlib import rcParams\n"
+        "def draw(x):\n"
+        "    return [x, rcParams['figure.dpi'], str(rcParams['axes.prop_cycle'])]\n"
+    )
+    importlib.invalidate_caches()
+    draw = importlib.import_module(name).draw
+    pipeline = Pipeline([("start", Stage(draw, "drawn", "work"))])
+    with matplotlib.rc_context():
+        for style, ran in (({"figure.dpi": 50}, 2), ("ggplot", 2), ("default", 2), ("ggplot", 0)):
+            matplotlib.rcdefaults()
+            matplotlib.style.use(style)
+            found = pipeline.map(CASES, n_jobs=2)
+            assert [draw(1), draw(2)] == [result["drawn"] for _, result in found]
+            assert f"{ran} ran, {2 - ran} remembered" in found.summary()
+            assert "0 ran, 2 remembered" in pipeline.map(CASES).summary()

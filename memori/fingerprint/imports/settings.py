@@ -4,11 +4,14 @@
 draw, ``sklearn.set_config(transform_output="pandas")`` what transformers return. Only what is not
 as the library comes counts, so that a library that is not loaded is as one that nobody has set.
 Left out is what shows on a screen alone: `print` options of arrays and tables, windows, keys.
+A worker process to which a function of a script is sent does not run the script's other lines: it
+is told what they have set.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 from memori.fingerprint.atoms import text
 
@@ -35,6 +38,10 @@ def _sklearn(library: Any) -> Settings:
 
 
 _TAKEN: dict[str, Callable[[Any], Settings]] = {"matplotlib": _matplotlib, "sklearn": _sklearn}
+_SET: dict[str, Callable[[Any, str, Any], None]] = {
+    "matplotlib": lambda library, name, value: library.rcParams.update({name: value}),
+    "sklearn": lambda library, name, value: library.set_config(**{name: value}),
+}
 _USERS = {
     "matplotlib": frozenset({"matplotlib", "seaborn"}),
     "sklearn": frozenset({"sklearn", "nilearn"}),
@@ -54,6 +61,34 @@ def put_settings(walk: Walk, out: State) -> None:
         for setting, value in sorted(_changed(name).items()):
             slot = walk.slot(place, setting, value, f"setting {name}.{setting}")
             out += (text(f"{name}.{setting}"), slot)
+
+
+def library_of(owner: object) -> str | None:
+    """Return the library whose settings are the slots of an owner."""
+    return next((name for name, place in _PLACES.items() if place is owner), None)
+
+
+def take_of_libraries(
+    theirs: Mapping[tuple[str, str], object], here: Mapping[tuple[str, str], object]
+) -> bool:
+    """Set, by library and setting, in this process what is set in another; tell whether any was."""
+    other = [key for key in {**here, **theirs} if not _is_at(key, theirs, here)]
+    for name, setting in other:
+        try:
+            library = import_module(name)
+            usual = _settings(name)[1].get(setting)
+            _SET[name](library, setting, theirs.get((name, setting), usual))
+        except Exception:  # another version, which does not know it
+            continue
+    return bool(other)
+
+
+def _is_at(
+    key: tuple[str, str],
+    theirs: Mapping[tuple[str, str], object],
+    here: Mapping[tuple[str, str], object],
+) -> bool:
+    return key in theirs and key in here and _is_same(theirs[key], here[key])
 
 
 def _changed(name: str) -> dict[str, object]:
