@@ -22,7 +22,7 @@ from memori.watch.observed import Observed
 from memori.watch.questions.found import EMPTY, LOGS, holds_something
 from memori.watch.threads import thread_starts
 from memori.watch.told import finds, meant_from, points
-from memori.watch.touch import led_to, plain_path
+from memori.watch.touch import led_to, look_at, plain_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
     elif "/." in path or "//" in path:
         path = plain_path(path)
     assert isinstance(flags, int)
-    if flags & _WRITES:
+    if flags & _WRITES and (flags & os.O_CREAT or look_at(path)):  # else an error
         run.opens_to_write(path, flags, _stack())
     elif flags == 0 and type(mode) is str and mode[:1] in "wax":  # C code that calls fopen
         run.writes(path, "append" if mode[:1] == "a" else "write", mode[:1] != "a", _stack())
@@ -79,6 +79,8 @@ def _opened(run: Observed, args: tuple[object, ...]) -> None:
     else:
         if path.endswith(SOURCES) or is_running_main_again(_caller()):
             reader = reader_of_source(_caller())
+            if reader == "import" and path.endswith(".py") and not look_at(path):
+                reader = ""  # code that names its file, which is not there
             if reader == "import":
                 run.imports(path, _stack())
             if reader:

@@ -136,6 +136,8 @@ def _tell(
         names += frame.f_code.co_names
         frame = frame.f_back
     is_link = isinstance(answer, (str, bytes))
+    if answer is None and asked in _IN_PASSING and sys._getframe(2).f_locals.get("strict") is True:
+        asked = "lexists"  # `resolve(strict=True)`, which fails where something is missing
     if frame is None or not (is_link or asked not in _IN_PASSING):
         return
     program, frame = _looked_up(frame)
