@@ -51,8 +51,8 @@ def _content_of(path: str, most: int, memo: str) -> tuple[str, bytes] | None:
             content = file.read()
         identity = file_digest(path, memo).identity
         after = os.stat(path)
-    except OSError:
-        return None  # gone meanwhile, or nobody may read it: then it is not kept
+    except (OSError, UnicodeError):
+        return None  # gone meanwhile, nobody may read it, or no name here: then it is not kept
     is_same = (before.st_mtime_ns, before.st_ctime_ns) == (after.st_mtime_ns, after.st_ctime_ns)
     return (identity, content) if is_same else None
 

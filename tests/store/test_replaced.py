@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,28 @@ def test_what_cannot_be_put_back_is_no_hit(monkeypatch):
     with pytest.raises(StageError, match=r"stage 'last' .*shared/last.*No space left"):
         stage.run(1)
     assert "2" == Path("shared/last").read_text()
+
+
+SCRIPT = """
+from pathlib import Path
+from memori import Stage
+def f(x):
+    Path("plain.txt").write_text(str(x))
+    return x
+print(Stage(f, "y", "work").run(1)["y"])
+"""
+
+
+def accented(case):
+    """Leave a file that has no name in ASCII."""
+    Path("shared/caf\u00e9").write_text(str(case))
+
+
+def test_names_that_a_terminal_does_not_know_hinder_no_other_stage():
+    """A job with the locale POSIX runs beside what others left under their names."""
+    Stage(accented, hash_output="work").run(1)
+    Path("script.py").write_text(SCRIPT)
+    plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for _ in range(2):
+        argv = [sys.executable, "script.py"]
+        assert "1\n" == subprocess.check_output(argv, env={**os.environ, **plain}, text=True)
