@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from memori import Pipeline, Results, Stage
-from memori.neuro import NipypeStage, ShellStage, save_gifti, save_image
+from memori.neuro import (
+    Dataset,
+    Derivatives,
+    NipypeStage,
+    ShellStage,
+    app,
+    as_stage,
+    remember_workflow,
+    save_gifti,
+    save_image,
+)
 
 
 def scale(values: list[float], factor: float = 2) -> list[float]:
@@ -31,6 +41,7 @@ def scale(values: list[float], factor: float = 2) -> list[float]:
         (lambda: ShellStage("ls", stage_outputs=["a"]), "outputs={'mask': 'mask.nii.gz'}"),
         (lambda: ShellStage("ls", env="A=1"), "env='A=1'; it is a mapping"),
         (lambda: ShellStage("ls", stage_name=3), "stage 'ls': stage_name=3"),
+        (lambda: app(scale, inputs="bold", outputs={}), "inputs='bold'; expected what a case"),
         (lambda: save_gifti([1.0]), "save_gifti: expected a nibabel GiftiImage, got list"),
         (lambda: save_image([[[1.0]]], like=[1]), "save_image: like=list; expected an image"),
     ],
@@ -56,6 +67,31 @@ def test_a_nipype_stage_tells_of_nodes_and_of_outputs() -> None:
             NipypeStage(wrong)
     with pytest.raises(TypeError, match="the outputs of an interface are its own"):
         NipypeStage(Rename(), stage_outputs=["a"])
+
+
+def test_a_workflow_is_refused_before_its_nodes_run(tmp_path: Path) -> None:
+    """Fields without names, and a memory that is no folder."""
+    from nipype import Workflow
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TypeError, match=r"inputs=\['a.in_file'\]; expected names"):
+        as_stage(Workflow("x"), ["a.in_file"], {})  # type: ignore[arg-type]
+    with pytest.raises(NotADirectoryError, match=r"hash_output=.* is no folder"):
+        remember_workflow(Workflow("x"), tmp_path / "file")
+
+
+def test_a_dataset_is_asked_for_a_suffix_alone(tmp_path: Path) -> None:
+    """What stands behind the dot is the extension; outputs of derivatives have names."""
+    (tmp_path / "sub-01" / "anat").mkdir(parents=True)
+    image = tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
+    image.write_text("")
+
+    with pytest.raises(ValueError, match=r"write suffix='T1w', extension='.nii.gz'"):
+        Dataset(tmp_path).files(suffix="T1w.nii.gz")
+    with pytest.raises(TypeError, match="expected the name of each output"):
+        Derivatives(tmp_path / "out").map(
+            Pipeline([("start", Stage(scale))]), [{"values": str(image)}], ["x"], source="values"
+        )  # type: ignore[call-overload]
 
 
 def test_one_pattern_to_ignore_needs_no_list(tmp_path: Path) -> None:

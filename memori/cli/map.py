@@ -85,9 +85,23 @@ def run(arguments: argparse.Namespace) -> int:
     command, listed = words[:place], words[place + 1 :]
     if not any(map(_MARK.search, command)):
         command = [*command, "{}"]
+    _reject_shared(arguments.outputs, listed)
     with terminable():
         codes = _run_all(command, arguments, listed)
     return min(_MOST, sum(code != 0 for code in codes))
+
+
+def _reject_shared(outputs: Sequence[str], listed: Sequence[str]) -> None:
+    """Raise if two arguments would write one file: only the last one's would be left."""
+    of: dict[str, str] = {}
+    for argument in listed:
+        for output in outputs:
+            other = of.setdefault(os.path.abspath(filled(output, argument)), argument)
+            if other != argument:
+                raise MemoriError(
+                    f"-o {output} names one file for both {other} and {argument}; put {{}} or "
+                    "{/.} into it, so that each has its own"
+                )
 
 
 def _run_all(

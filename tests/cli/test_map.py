@@ -133,3 +133,16 @@ def test_told_to_end_it_ends_its_commands(tmp_path: Path) -> None:
             lines.append(path.read_bytes())
     assert f"sleep\0{nap}\0".encode() not in lines
     assert [] == list(tmp_path.rglob("*.running"))
+
+
+def test_arguments_that_would_write_one_file_are_refused(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """An -o without the argument in it would leave the last one's file alone: nothing runs."""
+    Path("a").write_text("a")
+    Path("b").write_text("b")
+
+    assert 1 == main(["map", "-o", "out", "--", "cp", "{}", "out", ":::", "a", "b"])
+
+    assert "-o out names one file for both a and b; put {}" in capfd.readouterr().err
+    assert not Path("out").exists()

@@ -103,6 +103,8 @@ def planned(script: str, words: list[str]) -> tuple[Planning, _End]:
     MemoriError
         If it is no Python script.
     """
+    if os.path.isdir(script):
+        raise MemoriError(f"{script} is a folder; expected the Python script that runs the stages")
     if not os.path.isfile(script):
         raise MemoriError(f"{script}: there is no such folder or script")
     if not script.endswith(".py") and not _is_python(script):

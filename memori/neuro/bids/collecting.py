@@ -10,7 +10,7 @@ Not promised: that results are saved while other cases still run.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from memori.errors import warn
@@ -20,6 +20,7 @@ from memori.mapping.mapped import listed_cases
 from memori.neuro.bids.entities import BIDSFile
 from memori.neuro.bids.names import extensions_of, ignore_pattern
 from memori.neuro.bids.naming import split_names, target_of
+from memori.neuro.bids.placing import Value
 from memori.neuro.bids.sidecar import MissingFieldError
 
 Outputs: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -77,7 +78,37 @@ def run_and_save(
             paths.append({})
         else:
             paths.append(save_case(derivatives, case, result, each, source))
+    lost = overwritten([(*each, saved) for each, saved in zip(done, paths, strict=True)])
+    if lost:
+        raise ValueError("; ".join(lost.values()))
     return Saved(done, paths)
+
+
+def overwritten(
+    saved: Sequence[tuple[Mapping[str, object], Any, Mapping[str, str]]],
+) -> dict[int, str]:
+    """Say of which cases a derivative was replaced by that of a later case, which differs.
+
+    Parameters
+    ----------
+    saved : sequence of (case, results, derivatives by output)
+        What was saved, in this order.
+    """
+    last = {path: place for place, (_, _, paths) in enumerate(saved) for path in paths.values()}
+    found: dict[int, str] = {}
+    for place, (case, result, paths) in enumerate(saved):
+        for output, path in paths.items():
+            later, made, others = saved[last[path]]
+            other = next(name for name, each in others.items() if each == path)
+            if (place, output) != (last[path], other) and (
+                Value(result[output], None).digest != Value(made[other], None).digest
+            ):
+                found[place] = (
+                    f"{path} is the name of {output!r} of {dict(case)!r} and of {other!r} of "
+                    f"{dict(later)!r}, which replaced it: tell them apart by desc=... or another "
+                    "source"
+                )
+    return found
 
 
 def save_case(
@@ -123,6 +154,11 @@ def check_case(
     derivatives: Saver, pipeline: Any, case: Mapping[str, object], outputs: Outputs, source: str
 ) -> None:
     """Raise if what a case will make cannot be saved, for its names or what BIDS requires."""
+    if not isinstance(outputs, Mapping):
+        raise TypeError(
+            f"outputs={outputs!r}; expected the name of each output with what its derivative is "
+            "called by: {'mask': {'desc': 'brain', 'suffix': 'mask'}}"
+        )
     lead = _lead(case, source)
     offered = list(pipeline.offers)
     for output, names in outputs.items():

@@ -31,6 +31,12 @@ def choices(key: str, value: Wanted) -> list[object]:
     texts = [each for each in listed if isinstance(each, str)]
     if key == "extension":
         return listed + [f".{each}" for each in texts if each and each[0] != "."]
+    dotted = next((each for each in texts if key == "suffix" and "." in each), None)
+    if dotted is not None:
+        suffix, _, rest = dotted.partition(".")
+        raise ValueError(
+            f"suffix={dotted!r}: a suffix has no dot; write suffix={suffix!r}, extension='.{rest}'"
+        )
     bare = (each.removeprefix(f"{key}-") for each in texts)
     return listed + [each for each in bare if key not in OTHERS and each not in listed]
 

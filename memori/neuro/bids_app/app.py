@@ -83,6 +83,11 @@ def app(
     """
     from memori.neuro.bids_app.call import App
 
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise TypeError(
+            f"app: inputs={inputs!r}; expected what a case is made of, as Dataset.cases takes it: "
+            "{'bold': {'suffix': 'bold'}}"
+        )
     script = sys.modules["__main__"]
     told = description if description is not None else (script.__doc__ or "")
     own = _name_of(getattr(script, "__file__", None) or "app")

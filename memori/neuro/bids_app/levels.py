@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 from memori.errors import MemoriError
 from memori.mapping.cases import Cases
 from memori.mapping.failure import Failure
-from memori.neuro.bids.collecting import Outputs, check_case, retract_case, save_case
+from memori.neuro.bids.collecting import (
+    Outputs,
+    check_case,
+    overwritten,
+    retract_case,
+    save_case,
+)
 from memori.neuro.bids.derivatives import Derivatives
 from memori.results import Results
 
@@ -110,7 +116,10 @@ class Level:
         good = [place for place in range(len(cases)) if place not in found]
         for place, result in zip(good, self._map([cases[p] for p in good], n_jobs), strict=True):
             found[place] = self._finished(dict(cases[place]), result)
-        return [found[place] for place in range(len(cases))]
+        done = [found[place] for place in range(len(cases))]
+        for place, lost in overwritten([(d.case, d.result, d.saved) for d in done]).items():
+            done[place] = done[place]._replace(problem=lost)
+        return done
 
     def _map(self, cases: Sequence[Mapping[str, Any]], n_jobs: int) -> list[Results | Failure]:
         given = [

@@ -75,6 +75,8 @@ def remember_workflow(
             "interface there is NipypeStage, for an interface's class remember"
         )
     root = os.path.abspath(os.path.expanduser(os.fspath(hash_output)))
+    if os.path.lexists(root) and not os.path.isdir(root):
+        raise NotADirectoryError(f"remember_workflow: hash_output={root!r} is no folder; give one")
     names = [not_remembered] if isinstance(not_remembered, str) else list(not_remembered)
     options = {
         "root": root,

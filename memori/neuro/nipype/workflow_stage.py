@@ -309,6 +309,12 @@ def as_stage(
     """
     if not isinstance(workflow, Workflow):
         raise TypeError(f"as_stage needs a nipype Workflow, got {workflow!r}")
+    for what, given in (("inputs", inputs), ("outputs", outputs)):
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f"as_stage: {what}={given!r}; expected names with the fields of nodes that they "
+                "stand for: {'image': 'smooth.in_file'}"
+            )
     call = WorkflowCall(
         workflow,
         {name: _field(workflow, name, text, "inputs") for name, text in inputs.items()},

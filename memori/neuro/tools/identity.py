@@ -106,6 +106,12 @@ def require(command: str, environment: Mapping[str, str], cwd: str | None = None
     if os.sep in command:
         reason = "is not executable" if os.path.exists(command) else "does not exist"
         raise ToolError(f"the program {command} {reason}", command)
+    if len(command.split()) > 1:
+        raise ToolError(
+            f"there is no program {command!r}: a program and its arguments are words of their own, "
+            f"such as {command.split()}",
+            command,
+        )
     hint = "install it"
     if suite is not None:
         is_part = "is" if command in suite.commands else "may be"

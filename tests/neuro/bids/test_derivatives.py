@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from memori import Stage, workdir
+from memori import Pipeline, Stage, workdir
 from memori.neuro import BIDSFile, Dataset, Derivatives
 from memori.neuro.bids import description
 from memori.neuro.bids.derivatives import DerivativeError, RawDatasetError
@@ -630,3 +630,17 @@ def test_derivatives_of_a_real_dataset(tmp_path):
     for place in ("", "sub-01", "sub-01/anat"):
         with pytest.raises(RawDatasetError):
             Derivatives(os.path.join(REAL, place))
+
+
+def test_cases_that_share_a_name_and_differ_are_told(tmp_path):
+    """What replaced another case's derivative is named with both; equal ones may share a name."""
+    out = Derivatives(tmp_path / "out")
+    pipeline = Pipeline([("start", Stage(lambda t1w, run: run % 2, "parity", tmp_path / "work"))])
+    cases = [{"t1w": BOLD, "run": run} for run in (1, 2, 3)]
+    outputs = {"parity": {"desc": "parity", "suffix": "stat"}}
+
+    with pytest.raises(ValueError, match=r"is the name of 'parity' of .*'run': 2.* replaced it"):
+        out.map(pipeline, cases, outputs, source="t1w")
+
+    _, saved = out.map(pipeline, cases[::2], outputs, source="t1w")
+    assert saved[0] == saved[1]

@@ -374,3 +374,9 @@ def test_each_suite_says_where_to_get_it() -> None:
     }  # fmt: skip
     assert expected == {name: getattr(suite_of(name), "name", None) for name in expected}
     assert [None] * 4 == [suite_of(name) for name in ("grep", "python", "cp", "make")]
+
+
+def test_a_command_line_in_one_word_is_told_as_such() -> None:
+    """`memori run -- "bet a b"` is a program of a strange name; the error says how it is meant."""
+    with pytest.raises(ToolError, match="words of their own, such as"):
+        require("bet a b", os.environ)
