@@ -1,6 +1,10 @@
 """What is said to who uses a stage or a pipeline in a wrong way, before anything runs."""
 
+import re
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +169,32 @@ def test_a_reduction_says_what_the_cases_have() -> None:
 
     with pytest.raises(TypeError, match=r"needs 'scales', and no case .* they have scaled, values"):
         cases.reduce(Stage(lambda scales: scales, stage_name="mean"))
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (iter([1]), "Pass list(value)"),
+        (range(3), "Pass list(value)"),
+        ({}.keys(), "Pass list(value)"),
+        (Decimal("1.5"), "Pass str(value)"),
+        (date(2020, 1, 1), "Pass value.isoformat()"),
+        (StringIO("text"), "Pass the path of the file"),
+        ({1: 2}, "the key 1 is not a string (write '1')"),
+    ],
+)
+def test_what_is_no_json_has_its_own_remedy(value: object, remedy: str) -> None:
+    """The error says how this very kind of value is passed."""
+    with pytest.raises(TypeError, match=re.escape(remedy)):
+        Stage(scale).run(value)
+
+
+def test_a_step_is_not_explained_by_another_one_of_the_same_name(tmp_path: Path) -> None:
+    """Two steps of one tool bear its name; the second one's first run has no changes."""
+    add = Stage(lambda x: x + 1, "y", tmp_path, "step")
+    double = Stage(lambda y: 2 * y, "z", tmp_path, "step")
+    add.run(x=1)
+
+    assert {"step": "no run with these inputs is recorded"} == double.run(y=2).reasons
+    assert {"step": "input y: 2 -> 3"} == double.run(y=3).reasons
+    assert {"step": "input x: 1 -> 2"} == add.run(x=2).reasons

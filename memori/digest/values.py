@@ -74,10 +74,15 @@ class NotJSONError(TypeError):
 def _remedy(value: object) -> str:
     if isinstance(value, (set, frozenset)):
         return "Pass sorted(value) instead."
-    if hasattr(value, "__next__"):
+    own = type(value)
+    if hasattr(value, "read"):
+        return "Pass the path of the file instead."
+    if hasattr(value, "__next__") or own is range or own.__name__.startswith("dict_"):
         return "Pass list(value) instead."
-    if type(value).__name__ in _DATES:
+    if own.__name__ in _DATES or own.__module__ in ("decimal", "fractions", "uuid"):
         return "Pass str(value) instead."
+    if hasattr(own, "__dataclass_fields__"):
+        return "Pass dataclasses.asdict(value) instead."
     for kind in type(value).__mro__:
         for package, name, saver in _SAVERS:
             if f"{kind.__module__}.".startswith(f"{package}.") and name in ("", kind.__name__):

@@ -73,9 +73,19 @@ def nearest(layout: Layout, key: Key) -> Entry | None:
     for place in _by_distance(sketches, _sketch(key)):
         plain = os.fsdecode(names[place].rstrip())
         entry = read(f"{layout.records}/{plain}") if re.fullmatch(ENTRY, plain) else None
-        if entry is not None:
+        if entry is not None and not is_of_another(entry, key):
             return entry
     return None
+
+
+def is_of_another(entry: Entry, key: Key) -> bool:
+    """Tell whether a run is of another stage of the same name, in no way like a call.
+
+    Two steps of one tool bear its name if nobody gives them one: what makes them differ is no
+    change of either.
+    """
+    is_like = not key.inputs or not entry.inputs or not entry.inputs.keys().isdisjoint(key.inputs)
+    return not is_like and tuple(entry.outputs) != key.outputs
 
 
 def _by_distance(sketches: list[int], sketch: int) -> Iterator[int]:

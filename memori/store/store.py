@@ -114,7 +114,8 @@ class Store:
 
     def nearest(self, key: Key) -> Entry | None:
         """Return the entry whose inputs are most like those of a key, for explanations."""
-        return nearest.nearest(self.layout, key) or self.latest()
+        latest = nearest.nearest(self.layout, key) or self.latest()
+        return None if latest is None or nearest.is_of_another(latest, key) else latest
 
     def write(self, entry: Entry, key: Key) -> None:
         """Write an entry, replacing the one under its key; an OSError leaves what was there."""
