@@ -316,6 +316,24 @@ def test_a_closed_stream_is_one_that_nobody_reads() -> None:
     assert (1, True) == (done.returncode, "cannot be passed on" in done.stderr)
 
 
+@pytest.mark.parametrize("words", [["srun", "-n1", "./step.sh"], ["sbatch", "--wait", "step.sh"]])
+def test_the_files_of_a_script_that_runs_elsewhere_count(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can follow it to another node; what its text names is known before."""
+    Path("bin").mkdir()
+    starter = Path("bin", words[0])  # as SLURM's own would
+    starter.write_text("#!/bin/bash\nexec sh step.sh\n")
+    Path("step.sh").write_text("#!/bin/sh\ncat in.txt\n")
+    for path in (starter, Path("step.sh")):
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{Path('bin').resolve()}", prepend=os.pathsep)
+    for text in ("1", "2"):
+        Path("in.txt").write_text(text)
+        assert text == memori("run", "--", *words).stdout
+    assert "hit" in memori("run", "-v", "--", *words).stderr
+
+
 def test_why_is_told_on_request() -> None:
     """The same reasons as of any stage."""
     Path("in.txt").write_text("one")

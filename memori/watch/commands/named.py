@@ -32,6 +32,10 @@ _CODE = re.compile(r"-[a-z]*c[a-z]*")
 _TAKES_A_WORD = re.compile(r"[-+][A-Za-z]*[oO]|--(?:rcfile|init-file)")
 _WRITES = re.compile(r"-(?:o|od|out|odir|outdir|-out\w*|prefix|-prefix|-tmp\w*)")
 _SHEBANG = re.compile(r"#! *\S*?(?:env )?(?:ba|da|z|k|a)?sh\b")
+ELSEWHERE = ("ssh", "srun", "sbatch", "qsub", "bsub", "systemd-run", "at", "batch")
+"""Programs that start others where no tracer follows them."""
+
+_STARTERS = (*ELSEWHERE, "unshare")  # the script among whose words is read
 _MOST_FILES = 2000
 _MOST_SCRIPTS = 50
 _MOST_TEXT = 1 << 18
@@ -81,6 +85,10 @@ class Named:
                 self._looks_for(word, argv[0], word in patterns)
         if code is None:
             self._takes_script(argv[script], argv[script:], is_script=script > 0)
+        if os.path.basename(argv[0]) in _STARTERS and not script:
+            for place, word in enumerate(argv[1:], 1):
+                if _SHEBANG.match(text_of(os.path.join(self._folders[0], word))):
+                    self._takes_script(word, argv[place:], is_script=True)
 
     def _takes_text(self, text: str, given: Sequence[str]) -> None:
         """Read the commands in a shell's text."""

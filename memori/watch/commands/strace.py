@@ -26,7 +26,7 @@ from memori.processes import temporary
 from memori.processes.interrupts import going_here, mark_of_start
 from memori.watch.children import SPOOL, learn_from, new_spool
 from memori.watch.commands import beginning
-from memori.watch.commands.named import Named
+from memori.watch.commands.named import ELSEWHERE, Named
 from memori.watch.commands.through_env import Started, under, why_unstartable
 from memori.watch.commands.trace import Trace
 from memori.watch.commands.tracer_log import read_log, reap
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds that a tracer has to show that it can be used
 _ROOM = 1 << 20  # bytes that a tracer may need for its log
-_LOOKS_ELSEWHERE = ("ssh", "srun", "sbatch", "qsub", "bsub", "systemd-run", "at", "batch")
 _usable: dict[str, str] = {}  # by path of strace: why it cannot be used; empty if it can
 _said: set[str] = set()
 
@@ -105,7 +104,7 @@ class Watched:
             run.counted |= self._counted
         strace = shutil.which("strace") or ""
         self._marks = Marks([tempfile.gettempdir(), self._cwd])
-        if os.path.basename(self._plain.argv[0]) in _LOOKS_ELSEWHERE:
+        if os.path.basename(self._plain.argv[0]) in ELSEWHERE:
             why_not = why_not or "it starts programs elsewhere"
         self.reason = why_not or _why_unusable(strace) or why_unstartable(self._plain)
         self.reason = self.reason or untraceable(*self._plain, self._cwd)
@@ -331,7 +330,7 @@ def _unseen(trace: Trace, command: str) -> list[str]:
     found = [f"{each} (a container of its own)" for each in trace.contained]
     found += [f"{each} (what it asks of io_uring)" for each in trace.queues]
     for path, _ in trace.programs:
-        if os.path.basename(path) in _LOOKS_ELSEWHERE:
+        if os.path.basename(path) in ELSEWHERE:
             found.append(f"{os.path.basename(path)} (what it starts elsewhere)")
     if not trace.is_over:
         found += [f"{command} (the tracer was ended)"] if trace.programs else []
