@@ -265,6 +265,7 @@ def test_a_path_that_a_run_sets_for_its_programs_does_not_rerun_it(
             "SGE_TASK_ID",
         ),
         ("A=$(a)/$(b $(c))\necho $A", ""),
+        ('[ -n "$TMUX" ] || echo $COLORTERM $TERM_PROGRAM $STY $GPG_TTY', ""),
         ("[ -v A ] && printenv B; echo $((C + (D - 1))) $1 $@", "A B C D"),
         ("#!/bin/tcsh\nset a = 5\nsetenv B 3\nif ($?C) echo $a $B $C", "C"),
         ("#!/usr/bin/perl\nprint $ENV{'A'};", "A"),
