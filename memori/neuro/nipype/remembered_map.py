@@ -21,7 +21,7 @@ from memori.neuro.nipype.engine_api import (
     take_inputs,
 )
 from memori.neuro.nipype.kinds import before
-from memori.neuro.nipype.node_folder import mark_of
+from memori.neuro.nipype.node_folder import mark_of, passed_on
 from memori.neuro.nipype.remembered_node import RememberedNode
 from memori.neuro.nipype.traits.values import NotPlainError, to_plain
 
@@ -77,7 +77,8 @@ class RememberedMapNode(RememberedNode, ElementHook):
             entry = None if node.runs_always() else node.hit()
             if entry is None:
                 return None
-            keys.append(mark_of(entry))
+            passed = passed_on(entry, node.interface.inputs, self._memori["root"])
+            keys.append([mark_of(entry), passed])
         try:
             values = to_plain([getattr(self.inputs, name) for name in self.iterfield], str)
         except NotPlainError:

@@ -211,6 +211,29 @@ def test_folder_beside_an_input_is_that_of_the_input(tmp_path):
             assert text == found[f"subject{number}.show"].out
 
 
+def tagged(mask, tag):
+    import os
+
+    return mask, os.path.join(os.path.dirname(mask), "maps"), f"{tag} {mask}"
+
+
+def test_map_names_the_inputs_of_now(tmp_path):
+    """The elements of a map name an input that all are given, also after its node was renamed."""
+    for name, text in (("fit", "1"), ("model", "1"), ("model", "2"), ("model", "2")):
+        fit = Node(niu.Function(["text"], ["mask", "maps"], fits), name)
+        tag = MapNode(niu.Function(["mask", "tag"], ["mask", "maps", "text"], tagged), "tag", "tag")
+        show = MapNode(niu.Function(["folder"], ["out"], shows), "folder", "show")
+        fit.inputs.text, tag.inputs.tag = text, ["a", "b"]
+        workflow = Workflow("w", base_dir=str(tmp_path))
+        workflow.connect([(fit, tag, [("mask", "mask")]), (tag, show, [("maps", "folder")])])
+        workflow.config["execution"]["remove_unnecessary_outputs"] = "false"
+        found = run(workflow, tmp_path / "memory")
+        mask = str(tmp_path / "w" / name / "mask.txt")
+        assert [mask, mask] == found["tag"].mask
+        assert [f"a {mask}", f"b {mask}"] == found["tag"].text
+        assert [text, text] == found["show"].out
+
+
 def makes_mask(text):
     import os
 
