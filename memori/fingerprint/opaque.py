@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 _IMMUTABLE = frozenset({"datetime", "decimal", "operator", "zoneinfo", "ipaddress", "_decimal"})
 
-# whose objects are what they hold, and no clients, loggers or engines, which differ in each process
+# whose objects are what they hold; clients, loggers, engines and dates differ in each process
 _HOLDING_VALUES = words(
-    "argparse array builtins collections configparser datetime decimal enum fractions functools "
-    "nibabel numpy pandas pathlib re scipy types"
+    "argparse array builtins collections configparser decimal enum fractions functools nibabel "
+    "numpy pandas pathlib re scipy types"
 )
 
 _EXTRA = 0x04 | 0x08  # flags of code that takes *args, **kwargs
@@ -234,6 +234,7 @@ def _cached(cache: Any) -> list[object]:
     except (NotJSONError, RecursionError):
         kind = type(value)
         is_known = kind.__module__.partition(".")[0] in _HOLDING_VALUES
+        is_known &= not kind.__module__.startswith("numpy.random")  # it may be seeded by nothing
         return [value] if is_known or origin_of_class(kind).kind == "user" else []
 
 
