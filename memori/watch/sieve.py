@@ -58,6 +58,7 @@ from memori.watch.questions.found import (
     joined,
     permitted,
 )
+from memori.watch.told import but_links
 from memori.watch.touch import (
     GLANCED,
     OLD,
@@ -150,6 +151,7 @@ class Sieve:
             self._file(facts, path, touch, looks[path])
         self._listings(facts)
         self._modules(facts)
+        facts.absent = but_links(self._seen, facts.absent)
         facts.found = self._found(facts)
         facts.absent = [path for path in facts.absent if not self._left_out.absent(path)]
         facts.programs = [list(each) for each in dict.fromkeys(self._seen.programs)][

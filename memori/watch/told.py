@@ -19,7 +19,7 @@ from itertools import count
 
 from memori.digest.clock import is_remote
 from memori.watch.listings import literal
-from memori.watch.questions.found import LINK, behind_link, joined
+from memori.watch.questions.found import LINK, NOWHERE, behind_link, joined
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at, through
 
 TYPE_CHECKING = False
@@ -181,7 +181,8 @@ def _tell_touch(run: Observed, path: str, touch: Touch, marks: Marks) -> None:
     if not touch.written and touch.how == "read":
         now = look_at(path)
         if look is None and now is None:
-            path = os.path.realpath(path)  # where a link leads that leads nowhere
+            folder, name = os.path.split(path)  # which may be a link that leads nowhere
+            path = os.path.join(os.path.realpath(folder), name)
         elif look is None:
             if now is not None and marks.is_older(now):
                 return  # it was there, and could not be used
@@ -242,6 +243,17 @@ def finds(run: Observed, path: str, words: str) -> None:
     if answer != known:
         run.found[path] = answer
         run.tells("found", path)
+
+
+def but_links(run: Observed, missed: Iterable[str]) -> list[str]:
+    """Return those of the paths that led to nothing at which nothing is.
+
+    Of links that lead nowhere, such as those of git-annex before `datalad get`, that is noted.
+    """
+    links = [path for path in missed if os.path.islink(path)]
+    for path in links:
+        finds(run, path, NOWHERE)
+    return [path for path in missed if path not in links]
 
 
 def points(run: Observed, link: str, place: str) -> None:

@@ -189,3 +189,46 @@ def test_nothing_is_amiss_where_the_current_folder_is_gone(tmp_path, monkeypatch
         assert not os.path.exists("x.txt")
         assert "old\n" == (tmp_path / "old.txt").read_text()
     assert ("read", []) == (seen.how(str(tmp_path / "old.txt")), seen.faults)
+
+
+def opened(path):
+    """Take what is fetched, and go on without what is not."""
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return "not fetched"
+
+
+def opened_by_a_program(path):
+    """Let a program do so."""
+    command = ["cat", path]
+    return subprocess.run(command, capture_output=True, text=True).stdout or "not fetched"
+
+
+@pytest.mark.parametrize("way", [opened, opened_by_a_program])
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_a_link_that_leads_nowhere_is_as_good_as_no_file(way, is_asked, tmp_path, monkeypatch):
+    """As those of git-annex before `datalad get`: an unchanged dataset runs nothing again."""
+    monkeypatch.chdir(tmp_path)
+    os.symlink(".git/annex/objects/key", "image")
+
+    def f():
+        return [way("image"), os.path.islink("image") if is_asked else None]
+
+    stage = Stage(f, "y", "work")
+
+    def run():
+        return stage.run()["y"][0], stage.state
+
+    assert [("not fetched", True), ("not fetched", False)] == [run(), run()]
+    os.makedirs(".git/annex/objects")
+    with open(".git/annex/objects/key", "w") as file:
+        file.write("fetched")
+    assert [("fetched", True), ("fetched", False)] == [run(), run()]
+    os.unlink(".git/annex/objects/key")
+    assert ("not fetched", False) == run()
+    os.unlink("image")
+    with open("image", "w") as file:
+        file.write("unlocked")
+    assert [("unlocked", True), ("unlocked", False)] == [run(), run()]
