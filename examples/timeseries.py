@@ -44,6 +44,8 @@ pipeline = Pipeline(
 )
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     bids = Dataset(sys.argv[1])
     cases = [{"subject": bold.subject, "in_file": bold} for bold in bids.files(suffix="bold")]
     done = pipeline.map(cases, n_jobs=2)

@@ -121,3 +121,17 @@ def validated(root):
 def test_the_bids_app_is_short():
     """It is one file below a hundred lines."""
     assert 100 > len((ROOT / "examples/bids_app.py").read_text().splitlines())
+
+
+def test_an_example_without_its_dataset_says_how_it_is_called(tmp_path):
+    """Who starts it as it is reads the lines that say what it takes."""
+    command = [sys.executable, ROOT / "examples" / "timeseries.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert 1 == done.returncode
+    assert "python examples/timeseries.py BIDS_FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr

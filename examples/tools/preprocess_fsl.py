@@ -55,6 +55,8 @@ pipeline = Pipeline(
 )
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     if FSLMATHS != "fslmaths":
         print("FSL is not installed: niimath stands in for fslmaths, numpy for fslstats")
     results = pipeline.run(bold=sys.argv[1])

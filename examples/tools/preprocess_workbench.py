@@ -38,6 +38,8 @@ pipeline = Pipeline(
 )
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     results = pipeline.run(bold=sys.argv[1], threshold=20)
     for stage in pipeline.stages:
         print(f"{stage.stage_name:8} {'ran' if stage.state else 'remembered'}")
