@@ -229,7 +229,8 @@ class Stage(Accepting):
         TypeError
             For wrong arguments and for values that JSON cannot hold.
         StageError
-            If the number of returned values is wrong, or there is nothing to skip to.
+            If the number of returned values is wrong, there is nothing to skip to, or nothing can
+            be written in `hash_output` (nothing ran then).
         RecordError
             If the run cannot be recorded; the exception carries its results.
         """

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from memori.errors import MemoriError
+from memori.errors import MemoriError, note
 from memori.mapping.cases import Cases
 from memori.mapping.failure import Failure
 from memori.neuro.bids.collecting import (
@@ -126,7 +126,11 @@ class Level:
             {name: value for name, value in case.items() if self.pipeline.takes(name)}
             for case in cases
         ]
-        ran: Cases = self.pipeline.map(given, n_jobs=n_jobs)
+        try:
+            ran: Cases = self.pipeline.map(given, n_jobs=n_jobs)
+        except TypeError as error:
+            note(error, f"memori: cases of the app have {', '.join(cases[0])}; see its `inputs`")
+            raise
         return [result for _, result in ran]
 
     def _wanted(self, case: Mapping[str, Any]) -> Outputs:

@@ -215,3 +215,21 @@ def test_ctrl_c_ends_it_and_the_next_call_goes_on(tmp_path, bids):
     assert -signal.SIGINT == begun.returncode, told
     assert "interrupted; what was done is remembered" in told.splitlines()[-1]
     assert 1 == len(list((tmp_path / "work/sub-01/.memori/stages/length").glob("??/*-*.json")))
+
+
+def test_an_input_that_the_pipeline_does_not_take_is_told(run):
+    """The name that is missing and the names that the app gives stand side by side."""
+    with pytest.raises(TypeError, match="needs 'bold'") as caught:
+        run(inputs={"image": {"suffix": "bold"}})
+
+    assert "image; see its `inputs`" in caught.value.__notes__[-1]
+
+
+def test_runs_that_are_saved_under_one_name_are_told(run):
+    """Named after the T1w, of which a subject has one, the last run would be left alone."""
+    ran = run("--participant-label", "01", source="t1w", inputs={
+        "bold": {"suffix": "bold"}, "t1w": {"suffix": "T1w"},
+    }, made=lambda: Pipeline([("start", Stage(lambda bold: int(bold[-13]), "length"))]))  # fmt: skip
+
+    assert 1 == ran.code
+    assert "tell them apart by desc=... or another source" in ran.err
