@@ -272,3 +272,13 @@ def test_the_pipelines_of_a_script_are_drawn(ran: Path) -> None:
     done = asked(ran, "graph", "script.py", "-o", "drawn.svg", "--", "6")
     assert ("drawn.svg\n", 0) == (done.stdout, done.returncode)
     assert (ran / "drawn.svg").read_text().startswith("<svg")
+
+
+def test_a_folder_has_no_graph(tmp_path: Path) -> None:
+    """Who gives the folder of the records for the script is told what was expected."""
+    done = subprocess.run(
+        [*MEMORI, "graph", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+
+    assert 1 == done.returncode
+    assert "is a folder; expected the Python script that runs the stages" in done.stderr

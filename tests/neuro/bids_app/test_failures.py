@@ -227,9 +227,11 @@ def test_an_input_that_the_pipeline_does_not_take_is_told(run):
 
 def test_runs_that_are_saved_under_one_name_are_told(run):
     """Named after the T1w, of which a subject has one, the last run would be left alone."""
-    ran = run("--participant-label", "01", source="t1w", inputs={
-        "bold": {"suffix": "bold"}, "t1w": {"suffix": "T1w"},
-    }, made=lambda: Pipeline([("start", Stage(lambda bold: int(bold[-13]), "length"))]))  # fmt: skip
+    stage = Stage(lambda bold: int(bold[-len("1_bold.nii.gz")]), "length")
+    inputs = {"bold": {"suffix": "bold"}, "t1w": {"suffix": "T1w"}}
+    made = Pipeline([("start", stage)])
+
+    ran = run("--participant-label", "01", source="t1w", inputs=inputs, made=made)
 
     assert 1 == ran.code
     assert "tell them apart by desc=... or another source" in ran.err
