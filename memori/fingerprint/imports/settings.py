@@ -11,7 +11,6 @@ is told what they have set.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 from memori.fingerprint.atoms import text
 
@@ -72,6 +71,8 @@ def take_of_libraries(
     theirs: Mapping[tuple[str, str], object], here: Mapping[tuple[str, str], object]
 ) -> bool:
     """Set, by library and setting, in this process what is set in another; tell whether any was."""
+    from importlib import import_module
+
     other = [key for key in {**here, **theirs} if not _is_at(key, theirs, here)]
     for name, setting in other:
         try:
