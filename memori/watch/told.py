@@ -285,6 +285,26 @@ def spoils(run: Observed, what: str) -> None:
     run.tells("spoilt", what)
 
 
+def is_followed_above(runs: Iterable[Observed]) -> bool:
+    """Tell whether a tracer of a run in another process sees all that this one starts."""
+    if all(run.tell is None for run in runs):
+        return False
+    try:
+        with open("/proc/self/status") as file:
+            return "TracerPid:\t0\n" not in file.read()
+    except OSError:
+        return False
+
+
+def leaves_above(runs: Iterable[Observed], program: str) -> None:
+    """Note that of a program only the run above is told, and so nobody here what it reads."""
+    for run in runs:
+        run.spoilt.add(
+            f"a run of memori around this one follows what {program} reads, and two cannot; "
+            "remember either the whole or its parts"
+        )
+
+
 def misses(run: Observed, who: str) -> None:
     """Note who may have read files of which nobody told."""
     if who not in run.unseen:

@@ -334,6 +334,23 @@ def test_the_files_of_a_script_that_runs_elsewhere_count(
     assert "hit" in memori("run", "-v", "--", *words).stderr
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="follows commands by strace")
+def test_a_run_inside_a_run_brings_nothing_stale_back() -> None:
+    """Two tracers cannot follow one program: the parts run whenever the whole does."""
+    Path("tool.sh").write_text("cat *.conf > part.txt\n")
+    part = shlex.join([*MEMORI, "run", "-n", "part", "-o", "part.txt", "--", "sh", "tool.sh"])
+    Path("whole.sh").write_text(f"{part}\ncp part.txt whole.txt\n")
+    for text in ("1", "2"):
+        Path("a.conf").write_text(text)
+        for _ in range(2):
+            done = memori("run", "-v", "-n", "whole", "-o", "whole.txt", "--", "sh", "whole.sh")
+            assert (0, text) == (done.returncode, Path("whole.txt").read_text())
+        assert "stage 'whole': hit" in done.stderr
+    Path("a.conf").write_text("3")
+    subprocess.run(["sh", "whole.sh"], check=True)
+    assert "3" == Path("whole.txt").read_text()
+
+
 def test_why_is_told_on_request() -> None:
     """The same reasons as of any stage."""
     Path("in.txt").write_text("one")

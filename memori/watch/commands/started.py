@@ -27,7 +27,7 @@ from memori.processes.interrupts import mark_of_start
 from memori.watch.children import SPOOL
 from memori.watch.observed import ASIDE, Observed, current
 from memori.watch.threads import runs_here
-from memori.watch.told import looks_up, spoils
+from memori.watch.told import is_followed_above, looks_up, spoils
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,13 +209,7 @@ def _misses(runs: Sequence[Observed], name: str, cwd: str, environment: dict[str
 
 def _is_watched_above(runs: Sequence[Observed]) -> bool:
     """Tell whether the tracer of a run in another process sees all that this process starts."""
-    if runs[0].tell is None:
-        return False
-    try:
-        with open("/proc/self/status") as file:
-            return "TracerPid:\t0\n" not in file.read()
-    except OSError:
-        return False
+    return is_followed_above(runs[:1])
 
 
 def _why_not(

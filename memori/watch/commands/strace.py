@@ -33,7 +33,16 @@ from memori.watch.commands.tracer_log import read_log, reap
 from memori.watch.commands.untraceable import loses_rights, note, untraceable
 from memori.watch.observed import current
 from memori.watch.threads import with_outer
-from memori.watch.told import Marks, executes, misses, ran, spoils, tell_of
+from memori.watch.told import (
+    Marks,
+    executes,
+    is_followed_above,
+    leaves_above,
+    misses,
+    ran,
+    spoils,
+    tell_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +121,8 @@ class Watched:
         self.reason = self.reason or _why_full(os.path.dirname(path))
         if self.reason:
             tell_unwatched(self._runs, self._plain, self._cwd, self.reason)
+            if is_followed_above(self._runs) and not untraceable(*self._plain, self._cwd):
+                leaves_above(self._runs, self._plain.argv[0])
             return self._plain
         found = Named(self._plain.argv, self._cwd, self._plain.environment).found
         self._named = [path for path in found.files if not _fits(path, found.patterns)]
