@@ -186,7 +186,8 @@ def outputs_to_plain(
             return kept + value[len(folder) :]
         if value in passed:
             return {"memori": "input", "at": passed[value]}
-        parts = _parts(value, folder, passed)
+        is_path = value[:1] == os.sep and os.path.isdir(os.path.dirname(value))
+        parts = _parts(value, folder, {} if is_path else passed)
         return {"memori": "spelled", "of": parts} if len(parts) > 1 else value
 
     def keep(array: Any) -> JSON:
