@@ -214,7 +214,9 @@ def keep_array(kept: str, array: np.ndarray) -> str:
     return path
 
 
-def keep_aside(kept: str, folder: str, runtime: Any, links: Mapping[str, Any]) -> None:
+def keep_aside(
+    kept: str, folder: str, runtime: Any, links: Mapping[str, Any], *, has_lost: bool
+) -> None:
     """Write what is known of a run beside its files; no environment, which may hold secrets."""
     told = {name: getattr(runtime, name, None) for name in _KEPT_OF_RUNTIME}
     facts: dict[str, Any] = {
@@ -224,19 +226,32 @@ def keep_aside(kept: str, folder: str, runtime: Any, links: Mapping[str, Any]) -
     }
     if links:
         facts["links"] = links
+    if has_lost:
+        facts["lost"] = True
     with open(os.path.join(kept, _ASIDE), "w", encoding="ascii") as file:
         json.dump(facts, file)
 
 
+def has_lost_files(kept: str) -> bool:
+    """Tell whether files that a run had made, and that no output names, were removed after it."""
+    return _told_aside(kept).get("lost") is True
+
+
 def recall_aside(kept: str, folder: str) -> tuple[Bunch, dict[str, tuple[Pointer, str]]]:
     """Return what `keep_aside` wrote, for a node in `folder`: the runtime and the links."""
-    try:
-        with open(os.path.join(kept, _ASIDE), encoding="ascii") as file:
-            told = from_text(file.read())
-    except (OSError, ValueError):
-        told = {}
+    told = _told_aside(kept)
     links = told.pop("links", {})
+    told.pop("lost", None)
     facts = {k: v.replace("\0", folder) if isinstance(v, str) else v for k, v in told.items()}
     here = {"cwd": folder, "prevcwd": folder, "hostname": socket.gethostname()}
     known = {**dict.fromkeys(_OF_EVERY_RUN), **here, "environ": dict(os.environ), **facts}
     return Bunch(**known), links
+
+
+def _told_aside(kept: str) -> dict[str, Any]:
+    try:
+        with open(os.path.join(kept, _ASIDE), encoding="ascii") as file:
+            told: dict[str, Any] = from_text(file.read())
+    except (OSError, ValueError):
+        return {}
+    return told

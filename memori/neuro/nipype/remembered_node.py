@@ -48,7 +48,6 @@ from memori.neuro.nipype.engine_api import (
     result_file,
     save_result,
     save_run_files,
-    str2bool,
     take_inputs,
 )
 from memori.neuro.nipype.given_folders import count_folders
@@ -69,7 +68,6 @@ from memori.neuro.nipype.node_folder import (
     NodeStore,
     beside_inputs,
     input_at,
-    is_whole,
     mark_of,
     outputs_from_plain,
     outputs_to_plain,
@@ -81,7 +79,7 @@ from memori.neuro.nipype.node_folder import (
 )
 from memori.neuro.nipype.node_key import Identity
 from memori.neuro.nipype.traits.values import NotPlainError
-from memori.neuro.nipype.unneeded import StandIn
+from memori.neuro.nipype.unneeded import StandIn, holds_all, removes_unneeded
 from memori.neuro.nipype.watched_command import watch_commands
 from memori.results import Results
 from memori.store import Entry
@@ -181,8 +179,10 @@ class RememberedNode(NodeHook):
 
     def wanted(self) -> list[str]:
         """Return the outputs that the workflow needs; empty for all."""
-        removes = str2bool(self.config["execution"]["remove_unnecessary_outputs"])
-        return list(self.needed_outputs) if removes else []
+        return list(self.needed_outputs) if removes_unneeded(self.config) else []
+
+    def _holds_all(self, entry: Entry) -> bool:
+        return holds_all(entry, self._memori["root"], self.wanted(), self.config)
 
     def _identity(self) -> Identity:
         take_inputs(self)
@@ -206,7 +206,7 @@ class RememberedNode(NodeHook):
 
     def _hit_on(self, decision: Decision, store: NodeStore) -> Entry | None:
         entry, key = decision.hit_entry, decision.key
-        if entry is None or key is None or self.overwrite or not is_whole(entry, self.wanted()):
+        if entry is None or key is None or self.overwrite or not self._holds_all(entry):
             return None
         with aside():
             try:
@@ -253,16 +253,18 @@ class RememberedNode(NodeHook):
         function = f"{type(self.interface).__module__}.{type(self.interface).__qualname__}"
         subject = f"node {self.fullname}"
         assert decision.key is not None
+        about = (subject, identity.name, function, decision.key, store)
         with aside():
             tell_of_turns(subject, decision, store)
-        about = (subject, identity.name, function, decision.key, store)
-        with Recorder(*about, why=decision) as recorder:
+        found = decision.hit_entry
+        replaces = found is not None and not self._holds_all(found)
+        with Recorder(*about, why=decision, forced=replaces) as recorder:
             recorder.own_folders.append(self.output_dir())
             watch = None
             if self._is_watched() and not adopts:
                 watch = Watch(identity.code, store, self._memori.get("ignore_reads", ()))
             self._watch = watch or Unwatched(identity.code)
-            self._stand_in = stand_in = StandIn(self.interface, self.wanted())
+            self._stand_in = stand_in = StandIn(self.interface, self.wanted(), self.output_dir())
             try:
                 with all_outputs_kept(self):
                     result = load_results(self) if adopts else super().run()
@@ -272,7 +274,7 @@ class RememberedNode(NodeHook):
             with aside():
                 stand_in.reveal()
                 self._parted(result)
-                entry = self._keep(recorder, identity, result, passed, watch)
+                entry = self._keep(recorder, identity, result, passed, watch, stand_in)
                 cleaned = self._cleaned(result, entry, passed)
         if entry is not None:
             pass_on(entry, store, decision.key.files)
@@ -285,6 +287,7 @@ class RememberedNode(NodeHook):
         result: Any,
         passed: dict[str, Any],
         watch: Watch | None,
+        stand_in: StandIn,
     ) -> Entry | None:
         """Record a run; return the entry, or None if it cannot be remembered."""
         folder = self.output_dir()
@@ -302,7 +305,8 @@ class RememberedNode(NodeHook):
             names = list(files_of(folder, named))
             bring_folders(folder, kept, named)
             bring(folder, kept, names)
-            keep_aside(kept, folder, result.runtime, links_to_inputs(folder, names, passed))
+            links = links_to_inputs(folder, names, passed)
+            keep_aside(kept, folder, result.runtime, links, has_lost=stand_in.has_lost)
             return recorder.finish(values, Results(values), watch, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
             if not isinstance(error, RecordError):

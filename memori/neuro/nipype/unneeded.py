@@ -4,17 +4,38 @@ Memori keeps all outputs of a run, because another workflow may need others. Nip
 those that nobody needs before it walks through them, pickles them and writes its report, and not
 every value survives that (a lambda, an open file, a text that is no UTF-8). So Nipype is shown a
 stand-in: what is needed as it is, and of the rest the files that it names, which are to stay.
+
+Files that no output names are removed then, too, unless a workflow keeps them
+(``remove_unnecessary_outputs = false``). Which there were is noted before: a workflow that keeps
+them finds no run remembered that lost some.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from nipype.interfaces.base import DynamicTraitedSpec, Interface, isdefined, traits
 
+from memori.neuro.nipype.engine_api import str2bool
+from memori.neuro.nipype.node_files import files_of, has_lost_files
+from memori.neuro.nipype.node_folder import is_whole
 from memori.neuro.nipype.traits.parts import texts
+
+if TYPE_CHECKING:
+    from memori.store import Entry
+
+
+def removes_unneeded(config: Mapping[str, Any]) -> bool:
+    """Tell whether a node's settings ask to remove what nobody needs."""
+    return bool(str2bool(config["execution"]["remove_unnecessary_outputs"]))
+
+
+def holds_all(entry: Entry, root: str, needed: Collection[str], config: Mapping[str, Any]) -> bool:
+    """Tell whether an entry has all outputs and files that a node with these settings keeps."""
+    kept = os.path.join(root, entry.folder or "\0")
+    return is_whole(entry, needed) and (removes_unneeded(config) or not has_lost_files(kept))
 
 
 class StandIn:
@@ -26,17 +47,20 @@ class StandIn:
         It runs in the with block.
     needed : collection of str
         The outputs that others are given; empty for all.
+    folder : str
+        The node's, where the interface runs.
     """
 
-    def __init__(self, interface: Interface, needed: Collection[str]) -> None:
+    def __init__(self, interface: Interface, needed: Collection[str], folder: str) -> None:
+        self._made: list[str] = []
+        self._folder = folder
         self._interface = interface
         self._run = interface.run
         self._needed = needed
         self._hidden: list[tuple[Any, Any]] = []
 
     def __enter__(self) -> None:
-        if self._needed:
-            self._interface.run = self._shown
+        self._interface.run = self._shown
 
     def __exit__(self, *error: object) -> None:
         vars(self._interface).pop("run", None)
@@ -44,10 +68,18 @@ class StandIn:
     def _shown(self, *args: Any, **options: Any) -> Any:
         del self._interface.run  # what the run copies or pickles of itself is as always
         result = self._run(*args, **options)
-        if result.outputs is not None:
+        inputs = set(texts(list(self._interface.inputs.trait_get().values())))
+        made = (os.path.join(self._folder, name) for name in files_of(self._folder, ()))
+        self._made = [path for path in made if path not in inputs]
+        if self._needed and result.outputs is not None:
             self._hidden.append((result, result.outputs))
             result.outputs = _stand_in(result.outputs, self._needed)
         return result
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether files that the run had made are gone."""
+        return not all(map(os.path.lexists, self._made))
 
     def reveal(self) -> None:
         """Give the result of the run its outputs."""

@@ -444,6 +444,41 @@ def test_needed_outputs_and_unneeded_files(tmp_path, log):
     assert {} == log()
 
 
+def converts(text):
+    import os
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("converts\n")
+    for name in ("image.txt", "image.tsv"):
+        with open(name, "w") as file:
+            file.write(text)
+    return os.path.abspath("image.txt")
+
+
+def sidecar_of(image):
+    with open(image.replace(".txt", ".tsv")) as file:
+        return file.read()
+
+
+def test_files_that_no_output_names_are_there_once_they_are_kept(tmp_path, log):
+    """Nipype removes them unless it is told to keep them; then they are not missed for ever."""
+    for keeps, ran in ((False, 1), (True, 1), (True, 0), (False, 0), (True, 0)):
+        convert = Node(niu.Function(["text"], ["image"], converts), "convert")
+        convert.inputs.text = "t"
+        sidecar = Node(niu.Function(["image"], ["out"], sidecar_of), "sidecar")
+        wf = Workflow("w", base_dir=str(tmp_path / "base"))
+        wf.connect(convert, "image", sidecar, "image")
+        wf.config["execution"]["remove_unnecessary_outputs"] = str(not keeps).lower()
+        wf.config["execution"]["crashdump_dir"] = str(tmp_path)
+        remember_workflow(wf, tmp_path / "memory")
+        if keeps:
+            assert "t" == result_of(wf.run(), "sidecar").out
+        else:
+            with pytest.raises(Exception, match=r"image\.tsv"):
+                wf.run()
+        assert ({"converts": 1} if ran else {}) == log()
+
+
 def test_passed_on_inputs_follow_the_base_folder(tmp_path, log):
     """An output that is an input (Merge, Select) is found in the new base folder."""
     memory = tmp_path / "memory"
