@@ -9,6 +9,8 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 
 from memori import Stage
@@ -59,8 +61,13 @@ def started_elsewhere() -> str:
     return subprocess.check_output(["ls"], cwd="folder", text=True)
 
 
+def loaded_by_a_library() -> object:
+    """Let a library look for it before it opens it."""
+    return list(nibabel.load("there.nii").shape)
+
+
 WAYS = [opened_to_change, opened_by_the_system, resolved, loaded_by_a_spec, loaded_by_a_loader,
-        started, started_elsewhere]  # fmt: skip
+        loaded_by_a_library, started, started_elsewhere]  # fmt: skip
 
 
 @pytest.mark.parametrize("ask", WAYS)
@@ -82,6 +89,7 @@ def test_what_was_missing_counts_when_it_is_there(
     Path("there").write_text("#!/bin/sh\necho 1\n")
     Path("there").chmod(0o755)
     Path("there.py").write_text("VALUE = 1\n")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.int16), None), "there.nii")
     Path("folder").mkdir()
     Path("folder/a").write_text("")
     expected = ask()

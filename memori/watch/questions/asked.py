@@ -29,7 +29,7 @@ from memori.watch.events import absolute
 from memori.watch.observed import Observed
 from memori.watch.questions import found
 from memori.watch.questions.entries import Entries, asks_of_entries
-from memori.watch.questions.users import LIBRARY, is_handed, is_users
+from memori.watch.questions.users import LIBRARY, is_given, is_handed, is_users
 from memori.watch.questions.variables import follow_variables
 from memori.watch.threads import runs_here
 from memori.watch.told import finds, looks_up
@@ -145,7 +145,9 @@ def _tell(
         return
     is_own = is_users(frame.f_code.co_filename)
     if not is_own and not is_handed(frame, ("which" if program else asked,)):
-        return
+        if answer or not is_given(frame, path):
+            return
+        asked = "exists"  # that it is not there is all that is known of what the library wants
     if program is not None:
         for run in runs:
             looks_up(run, program)

@@ -5,6 +5,9 @@ user's question too where the library was but handed the function (``df.path.map
 ``ThreadPoolExecutor().map(os.path.getsize, scans)``): no code of a library on the way to it names
 the function.
 
+So is what a library asks of a path that the user's code gave it, if it is not there: that is an
+error, or another way, of which the user knows (``nibabel.load``).
+
 Not promised: a library that hands such a function to another thread, or keeps it under another
 name, is taken for the user.
 """
@@ -54,3 +57,27 @@ def is_handed(frame: FrameType | None, names: Iterable[str]) -> bool:
                 return False
         frame = frame.f_back
     return True
+
+
+def is_given(frame: FrameType | None, path: object) -> bool:
+    """Tell whether the user's code called a library with the path of which that asks.
+
+    Parameters
+    ----------
+    frame : frame or None
+        What asks.
+    path : object
+        As the library has it.
+    """
+    file = OWN if frame is None else frame.f_code.co_filename
+    if frame is None or file.startswith(OWN) or not any(site in file for site in _SITES):
+        return False  # what Python itself asks for, it opens or lists
+    above = frame.f_back
+    while above is not None and not is_users(above.f_code.co_filename):
+        frame, above = above, above.f_back
+    if above is None or not isinstance(path, (str, os.PathLike)):
+        return False
+    given = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    held = (frame.f_locals.get(name) for name in given)
+    text = os.fspath(path)
+    return any(os.fspath(each) == text for each in held if isinstance(each, (str, os.PathLike)))
