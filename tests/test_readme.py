@@ -32,36 +32,27 @@ PAGES = {
 }
 
 
+MAKE_A_DATASET = ("docs/bids_app.md", "docs/provenance.md")
+
+
 @pytest.mark.parametrize("page", [name for name, text in PAGES.items() if text.strip()])
 def test_the_python_blocks_of_a_page_run(page, tmp_path):
-    """What a page shows works."""
+    """What a page shows works, also for who goes back to it in the same folder."""
     path = tmp_path / "example.py"
     path.write_text(PAGES[page], encoding="utf-8")
 
-    done = subprocess.run(
-        [sys.executable, "-W", "error::SyntaxWarning", path],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    for _ in range(2 if page in MAKE_A_DATASET else 1):
+        done = subprocess.run(
+            [sys.executable, "-W", "error::SyntaxWarning", path],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
-    assert 0 == done.returncode, f"{page}:\n{done.stderr}"
-
-
-@pytest.mark.parametrize("page", ["docs/bids_app.md", "docs/provenance.md"])
-def test_a_page_that_makes_a_dataset_runs_again_where_it_ran(page, tmp_path):
-    """Who goes back to a page finds the folder of the first time, and no error."""
-    (tmp_path / "bids" / "sub-01" / "func").mkdir(parents=True)
-    path = tmp_path / "example.py"
-    path.write_text(PAGES[page], encoding="utf-8")
-    told = {"cwd": tmp_path, "env": environment(), "capture_output": True, "text": True}
-
-    done = subprocess.run([sys.executable, path], check=False, **told)
-
-    assert 0 == done.returncode, done.stderr
+        assert 0 == done.returncode, f"{page}:\n{done.stderr}"
 
 
 def test_the_readme_run_twice_gives_no_surprise(tmp_path):
