@@ -178,7 +178,7 @@ def test_a_reduction_says_what_the_cases_have() -> None:
         (range(3), "Pass list(value)"),
         ({}.keys(), "Pass list(value)"),
         (Decimal("1.5"), "Pass str(value)"),
-        (date(2020, 1, 1), "Pass value.isoformat()"),
+        (date(2020, 1, 1), "Pass str(value)"),
         (StringIO("text"), "Pass the path of the file"),
         ({1: 2}, "the key 1 is not a string (write '1')"),
     ],
