@@ -189,11 +189,18 @@ class Artifact:
             raise ValueError("an artifact has a place and a path")
         if not isinstance(folder, (str, type(None))):
             raise ValueError(f"{folder!r} is no digest of a folder")
-        if type(beside) is not list or [*map(type, beside)] not in ([], [str, str]):
+        if beside != [] and not _is_below(beside):
             raise ValueError(f"{beside!r} names no input and no path below its folder")
         made = cls(pointer, kind, path, record.get("relative", False), file, folder)
         made.beside = tuple(beside)
         return made
+
+
+def _is_below(beside: object) -> bool:
+    """Tell whether a record names an input and a path that stays below its anchor."""
+    if type(beside) is not list or [*map(type, beside)] != [str, str] or not is_path(beside[1]):
+        return False
+    return not os.path.isabs(beside[1]) and os.pardir not in beside[1].split(os.sep)
 
 
 def _identify(kind: Kind, path: str, memo: str | None) -> FileDigest | str | None:

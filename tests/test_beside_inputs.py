@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from memori import Stage, workdir
+from memori.artifacts import Artifact
 from memori.neuro import ShellStage, Stdout
 
 
@@ -77,3 +78,12 @@ def test_what_a_run_returns_from_beside_its_input_is_what_lies_there_now(returne
             assert str(Path(image).parent / returned) == named
             assert {"text": contrast} == reads.run(named)
             assert not (is_again and (names.state or reads.state))
+
+
+@pytest.mark.parametrize("below", ["../../other", "/etc/passwd", "a/../../b", "a\0b", "\udfff", 1])
+def test_a_record_leads_nowhere_but_beside_the_input(below: object) -> None:
+    """A memory that somebody else wrote names no other file of whoever uses it."""
+    known = {"at": ["x"], "kind": "path", "path": "x", "folder": "exists"}
+    Artifact.from_record({**known, "beside": ["image", "x.json"]})
+    with pytest.raises(ValueError, match="names no input and no path below its folder"):
+        Artifact.from_record({**known, "beside": ["image", below]})
