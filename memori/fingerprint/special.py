@@ -14,6 +14,7 @@ from types import CellType, FunctionType
 from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import whole
+from memori.fingerprint.imports.settings import put_parameters
 from memori.fingerprint.opaque import RESOURCES, StandIn, put_cached_before
 from memori.fingerprint.origins import relative
 from memori.fingerprint.values import fill_instance, put_unordered
@@ -315,6 +316,7 @@ def _stood_for(walk: Walk, value: object, out: State) -> None:
 SPECIAL: dict[str, Handler] = {
     **RESOURCES,
     f"{StandIn.__module__}.StandIn": _stood_for,
+    "matplotlib.RcParams": put_parameters,
     "pathlib.PurePath": _path,
     "pathlib._local.PurePath": _path,
     "re.Pattern": _pattern,

@@ -8,6 +8,7 @@ from memori.fingerprint import fingerprint
 matplotlib = pytest.importorskip("matplotlib")
 sklearn = pytest.importorskip("sklearn")
 plt = pytest.importorskip("matplotlib.pyplot")
+PARAMETERS = matplotlib.rcParams
 
 
 def draw(width):
@@ -111,3 +112,18 @@ def test_a_window_is_no_style():
     plt.rcParams["keymap.save"] = ["x"]
 
     assert before == fingerprint(draw).fast
+
+
+def draws_by_parameters(width):
+    """Look at the parameters themselves."""
+    return PARAMETERS["figure.dpi"] * width
+
+
+def test_parameters_that_are_named_count_by_what_differs():
+    """A figure goes by the style, and no key by the window in which a figure would be shown."""
+    before = fingerprint(draws_by_parameters).fast
+    with matplotlib.rc_context({"backend": "svg", "toolbar": "None"}):
+        assert before == fingerprint(draws_by_parameters).fast
+    with matplotlib.rc_context({"figure.dpi": 70}):
+        assert before != fingerprint(draws_by_parameters).fast
+    assert before == fingerprint(draws_by_parameters).fast

@@ -62,7 +62,7 @@ def test_workers_draw_in_the_style_that_the_script_has_set(tmp_path, monkeypatch
     importlib.invalidate_caches()
     draw = importlib.import_module(name).draw
     pipeline = Pipeline([("start", Stage(draw, "drawn", "work"))])
-    with matplotlib.rc_context():
+    with matplotlib.rc_context({"backend": "svg"}):
         for style, ran in (({"figure.dpi": 50}, 2), ("ggplot", 2), ("default", 2), ("ggplot", 0)):
             matplotlib.rcdefaults()
             matplotlib.style.use(style)

@@ -62,6 +62,19 @@ def put_settings(walk: Walk, out: State) -> None:
             out += (text(f"{name}.{setting}"), slot)
 
 
+def put_parameters(walk: Walk, value: object, out: State) -> None:
+    """Append parameters of matplotlib; what is set in those that it goes by is put as settings."""
+    from memori.fingerprint.opaque import put_foreign
+    from memori.fingerprint.walk import origin_of_class
+
+    walk.libraries.add("matplotlib")
+    if value is getattr(sys.modules.get("matplotlib"), "rcParams", None):
+        walk.external(origin_of_class(type(value)), out)
+        out.append(text("matplotlib.rcParams"))
+    else:
+        put_foreign(walk, value, out)
+
+
 def library_of(owner: object) -> str | None:
     """Return the library whose settings are the slots of an owner."""
     return next((name for name, place in _PLACES.items() if place is owner), None)
