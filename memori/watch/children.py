@@ -347,10 +347,8 @@ _TELLERS: dict[str, Any] = {
 def _look_learned(told: list[int] | bool | None) -> Look:
     if not isinstance(told, list):
         return None if told is None else False
-    plain, times = told[: len(_STAT)], told[len(_STAT) :]
-    seconds = [0, *(each // 1_000_000_000 for each in times)]
-    exact = dict(zip(_TIMES, times, strict=True))
-    return os.stat_result((*plain, *seconds), exact)
+    exact = dict(zip(_TIMES, told[len(_STAT) :], strict=True))
+    return os.stat_result((*told[: len(_STAT)], 0, 0, 0), exact)  # no seconds: nobody asks for them
 
 
 def _learn_touch(run: Observed, line: dict[str, Any]) -> None:

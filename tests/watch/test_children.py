@@ -1,5 +1,7 @@
 """Child processes of a run are watched, whatever way they are started."""
 
+import contextlib
+import json
 import multiprocessing
 import os
 import pathlib
@@ -13,8 +15,9 @@ import pytest
 
 from memori import MemoriWarning, Stage
 from memori.watch import Sieve, watching
-from memori.watch.children import SPOOL
+from memori.watch.children import SPOOL, _look_learned, _look_told
 from memori.watch.commands import strace
+from memori.watch.touch import UNLOOKED
 
 
 @pytest.fixture
@@ -107,6 +110,39 @@ def test_what_a_child_reads_is_read_by_the_run(way, file):
     assert ("read", []) == (seen.how(file), seen.faults)
     facts = Sieve(seen, None).facts()
     assert ([file], []) == ([fact.path for fact in facts.read], facts.appended)
+
+
+def read_if_there(path):
+    """Read a file, or go on without it."""
+    with contextlib.suppress(FileNotFoundError):
+        read(path)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way not in ("script", "shell")])
+def test_what_a_child_looked_for_in_vain_was_made_by_a_helper_of_the_run(way, tmp_path):
+    """What a tool makes after that is the run's own, and no file that changed meanwhile."""
+    path = tmp_path / "local.cfg"
+    with watching() as seen:
+        WAYS[way](read_if_there, str(path))
+        seen.programs.append(("tool", str(path)))
+    assert [str(path)] == Sieve(seen, None).facts().absent
+
+    path.write_text("made")
+    facts = Sieve(seen, None).facts()
+    assert ([str(path)], []) == ([each.path for each in facts.written], facts.unvouched)
+
+
+@pytest.mark.parametrize(
+    "look", [None, UNLOOKED, os.stat(__file__)], ids=["absent", "not", "there"]
+)
+def test_a_child_s_look_at_a_file_is_told_as_it_was(look):
+    """That a file was absent, that nobody looked, and what there was are three things."""
+    learned = _look_learned(json.loads(json.dumps(_look_told(look))))
+
+    assert (type(look), bool(look)) == (type(learned), bool(learned))
+    if look:
+        names = ("st_mode", "st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns")
+        assert [getattr(look, each) for each in names] == [getattr(learned, each) for each in names]
 
 
 def write(path):
