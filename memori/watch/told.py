@@ -323,7 +323,7 @@ def adopts(run: Observed, earlier: Observed) -> None:
     run.globs.update(earlier.globs)
     for path, words in earlier.found.items():
         run.found[path] = joined(words, run.found.get(path, words))
-    for name in ("made", "network", "traced", "executed", "named", "trees"):
+    for name in ("made", "network", "traced", "executed", "looked_up", "named", "trees"):
         getattr(run, name).update(getattr(earlier, name))
     for name in ("programs", "unwatched", "unseen", "faults"):
         getattr(run, name).extend(getattr(earlier, name))

@@ -5,14 +5,14 @@ used to decide again while its code, what it is given, the content of the files 
 this names, the environment and the current folder are the same; so a hit does not call it. What a
 run executes was always answered for that run, and what the function was seen to read counts for
 it like all that a run reads. A function that opened or listed anything but its inputs (and logs to
-which it only appends), or ran a program, is asked for each decision.
+which it only appends), asked what is there, or ran a program, is asked for each decision.
 
 There are `PLACES` places for answers, each of which holds the latest: losing one costs a call.
 
 The paths of outputs that a function is given lie in a folder that is not there yet: it may take
 them apart and join them, but not make them relative.
 
-Not promised: to see that a function asked whether a file is there, or what time it is.
+Not promised: to see that a function asked what time it is.
 """
 
 from __future__ import annotations
@@ -169,7 +169,8 @@ def _environment() -> dict[str, str]:
 def _looked_only_at(seen: Observed, files: Collection[str]) -> bool:
     """Tell whether a function did nothing but read some files, and write a log, as was seen."""
     did_more = seen.programs or seen.folders or seen.globs or seen.network or seen.made
-    return not (did_more or seen.faults) and all(
+    asked = seen.found or seen.looked_up or seen.links
+    return not (did_more or asked or seen.faults) and all(
         touch.appends if touch.written else path in files for path, touch in seen.touched.items()
     )
 

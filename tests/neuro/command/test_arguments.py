@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -156,6 +157,34 @@ def with_atlases(in_file: str, out: str) -> list[str]:
     """Name all atlases that are there."""
     named = sorted(str(path.absolute()) for path in ATLASES.iterdir())
     return ["sh", "-c", 'cat "$@" > "$0"', out, in_file, *named]
+
+
+@pytest.mark.parametrize(
+    ("asks", "come"),
+    [
+        (lambda: os.path.exists("mask.txt"), "mask.txt"),
+        (lambda: Path("mask.txt").is_file(), "mask.txt"),
+        (lambda: shutil.which("faster_echo") is not None, "bin/faster_echo"),
+    ],
+    ids=["exists", "is_file", "which"],
+)
+def test_a_function_that_asks_what_is_there_sees_what_comes(
+    asks: Callable[[], bool], come: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask, or another tool, is made use of from the moment on when it is there."""
+    Path("bin").mkdir()
+    monkeypatch.setenv("PATH", f"{Path('bin').absolute()}{os.pathsep}{os.environ['PATH']}")
+
+    def options(in_file: str) -> list[str]:
+        return ["echo", "with" if asks() else "without"]
+
+    stage = ShellStage(options, outputs={"said": Stdout()}, hash_output="work")
+    for text, states in (("without", [True, False]), ("with", [True, False])):
+        for state in states:
+            assert text == stage.run("in.txt")["said"].strip()
+            assert stage.state is state
+        Path(come).write_text("#!/bin/sh\n")
+        Path(come).chmod(0o755)
 
 
 def test_a_function_that_lists_a_folder_sees_a_new_file() -> None:
