@@ -128,7 +128,7 @@ def _watched(popen: Any, runs: Sequence[Observed], call: dict[str, Any]) -> Iter
     if watched is None:
         # The tracer above tells in what order files are read and written; what words name would
         # come first, and what the program only writes would be taken for what it has read.
-        is_told = current.set(ASIDE) if _is_watched_above(runs) else None
+        is_told = current.set(ASIDE) if is_followed_above(runs[:1]) else None
         try:
             yield
         finally:
@@ -162,7 +162,7 @@ def _begin(runs: Sequence[Observed], call: dict[str, Any]) -> Watched | None:
         return None
     for run in runs:
         run.starts(tuple(argv))
-    if _is_watched_above(runs):
+    if is_followed_above(runs[:1]):
         return None
     plain = Started(argv, executable, environment)
     watched = Watched(runs, plain, cwd, environment.get(SPOOL))
@@ -205,11 +205,6 @@ def _misses(runs: Sequence[Observed], name: str, cwd: str, environment: dict[str
                 run.reads(path)
         elif environment.get("PATH") == os.environ.get("PATH"):
             looks_up(run, name)
-
-
-def _is_watched_above(runs: Sequence[Observed]) -> bool:
-    """Tell whether the tracer of a run in another process sees all that this process starts."""
-    return is_followed_above(runs[:1])
 
 
 def _why_not(
