@@ -115,13 +115,16 @@ class Watched:
         self._marks = Marks([tempfile.gettempdir(), self._cwd])
         if os.path.basename(self._plain.argv[0]) in ELSEWHERE:
             why_not = why_not or "it starts programs elsewhere"
+        is_followed = is_followed_above(self._runs)
+        if is_followed:  # to try would leave processes that the tracer above cannot place
+            why_not = why_not or "the tracer of a run around this one follows it"
         self.reason = why_not or _why_unusable(strace) or why_unstartable(self._plain)
         self.reason = self.reason or untraceable(*self._plain, self._cwd)
         path = temporary.new_name("strace")
         self.reason = self.reason or _why_full(os.path.dirname(path))
         if self.reason:
             tell_unwatched(self._runs, self._plain, self._cwd, self.reason)
-            if is_followed_above(self._runs) and not untraceable(*self._plain, self._cwd):
+            if is_followed and not untraceable(*self._plain, self._cwd):
                 leaves_above(self._runs, self._plain.argv[0])
             return self._plain
         found = Named(self._plain.argv, self._cwd, self._plain.environment).found
