@@ -122,3 +122,22 @@ def test_what_later_runs_add_to_a_folder_that_a_run_returns_is_no_news_to_it(
         for stage in stages:
             stage.run()
             assert ran == stage.state
+
+
+def test_a_folder_that_a_tool_lists_and_removes_is_no_folder_that_was_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue is emptied: gone, it is not answered from memory; as it was, it is."""
+    monkeypatch.chdir(tmp_path)
+    stage = Stage(lambda: says("ls queue; rm -r queue"), "x", "work", stage_name="f")
+
+    def fill() -> None:
+        Path("queue").mkdir()
+        for name in "ab":
+            Path("queue", name).write_text(name)
+
+    fill()
+    assert ("a\nb\n", True) == (stage.run()["x"], stage.state)
+    assert ("", True) == (stage.run()["x"], stage.state)
+    fill()
+    assert ("a\nb\n", False) == (stage.run()["x"], stage.state)

@@ -14,7 +14,9 @@ import pytest
 
 from memori.neuro.command import call
 from memori.neuro.command.stage import ShellStage, Stdout
+from memori.watch import watching
 from memori.watch.observed import current
+from memori.watch.told import adopts
 
 SCRIPT = """
 import json, os, sys
@@ -148,6 +150,18 @@ def test_what_a_function_reads_counts_for_the_run() -> None:
     Path("settings.json").write_text('{"word": "one"}')
     stage = ShellStage(by_settings, outputs=Stdout(how_settings_are_known), hash_output="work")
     assert "read" == stage.run("in.txt")["output"]
+
+
+@pytest.mark.parametrize("kind", ["programs", "unwatched", "unseen", "faults"])
+def test_what_nobody_told_of_a_function_is_said_of_the_run(kind: str) -> None:
+    """Who may have read unseen, and what could not be written down, before the run began."""
+    with watching() as earlier:
+        getattr(earlier, kind).append("before")
+    with watching() as run:
+        getattr(run, kind).append("now")
+        adopts(run, earlier)
+        assert ["now", "before"] == getattr(run, kind)
+        run.faults.clear()
 
 
 ATLASES = Path("atlases")
