@@ -169,7 +169,8 @@ def _run_meant(
     memory = Memory(store.root)
     near = [] if source is not None else list(store.neighbours(key))
     if not near:
-        recorded = list(memory.entries(file_name(source or stage.stage_name)))
+        held = memory.entries(file_name(source or stage.stage_name))
+        recorded = [each.placed(key.files, store.root) for each in held]
         near = [each for each in recorded if _is_same_call(each, key, defaults, waived)]
         if not near:
             raise StageError(_nothing(stage, key, memory, recorded))

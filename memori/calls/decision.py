@@ -236,7 +236,7 @@ def decide(stage_name: str, key: Key, store: Store, *, explained: bool = True) -
     for entry in store.neighbours(key):
         changes = compare(entry, key) or faults(entry, key, store)
         if not changes:
-            return Decision(stage_name, (), entry.placed(key.files, store.root), key)
+            return Decision(stage_name, (), entry, key)
         if near is None or len(changes) < len(nearest):
             nearest, near = changes, entry
     if near is None:
@@ -255,13 +255,12 @@ def told_acceptance(acceptance: Mapping[str, JSON]) -> str:
 
 def exact_hit(key: Key, store: Store) -> Entry | None:
     """Return an entry of exactly this key of which all else stands as its run found or left it."""
-    held = (entry for entry in store.under(key) if not faults(entry, key, store))
-    return next((entry.placed(key.files, store.root) for entry in held), None)
+    return next((each for each in store.under(key) if not faults(each, key, store)), None)
 
 
 def faults(entry: Entry, key: Key, store: Store) -> list[Change]:
     """List what is not any more as an entry's run left it (its outputs), or found it."""
-    changes = output_changes(entry.placed(key.files, store.root), store)
+    changes = output_changes(entry, store)
     if key.not_before is not None:
         accepted = entry.record.get("accepted")
         began = accepted[-1]["at"] if accepted else entry.record["ran"]["at"]

@@ -106,11 +106,11 @@ class Store:
 
     def under(self, key: Key) -> Iterator[Entry]:
         """Yield the sound entries of exactly this key; their runs have seen different things."""
-        return entries.under(self.layout, key)
+        return (each.placed(key.files, self.root) for each in entries.under(self.layout, key))
 
     def neighbours(self, key: Key) -> Iterator[Entry]:
         """Yield the latest entries of the same inputs, equal contents of their files first."""
-        return entries.neighbours(self.layout, key)
+        return (each.placed(key.files, self.root) for each in entries.neighbours(self.layout, key))
 
     def nearest(self, key: Key) -> Entry | None:
         """Return the entry whose inputs are most like those of a key, for explanations."""
