@@ -5,4 +5,5 @@ slices     which statements of its source matter to a name
 tables     from which module a package takes a name when that is first asked for
 compiled   whether what Python would run is what the source says
 settings   what a script has set in a library that it has imported
+kept_settings   where libraries keep that
 """

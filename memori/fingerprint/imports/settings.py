@@ -1,9 +1,10 @@
 """What a script has set in a library, of which its results depend though no code names it.
 
 ``plt.rcParams["font.size"] = 14`` at the top of a script changes every figure that its functions
-draw, ``sklearn.set_config(transform_output="pandas")`` what transformers return. Only what is not
-as the library comes counts, so that a library that is not loaded is as one that nobody has set.
-Left out is what shows on a screen alone: `print` options of arrays and tables, windows, keys.
+draw, ``sklearn.set_config(transform_output="pandas")`` what transformers return,
+``numpy.set_printoptions(precision=3)`` how arrays read in a report (`kept_settings` names the
+libraries). Only what is not as the library comes counts, so that a library that is not loaded is as
+one that nobody has set. Left out is what shows on a screen alone: windows, keys.
 A worker process to which a function of a script is sent does not run the script's other lines: it
 is told what they have set.
 """
@@ -13,46 +14,25 @@ from __future__ import annotations
 import sys
 
 from memori.fingerprint.atoms import text
+from memori.fingerprint.imports.kept_settings import LIBRARIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
+    from collections.abc import Iterable, Mapping
 
     from memori.fingerprint.graph import State
+    from memori.fingerprint.imports.kept_settings import Settings
     from memori.fingerprint.walk import Walk
 
-    Settings = tuple[Mapping[str, object], Mapping[str, object]]
-
 _ON_SCREEN = ("backend", "interactive", "keymap.", "macosx.", "nbagg.", "tk.", "toolbar", "webagg.")
-
-
-def _matplotlib(library: Any) -> Settings:
-    items = dict.items(library.rcParams)  # asking for the backend by its name would choose one
-    return dict(items), library.rcParamsDefault
-
-
-def _sklearn(library: Any) -> Settings:
-    return library.get_config(), sys.modules["sklearn._config"]._global_config
-
-
-_TAKEN: dict[str, Callable[[Any], Settings]] = {"matplotlib": _matplotlib, "sklearn": _sklearn}
-_SET: dict[str, Callable[[Any, str, Any], None]] = {
-    "matplotlib": lambda library, name, value: library.rcParams.update({name: value}),
-    "sklearn": lambda library, name, value: library.set_config(**{name: value}),
-}
-_USERS = {
-    "matplotlib": frozenset({"matplotlib", "seaborn"}),
-    "sklearn": frozenset({"sklearn", "nilearn"}),
-}
-_PLACES: dict[str, dict[str, object]] = {name: {} for name in _TAKEN}  # that own their slots
+_PLACES: dict[str, dict[str, object]] = {name: {} for name in LIBRARIES}  # that own their slots
 
 
 def put_settings(walk: Walk, out: State) -> None:
     """Append what was set in the libraries that what is reached draws or computes with."""
     draws = any(name.startswith("plot") for name in walk.named)  # by nilearn, pandas, MNE
-    for name, users in _USERS.items():
-        if walk.libraries.isdisjoint(users) and not (draws and name == "matplotlib"):
+    for name, library in LIBRARIES.items():
+        if walk.libraries.isdisjoint(library.users) and not (draws and name == "matplotlib"):
             continue
         place = _PLACES[name]
         walk.listed.add(id(place))
@@ -90,8 +70,8 @@ def take_of_libraries(
     for name, setting in other:
         try:
             library = import_module(name)
-            usual = _settings(name)[1].get(setting)
-            _SET[name](library, setting, theirs.get((name, setting), usual))
+            usual = _usual(name).get(setting)
+            LIBRARIES[name].put(library, setting, theirs.get((name, setting), usual))
         except Exception:  # another version, which does not know it
             continue
     return bool(other)
@@ -107,7 +87,7 @@ def _is_at(
 
 def _changed(name: str) -> dict[str, object]:
     """Return what is not as the library comes; a cycle of styles by what it shows."""
-    now, usual = _settings(name)
+    now, usual = _settings(name), _usual(name)
     return {
         key: repr(value) if type(value).__name__ == "Cycler" else value
         for key, value in now.items()
@@ -120,12 +100,19 @@ def _is_same(value: object, other: object) -> bool:
 
 
 def _values(name: str) -> Iterable[object]:
-    return _settings(name)[0].values()
+    return _settings(name).values()
 
 
 def _settings(name: str) -> Settings:
     library = sys.modules.get(name)
     try:
-        return ({}, {}) if library is None else _TAKEN[name](library)
+        return {} if library is None else LIBRARIES[name].now(library)
     except (AttributeError, KeyError):  # it is being imported, or keeps them elsewhere
-        return {}, {}
+        return {}
+
+
+def _usual(name: str) -> Settings:
+    try:
+        return LIBRARIES[name].usual(sys.modules[name])
+    except (AttributeError, KeyError):
+        return {}
