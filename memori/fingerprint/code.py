@@ -23,6 +23,7 @@ from memori.fingerprint.classes import put_named_patches
 from memori.fingerprint.dispatch import new_walk
 from memori.fingerprint.functions import put_root
 from memori.fingerprint.graph import Node, fast_parts, graph_digest, order, own_digest
+from memori.fingerprint.imports.set_up import put_set_up
 from memori.fingerprint.imports.settings import put_settings
 from memori.fingerprint.modules import put_module
 from memori.fingerprint.settle import generation, now, overlay_of, settle, settle_loaded
@@ -309,6 +310,7 @@ def _walked(asked: Asked) -> tuple[Walk, Node]:
         root = _root(walk, *asked)
         walk.run()
         put_named_patches(walk, root.state)
+        put_set_up(walk, root.state)
         put_settings(walk, root.state)
         walk.run()
         if walk.wanted <= modes:

@@ -106,6 +106,7 @@ def _put_foreign_name(walk: Walk, origin: Origin, name: str, chain: Chain, out: 
     spelled = ".".join([name, *(each for each in chain if each not in ("", EFFECT, "*"))])
     out.append(b"X%b;" % spelled.encode())
     walk.external(origin, out)
+    walk.libraries.add(name.partition(".")[0])
 
 
 def put_module_or_name(walk: Walk, module: ModuleType, name: str, out: State) -> None:
@@ -215,7 +216,6 @@ def _put_name_to_come(walk: Walk, module: ModuleType, chain: Chain, out: State) 
             break
         path, count = f"{path}.{name}", count + 1
         is_module = find(path) is not None
-    walk.libraries.add(path.partition(".")[0])
     _put_foreign_name(walk, origin_of_module(module), path, (), out)
     return len(chain) if is_module else count
 

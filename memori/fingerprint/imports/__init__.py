@@ -6,4 +6,6 @@ tables     from which module a package takes a name when that is first asked for
 compiled   whether what Python would run is what the source says
 settings   what a script has set in a library that it has imported
 kept_settings   where libraries keep that
+set_up     what a script does to a library before its functions make use of it
+effects    the statements that do so
 """

@@ -49,12 +49,12 @@ class Statement:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             self._import(node)
             return
-        chain = _chain(node)
+        chain = chain_of(node)
         if chain is not None:
             self._use(chain[0], chain[1:])
             return
         if isinstance(node, ast.Call) and _is_getattr(node):
-            inner = _chain(node.args[0])
+            inner = chain_of(node.args[0])
             name = node.args[1]
             if inner is not None and isinstance(name, ast.Constant) and type(name.value) is str:
                 self._use(inner[0], (*inner[1:], name.value))
@@ -94,7 +94,8 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
             yield from (each for each in value if isinstance(each, ast.AST))
 
 
-def _chain(node: Any) -> Chain | None:
+def chain_of(node: Any) -> Chain | None:
+    """Return the names of a dotted name, or None if a node is none."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
@@ -158,7 +159,7 @@ class Slices:
 
     def __init__(self, content: bytes | str, name: str) -> None:
         self._content = content
-        statements = list(_reached(parsed(content, name).body))
+        statements = list(reached(parsed(content, name).body))
         self.statements = [Statement(node) for node in statements]
         self.binders: dict[str, list[int]] = {}
         for position, statement in enumerate(self.statements):
@@ -238,17 +239,17 @@ class Slices:
         return [imported for found in unused for imported in found]
 
 
-def _reached(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+def reached(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield the statements that run on import, without those for type checkers and scripts."""
     for node in statements:
         if isinstance(node, ast.If) and _is_never(node.test):
-            yield from _reached(node.orelse)
+            yield from reached(node.orelse)
         elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             yield node
 
 
 def _is_never(test: ast.expr) -> bool:
-    chain = _chain(test)
+    chain = chain_of(test)
     if chain is not None:
         return chain[-1] == "TYPE_CHECKING"
     return (

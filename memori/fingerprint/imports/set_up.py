@@ -1,0 +1,124 @@
+"""What a script does to a library before its functions make use of it: the statements themselves.
+
+``numpy.random.seed(1)``, ``yaml.SafeLoader.add_constructor("!scan", scan)`` or
+``json.JSONEncoder.default = as_number`` at the top of a module change what its functions return,
+and no code of theirs names what was changed. So the statements count that seed, register, add,
+insert or replace something in a library which the functions name, as if they were one function
+more: by what they do, with the functions and globals that they name. They are found in the modules
+of the functions that are reached, in the packages of these and in the script.
+
+Not promised: what functions, loops and comprehensions do to libraries that are called at the top of
+a module, and a module that was edited before it was first looked at and is not run again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from types import FunctionType, ModuleType
+
+from memori.digest.memo import Memo
+from memori.fingerprint.guards import MISSING
+from memori.fingerprint.origins import origin_of_namespace
+from memori.fingerprint.walk import name_of_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from memori.fingerprint.graph import State
+    from memori.fingerprint.walk import Walk
+
+    Space = dict[str, object]
+    SetUp = dict[str, list[FunctionType]]
+
+_BEGAN = time.time()
+_LINE = re.compile(  # what may do so, or hold what does
+    rb"^(?:[A-Za-z_]\w*(?:\.\w+)+[ \t]*[(=\[]|(?:\w*_)?(?:add|register|seed|set)\w*\()"
+    rb"|^try:|^if (?!__name__)",
+    re.MULTILINE,
+)
+_FOR_ALL = ("codecs", "copyreg")  # of which methods of texts, and what copies objects, make use
+_found: Memo[tuple[str, int, int], tuple[object, object, tuple[bool, SetUp]]] = Memo(500)
+
+
+def put_set_up(walk: Walk, out: State) -> None:
+    """Append what the modules of what is reached do to the libraries that it names."""
+    from memori.fingerprint.functions import put_function
+
+    for space in _spaces(walk):
+        was_run, statements = _set_up(space)
+        for library in sorted(walk.libraries.union(_FOR_ALL).intersection(statements)):
+            walk.guards.name(space, "__spec__", space.get("__spec__", MISSING))
+            for statement in statements[library]:
+                put_function(walk, statement, out, "set-up")
+            if not was_run:
+                out.append(b"?" + os.urandom(8))
+                walk.guards.volatile = True
+                walk.note(f"{space['__file__']} was edited after it was run")
+
+
+def _spaces(walk: Walk) -> list[Space]:
+    """Return the globals of the modules that are reached, their packages and the script."""
+    reached = [node.origin for node in walk.nodes.values() if isinstance(node.origin, FunctionType)]
+    spaces = {id(each.__globals__): each.__globals__ for each in reached}
+    script = sys.modules.get("__main__")
+    names = {name for space in spaces.values() for name in _packages(space)}
+    modules = [*map(sys.modules.get, sorted(names)), script]
+    spaces.update((id(vars(each)), vars(each)) for each in modules if isinstance(each, ModuleType))
+    users = (space for space in spaces.values() if origin_of_namespace(space).kind == "user")
+    return sorted(users, key=name_of_module)
+
+
+def _packages(space: Space) -> Iterator[str]:
+    name = str(space.get("__package__") or "")
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _set_up(space: Space) -> tuple[bool, SetUp]:
+    """Return whether a module was run as its file is, and the statements that set a library up."""
+    path, name, spec = (space.get(each) for each in ("__file__", "__name__", "__spec__"))
+    if type(path) is not str or not path.endswith(".py"):
+        return True, {}
+    if getattr(sys.modules.get(str(name)), "__dict__", None) is not space:
+        return True, {}  # a function that was sent here without its module
+    key = (path, id(space), id(spec))
+    known = _found.get(key)
+    if known is None:
+        known = (space, spec, _read(path, space))
+        _found.keep(key, known)
+    return known[2]
+
+
+def _read(path: str, space: Space) -> tuple[bool, SetUp]:
+    try:
+        with open(path, "rb") as file:
+            content, look = file.read(), os.fstat(file.fileno())
+        if _LINE.search(content) is None:
+            return True, {}
+        from memori.fingerprint.imports.effects import effects
+
+        found = effects(content, path, space)
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return True, {}
+    return not found or _was_run(look, space.get("__spec__")), found
+
+
+def _was_run(look: os.stat_result, spec: Any) -> bool:
+    """Tell whether a file is what was run: it is older than this process, or what was compiled."""
+    if look.st_ctime < _BEGAN:
+        return True
+    if spec is None:
+        return "IPython" in sys.modules  # which runs scripts as they are
+    try:
+        with open(spec.cached or "", "rb") as file:
+            head = file.read(16)
+    except (OSError, TypeError):
+        return sys.dont_write_bytecode
+    when = (int(look.st_mtime) & 0xFFFFFFFF, look.st_size & 0xFFFFFFFF)
+    return head[8:] == b"".join(each.to_bytes(4, "little") for each in when)

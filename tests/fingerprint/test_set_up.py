@@ -1,0 +1,156 @@
+"""What a script does to a library at its top counts for its functions that name the library."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memori import Stage
+
+RAND = "def f(n):\n    return [round(float(x), 4) for x in np.random.rand(n)]\n"
+TEXTS = {  # what is at the top, with a K in the place of what is edited; what the function does
+    "seed": ("import numpy as np\nnp.random.seed(K)\n", RAND),
+    "named seed": ("import numpy as np\nSEED = K\nnp.random.seed(SEED)\n", RAND),
+    "imported seed": ("import numpy as np\nfrom numpy.random import seed\nseed(K)\n", RAND),
+    "tried": ("try:\n    import numpy as np\n    np.random.seed(K)\nfinally:\n    pass\n", RAND),
+    "Python's seed": ("import random\nrandom.seed(K)\n", "def f(n):\n    return random.random()\n"),
+    "a method": (
+        "import json\njson.JSONEncoder.default = lambda self, value: K\n",
+        "def f(n):\n    return json.dumps({1: f})\n",
+    ),
+    "an attribute": (
+        "from nibabel.openers import Opener\nOpener.default_compresslevel = K\n",
+        "def f(n):\n    import nibabel\n    return nibabel.openers.Opener.default_compresslevel\n",
+    ),
+    "an adapter": (
+        "import sqlite3\n"
+        "class Point: pass\n"
+        "def told(point): return K\n"
+        "sqlite3.register_adapter(Point, told)\n",
+        "def f(n):\n"
+        "    return sqlite3.connect(':memory:').execute('select ?', (Point(),)).fetchone()[0]\n",
+    ),
+    "a class among others": (
+        "import nibabel as nib\n"
+        "class Mine(nib.Nifti1Image):\n    number = K\n"
+        "nib.imageclasses.all_image_classes.insert(0, Mine)\n",
+        "def f(n):\n    return getattr(nib.imageclasses.all_image_classes[0], 'number', 0)\n",
+    ),
+    "how copies are made": (
+        "import copy, copyreg\n"
+        "class Point: x = 0\n"
+        "def made(point): return str, (str(K),)\n"
+        "copyreg.pickle(Point, made)\n",
+        "def f(n):\n    return copy.copy(Point())\n",
+    ),
+    "what replaces letters": (
+        "import codecs\ncodecs.register_error('mine', lambda error: ('?' * K, error.end))\n",
+        "def f(n):\n    return '\\xe4'.encode('ascii', 'mine').decode()\n",
+    ),
+    "a format": (
+        "import mimetypes\nmimetypes.add_type('image/K', '.nii')\n",
+        "def f(n):\n    return mimetypes.guess_type('x.nii')[0]\n",
+    ),
+}
+NO_MATTER = {
+    "a comment": "import numpy as np\nnp.random.seed(1)  # K\n",
+    "what is saved": "import numpy as np\nnp.savetxt('K.txt', [1])\n",
+    "another library": "import mimetypes\nimport numpy as np\nmimetypes.add_type('a/K', '.b')\n",
+    "a parser": "import numpy as np\nfrom argparse import *\nArgumentParser('K').set_defaults()\n",
+    "a log": "import logging\nimport numpy as np\nlogging.basicConfig(level=K)\n",
+    "what warns": "import warnings\nimport numpy as np\nwarnings.filterwarnings('ignore', 'K')\n",
+}
+RUN = """
+from memori import Stage
+stage = Stage(f, "y", "work")
+print(f(3) if "plain" in sys.argv else stage.run(3)["y"], stage.state)
+"""
+
+
+def ran(*words):
+    """Return what the script prints in a process of its own."""
+    done = subprocess.run([sys.executable, "-B", "main.py", *words], capture_output=True, text=True)
+    assert 0 == done.returncode, done.stderr
+    return done.stdout.strip().rpartition(" ")
+
+
+def write(top, function, name="main.py"):
+    Path(name).write_text(f"import sys\n{top}{function}")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_what_a_script_does_to_a_library_counts(kind):
+    """Edited, the function returns what it returns without a memory; reverted, it is a hit."""
+    top, function = TEXTS[kind]
+    states = []
+    for number in "1221":
+        write(top.replace("K", number), function + RUN)
+        value, _, state = ran()
+        assert ran("plain")[0] == value
+        states.append(state == "True")
+    assert [True, True, False, False] == states
+
+
+@pytest.mark.parametrize("kind", NO_MATTER)
+def test_what_does_nothing_to_what_a_function_names_is_no_edit(kind):
+    """A flat script writes, plots and logs below its functions."""
+    for number, state in (("1", "True"), ("2", "False")):
+        write(
+            NO_MATTER[kind].replace("K", number),
+            RAND.replace(".rand(n)", ".SeedSequence(n).pool") + RUN,
+        )
+        assert state == ran()[2]
+
+
+@pytest.mark.parametrize("place", ["main.py", "steps.py", "package/__init__.py"])
+def test_it_counts_wherever_it_is_done(place):
+    """By the script, by the function's own module, by its package."""
+    os.mkdir("package")
+    states = []
+    for number in "121":
+        for name in ("main.py", "steps.py", "package/__init__.py", "package/steps.py"):
+            top = f"import numpy as np\nnp.random.seed({number})\n" if name == place else ""
+            start = (
+                "from package.steps import f\n" if "package" in place else "from steps import f\n"
+            )
+            end = start + RUN if name == "main.py" else "import numpy as np\n" + RAND
+            write(top, "" if name.endswith("__init__.py") else end, name)
+        states.append(ran()[2])
+    assert ["True", "True", "False"] == states
+
+
+def test_a_module_counts_as_it_was_run(tmp_path, monkeypatch):
+    """Edited while the process lives it is as before, until it is loaded again."""
+    name = f"seeded_{abs(hash(tmp_path))}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write("import numpy as np\nnp.random.seed(1)\n", RAND, f"{name}.py")
+    module = importlib.import_module(name)
+    first = Stage(module.f, "y", "work").run(3)["y"]
+    write("import numpy as np\nnp.random.seed(22)\n", RAND, f"{name}.py")
+    stage = Stage(module.f, "y", "work")
+    assert (first, False) == (stage.run(3)["y"], stage.state)
+    importlib.reload(module)
+    again = Stage(module.f, "y", "work")
+    assert first != again.run(3)["y"]
+
+
+def test_what_was_edited_before_it_was_looked_at_is_not_remembered(tmp_path, monkeypatch):
+    """Nobody knows which statements were run."""
+    name = f"edited_{abs(hash(tmp_path))}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    write("import numpy as np\nnp.random.seed(1)\n", RAND, f"{name}.py")
+    module = importlib.import_module(name)
+    write("import numpy as np\nnp.random.seed(22)\n", RAND, f"{name}.py")
+    stage = Stage(module.f, "y", "work")
+    assert [True, True] == [(stage.run(3), stage.state)[1] for _ in range(2)]
+    assert "was edited after it was run" in str(stage.explain(3))
