@@ -95,3 +95,17 @@ def test_what_was_missing_counts_when_it_is_there(
     expected = ask()
     assert [expected] * 2 == [stage.run()["y"] for _ in range(2)]
     assert not stage.state
+
+
+def test_a_folder_that_is_asked_for_counts_though_nothing_is_found_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is removed, and what was missing in it is missing as before."""
+    monkeypatch.chdir(tmp_path)
+    Path("masks").mkdir()
+    asked = "[ -d masks ] && echo there; cat masks/m.txt 2>/dev/null; true"
+    stage = Stage(lambda: subprocess.check_output(asked, shell=True, text=True), "x", "work", "f")
+    assert ["there\n"] * 2 == [stage.run()["x"] for _ in range(2)]
+    assert not stage.state
+    Path("masks").rmdir()
+    assert ("", True) == (stage.run()["x"], stage.state)
