@@ -4,9 +4,10 @@ Files are hard-linked where the file system can and copied where it cannot. What
 one node's folder already is copied for the next: a node that edits its input in place must not
 reach the files of another node, such as those of an equal element of a map.
 
-What a link to a file leads to, outside of the folder, is copied: an edit of what memori made must
-not reach a raw file. A link to a folder, or to nothing, stays a link, to the same place; where that
-is, or lies in, a folder among the node's inputs, to where that input is now.
+Memori's folder holds what a link to a file leads to, and no link: an edit of what memori keeps must
+not reach a raw file. In the node's folder it is a link again, for code that follows links, where it
+leads to another file of the node's or to an input. A link to a folder, or to nothing, stays a link,
+to the same place. What is, or lies in, an input is looked for where that input is now.
 
 Not promised: a link to a file elsewhere, as a link.
 """
@@ -113,15 +114,16 @@ def bring(
     names : iterable of str
         The files, relative to the folders.
     links : mapping of str to str, optional
-        By name: where a link to a folder is to lead; given where files are brought back, and
-        links are those that were kept as links.
+        By name: where a link is to lead; given where files are brought back, and links are
+        those that were kept as links, too.
     """
     for name in names:
         old, new = os.path.join(source, name), os.path.join(target, name)
         os.makedirs(os.path.dirname(new), exist_ok=True)
         is_back = links is not None
-        if os.path.islink(old) and (is_back or not os.path.isfile(old)):
-            _replace_link(new, (links or {}).get(name) or _target_from(old, source, name))
+        leads_to = (links or {}).get(name)
+        if leads_to or (os.path.islink(old) and (is_back or not os.path.isfile(old))):
+            _replace_link(new, leads_to or _target_from(old, source, name))
             continue
         real = os.path.realpath(old)
         try:
@@ -171,16 +173,16 @@ def bring_folders(source: str, target: str, named: Collection[str] | None = None
                 os.makedirs(os.path.join(target, inside), exist_ok=True)
 
 
-def links_to_inputs(
-    folder: str, names: Iterable[str], inputs: Mapping[str, Pointer]
-) -> dict[str, tuple[Pointer, str]]:
-    """Return the links that lead to, or into, a folder among a node's inputs.
+def links_of(
+    folder: str, names: Collection[str], inputs: Mapping[str, Pointer]
+) -> dict[str, tuple[Pointer | None, str]]:
+    """Return the links that lead to, or into, an input, and those to other files of the node.
 
     Parameters
     ----------
     folder : str
         The node's.
-    names : iterable of str
+    names : collection of str
         Of its files.
     inputs : mapping of str to pointer
         The paths among the inputs.
@@ -188,17 +190,22 @@ def links_to_inputs(
     Returns
     -------
     dict
-        By name: the pointer to the input, and the path from there.
+        By name: the pointer to the input, and the path from there; or None, and where it leads.
     """
-    found = {}
+    found: dict[str, tuple[Pointer | None, str]] = {}
     for name in names:
         link = os.path.join(folder, name)
-        if os.path.isdir(link):
-            target = above = _target_from(link, folder, name)
-            while above not in inputs and above.strip("/"):
-                above = os.path.dirname(above)
-            if above in inputs:
-                found[name] = inputs[above], os.path.relpath(target, above)
+        if not os.path.islink(link) or not os.path.exists(link):
+            continue
+        target = above = _target_from(link, folder, name)
+        if not os.path.isabs(target):
+            if os.path.normpath(os.path.join(os.path.dirname(name), target)) in names:
+                found[name] = None, target
+            continue
+        while above not in inputs and above.strip("/"):
+            above = os.path.dirname(above)
+        if above in inputs:
+            found[name] = inputs[above], os.path.relpath(target, above)
     return found
 
 
@@ -237,7 +244,7 @@ def has_lost_files(kept: str) -> bool:
     return _told_aside(kept).get("lost") is True
 
 
-def recall_aside(kept: str, folder: str) -> tuple[Bunch, dict[str, tuple[Pointer, str]]]:
+def recall_aside(kept: str, folder: str) -> tuple[Bunch, dict[str, tuple[Pointer | None, str]]]:
     """Return what `keep_aside` wrote, for a node in `folder`: the runtime and the links."""
     told = _told_aside(kept)
     links = told.pop("links", {})

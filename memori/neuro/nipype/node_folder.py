@@ -36,6 +36,7 @@ from memori.store import Store
 
 if TYPE_CHECKING:
     from memori.digest.values import JSON
+    from memori.neuro.nipype.node_files import Pointer
     from memori.store import Entry
 
 
@@ -265,6 +266,14 @@ def beside_inputs(entry: Entry, root: str) -> list[str]:
 def input_at(inputs: Any, pointer: list[str | int]) -> Any:
     """Return the value among a node's inputs that a pointer names."""
     return part_at(getattr(inputs, str(pointer[0])), tuple(pointer[1:]))
+
+
+def led_from(links: Mapping[str, tuple[Pointer | None, str]], inputs: Any) -> dict[str, str]:
+    """Return where links that `links_of` found lead to, with the inputs as they are now."""
+    return {
+        name: inside if to is None else os.path.normpath(os.path.join(input_at(inputs, to), inside))
+        for name, (to, inside) in links.items()
+    }
 
 
 def outputs_from_plain(

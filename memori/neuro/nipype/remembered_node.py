@@ -59,7 +59,7 @@ from memori.neuro.nipype.node_files import (
     files_below,
     files_of,
     keep_aside,
-    links_to_inputs,
+    links_of,
     named_in,
     recall_aside,
 )
@@ -67,7 +67,7 @@ from memori.neuro.nipype.node_folder import (
     NodeFolder,
     NodeStore,
     beside_inputs,
-    input_at,
+    led_from,
     mark_of,
     outputs_from_plain,
     outputs_to_plain,
@@ -79,7 +79,7 @@ from memori.neuro.nipype.node_folder import (
 )
 from memori.neuro.nipype.node_key import Identity
 from memori.neuro.nipype.traits.values import NotPlainError
-from memori.neuro.nipype.unneeded import StandIn, holds_all, removes_unneeded
+from memori.neuro.nipype.unneeded import StandIn, copies_of_inputs, holds_all, removes_unneeded
 from memori.neuro.nipype.watched_command import watch_commands
 from memori.results import Results
 from memori.store import Entry
@@ -305,7 +305,7 @@ class RememberedNode(NodeHook):
             names = list(files_of(folder, named))
             bring_folders(folder, kept, named)
             bring(folder, kept, names)
-            links = links_to_inputs(folder, names, passed)
+            links = links_of(folder, names, passed)
             keep_aside(kept, folder, result.runtime, links, has_lost=stand_in.has_lost)
             return recorder.finish(values, Results(values), watch, identity.key)
         except (NotPlainError, RecordError, OSError) as error:
@@ -371,19 +371,16 @@ class RememberedNode(NodeHook):
         os.makedirs(folder, exist_ok=True)
         runtime, links = recall_aside(kept, folder)
         own = self.interface.inputs
-        targets = {
-            name: os.path.normpath(os.path.join(input_at(own, pointer), inside))
-            for name, (pointer, inside) in links.items()
-        }
         bring_folders(kept, folder)
-        bring(kept, folder, list(files_below(kept)), targets)
+        bring(kept, folder, list(files_below(kept)), led_from(links, own))
         values = restored_outputs(entry, self._memori["root"])
         outputs = outputs_from_plain(self.interface, values, kept, folder)
         inputs = self.interface.inputs.get_traitsfree()
         result = InterfaceResult(type(self.interface), runtime, inputs=inputs, outputs=outputs)
         if wanted and outputs is not None:
+            copies = copies_of_inputs(paths_in(own), folder, self.config)
             result.outputs = clean_working_directory(
-                outputs, folder, self.interface.inputs, wanted, self.config
+                outputs, folder, own, wanted, self.config, copies
             )
         save_result(self, result)
         save_run_files(self, result)

@@ -13,7 +13,7 @@ them finds no run remembered that lost some.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nipype.interfaces.base import DynamicTraitedSpec, Interface, isdefined, traits
@@ -36,6 +36,15 @@ def holds_all(entry: Entry, root: str, needed: Collection[str], config: Mapping[
     """Tell whether an entry has all outputs and files that a node with these settings keeps."""
     kept = os.path.join(root, entry.folder or "\0")
     return is_whole(entry, needed) and (removes_unneeded(config) or not has_lost_files(kept))
+
+
+def copies_of_inputs(
+    paths: Iterable[str], folder: str, config: Mapping[str, Any]
+) -> list[str] | None:
+    """Return where copies of inputs lie in a node's folder, if its settings ask to keep them."""
+    if not str2bool(config["execution"]["keep_inputs"]):
+        return None
+    return [os.path.join(folder, os.path.basename(path)) for path in paths]
 
 
 class StandIn:

@@ -148,3 +148,42 @@ def test_link_to_nothing_comes_back_as_it_was(tmp_path, log, kind):
     target.write_text("there after all")
     outputs(workflow, tmp_path / "memory")
     assert os.path.islink(tmp_path / "b/w/first/folder/link")
+
+
+def link_files(in_file):
+    import os
+
+    with open("lh.pial.T1", "w") as file:
+        file.write("surface")
+    os.symlink("lh.pial.T1", "lh.pial")
+    os.symlink(in_file, "raw.txt")
+    return os.path.abspath("lh.pial"), os.path.abspath("raw.txt")
+
+
+def resolved(paths):
+    import os
+
+    with open(os.environ["RAN"], "a") as file:
+        file.write("resolved\n")
+    return [os.path.basename(os.path.realpath(path)) for path in paths]
+
+
+def test_link_to_a_file_is_seen_by_who_follows_it(tmp_path, log):
+    """A link to a file of the node's, or to an input, is one again after the base was deleted."""
+    memory, raw = tmp_path / "memory", tmp_path / "sub-01_T1w.txt"
+    raw.write_text("raw")
+    for base, ran in (("a", {"resolved": 1}), ("b", {}), ("b", {})):
+        first = Node(niu.Function(["in_file"], ["surface", "raw"], link_files), "first")
+        first.inputs.in_file = str(raw)
+        second = Node(niu.Merge(2), "second")
+        third = Node(niu.Function(["paths"], ["out"], resolved), "third")
+        workflow = Workflow("w", base_dir=str(tmp_path / base))
+        workflow.config["execution"] = {"remove_unnecessary_outputs": "false"}
+        workflow.connect([(first, second, [("surface", "in1"), ("raw", "in2")])])
+        workflow.connect(second, "out", third, "paths")
+        found = outputs(workflow, memory)
+        assert ["lh.pial.T1", "sub-01_T1w.txt"] == found["third"].out
+        assert ran == log()
+        assert "lh.pial.T1" == os.readlink(found["first"].surface)
+        assert str(raw) == os.readlink(found["first"].raw)
+    assert not any(path.is_symlink() for path in memory.rglob("*"))

@@ -444,6 +444,41 @@ def test_needed_outputs_and_unneeded_files(tmp_path, log):
     assert {} == log()
 
 
+class _CopiedSpec(BaseInterfaceInputSpec):
+    in_file = File(exists=True, copyfile=True)
+
+
+class _CopiedOutputs(TraitedSpec):
+    out_file = File()
+    more = File()
+
+
+class Copied(SimpleInterface):
+    """Is given a copy of its input."""
+
+    input_spec = _CopiedSpec
+    output_spec = _CopiedOutputs
+
+    def _run_interface(self, runtime):
+        for name in ("out_file", "more"):
+            path = Path(runtime.cwd, name)
+            path.write_text(Path(self.inputs.in_file).read_text())
+            self._results[name] = str(path)
+        return runtime
+
+
+def test_copies_of_inputs_come_back_where_they_are_to_be_kept(tmp_path):
+    """With ``keep_inputs`` the copy of an input lies in the node's folder after each run."""
+    (tmp_path / "in.txt").write_text("x")
+    for base in ("a", "b", "b"):
+        copied = Node(Copied(in_file=str(tmp_path / "in.txt")), "copied")
+        wf = Workflow("w", base_dir=str(tmp_path / base))
+        wf.connect(copied, "out_file", Node(niu.Merge(1), "merge"), "in1")
+        wf.config["execution"] = {"keep_inputs": "true"}
+        remember_workflow(wf, tmp_path / "memory").run()
+        assert "x" == (tmp_path / base / "w/copied/in.txt").read_text()
+
+
 def converts(text):
     import os
 
