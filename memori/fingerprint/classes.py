@@ -200,6 +200,7 @@ def _fill_class(walk: Walk, node: Node) -> None:
         walk.put(space.get("__doc__"), state)
     if ANNOTATIONS in walk.modes or _may_read_annotations(owner):
         walk.put(annotations_of(owner), state)
+        walk.put(space.get("__orig_bases__"), state)  # what generic bases were given
     if SUBCLASSES in walk.modes:
         walk.guards.redo(_subclasses, owner, _subclasses(owner))
         walk.put_all(_subclasses(owner), state)

@@ -79,6 +79,8 @@ READING: dict[str, tuple[str, ...]] = {
     "extract_stack": (FILES, LINES),
     "__module__": (FILES,),
     "TypeAdapter": (ANNOTATIONS,),
+    "__orig_bases__": (ANNOTATIONS,),
+    "get_original_bases": (ANNOTATIONS,),
     "__subclasses__": (SUBCLASSES,),
     "__dict__": (ORDER,),
     "vars": (ORDER,),

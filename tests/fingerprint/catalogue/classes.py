@@ -449,4 +449,21 @@ EDITS: list[Edit] = [
         "a = 1\n    b = 2",
         "b = 2\n    a = 1",
     ),
+    rerun(
+        "what a generic base was given",
+        "from typing import Generic, TypeVar, get_args\nT = TypeVar('T')\n"
+        "class G(Generic[T]):\n    def made(self):\n"
+        "        return get_args(type(self).__orig_bases__[0])[0](41)\n"
+        "class C(G[int]):\n    pass\ndef run(x):\n    return C().made()\n",
+        "G[int]",
+        "G[str]",
+    ),
+    keep(
+        "what a generic base was given, which nobody reads",
+        "from typing import Generic, TypeVar\nT = TypeVar('T')\n"
+        "class G(Generic[T]):\n    k = 1\nclass C(G[int]):\n    pass\n"
+        "def run(x):\n    return C().k\n",
+        "G[int]",
+        "G[str]",
+    ),
 ]
