@@ -29,6 +29,7 @@ from memori.fingerprint.imports.unloaded import (
     modules_in,
     offers,
     read_from,
+    search_path,
     slices,
     stamp,
 )
@@ -116,7 +117,7 @@ def put_module_or_name(walk: Walk, module: ModuleType, name: str, out: State) ->
         _put_foreign_name(walk, origin, name, (), out)
         return
     put_module(walk, module, out)
-    if hasattr(module, "__path__"):
+    if search_path(module):
         put_unloaded(walk, name, ("*",), out)
 
 
@@ -232,7 +233,7 @@ def _follow_missing(walk: Walk, module: ModuleType, chain: Chain, out: State) ->
     full = f"{module.__name__}.{chain[0]}"
     if given is not None:
         out.append(put_name_of_module(walk, given[0], (*given[1], *chain[1:])))
-    elif full in sys.modules or (hasattr(module, "__path__") and find(full) is not None):
+    elif full in sys.modules or (search_path(module) and find(full) is not None):
         out.append(put_name_of_module(walk, full, chain[1:]))
     else:
         out.append(b"missing %b;" % chain[0].encode())

@@ -92,9 +92,12 @@ def origin_of_namespace(namespace: dict[str, object]) -> Origin:
     return module_origin(name, path)
 
 
-def is_extension(path: str | None) -> bool:
-    """Return whether the file at `path` is a compiled extension module."""
-    return path is not None and path.endswith(_EXTENSIONS)
+def is_extension(path: object) -> bool:
+    """Return whether the file at `path` is a compiled extension module.
+
+    An object in the place of a module may have anything as its `__file__`.
+    """
+    return type(path) is str and path.endswith(_EXTENSIONS)
 
 
 def _find(name: str, path: str | None) -> Origin:

@@ -136,9 +136,14 @@ class Walk:
         return inner
 
     def ignore(self, value: object, out: State, error: Exception) -> None:
-        """Note a value whose own methods fail when it is looked at (a proxy of nothing, say)."""
+        """Note a value whose own methods fail when it is looked at (a proxy of nothing, say).
+
+        Its class counts, if it is the user's.
+        """
         kind = type(value)
         out.append(b"!" + text(kind.__qualname__))
+        if origin_of_class(kind).kind == "user":
+            self.put(kind, out)
         self.note(f"{self.where}: a {kind.__qualname__}, ignored ({type(error).__name__}: {error})")
         self.guards.volatile = True
 

@@ -166,7 +166,7 @@ def find(name: str) -> ModuleSpec | None:
     for end in range(1, len(parts) + 1):
         loaded = sys.modules.get(".".join(parts[:end]))
         if loaded is not None and end < len(parts):
-            path = list(getattr(loaded, "__path__", ()))
+            path = search_path(loaded)
             if not path:
                 return None
             continue
@@ -177,6 +177,18 @@ def find(name: str) -> ModuleSpec | None:
         if path is None and end < len(parts):
             return None
     return spec
+
+
+def search_path(module: object) -> list[str]:
+    """Return where a loaded package looks for modules; nothing where it is none.
+
+    What stands for a module may make up an answer to any name, or raise whatever it likes.
+    """
+    try:
+        path = getattr(module, "__path__", ())
+        return [each for each in path if isinstance(each, str)]
+    except Exception:
+        return []
 
 
 def _ask(name: str, path: list[str] | None) -> ModuleSpec | None:

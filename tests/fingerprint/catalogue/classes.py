@@ -466,4 +466,12 @@ EDITS: list[Edit] = [
         "G[int]",
         "G[str]",
     ),
+    rerun(
+        "class of an object that cannot be looked at",
+        "class A:\n    def __fingerprint__(self):\n        return self.size\n"
+        "    def f(self):\n        return 1\n"
+        "a = A()\ndef run(x):\n    return a.f()\n",
+        "return 1",
+        "return 2",
+    ),
 ]

@@ -117,6 +117,25 @@ def _(value: int) -> str:
 """,
 }
 
+_ANY_NAME = {
+    "main.py": "import tools\ndef run(x):\n    return tools.bet(x)\n",
+    "tools.py": "from functools import partial\ndef call(name, x):\n    return name, x + 1\n"
+    "def __getattr__(name):\n    return partial(call, name)\n",
+}
+_OWN_ERROR = {
+    "main.py": "import sizes\ndef run(x):\n    return sizes.fwhm\n",
+    "sizes.py": "_SIZES = {'fwhm': 6}\ndef __getattr__(name):\n    return _SIZES[name]\n",
+}
+_STAND_IN = {
+    "main.py": _ANY_NAME["main.py"],
+    "tools.py": """
+import sys
+class Tools:
+    def __getattr__(self, name):
+        return lambda x: (name, x + 1)
+sys.modules[__name__] = Tools()
+""",
+}
 EDITS: list[Edit] = [
     rerun("lazy body", _LAZY, "helper.py", "math.floor(2.5)", "math.ceil(2.5)"),
     rerun("lazy registered", _LAZY, "helper.py", "shift(x) + LEVEL", "shift(x) - LEVEL"),
@@ -157,4 +176,7 @@ EDITS: list[Edit] = [
     rerun("relative lazy constant", _RELATIVE, "app/consts.py", "C = 2", "C = 3"),
     rerun("relative lazy import's constant", _RELATIVE, "app/consts.py", "D = 3", "D = 4"),
     rerun("lazy star export", _EXPORT, "pkg/impl.py", "x + 1", "x + 2"),
+    rerun("module that answers to any name", _ANY_NAME, "tools.py", "x + 1", "x + 2"),
+    rerun("module with an error of its own", _OWN_ERROR, "sizes.py", "6", "8"),
+    rerun("object that answers in place of a module", _STAND_IN, "tools.py", "x + 1", "x + 2"),
 ]
