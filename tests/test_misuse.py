@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from memori import Pipeline, Results, Stage
+from memori import Pipeline, Results, Stage, remembered
 from memori.neuro import (
     Dataset,
     Derivatives,
@@ -161,6 +161,31 @@ def test_a_pipeline_says_how_it_is_meant(tmp_path: Path) -> None:
         pipeline.map({"values": [1.0]})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="has no method decided"):
         pipeline.map([{"values": [1.0]}], observer=print)  # type: ignore[call-overload]
+
+
+class Model:
+    """A model with a method that is remembered."""
+
+    def __init__(self, slope: int) -> None:
+        self.slope = slope
+
+    def fit(self, value: int) -> int:
+        """Return a value of the model."""
+        return self.slope * value
+
+
+def test_a_method_is_taken_from_its_object(tmp_path: Path) -> None:
+    """The error says so, and then the object counts."""
+    model = Model(3)
+
+    with pytest.raises(TypeError, match=r"remembered\(...\)\(model.fit\)\.$"):
+        remembered(tmp_path)(Model.fit)(model, 2)
+    with pytest.raises(TypeError, match=r"Stage\(model.fit, ...\)"):
+        Stage(Model.fit, "value", tmp_path).run(model, 2)
+
+    assert 6 == remembered(tmp_path)(model.fit)(2)
+    model.slope = 4
+    assert 8 == remembered(tmp_path)(model.fit)(2)
 
 
 def test_a_reduction_says_what_the_cases_have() -> None:

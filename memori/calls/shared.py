@@ -211,7 +211,24 @@ def tell_of_open(subject: str, entry: Entry, root: str) -> None:
     """Warn of outputs that will be others once what is still to be written to them is."""
     paths = [each.locate(root) for each in entry.artifacts if each.kind == "file"]
     for path in still_written(paths):
-        warn(
-            f"{subject}: its output {path} is still open for writing, and what is written from "
-            "here on makes it run again: have it close the file (with open(...) as file)"
-        )
+        if _is_printed_to(path):
+            told = (
+                "is also where this process prints (> FILE), which empties it first, so that it "
+                "runs each time: have the command redirect (sh -c '... > FILE'), or leave out the output"
+            )
+        else:
+            told = (
+                "is still open for writing, and what is written from here on makes it run again: "
+                "have it close the file (with open(...) as file)"
+            )
+        warn(f"{subject}: its output {path} {told}")
+
+
+def _is_printed_to(path: str) -> bool:
+    for number in (1, 2):
+        try:
+            if os.path.samestat(os.stat(path), os.fstat(number)):
+                return True
+        except OSError:
+            continue  # closed
+    return False

@@ -90,8 +90,12 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def wanted_stages(asked: str | None, names: list[str], where: str) -> list[str]:
+def wanted_stages(
+    asked: str | None, names: list[str], where: str, otherwise: str = ""
+) -> list[str]:
     """Return the stage that is asked for, by the name of its records, or all.
+
+    An error ends with `otherwise`: what else may have been meant.
 
     Raises
     ------
@@ -107,5 +111,6 @@ def wanted_stages(asked: str | None, names: list[str], where: str) -> list[str]:
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise MemoriError(
             f"{asked} is no stage {where}{hint}; its stages are {', '.join(names) or 'none'}"
+            f"{otherwise}"
         )
     return [file_name(asked)]

@@ -67,8 +67,23 @@ class NotJSONError(TypeError):
         place = "".join(f"[{part!r}]" for part in self.pointer)
         return (
             f"{self.subject}{place}: {got}; values between stages are JSON (str, int, float, "
-            f"bool, None, lists, and dicts with string keys). {_remedy(self.value)}"
+            f"bool, None, lists, and dicts with string keys). {self.remedy}"
         )
+
+    @property
+    def is_of_self(self) -> bool:
+        """Whether the value is the object of a method that was taken from its class."""
+        return self.subject.endswith("argument 'self'") and not self.pointer
+
+    @property
+    def remedy(self) -> str:
+        """What to do instead."""
+        if self.is_of_self:
+            return (
+                "A method counts with its object: take the bound method, as in "
+                "Stage(model.fit, ...) or remembered(...)(model.fit)."
+            )
+        return _remedy(self.value)
 
 
 def _remedy(value: object) -> str:

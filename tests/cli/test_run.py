@@ -469,3 +469,13 @@ def test_a_file_that_is_replaced_only_where_it_differs_follows_its_input() -> No
             memori("run", "-o", "out", "--", "sh", "-c", text)
             assert expected == Path("out").read_text()
         assert number == ran()
+
+
+def test_an_output_that_is_printed_to_is_told_of() -> None:
+    """The shell empties it before each call, so that nothing can be remembered of it."""
+    with Path("out.txt").open("w") as out:
+        words = [*MEMORI, "run", "-o", "out.txt", "--", "echo", "told"]
+        done = subprocess.run(words, stdout=out, stderr=subprocess.PIPE, text=True, check=True)
+
+    assert "have the command redirect (sh -c '... > FILE')" in done.stderr
+    assert "told\n" == Path("out.txt").read_text()

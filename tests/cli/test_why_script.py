@@ -253,6 +253,7 @@ def test_what_is_no_script_is_an_error_in_one_line(ran: Path) -> None:
     assert "memori: nothing: there is no such folder or script\n" == why(ran, "nothing").stderr
     assert "is no Python script; `memori show`" in why(ran, "sub-01.txt").stderr
     assert "are for a script" in why(ran, "work", "--", "6").stderr
+    assert why(ran, "script.py", "6").stderr.endswith("; arguments of the script come after --\n")
 
 
 def test_a_check_fails_where_something_would_run(ran: Path) -> None:

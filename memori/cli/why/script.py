@@ -55,7 +55,8 @@ def tell_script(arguments: argparse.Namespace) -> int:
     planning, end = planned(script, arguments.own_words)
     names = list(dict.fromkeys(file_name(each.decision.stage_name) for each in planning.calls))
     stopped = f", which {end}" if end.why else ""
-    wanted = wanted_stages(arguments.stage, names, f"that {script} calls{stopped}")
+    dashes = "" if arguments.own_words else "; arguments of the script come after --"
+    wanted = wanted_stages(arguments.stage, names, f"that {script} calls{stopped}", dashes)
     calls = [
         each
         for each in planning.calls

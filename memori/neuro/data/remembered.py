@@ -109,7 +109,8 @@ def remembered(
             try:
                 results = stage.run(*args, **kwargs)
             except NotJSONError as error:
-                raise TypeError(f"{error} {_HOW}") from error
+                how = "" if error.is_of_self else f" {_HOW}"
+                raise TypeError(f"{error}{how}") from error
             found = zip(stage.outputs, stage.returns, strict=True)
             values = [_restored(results[name], annotation) for name, annotation in found]
             return values[0] if len(values) == 1 else tuple(values)
