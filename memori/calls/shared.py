@@ -214,7 +214,8 @@ def tell_of_open(subject: str, entry: Entry, root: str) -> None:
         if _is_printed_to(path):
             told = (
                 "is also where this process prints (> FILE), which empties it first, so that it "
-                "runs each time: have the command redirect (sh -c '... > FILE'), or leave out the output"
+                "runs each time: have the command redirect (sh -c '... > FILE'), or leave out the "
+                "output"
             )
         else:
             told = (
