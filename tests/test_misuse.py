@@ -163,6 +163,16 @@ def test_a_pipeline_says_how_it_is_meant(tmp_path: Path) -> None:
         pipeline.map([{"values": [1.0]}], observer=print)  # type: ignore[call-overload]
 
 
+def test_the_place_of_an_output_is_no_input(tmp_path: Path) -> None:
+    """A command's output lies in the run's folder, and the error says so."""
+    stage = ShellStage("cp {a} {copy}", outputs={"copy": "copy.txt"}, hash_output=tmp_path)
+
+    with pytest.raises(TypeError, match=r"takes no 'copy': it is an output, .* returns its path"):
+        stage.run(a=__file__, copy="mine.txt")
+    with pytest.raises(TypeError, match=r"takes no 'b' \(parameters: a\)"):
+        stage.run(a=__file__, b=1)
+
+
 class Model:
     """A model with a method that is remembered."""
 

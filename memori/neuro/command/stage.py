@@ -198,6 +198,16 @@ class ShellStage(Stage):
 
     # What counts besides the template and the inputs
 
+    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
+        """Return the inputs as JSON; the place of an output is none of them."""
+        for name in kwargs:
+            if name in self.command.outputs and not self.takes(name):
+                raise TypeError(
+                    f"{self.subject} takes no {name!r}: it is an output, which lies in the run's "
+                    "own folder, by the name that `outputs` gives it; run() returns its path"
+                )
+        return super().bind(args, kwargs)
+
     def surroundings(self, inputs: Mapping[str, JSON], root: str) -> dict[str, JSON]:
         """Return the tool, its environment, and the files that the command line names."""
         # digests may take minutes, and Ctrl-C holds for what comes after them
