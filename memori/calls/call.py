@@ -238,9 +238,8 @@ class Call:
         if not watching_is_off() and self._stage.watched:
             import atexit  # noqa: F401
 
-            import memori.watch.inherited
             import memori.watch.left_out
-            import memori.watch.sieve  # noqa: F401
+            import memori.watch.unkept  # noqa: F401
             from memori.watch.hook import install
 
             install()

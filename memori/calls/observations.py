@@ -91,12 +91,11 @@ class Watch:
 
     def __enter__(self) -> Watch:
         from memori.fingerprint.opaque import file_behind
+        from memori.watch.unkept import begins
 
-        self.seen = self._watching.__enter__()
-        for handle in self._code.handles:
-            behind = file_behind(handle)
-            if behind is not None and os.path.isfile(behind[0]):
-                path, may_write = behind
+        self.seen = begins(self._watching.__enter__())
+        for path, may_write in filter(None, map(file_behind, self._code.handles)):
+            if os.path.isfile(path):
                 (self.seen.connects if may_write else self.seen.reads)(path)
         return self
 
@@ -107,11 +106,14 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         from memori.watch.environment import settle_environment
+        from memori.watch.unkept import fails
 
         self._watching.__exit__(kind, error, trace)
         self._changed = self._code.settle()
         asked = ("PATH", *self.seen.variables)
         settle_environment({**self._before(asked), **self._variables})
+        if error is not None:
+            fails(self.seen, self._changed, self._code.caches)
 
     def facts(
         self, own: Iterable[str], counted: Collection[str], artifacts: Iterable[Artifact] = ()
@@ -132,8 +134,9 @@ class Watch:
         OSError
             If a file that was read cannot be read any more.
         """
-        from memori.watch.inherited import inherit, keep
+        from memori.watch.inherited import inherit
         from memori.watch.sieve import Sieve
+        from memori.watch.unkept import is_over, of_others
 
         behind = self._behind_pickles()
         followed = self._code.followed() if self.seen.imported or self.seen.inherited else set()
@@ -155,8 +158,9 @@ class Watch:
             for kind, f in self.seen.inherited
             if kind != "modules" or f.path not in followed
         ]
+        told += of_others(self.seen, self._reach, self._changed)
         inherit(facts, self._reach, told, sieve.leaves_out)
-        keep(facts, self.seen, self._changed, self._code.caches)
+        is_over(facts, self.seen, self._changed, self._code.caches)
         if self.seen.versions:
             from memori.fingerprint.versions import unlike
 

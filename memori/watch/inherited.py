@@ -85,6 +85,11 @@ class Reach:
         """Return what a fingerprint found."""
         return cls(code.slots, code.caches, code.codes, code.files)
 
+    def answered(self) -> list[Any]:
+        """Return the caches that have answered since this was made."""
+        pairs = zip(self.caches, self.hits, strict=True)
+        return [cache for cache, hits in pairs if cache.cache_info().hits > hits]
+
 
 def inherit(
     facts: Facts,
@@ -108,13 +113,12 @@ def inherit(
     found = {**_by_all, **dict.fromkeys(told)}
     for slot in _by_slot.keys() & set(reach.slots):
         found.update(_by_slot[slot])
-    for cache, hits in zip(reach.caches, reach.hits, strict=True):
-        if cache.cache_info().hits > hits:
-            known = _by_cache.get(id(_code_of(cache)))
-            if known is None:
-                facts.unseen.append(f"{cache.__qualname__} (what it cached before)")
-            else:
-                found.update(known[1])
+    for cache in reach.answered():
+        known = _by_cache.get(id(_code_of(cache)))
+        if known is None:
+            facts.unseen.append(f"{cache.__qualname__} (what it cached before)")
+        else:
+            found.update(known[1])
     for stack, files, kept in _by_import:
         if files & reach.files or any(id(code) in reach.codes for code in stack):
             found[kept] = None
@@ -184,6 +188,53 @@ def lasts(
         or any(id(code) in cached or id(code) in _by_cache for code in stack)
         or any(_names(code, name) for code in stack for _, name in changed)
     )
+
+
+def depends(
+    stack: Stack | None,
+    base: CodeType | None,
+    reach: Reach,
+    answered: Collection[int],
+    names: Collection[str],
+    *,
+    is_import: bool,
+) -> bool:
+    """Tell whether a run that is over depends on what was read under a stack of another one.
+
+    Parameters
+    ----------
+    stack : tuple of code or None
+        The code that ran when it was read; None if nobody looked.
+    base : code or None
+        What watched that other run.
+    reach : Reach
+        What the run that is over reaches; made before it ran.
+    answered : collection of int
+        The ids of the code behind the caches that answered it.
+    names : collection of str
+        Of the slots that are in another state than before it.
+    is_import : bool
+        Whether it was read as the code of a module.
+    """
+    stack = _cut(stack, base)
+    if not stack:
+        return False
+    if is_import or _imports(stack):
+        return bool(_imports(stack) & reach.files) or any(id(c) in reach.codes for c in stack)
+    return any(id(c) in answered or any(_names(c, name) for name in names) for c in stack)
+
+
+def caches_behind(reach: Reach, stacks: Iterable[Stack | None]) -> set[int]:
+    """Return the ids of the code behind those caches that answered and ran under some stacks.
+
+    Of these it is known what they read, although the run that filled them is not over.
+    """
+    answered = {id(code): code for code in map(_code_of, reach.answered())}
+    found = answered and {id(code) for stack in stacks for code in stack or ()}
+    behind = answered.keys() & found
+    for each in behind:
+        _by_cache.setdefault(each, (answered[each], {}))
+    return behind
 
 
 def _imports(stack: Stack) -> frozenset[str]:

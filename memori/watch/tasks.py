@@ -21,19 +21,18 @@ from memori.fingerprint import fingerprint
 from memori.fingerprint.origins import origin_of_namespace
 from memori.fingerprint.versions import versions_of
 from memori.watch.children import of_parent
-from memori.watch.inherited import KINDS, Reach, inherit, keep, keep_for_all, lasts
+from memori.watch.inherited import KINDS, Reach, inherit, keep, keep_for_all
 from memori.watch.observed import Observed
-from memori.watch.sieve import Sieve
 from memori.watch.threads import with_outer
 from memori.watch.told import misses
+from memori.watch.unkept import lasting_facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
     from typing import Any
 
-    from memori.watch.facts import Facts
     from memori.watch.inherited import Slot
 
 _MOST = 1000  # objects that are looked at for functions
@@ -99,7 +98,7 @@ class Task:
                 run.tells("versions", versions)
                 for name in self._unseen:
                     run.tells("doubts", f"the initializer {name} of workers was not watched")
-        facts = _lasting_facts(seen, changed, caches)
+        facts = lasting_facts(seen, changed, caches)
         own = {kind: len(getattr(facts, kind)) for kind in KINDS}
         for reach in self._reaches:
             inherit(facts, reach)
@@ -113,32 +112,6 @@ class Task:
         keep(facts, seen, changed, caches)
 
 
-def _lasting_facts(
-    seen: Observed,
-    changed: Collection[Slot],
-    caches: Sequence[Any],
-    known: Collection[str] = (),
-    *,
-    everything: bool = False,
-) -> Facts:
-    """Return what counts of that part of what was seen which the process may have kept."""
-    part = Observed(memo=seen.memo)
-    part.began, part.base = seen.began, seen.base
-    for name in ("touched", "folders", "imported"):
-        getattr(part, name).update(
-            (path, each)
-            for path, each in getattr(seen, name).items()
-            if path not in known
-            and (everything or name == "imported" or lasts(each.stack, seen.base, changed, caches))
-        )
-    part.temporary, part.made, part.programs = seen.temporary, seen.made, seen.programs
-    part.traced = seen.traced
-    part.ends()
-    facts = Sieve(part, part.memo).facts()
-    facts.unseen.clear()  # the process of the run names them itself
-    return facts
-
-
 def _keep_outside(outside: Sequence[Observed]) -> None:
     """Keep what the process read outside tasks: to get ready, and when it imported modules."""
     for run in outside:
@@ -146,7 +119,7 @@ def _keep_outside(outside: Sequence[Observed]) -> None:
         known = _taken.setdefault(id(run), (run, set(of_parent(run))))[1]
         paths = {*run.touched, *run.folders, *run.imported}
         if len(paths) > len(known):
-            facts = _lasting_facts(run, (), (), known, everything=is_first)
+            facts = lasting_facts(run, (), (), known, everything=is_first)
             (keep_for_all if is_first else keep)(facts, run, ())
             known |= paths
 
