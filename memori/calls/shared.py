@@ -182,9 +182,10 @@ def tell_of_turns(subject: str, why: Decision, store: Store) -> None:
         path, stage, is_anew = found
         if is_anew and _is_same_call(why.entry, store.latest()):
             return  # an input was edited, and is now as it was before
-        other = f"stage {stage!r}" if f"stage {stage!r}" != subject else "another run of it"
+        other = "another run of it" if stage == store.writer else f"stage {stage!r}"
+        did = "wrote" if is_anew else "went on in"
         warn(
-            f"{subject} runs again because {other} went on in its file {path}. So both run "
+            f"{subject} runs again because {other} {did} its file {path}. So both run "
             "each time: have each write to a file of its own"
         )
 

@@ -254,6 +254,20 @@ def test_what_is_appended_to_the_file_of_a_step_is_neither_lost_nor_stale():
         assert warned == len([each for each in told if re.match(why, str(each.message))])
 
 
+def test_two_calls_that_write_one_file_are_told_so_in_their_own_words():
+    """Whatever the function is called, the other call is no other stage, and goes on in nothing."""
+
+    def _smooth(text):
+        return write("out", text) or os.path.abspath("out")
+
+    stage = Stage(_smooth, "path", "work")
+    for text in ("a", "b"):
+        stage.run(text)
+    why = "stage '_smooth' runs again because another run of it wrote its file"
+    with pytest.warns(MemoriWarning, match=why):
+        stage.run("a")
+
+
 def test_what_is_appended_to_a_file_of_nobody_is_a_log():
     """It never counts, whoever else appends to it and whatever is removed."""
     write("shared/image", "")
