@@ -306,7 +306,7 @@ class Call:
             watch = Watch(key.code, self._store, [*stage.ignored_reads, *self._uncounted_paths()])
         with recorder:
             timed = limit(stage.timeout, stage.stage_name)
-            with entered(run), watch or Unwatched(key.code), timed:
+            with entered(run), watch or Unwatched(key.code if stage.remembered else None), timed:
                 values = stage.execute(self._inputs)
             recorder.command = run.command
             with aside():

@@ -236,16 +236,17 @@ def why_forgotten(changed: Artifact | None, facts: Facts | None) -> str:
 
 
 class Unwatched:
-    """Takes note of what a run changed in this process, and of nothing else."""
+    """Takes note of what a run changed in this process: of one that goes on each time, nothing."""
 
-    def __init__(self, code: Code) -> None:
+    def __init__(self, code: Code | None) -> None:
         self._code = code
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *error: object) -> None:
-        self._code.settle()
+        if self._code is not None:
+            self._code.settle()
 
 
 def _modules_in(files: Collection[str]) -> set[str]:

@@ -123,3 +123,17 @@ def test_a_stage_inside_one_that_has_filled_a_cache_depends_on_the_file(run):
     assert ["aA"] == run(how.format("around") + source, "a")
     assert ["A", "False"] == run(how.format("alone") + source, "a")
     assert ["B", "True"] == run(how.format("alone") + source, "b")
+
+
+def test_what_a_stage_that_is_not_remembered_has_cached_counts_by_its_value(run):
+    """It runs each time, as code of no stage does: a global that it fills is what it then is."""
+    body = """
+        Stage(atlas, "text", "work", stage_name="first", remember=False).run()
+        second = Stage(lambda: atlas().upper(), "text", "work", stage_name="second")
+        print(second.run()["text"], second.state)
+    """
+    source = HEAD + textwrap.dedent(KEPT["dictionary"]) + textwrap.dedent(body)
+    assert ["A", "True"] == run(source, "a")
+    assert ["A", "False"] == run(source, "a")
+    assert ["B", "True"] == run(source, "b")
+    assert ["A", "False"] == run(source, "a")
