@@ -50,8 +50,10 @@ def fails(seen: Observed, changed: Collection[Slot], caches: Collection[Any]) ->
     with aside():
         try:
             is_over(lasting_facts(seen, changed, caches), seen, changed, caches)
-        except (OSError, ValueError):  # a file is gone: the error of the run is what counts
-            pass
+        except Exception:  # whatever it is, the user's own error goes on
+            import logging
+
+            logging.getLogger(__name__).debug("what a failed run read is lost", exc_info=True)
 
 
 def of_others(seen: Observed, reach: Reach, changed: Collection[Slot]) -> Iterator[Kept]:
@@ -86,7 +88,10 @@ def _of_another(
                 is_import = name == "imported"
                 return depends(stack, other.base, reach, answered, some, is_import=is_import)
 
-            part = facts_of_part(other, wanted)
+            try:
+                part = facts_of_part(other, wanted)
+            except OSError:  # the other has taken a file away meanwhile: it is none that it keeps
+                continue
             yield from ((kind, fact) for kind in kinds for fact in getattr(part, kind))
 
 
