@@ -378,7 +378,8 @@ def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
         called = seen.get("called", {})
         run.looked_up.update(called)
         programs = {name: path for name, path in called.items() if path}  # the others are not there
-        run.executed.update(seen.get("tools", ()), programs.values())
+        by_links = filter(os.path.isabs, programs)
+        run.executed.update(seen.get("tools", ()), programs.values(), by_links)
         for name in programs:
             ran(run, (name,))
 

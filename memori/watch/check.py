@@ -92,7 +92,7 @@ def differences(
             if came_of is None or not came_of(kind, each[1], each[2:]):
                 yield each
     yield from _name_differences(record, places, made)
-    yield from _tool_differences(record, memo)
+    yield from _tool_differences(record, places, memo)
     if "variables" in record:
         yield from _variable_differences(record["variables"])
     for words, digest in record.get("trees", ()):
@@ -246,13 +246,36 @@ def _listing_differences(
             yield "listed", folder, ", ".join(gone), ", ".join(new)
 
 
-def _tool_differences(record: Mapping[str, JSON], memo: str | None) -> Iterator[Difference]:
+def _tool_differences(
+    record: Mapping[str, JSON], places: Places, memo: str | None
+) -> Iterator[Difference]:
     tools, called = record.get("tools", {}), record.get("called", {})
     if tools or called:
         from memori.watch.commands.tools import call_differences, tool_differences
 
         yield from tool_differences(tools)
-        yield from call_differences(called, tools, memo)
+        yield from call_differences(
+            called, tools, memo, lambda *programs: _is_around(record, places, memo, *programs)
+        )
+
+
+def _is_around(
+    record: Mapping[str, JSON], places: Places, memo: str | None, one: str, other: str, home: str
+) -> bool:
+    """Tell whether what a run read, and missed, around a program below `home` is around another."""
+    here, there, above = os.path.dirname(one), os.path.dirname(other), f"{home}/"
+
+    def beside(path: str) -> str:
+        return os.path.normpath(os.path.join(there, os.path.relpath(path, here)))
+
+    read = record.get("read", {})
+    for index, path in enumerate(places.paths(read.get("files", ()))):
+        if path.startswith(above) and path != one:
+            digest = read["digests"][index * _DIGEST : (index + 1) * _DIGEST]
+            if _file_identity(beside(path), memo) != digest:
+                return False
+    absent = places.paths(record.get("absent", ()))
+    return not any(os.path.lexists(beside(path)) for path in absent if path.startswith(above))
 
 
 def _variable_differences(then: Mapping[str, str | None]) -> Iterator[Difference]:

@@ -160,9 +160,9 @@ class Sieve:
         trees = sorted(path for path in self._seen.trees if os.path.isdir(path))
         facts.trees = {path: tree_digest(path, self._memo) for path in trees}
         facts.tools = tools_among(self._seen.executed - self._counted)
-        facts.called = called_among(self._seen.programs, self._seen.executed, facts.tools)
+        facts.called = called_among(self._seen.programs, self._seen.executed)
         looked_up = self._seen.looked_up | sought_in_vain(self._seen)
-        facts.called |= looked_up_now(looked_up - facts.called.keys(), facts.tools)
+        facts.called |= looked_up_now(looked_up - facts.called.keys())
         network = (f"the network ({host})" for host in self._seen.network)
         facts.here = self._seen.here
         facts.spoilt = sorted(self._seen.spoilt)

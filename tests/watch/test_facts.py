@@ -278,7 +278,7 @@ def test_temporary_files_are_forgotten(project):
 
     record = project.run(run)
 
-    assert {"root", "programs"} == set(record) - {"unseen"}
+    assert {"root", "programs", "called"} == set(record) - {"unseen"}
 
 
 def test_a_file_that_changes_while_the_run_goes_on_is_named(project):

@@ -94,6 +94,63 @@ def test_another_program_under_a_name_counts(
         assert (answer, stage.state) == (("7", True) if name == "new" else ("6", False))
 
 
+@pytest.mark.parametrize("kind", ["program", "tool"])
+def test_what_lies_around_a_program_counts_when_it_is_found_elsewhere(
+    kind: str, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two versions have one launcher; by another PATH the other version answers."""
+    for version in ("1", "2", "as2"):
+        (programs / version).mkdir()
+        launcher = "#!/bin/sh\n. ${0%/*}/../lib/version.sh\n"
+        script(programs / version / "bin" / "inner", launcher)
+        script(programs / version / "lib" / "version.sh", f"echo {version[-1]}\n")
+    path = os.environ["PATH"]
+    for version, ran in (("1", True), ("2", True), ("as2", False), ("1", False)):
+        monkeypatch.setenv("PATH", f"{programs / version / 'bin'}{os.pathsep}{path}")
+        stage = make(kind)
+        assert (stage.run()["output"].strip(), stage.state) == (version[-1], ran)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no compiler")
+def test_a_link_that_leads_to_another_version_of_a_program_counts(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its libraries are found beside where it really lies (`$ORIGIN`)."""
+    Path("main.c").write_text("int f(void); int main(void) { return f(); }\n")
+    for version in "12":
+        Path(version, "lib").mkdir(parents=True)
+        Path(version, "bin").mkdir()
+        Path("f.c").write_text(f"int f(void) {{ return {version}; }}\n")
+        words = ["cc", "-shared", "-fPIC", "-o", f"{version}/lib/libf.so", "f.c"]
+        subprocess.run(words, check=True)
+    place = ["-L1/lib", "-lf", "-Wl,-rpath,$ORIGIN/../lib"]
+    subprocess.run(["cc", "-o", "1/bin/compiled", "main.c", *place], check=True)
+    shutil.copy("1/bin/compiled", "2/bin/compiled")
+    script(programs / "bin" / "outer", "#!/bin/sh\ncompiled\necho $?\n")
+    monkeypatch.setenv("PATH", f"{programs}/current/bin{os.pathsep}{os.environ['PATH']}")
+    for version in ("1", "2", "1"):
+        Path("current").unlink(missing_ok=True)
+        Path("current").symlink_to(version)
+        assert ShellStage("outer", outputs=Stdout(int), hash_output="work").run() == {
+            "output": int(version)
+        }
+
+
+@pytest.mark.parametrize("kind", ["program", "tool"])
+def test_a_program_that_comes_before_that_of_the_system_counts(
+    kind: str, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when `module load` brings a newer one than /usr/bin has."""
+    script(programs / "bin" / "inner", "#!/bin/sh\nseq 1\n")
+    script(programs / "new" / "seq", "#!/bin/sh\necho 2\n")
+    for said, ran in (("1", True), ("2", True), ("1", False)):
+        with monkeypatch.context() as context:
+            if said == "2":
+                context.setenv("PATH", f"{programs / 'new'}{os.pathsep}{os.environ['PATH']}")
+            stage = make(kind)
+            assert (stage.run()["output"].strip(), stage.state) == (said, ran)
+
+
 @pytest.mark.parametrize("what", ["variable", "program"])
 def test_what_an_inner_stage_depends_on_counts_for_the_outer_one(
     what: str, programs: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from memori.watch.installed import installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from memori.watch.observed import Observed
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SYSTEM = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/lib", "/lib")
 _LANGUAGE = re.compile(r"python[\d.]*|perl|R|Rscript|octave|julia|ruby|node")
+_PROGRAMS = ("bin", "sbin", "libexec", "scripts")
 _WHO_KNOWS = "memori.neuro.tools.identity"
 
 
@@ -61,29 +62,21 @@ def tools_now(tools: Mapping[str, Told]) -> dict[str, Told]:
     }
 
 
-def called_among(
-    commands: Iterable[tuple[str, ...]], programs: Collection[str], tools: Collection[str]
-) -> dict[str, str]:
+def called_among(commands: Iterable[tuple[str, ...]], programs: Collection[str]) -> dict[str, str]:
     """Return where those of some programs (absolute paths) lie that were called by their names.
 
-    The system's own are left out, but for languages, which bring their packages, and tools.
+    Of one that was reached through a link, by whatever path, also where it lies without.
     """
     names = {words[0] for words in commands if words and "/" not in words[0]}
-    found = looked_up_now(names, tools)
-    return {name: path for name, path in found.items() if path in programs}
+    found = {name: path for name, path in looked_up_now(names).items() if path in programs}
+    own = [path for path in sorted(programs) if not path.startswith(_SYSTEM)]
+    real = {path: os.path.realpath(path) for path in own if os.path.isfile(path)}
+    return {**found, **{path: lies for path, lies in real.items() if path != lies}}
 
 
-def looked_up_now(names: Iterable[str], tools: Collection[str]) -> dict[str, str]:
-    """Return where programs lie that code has looked up by name; nothing for one that is not there.
-
-    The system's own are left out, but for languages and tools.
-    """
-    found = {name: _which(name) or "" for name in sorted(names)}
-    return {
-        name: path
-        for name, path in found.items()
-        if not path.startswith(_SYSTEM) or path in tools or _LANGUAGE.fullmatch(name)
-    }
+def looked_up_now(names: Iterable[str]) -> dict[str, str]:
+    """Return where programs lie that were looked up by name; nothing for one that is not there."""
+    return {name: _which(name) or "" for name in sorted(names)}
 
 
 def sought_in_vain(seen: Observed) -> set[str]:
@@ -109,12 +102,23 @@ def called_now(called: Mapping[str, str]) -> dict[str, str]:
 
 
 def call_differences(
-    called: Mapping[str, str], tools: Mapping[str, Told], memo: str | None
+    called: Mapping[str, str],
+    tools: Mapping[str, Told],
+    memo: str | None,
+    is_around: Callable[[str, str, str], bool],
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield the names under which another program is found than a run found: ("tool", ...).
 
     Or one, where there was none. A PATH that leads to another version (``module load``) changes no
-    file. Where a program lies does not count, but for the environment of a Python.
+    file. Where a program lies does not count, but for one of an environment, and where what the run
+    read around it is not around the other: a launcher is the same in all versions. The system's
+    own count by their names, as long as none that is found before them is another.
+
+    Parameters
+    ----------
+    is_around : callable
+        Tells of two programs whether what the run saw around the first, below a folder, is so
+        around the second.
     """
     for name, path in called.items():
         now = _which(name)
@@ -123,20 +127,37 @@ def call_differences(
             continue
         if now is None or now == path or not os.path.isabs(now) or not os.path.isfile(path):
             continue
-        if not _is_same(path, now, tools.get(path), memo):
+        if _is_system(name, path, tools) and _is_system(name, now, tools):
+            continue
+        if not (_is_same(path, now, tools.get(path), memo) and _are_around(path, now, is_around)):
             yield "tool", name, path, now
 
 
 def _which(name: str) -> str | None:
-    """Return where a program is found; a PATH that a run has set is what it was before."""
-    from shutil import which
+    """Return where a program is found, or of a path, where it lies without links.
 
-    return which(name, path=counted_value("PATH"))
+    A PATH that a run has set is what it was before.
+    """
+    if os.path.isabs(name):
+        return os.path.realpath(name) if os.path.isfile(name) else None
+    for folder in (counted_value("PATH") or os.defpath).split(os.pathsep):
+        path = f"{folder or os.curdir}/{name}"
+        if os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return None
+
+
+def _is_system(name: str, path: str, tools: Collection[str]) -> bool:
+    """Tell whether a program is the system's, and neither a tool nor a language with packages."""
+    return path.startswith(_SYSTEM) and path not in tools and not _LANGUAGE.fullmatch(name)
 
 
 def _is_same(path: str, now: str, then: Told | None, memo: str | None) -> bool:
+    marks = ("conda-meta",) if then else ("conda-meta", "pyvenv.cfg")  # a distribution is told
+    if any(_is_environment(each, marks) for each in (path, now)):
+        return False
     if os.path.realpath(path) == os.path.realpath(now):
-        return not (_is_environment(path) or _is_environment(now))
+        return True
     if then and _is_familiar(now):
         return _placeless(then, path) == _placeless(_ask(now), now)
     from memori.digest.files import file_digest
@@ -147,9 +168,27 @@ def _is_same(path: str, now: str, then: Told | None, memo: str | None) -> bool:
         return False
 
 
-def _is_environment(program: str) -> bool:
-    """Tell whether a program is the Python of a virtual environment."""
-    return os.path.isfile(os.path.join(os.path.dirname(program), "..", "pyvenv.cfg"))
+def _is_environment(program: str, marks: Iterable[str]) -> bool:
+    """Tell whether a program is one of an environment: of conda, or a virtual one of Python."""
+    above = os.path.join(os.path.dirname(program), "..")
+    return any(os.path.exists(os.path.join(above, each)) for each in marks)
+
+
+def _are_around(path: str, now: str, is_around: Callable[[str, str, str], bool]) -> bool:
+    """Tell whether a run that found one program by its name had found the same around another."""
+    pairs = {(path, now), (os.path.realpath(path), os.path.realpath(now))}
+    return all(
+        one == other or is_around(one, other, _home(one, other))
+        for one, other in pairs
+        if not (one.startswith(_SYSTEM) or other.startswith(_SYSTEM))  # whose files do not count
+    )
+
+
+def _home(program: str, other: str) -> str:
+    """Return the folder in which a program's own files lie, unless another lies otherwise."""
+    folders = os.path.dirname(program), os.path.dirname(other)
+    is_below = any(os.path.basename(folder) in _PROGRAMS for folder in folders)
+    return os.path.dirname(folders[0]) if is_below else folders[0]
 
 
 def _placeless(told: Told, path: str) -> Told:
