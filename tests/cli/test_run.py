@@ -274,6 +274,23 @@ def test_a_command_that_is_given_something_to_read_is_told_that_it_finds_nothing
     assert "0" == subprocess.check_output(["bash", "-c", text], text=True).strip()
 
 
+def test_a_command_that_is_given_an_open_file_of_the_shell_is_told_what_to_do() -> None:
+    """It would find nothing there, and go on without; a shell inside opens it."""
+    Path("a.txt").write_text("b\na\n")
+    run = f"{shlex.join(MEMORI)} run"
+    for text in (
+        f"{run} -- cat a.txt <(sort a.txt)",
+        f"{run} -- dd status=none if=<(sort a.txt)",
+        f"{run} -c <(sort a.txt) -- cat a.txt",
+        f"{run} -- sh -c 'cat /dev/fd/4 || true' sh /dev/fd/4 4< a.txt",
+    ):
+        done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False)
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "an open file of the shell" in done.stderr
+    text = f"{run} -- bash -c 'cat <(sort a.txt)'; {run} -- echo /dev/fd/77"
+    assert "a\nb\n/dev/fd/77\n" == subprocess.check_output(["bash", "-c", text], text=True)
+
+
 def test_a_temporary_file_that_a_command_hands_on_is_made_each_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

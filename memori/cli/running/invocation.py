@@ -153,6 +153,7 @@ class CommandStage(Stage):
     def __init__(
         self, invocation: Invocation, hash_output: str, stage_name: str, depends: Sequence[str] = ()
     ) -> None:
+        _reject_descriptors(invocation.words[0], (*invocation.words, *depends))
         for path in depends:
             if not os.path.exists(path):
                 raise MemoriError(f"-c {path}: there is no such file or folder")
@@ -189,6 +190,26 @@ class CommandStage(Stage):
         for program in self._programs:
             found.update(facts(program, os.environ, cwd=os.getcwd()))
         return found
+
+
+def _reject_descriptors(program: str, words: Iterable[str]) -> None:
+    """Refuse open files of the calling shell: the command has none, and nothing can compare them.
+
+    Raises
+    ------
+    MemoriError
+        If a word names one that is open.
+    """
+    for word in words:
+        path = word.rpartition("=")[2]
+        folder, _, number = path.rpartition("/")
+        is_open = folder in ("/dev/fd", "/proc/self/fd") and os.path.exists(path)
+        if is_open and number.isdecimal() and int(number) > 2:
+            raise MemoriError(
+                f"{program} is given {word}, an open file of the shell, such as <(COMMAND) is: it "
+                "cannot be compared later; have a shell inside open it (memori run -- bash -c "
+                f"'{os.path.basename(program)} <(COMMAND)'), or write to a file first"
+            )
 
 
 def _as_artifact(path: str) -> str:
