@@ -32,7 +32,7 @@ from memori.watch.questions.found import NOTHING, answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from memori.digest.values import JSON
 
@@ -254,13 +254,24 @@ def _tool_differences(
         from memori.watch.commands.tools import call_differences, tool_differences
 
         yield from tool_differences(tools)
+        absent = frozenset(places.paths(record.get("absent", ())))
         yield from call_differences(
-            called, tools, memo, lambda *programs: _is_around(record, places, memo, *programs)
+            called,
+            tools,
+            memo,
+            absent,
+            lambda *programs: _is_around(record, places, memo, absent, *programs),
         )
 
 
 def _is_around(
-    record: Mapping[str, JSON], places: Places, memo: str | None, one: str, other: str, home: str
+    record: Mapping[str, JSON],
+    places: Places,
+    memo: str | None,
+    absent: Iterable[str],
+    one: str,
+    other: str,
+    home: str,
 ) -> bool:
     """Tell whether what a run read, and missed, around a program below `home` is around another."""
     here, there, above = os.path.dirname(one), os.path.dirname(other), f"{home}/"
@@ -274,7 +285,6 @@ def _is_around(
             digest = read["digests"][index * _DIGEST : (index + 1) * _DIGEST]
             if _file_identity(beside(path), memo) != digest:
                 return False
-    absent = places.paths(record.get("absent", ()))
     return not any(os.path.lexists(beside(path)) for path in absent if path.startswith(above))
 
 

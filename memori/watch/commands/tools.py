@@ -76,7 +76,8 @@ def called_among(commands: Iterable[tuple[str, ...]], programs: Collection[str])
 
 def looked_up_now(names: Iterable[str]) -> dict[str, str]:
     """Return where programs lie that were looked up by name; nothing for one that is not there."""
-    return {name: _which(name) or "" for name in sorted(names)}
+    folders = _folders()
+    return {name: _which(name, folders) or "" for name in sorted(names)}
 
 
 def sought_in_vain(seen: Observed) -> set[str]:
@@ -98,13 +99,15 @@ def sought_in_vain(seen: Observed) -> set[str]:
 
 def called_now(called: Mapping[str, str]) -> dict[str, str]:
     """Return where programs are found now by their names; where they were, if nowhere."""
-    return {name: _which(name) or path for name, path in called.items()}
+    folders = _folders()
+    return {name: _which(name, folders) or path for name, path in called.items()}
 
 
 def call_differences(
     called: Mapping[str, str],
     tools: Mapping[str, Told],
     memo: str | None,
+    absent: Collection[str],
     is_around: Callable[[str, str, str], bool],
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield the names under which another program is found than a run found: ("tool", ...).
@@ -116,12 +119,15 @@ def call_differences(
 
     Parameters
     ----------
+    absent : collection of str
+        Paths where nothing is, as when the run looked for them.
     is_around : callable
         Tells of two programs whether what the run saw around the first, below a folder, is so
         around the second.
     """
+    folders = _folders()
     for name, path in called.items():
-        now = _which(name)
+        now = _which(name, folders, path, absent)
         if now is not None and not path:
             yield "tool", name, "not there", now
             continue
@@ -133,18 +139,31 @@ def call_differences(
             yield "tool", name, path, now
 
 
-def _which(name: str) -> str | None:
+def _folders() -> list[str]:
+    """Return the folders in which programs are looked for; a PATH that a run has set is undone."""
+    return (counted_value("PATH") or os.defpath).split(os.pathsep)
+
+
+def _which(
+    name: str, folders: Iterable[str], known: str = "", absent: Collection[str] = ()
+) -> str | None:
     """Return where a program is found, or of a path, where it lies without links.
 
-    A PATH that a run has set is what it was before.
+    It is not asked whether one is at `known`, nor where nothing is.
     """
     if os.path.isabs(name):
         return os.path.realpath(name) if os.path.isfile(name) else None
-    for folder in (counted_value("PATH") or os.defpath).split(os.pathsep):
+    if os.sep in name:
+        return name if _is_program(name) else None
+    for folder in folders:
         path = f"{folder or os.curdir}/{name}"
-        if os.access(path, os.X_OK) and os.path.isfile(path):
+        if path == known or (path not in absent and _is_program(path)):
             return path
     return None
+
+
+def _is_program(path: str) -> bool:
+    return os.access(path, os.X_OK) and os.path.isfile(path)
 
 
 def _is_system(name: str, path: str, tools: Collection[str]) -> bool:
