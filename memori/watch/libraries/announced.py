@@ -10,6 +10,9 @@ The finder that waits for them tells as well what is looked for by any import, h
 
 A folder (a partitioned table) is announced with all files below it, a pattern with those that fit.
 
+So do functions in Python that look into a file which they then write anew: announced as written
+first, what they find there is no input.
+
 Not promised: files that the content of another one names (external links of HDF5, ``.mhd`` with
 its ``.raw``), functions that a module of yours took by name before the first run
 (``from cv2 import imread``), and libraries that are not in the table
@@ -109,6 +112,9 @@ OPENERS = {
         Opener("NetCDF4BackendEntrypoint.open_dataset", "filename_or_obj"),
     ),
     "indexed_gzip.indexed_gzip": (Opener("IndexedGzipFile.__init__", "filename"),),
+    # These look for the format of what stands where they are about to write.
+    "nibabel.streamlines": (Opener("save", "filename", 1, mode="w"),),
+    "dipy.io.streamline": (Opener("detect_format", "fileobj", mode="w"),),  # only to save
 }
 """By module."""
 LOOKED_FOR = "memori.looked_for"

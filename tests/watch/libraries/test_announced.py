@@ -261,3 +261,38 @@ def test_a_function_that_announces_is_what_it_was(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(csv.read_csv)) is csv.read_csv
     assert "input_file" in inspect.signature(csv.read_csv).parameters
     assert csv.read_csv.__module__ == "pyarrow.csv"
+
+
+@pytest.mark.parametrize("library", ["nibabel", "dipy"])
+def test_tracts_saved_over_those_of_before_are_remembered_at_once(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """The library looks for the format of what lies there already, which makes it no input."""
+    needs(library)
+    monkeypatch.chdir(tmp_path)
+    import nibabel
+
+    WRITE[".nii"]("grid.nii", 1)
+
+    def tracts(table: str, out: str) -> str:
+        points = np.loadtxt(table, dtype="f4", ndmin=2)
+        if library == "nibabel":
+            lines = nibabel.streamlines.Tractogram([points], affine_to_rasmm=np.eye(4))
+            nibabel.streamlines.save(lines, out)
+        else:
+            from dipy.io.stateful_tractogram import Space, StatefulTractogram
+            from dipy.io.streamline import save_tractogram
+
+            save_tractogram(StatefulTractogram([points], "grid.nii", Space.RASMM), out)
+        return out
+
+    stage = Stage(tracts, "tracts", "work")
+    ran = []
+    for points in ("0 0 0\n1 1 1\n", "0 0 0\n1 1 0\n"):
+        Path("points.txt").write_text(points)
+        for _ in range(2):
+            stage.run("points.txt", "out.tck")
+            ran.append(stage.state)
+
+    assert [True, False, True, False] == ran
+    assert not [each for each in recwarn if "while the stage ran" in str(each.message)]
