@@ -49,7 +49,8 @@ class Opener:
         Where that stands among positional arguments, after ``self``.
     mode : str
         As `open` takes it, or a parameter that says so; ``words`` are those of a command, of which
-        some are files.
+        some are files; ``nifti`` is how ITK reads: the data of ``x.nii.gz`` come from an ``x.nii``
+        beside it, if there is one.
     mode_place : int
         Where that parameter stands.
     """
@@ -64,20 +65,20 @@ class Opener:
         self.mode, self.mode_place = mode, mode_place
 
 
-_ITK = (Opener("imread", "filename"), Opener("*[hm]read", "filename"))
+_ITK = (Opener("imread", "filename", mode="nifti"), Opener("*[hm]read", "filename"))
 OPENERS = {
     "h5py.h5f": (Opener("open", "name", mode="flags"), Opener("create", "name", mode="w")),
     "tables.file": (Opener("File.__init__", "filename", mode="mode"),),
     "SimpleITK.SimpleITK": (
-        Opener("ImageFileReader.SetFileName", "fn"),
-        Opener("ImageSeriesReader.SetFileNames", "fileNames"),
+        Opener("ImageFileReader.SetFileName", "fn", mode="nifti"),
+        Opener("ImageSeriesReader.SetFileNames", "fileNames", mode="nifti"),
         Opener("ImageFileWriter.SetFileName", "fileName", mode="w"),
         Opener("_SimpleITK.ReadTransform", "filename"),
     ),
     "itk.support.extras": _ITK,
     "itk": _ITK,
     "ants.lib": (
-        Opener("imageRead*", "filename"),
+        Opener("imageRead*", "filename", mode="nifti"),
         Opener("readTransform*", "filename"),
         Opener("antsImageHeaderInfo", "filename"),
         Opener("antsApplyTransforms*", "args", mode="words"),
@@ -119,7 +120,7 @@ OPENERS = {
 """By module."""
 LOOKED_FOR = "memori.looked_for"
 """The audit event of a module that is looked for: its name, and the folders."""
-_MODES = ("r", "w", "words")
+_MODES = ("r", "w", "words", "nifti")
 _waiting = dict(OPENERS)  # those that are not imported yet
 
 
@@ -209,7 +210,12 @@ def _announce(opener: Opener, args: Sequence[Any], named: Mapping[str, Any]) -> 
         mode = said if isinstance(said, str) else "r+" if said else "r"
     try:
         paths = _paths(given)
-        for path in filter(os.path.isfile, paths) if mode == "words" else paths:
+        if mode == "words":
+            paths = [*filter(os.path.isfile, paths)]
+        elif mode == "nifti":
+            paths += [path[:-3] for path in paths if path.lower().endswith(".nii.gz")]
+            mode = "r"
+        for path in paths:
             sys.audit("open", path, mode[:1], os.O_RDWR if "+" in mode or mode == "a" else 0)
     except OSError:
         pass  # a folder that is no more: the library will say so

@@ -296,3 +296,30 @@ def test_tracts_saved_over_those_of_before_are_remembered_at_once(
 
     assert [True, False, True, False] == ran
     assert not [each for each in recwarn if "while the stage ran" in str(each.message)]
+
+
+def test_an_unpacked_image_that_itk_reads_instead_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ITK takes the voxels of x.nii.gz from an x.nii beside it: that comes, is edited, and goes."""
+    needs("SimpleITK")
+    import nibabel
+    import SimpleITK
+
+    monkeypatch.chdir(tmp_path)
+
+    def first_voxel(image: str) -> int:
+        return int(SimpleITK.ReadImage(image)[0, 0, 0])
+
+    stage = Stage(first_voxel, "value", "work")
+    WRITE[".nii"]("packed.nii", 1)
+    nibabel.save(nibabel.load("packed.nii"), "x.nii.gz")
+    ran = []
+    for number in (None, None, 2, 3, None):
+        Path("x.nii").unlink(missing_ok=True)
+        if number:
+            WRITE[".nii"]("x.nii", number)
+        assert stage.run("x.nii.gz") == {"value": first_voxel("x.nii.gz")}
+        ran.append(stage.state)
+
+    assert [True, False, True, True, False] == ran
