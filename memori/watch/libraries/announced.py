@@ -113,6 +113,16 @@ OPENERS = {
         Opener("NetCDF4BackendEntrypoint.open_dataset", "filename_or_obj"),
     ),
     "indexed_gzip.indexed_gzip": (Opener("IndexedGzipFile.__init__", "filename"),),
+    "lxml.etree": (Opener("parse", "source"),),
+    "lxml.objectify": (Opener("parse", "f"),),
+    "pyreadstat": (
+        Opener("read_*", "filename_path"),
+        Opener("write_*", "dst_path", 1, mode="w"),
+    ),
+    "pyreadr": (Opener("read_r", "path"), Opener("write_*", "path", mode="w")),
+    "pyedflib.edfreader": (Opener("EdfReader.__init__", "file_name"),),
+    "pyedflib.edfwriter": (Opener("EdfWriter.__init__", "file_name", mode="w"),),
+    "soundfile": (Opener("SoundFile.__init__", "file", mode="mode"),),
     # These look for the format of what stands where they are about to write.
     "nibabel.streamlines": (Opener("save", "filename", 1, mode="w"),),
     "dipy.io.streamline": (Opener("detect_format", "fileobj", mode="w"),),  # only to save
@@ -171,10 +181,14 @@ def _follow(name: str, module: ModuleType) -> None:
     for opener in _waiting.pop(name, ()):
         owner, _, method = opener.name.rpartition(".")
         holder = getattr(module, owner, None) if owner else module
-        for each in [key for key in vars(holder or object) if fnmatchcase(key, method)]:
+        is_class = isinstance(holder, type)  # whose method may be that of a class in C above it
+        names = dir(holder) if is_class else vars(holder or object)
+        for each in [key for key in names if fnmatchcase(key, method)]:
             original = getattr(holder, each)
-            if callable(original) and not isinstance(original, StandIn):
-                setattr(holder, each, _announcing(original, opener, name, isinstance(holder, type)))
+            if not callable(original) or isinstance(original, StandIn):
+                continue
+            if original is not object.__init__:  # which would take no file
+                setattr(holder, each, _announcing(original, opener, name, is_class))
 
 
 def _announcing(original: Any, opener: Opener, module: str, is_method: bool) -> Any:

@@ -40,6 +40,7 @@ READERS = {
     "sqlite3": "databases",
     "cv2": "images",
     "openslide": "images",
+    "python_calamine": "spreadsheets",
     "torch": "tensors",
     "tensorflow": "records",
     "matlab.engine": "whatever MATLAB opens",

@@ -108,6 +108,42 @@ def _tensors(path: str, number: int) -> None:
     save_file({"x": np.array([number])}, path)
 
 
+@writes(".xml")
+def _xml(path: str, number: int) -> None:
+    Path(path).write_text(f"<scan><x>{number}</x></scan>\n")
+
+
+@writes(".sav")
+def _spss(path: str, number: int) -> None:
+    import pandas
+    import pyreadstat
+
+    pyreadstat.write_sav(pandas.DataFrame({"x": [number]}), path)
+
+
+@writes(".rds")
+def _r(path: str, number: int) -> None:
+    import pandas
+    import pyreadr
+
+    pyreadr.write_rds(path, pandas.DataFrame({"x": [number]}))
+
+
+@writes(".edf")
+def _edf(path: str, number: int) -> None:
+    from pyedflib import highlevel
+
+    header = highlevel.make_signal_header("x", sample_frequency=4)
+    highlevel.write_edf(path, np.full((1, 4), float(number)), [header])
+
+
+@writes(".wav")
+def _sound(path: str, number: int) -> None:
+    import soundfile
+
+    soundfile.write(path, np.full(4, number, np.int16), 8000)
+
+
 READ = {  # by packages that are needed: what a user writes, and the suffix of what is read
     "import h5py; int(h5py.File(path)['x'][()])": ".h5",
     "from h5py import File; int(File(path, mode='r')['x'][()])": ".h5",
@@ -133,6 +169,14 @@ READ = {  # by packages that are needed: what a user writes, and the suffix of w
     "import polars; polars.scan_parquet(f'{path[:-2]}*').collect()['x'][0]": ".parquet",
     "import cv2; int(cv2.imread(path)[0, 0, 0])": ".png",
     "from safetensors.numpy import load_file; int(load_file(path)['x'][0])": ".safetensors",
+    "import lxml.etree; int(lxml.etree.parse(path).findtext('x'))": ".xml",
+    "from lxml import objectify; int(objectify.parse(path).getroot().x)": ".xml",
+    "import pyreadstat; int(pyreadstat.read_sav(path)[0].x[0])": ".sav",
+    "import pyreadstat, pandas; int(pandas.read_spss(path).x[0])": ".sav",
+    "import pyreadr; int(pyreadr.read_r(path)[None].x.iloc[0])": ".rds",
+    "import pyedflib; (lambda f: (round(f.readSignal(0)[0]), f.close())[0])"
+    "(pyedflib.EdfReader(path))": ".edf",
+    "import soundfile; int(soundfile.read(path, dtype='int16')[0][0])": ".wav",
     "import indexed_gzip; int(indexed_gzip.IndexedGzipFile(path).read()[5:8])": ".csv.gz",
 }  # fmt: skip
 
