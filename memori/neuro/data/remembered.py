@@ -257,7 +257,7 @@ def _restored(value: Any, annotation: Any) -> Any:
             return load(value, wish, "return")
         if isinstance(branch, type) and issubclass(branch, os.PathLike):
             return (Path if branch is os.PathLike else branch)(value)  # type: ignore[call-arg]
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):  # a tuple, before it was in a record
         branch = _branch(annotation, "list")
         items = [_restored(each, inner) for each, inner in _items(value, branch)]
         return tuple(items) if _origin(branch) is tuple else items

@@ -44,6 +44,10 @@ def pair() -> tuple[int, np.ndarray]:
     return 3, np.zeros(2)
 
 
+def tables() -> tuple[pd.DataFrame, dict[str, tuple[float, pd.DataFrame]]]:
+    return table(), {"rest": (0.5, table())}
+
+
 def several() -> dict[str, list[np.ndarray]]:
     return {"runs": [np.zeros(2), np.ones(3)]}
 
@@ -84,7 +88,7 @@ def equal(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize(
     "function",
-    [array, image, table, path, pair, several, maybe, maybe_array, paths, plain],
+    [array, image, table, path, pair, tables, several, maybe, maybe_array, paths, plain],
 )
 def test_the_first_run_and_a_hit_return_what_the_function_returns(function: Any) -> None:
     """Of the same type, with the same values."""
