@@ -377,10 +377,9 @@ def pass_on(entry: Entry, store: Store, files: Iterable[Artifact]) -> None:
         run.variables.update((n, None) for n in seen.get("variables", ()) if n not in run.variables)
         called = seen.get("called", {})
         run.looked_up.update(called)
-        programs = {name: path for name, path in called.items() if path}  # the others are not there
-        by_links = filter(os.path.isabs, programs)
-        run.executed.update(seen.get("tools", ()), programs.values(), by_links)
-        for name in programs:
+        found = {name: path for name, path in called.items() if path}  # the others are not there
+        run.executed.update(seen.get("tools", ()), found.values(), filter(os.path.isabs, found))
+        for name in found:
             ran(run, (name,))
 
 
