@@ -464,7 +464,7 @@ def test_an_input_that_is_put_back_is_no_quarrel_of_two_runs() -> None:
     Path("other").write_text("three")
     memori("run", "-n", "s", "-o", "out", "--", "cp", "other", "out")
     told = memori("run", "-n", "s", "-o", "out", "--", "cp", "in", "out").stderr
-    assert "another run of it went on in its file" in told
+    assert "another run of it wrote its file" in told
 
 
 def test_a_reason_may_name_a_file_of_any_bytes() -> None:

@@ -1,4 +1,4 @@
-"""Statements at the top of a module that do something to a library, each as a function.
+"""Statements at the top of a module that do something to a library.
 
 One does if it calls what a library offers by a name that says so (``seed``, ``add_constructor``,
 ``register``), hands a function of the user's over, or assigns to an attribute or item of it.
@@ -15,7 +15,7 @@ from memori.fingerprint.imports.kept_settings import LIBRARIES
 from memori.fingerprint.imports.slices import chain_of, reached
 from memori.fingerprint.origins import origin_of_namespace
 from memori.fingerprint.walk import origin_of_function
-from memori.fingerprint.writer import parsed
+from memori.fingerprint.writer import Writer, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +38,34 @@ _NO_MATTER = frozenset(  # of how a script runs, not of what it computes; or loo
 )  # fmt: skip
 
 
-def effects(content: bytes, path: str, space: Space) -> dict[str, list[FunctionType]]:
-    """Return the statements of a module that do something to a library, by the library.
+class Effect:
+    """A statement that does something to a library.
+
+    Attributes
+    ----------
+    library : str
+        Its top-level name.
+    text : bytes
+        The statement's canonical text.
+    function : function
+        Of the module, and of this statement alone, which is never called; it names what counts.
+    """
+
+    __slots__ = ("function", "library", "text")
+
+    def __init__(self, node: ast.stmt, library: str, path: str, space: Space) -> None:
+        writer = Writer()
+        writer.write(node)
+        self.library, self.text = library, writer.text()
+        tree = parsed(b"def statement(): pass", path)
+        tree.body[0].body = [node]  # type: ignore[attr-defined]
+        found = compile(tree, path, "exec", dont_inherit=True).co_consts
+        code = next(each for each in found if isinstance(each, CodeType))
+        self.function = FunctionType(code.replace(co_name=library, co_qualname=library), space)
+
+
+def effects(content: bytes, path: str, space: Space) -> list[Effect]:
+    """Return the statements of a module that do something to a library, in their order.
 
     Parameters
     ----------
@@ -55,12 +81,8 @@ def effects(content: bytes, path: str, space: Space) -> dict[str, list[FunctionT
     SyntaxError, ValueError, RecursionError
         If it cannot be parsed.
     """
-    found: dict[str, list[FunctionType]] = {}
-    for node in _simple(parsed(content, path).body):
-        library = _changed_by(node, space)
-        if library is not None:
-            found.setdefault(library, []).append(_as_function(node, library, path, space))
-    return found
+    nodes = [(node, _changed_by(node, space)) for node in _simple(parsed(content, path).body)]
+    return [Effect(node, of, path, space) for node, of in nodes if of is not None]
 
 
 def _simple(nodes: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -116,12 +138,3 @@ def _hands_over(call: ast.Call, space: Space) -> bool:
         isinstance(value, FunctionType) and origin_of_function(value).kind == "user"
         for value in names
     )
-
-
-def _as_function(node: ast.stmt, library: str, path: str, space: Space) -> FunctionType:
-    """Return a statement as a function of its module, which is never called."""
-    tree = parsed(b"def statement(): pass", path)
-    tree.body[0].body = [node]  # type: ignore[attr-defined]
-    found = compile(tree, path, "exec", dont_inherit=True).co_consts
-    code = next(each for each in found if isinstance(each, CodeType))
-    return FunctionType(code.replace(co_name=library, co_qualname=library), space)

@@ -3,9 +3,9 @@
 ``numpy.random.seed(1)``, ``yaml.SafeLoader.add_constructor("!scan", scan)`` or
 ``json.JSONEncoder.default = as_number`` at the top of a module change what its functions return,
 and no code of theirs names what was changed. So the statements count that seed, register, add,
-insert or replace something in a library which the functions name, as if they were one function
-more: by what they do, with the functions and globals that they name. They are found in the modules
-of the functions that are reached, in the packages of these and in the script.
+insert or replace something in a library which the functions name: by their canonical text, with the
+functions and globals that they name. They are found in the modules of the functions that are
+reached, in the packages of these and in the script.
 
 Not promised: what functions, loops and comprehensions do to libraries that are called at the top of
 a module, and a module that was edited before it was first looked at and is not run again.
@@ -20,8 +20,10 @@ import time
 from types import FunctionType, ModuleType
 
 from memori.digest.memo import Memo
+from memori.fingerprint.atoms import sized
+from memori.fingerprint.graph import edge_parts
 from memori.fingerprint.guards import MISSING
-from memori.fingerprint.origins import origin_of_namespace
+from memori.fingerprint.origins import module_label, origin_of_namespace
 from memori.fingerprint.walk import name_of_module
 
 TYPE_CHECKING = False
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from memori.fingerprint.graph import State
+    from memori.fingerprint.graph import Node, State
+    from memori.fingerprint.imports.effects import Effect
     from memori.fingerprint.walk import Walk
 
     Space = dict[str, object]
-    SetUp = dict[str, list[FunctionType]]
+    SetUp = tuple[bool, list[Effect]]
 
 _BEGAN = time.time()
 _LINE = re.compile(  # what may do so, or hold what does
@@ -42,23 +45,35 @@ _LINE = re.compile(  # what may do so, or hold what does
     re.MULTILINE,
 )
 _FOR_ALL = ("codecs", "copyreg")  # of which methods of texts, and what copies objects, make use
-_found: Memo[tuple[str, int, int], tuple[object, object, tuple[bool, SetUp]]] = Memo(500)
+_found: Memo[tuple[str, int, int], tuple[object, object, SetUp]] = Memo(500)
 
 
 def put_set_up(walk: Walk, out: State) -> None:
     """Append what the modules of what is reached do to the libraries that it names."""
-    from memori.fingerprint.functions import put_function
-
+    named = walk.libraries.union(_FOR_ALL)
     for space in _spaces(walk):
-        was_run, statements = _set_up(space)
-        for library in sorted(walk.libraries.union(_FOR_ALL).intersection(statements)):
-            walk.guards.name(space, "__spec__", space.get("__spec__", MISSING))
-            for statement in statements[library]:
-                put_function(walk, statement, out, "set-up")
-            if not was_run:
-                out.append(b"?" + os.urandom(8))
-                walk.guards.volatile = True
-                walk.note(f"{space['__file__']} was edited after it was run")
+        was_run, found = _set_up(space)
+        effects = [each for each in found if each.library in named]
+        if not effects:
+            continue
+        walk.guards.name(space, "__spec__", space.get("__spec__", MISSING))
+        for effect in effects:
+            label = f"set-up {module_label(space)}.{effect.library}"
+            out.append(walk.node(effect, _fill, label))
+        if not was_run:
+            out.append(b"?" + os.urandom(8))
+            walk.guards.volatile = True
+            walk.note(f"{space['__file__']} was edited after it was run")
+
+
+def _fill(walk: Walk, node: Node) -> None:
+    """Fill the node of a statement: its text, and what it names."""
+    from memori.fingerprint.functions import follow_code
+
+    effect: Any = node.origin
+    node.state.append(sized(b"U", effect.text))
+    follow_code(walk, effect.function, node)
+    node.state += edge_parts(sorted(node.edges, key=lambda edge: edge[0]))
 
 
 def _spaces(walk: Walk) -> list[Space]:
@@ -80,13 +95,13 @@ def _packages(space: Space) -> Iterator[str]:
         name = name.rpartition(".")[0]
 
 
-def _set_up(space: Space) -> tuple[bool, SetUp]:
+def _set_up(space: Space) -> SetUp:
     """Return whether a module was run as its file is, and the statements that set a library up."""
     path, name, spec = (space.get(each) for each in ("__file__", "__name__", "__spec__"))
     if type(path) is not str or not path.endswith(".py"):
-        return True, {}
+        return True, []
     if getattr(sys.modules.get(str(name)), "__dict__", None) is not space:
-        return True, {}  # a function that was sent here without its module
+        return True, []  # a function that was sent here without its module
     key = (path, id(space), id(spec))
     known = _found.get(key)
     if known is None:
@@ -95,17 +110,17 @@ def _set_up(space: Space) -> tuple[bool, SetUp]:
     return known[2]
 
 
-def _read(path: str, space: Space) -> tuple[bool, SetUp]:
+def _read(path: str, space: Space) -> SetUp:
     try:
         with open(path, "rb") as file:
             content, look = file.read(), os.fstat(file.fileno())
         if _LINE.search(content) is None:
-            return True, {}
+            return True, []
         from memori.fingerprint.imports.effects import effects
 
         found = effects(content, path, space)
     except (OSError, SyntaxError, ValueError, RecursionError):
-        return True, {}
+        return True, []
     return not found or _was_run(look, space.get("__spec__")), found
 
 
