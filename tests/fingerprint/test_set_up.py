@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
+import nipype
 import pytest
 
 from memori import Stage
+from memori.fingerprint.imports.effects import effects
 
 RAND = "def f(n):\n    return [round(float(x), 4) for x in np.random.rand(n)]\n"
 TEXTS = {  # what is at the top, with a K in the place of what is edited; what the function does
@@ -126,6 +129,27 @@ def test_it_counts_wherever_it_is_done(place):
             write(top, "" if name.endswith("__init__.py") else end, name)
         states.append(ran()[2])
     assert ["True", "True", "False"] == states
+
+
+def test_how_a_library_runs_and_what_it_logs_is_no_result():
+    """Threads, levels and settings of Nipype's engine; objects that answer to any name."""
+
+    class Any:
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+        def __call__(self):
+            pass
+
+    top = (
+        b"nibabel.imageglobals.logger.setLevel(10)\n"
+        b"nipype.config.set('execution', 'keep_inputs', 'true')\n"
+        b"torch.set_num_threads(4)\n"
+        b"nibabel.imageglobals.error_level = 10\n"
+        b"any.register(1)\n"
+    )
+    names = {"nibabel": nibabel, "nipype": nipype, "torch": nibabel, "any": Any()}
+    assert [b"error_level" in each.text for each in effects(top, "top.py", names)] == [True]
 
 
 def test_a_module_counts_as_it_was_run(tmp_path, monkeypatch):

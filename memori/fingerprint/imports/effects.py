@@ -30,6 +30,9 @@ _VERBS = frozenset(
      "update", "use"]
 )  # fmt: skip
 _OF_REGISTRIES = frozenset({"add", "register", "seed", "unregister"})
+_OF_RUNNING = frozenset(
+    ["debug", "level", "log", "logger", "logging", "progress", "threads", "verbose", "verbosity"]
+)
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NO_MATTER = frozenset(  # of how a script runs, not of what it computes; or looked at by others
     ["argparse", "atexit", "builtins", "concurrent", "faulthandler", "gc", "io", "logging",
@@ -107,9 +110,11 @@ def _changed_by(node: Any, space: Space) -> str | None:
     library = None if chain is None else _library_of(chain[0], space)
     if chain is None or library is None or not isinstance(call, ast.Call):
         return None
-    verbs = set(map(str.lower, _WORD.findall(chain[-1])))
+    words = set(map(str.lower, _WORD.findall(chain[-1])))
     counted = _OF_REGISTRIES if library in LIBRARIES else _VERBS
-    return library if verbs & counted or _hands_over(call, space) else None
+    if words & _OF_RUNNING or (library == "nipype" and "config" in chain):
+        return None
+    return library if words & counted or _hands_over(call, space) else None
 
 
 def _root(target: ast.expr) -> str:
@@ -121,9 +126,11 @@ def _root(target: ast.expr) -> str:
 def _library_of(name: str, space: Space) -> str | None:
     """Return the library of which a module, class or function is, if it may matter."""
     value = space.get(name)
-    module = value if isinstance(value, ModuleType) else None
-    if module is None and callable(value):
-        module = sys.modules.get(str(getattr(value, "__module__", None)))
+    try:
+        named = getattr(value, "__module__", None) if callable(value) else None
+    except Exception:  # whatever an object of the user's does that answers to any name
+        return None
+    module = value if isinstance(value, ModuleType) else sys.modules.get(str(named))
     if not isinstance(module, ModuleType) or origin_of_namespace(vars(module)).kind == "user":
         return None
     top = module.__name__.partition(".")[0]
