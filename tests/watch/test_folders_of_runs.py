@@ -141,3 +141,22 @@ def test_a_folder_that_a_tool_lists_and_removes_is_no_folder_that_was_not_there(
     assert ("", True) == (stage.run()["x"], stage.state)
     fill()
     assert ("a\nb\n", False) == (stage.run()["x"], stage.state)
+
+
+def test_a_folder_that_a_run_makes_is_no_name_that_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tidied away, and the run that listed what lies around it is remembered."""
+    monkeypatch.chdir(tmp_path)
+
+    def scans() -> list[str]:
+        os.mkdir("scratch")
+        return sorted(os.listdir("."))
+
+    stage = Stage(scans, "x", tmp_path / "work/memory")
+    Path("a.nii").write_text("a")
+    first = stage.run()["x"]
+    os.rmdir("scratch")
+    assert (first, False) == (stage.run()["x"], stage.state)
+    Path("b.nii").write_text("b")
+    assert (sorted([*first, "b.nii"]), True) == (stage.run()["x"], stage.state)
