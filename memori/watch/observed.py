@@ -197,10 +197,9 @@ class Observed:
     def _take_glanced(self) -> None:
         """Count files that were glanced at as touched; other threads may add to them meanwhile."""
         glanced = dict(self.glanced)
-        known = self.touched
         plain = plain_touches(glanced)
-        self._read_back(plain.keys() & known)
-        known.update({p: touch for p, touch in plain.items() if p not in known})
+        self._read_back(plain.keys() & self.touched)
+        self.touched.update({p: each for p, each in plain.items() if p not in self.touched})
         for path in glanced:
             del self.glanced[path]
 
@@ -231,6 +230,7 @@ class Observed:
         touch = self.own_touch(path)
         if touch is not None and touch.how == "read" and touch.before is None:
             touch.before = self._digest(path)
+            self.tells("touched", path)
 
     def starts(self, words: tuple[str, ...]) -> None:
         """Note that a program is about to be started, which may write what is then read."""

@@ -178,6 +178,47 @@ def test_a_file_that_a_fork_edits_is_known_as_it_was(file):
     assert "read" == seen.how(file)
 
 
+def change_mode(path, _):
+    """Let only the user read a file."""
+    os.chmod(path, 0o600)
+
+
+def take_along(path, folder):
+    """Link a file into another folder."""
+    os.link(path, os.path.join(folder, f"{os.urandom(4).hex()}.txt"))
+
+
+def read_and_deal(path, deal, folder):
+    """Read a file, and leave another mode or time of change of it behind."""
+    found = pathlib.Path(path).read_text()
+    deal(path, folder)
+    return found
+
+
+def read_in_worker(path, deal, folder):
+    """Let a worker read it and deal with it."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(read_and_deal, (path, deal, folder))
+
+
+def read_and_fork(path, deal, folder):
+    """Read it, and let a fork deal with it."""
+    found = pathlib.Path(path).read_text()
+    forked(deal, path, folder)
+    return found
+
+
+@pytest.mark.parametrize("deal", [change_mode, take_along])
+@pytest.mark.parametrize("way", [read_and_deal, read_in_worker, read_and_fork])
+def test_a_child_may_change_the_mode_or_link_what_its_run_reads(way, deal, file, tmp_path):
+    """The content is what was read, whatever became of its time of change: it is remembered."""
+    place = tmp_path / "links"
+    place.mkdir()
+    stage = Stage(lambda: way(file, deal, str(place)), "read", tmp_path / "work", "reads")
+    first = stage.run()["read"]
+    assert (first, False) == (stage.run()["read"], stage.state)
+
+
 def test_a_worker_that_outlives_its_run_works_for_the_next(file, tmp_path):
     """Each run sees what a worker did for it, and not what it did before."""
     other = tmp_path / "other.txt"
