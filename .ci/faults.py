@@ -173,7 +173,9 @@ class Time:
         if whole:
             self.memori("verify", str(self.work))
         for partial in self.work.rglob("*.partial"):
-            os.utime(partial, (0, 0))  # prune takes those of the last day for somebody's
+            os.utime(
+                partial, (0, 0), follow_symlinks=False
+            )  # prune takes those of the last day for somebody's
         self.memori("prune", "--delete", "--idle", "0", str(self.work))
         before = self.entries()
         self.compare("once more", self.end(self.begin(), "once more"), expected, must=True)

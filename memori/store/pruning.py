@@ -273,6 +273,8 @@ def _leftovers(memory: Memory, wanted: Wanted) -> Iterator[Leftover]:
                 entry = os.path.join(layout.root, str(told[0].get("entry")))
                 mark = f"{os.path.dirname(entry)}/{os.path.basename(entry)[:16]}.unfinished"
                 yield Leftover(layout, path, what, mark)
+        above = f"{layout.root}/{layout.name}"  # where one that was killed was to link its folder
+        yield from _partial(layout, above, entries.listed(above))
         for shard in filter(re.compile(SHARD).fullmatch, entries.listed(layout.records)):
             yield from _marks(layout, f"{layout.records}/{shard}")
     layout = Layout(memory.root, "")
@@ -306,13 +308,14 @@ def _partial(layout: Layout, folder: str, names: Iterable[str]) -> Iterator[Left
     for name in names:
         path = f"{folder}/{name}"
         is_ours = name.startswith(".") or name.endswith(".taken")
-        if name.endswith(_PARTIAL) and is_ours and os.path.isfile(path) and _is_old(path):
+        is_file = os.path.isfile(path) or os.path.islink(path)
+        if name.endswith(_PARTIAL) and is_ours and is_file and _is_old(path):
             yield Leftover(layout, path, "a partial file")
 
 
 def _is_old(path: str, idle: float = DAY) -> bool:
     try:
-        return time.time() - os.stat(path).st_mtime > idle
+        return time.time() - os.lstat(path).st_mtime > idle
     except OSError:
         return False
 
@@ -358,7 +361,7 @@ def _remove_run(each: Kept) -> bool:
 
 def _remove_left(each: Leftover) -> bool:
     if each.mark is None:
-        if os.path.isdir(each.path):
+        if os.path.isdir(each.path) and not os.path.islink(each.path):
             import shutil
 
             shutil.rmtree(each.path, ignore_errors=True)

@@ -298,11 +298,15 @@ def test_what_the_dead_left_goes(capsys: pytest.CaptureFixture[str]) -> None:
         other = Path("work/.memori", folder, ".some.json.89ab.partial")
         other.write_text("half")
         os.utime(other, (0, 0))
+    link = Path("work/blur/.latest.cdef.partial")  # to the folder of a run that stays
+    link.symlink_to(Path("work/blur/latest").readlink())
+    os.utime(link, (0, 0), follow_symlinks=False)
     plan = asked(capsys, "prune", "--delete")
-    assert [*["a partial file"] * 5, "a run that was killed or replaced"] == sorted(
+    assert [*["a partial file"] * 6, "a run that was killed or replaced"] == sorted(
         each["what"] for each in plan["left"]
     )
     assert [fresh] == list(Path("work").rglob("*.partial"))
+    assert Path("work/blur/latest").is_dir()
     assert [] == list(Path("work/die").glob("*/half.txt"))
     assert 0 == asked(capsys, "ls", "--stage", "die")[0]["failed"]
     assert 1 == len(list(Path("work/blur").glob("*/failure.txt")))
