@@ -182,8 +182,8 @@ class _rewriting:  # noqa: N801  a context manager, read as a word
 
 
 def _link_latest(layout: Layout, folder: str) -> None:
-    above = f"{layout.root}/{layout.name}"
-    link, partial = f"{above}/latest", f"{above}/.latest.{os.urandom(6).hex()}.partial"
+    link = f"{layout.root}/{layout.name}/latest"
+    partial = f"{layout.records}/.latest.{os.urandom(6).hex()}.partial"
     try:
         os.symlink(folder, partial)
         move(partial, link)

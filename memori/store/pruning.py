@@ -273,8 +273,6 @@ def _leftovers(memory: Memory, wanted: Wanted) -> Iterator[Leftover]:
                 entry = os.path.join(layout.root, str(told[0].get("entry")))
                 mark = f"{os.path.dirname(entry)}/{os.path.basename(entry)[:16]}.unfinished"
                 yield Leftover(layout, path, what, mark)
-        above = f"{layout.root}/{layout.name}"  # where one that was killed was to link its folder
-        yield from _partial(layout, above, entries.listed(above))
         for shard in filter(re.compile(SHARD).fullmatch, entries.listed(layout.records)):
             yield from _marks(layout, f"{layout.records}/{shard}")
     layout = Layout(memory.root, "")
@@ -292,7 +290,7 @@ def _leftovers(memory: Memory, wanted: Wanted) -> Iterator[Leftover]:
     for folder, inner, names in os.walk(hidden):
         if folder == hidden:  # in others lies what was a user's
             inner[:] = sorted(INSIDE.intersection(inner) - {"outdated", "edited"})
-        yield from _partial(layout, folder, names)
+        yield from _partial(layout, folder, [*names, *inner])  # a link to a folder is of these
 
 
 def _marks(layout: Layout, shard: str) -> Iterator[Leftover]:

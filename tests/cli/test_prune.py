@@ -298,8 +298,8 @@ def test_what_the_dead_left_goes(capsys: pytest.CaptureFixture[str]) -> None:
         other = Path("work/.memori", folder, ".some.json.89ab.partial")
         other.write_text("half")
         os.utime(other, (0, 0))
-    link = Path("work/blur/.latest.cdef.partial")  # to the folder of a run that stays
-    link.symlink_to(Path("work/blur/latest").readlink())
+    link = Path("work/.memori/stages/blur/.latest.cdef.partial")
+    link.symlink_to(Path("work/blur/latest").resolve())
     os.utime(link, (0, 0), follow_symlinks=False)
     plan = asked(capsys, "prune", "--delete")
     assert [*["a partial file"] * 6, "a run that was killed or replaced"] == sorted(
