@@ -23,7 +23,7 @@ from memori.watch.facts import (
     pattern_of,
     tree_digest,
 )
-from memori.watch.listings import present_names, results
+from memori.watch.listings import BELOW, present_names, results
 from memori.watch.modules import module_digest
 from memori.watch.places import Places
 from memori.watch.questions.found import answer
@@ -31,7 +31,7 @@ from memori.watch.touch import OLD, look_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from memori.digest.values import JSON
 
@@ -113,12 +113,12 @@ class Present:
             for path in self._paths(kind):
                 is_there = os.path.lexists(path) and (kind == "there" or not self._made(path))
                 (facts.there if is_there else facts.missed).append(path)
-        for listing in record.get("listed", ()):
-            self._list(
-                self._places.folder(listing["folder"]),
-                listing.get("patterns"),
-                tuple(listing.get("own", ())),
-            )
+        listings = {self._places.folder(each["folder"]): each for each in record.get("listed", ())}
+        for folder, listing in listings.items():
+            patterns = listing.get("patterns")
+            self._list(folder, patterns, tuple(listing.get("own", ())))
+            if "names" in listing and (patterns is None or BELOW in patterns):
+                self._list_new(folder, patterns, listing["names"], listings)
         own = {
             os.path.join(listing.folder, name) for listing in facts.listed for name in listing.own
         }
@@ -152,6 +152,22 @@ class Present:
             self._list(path, None, ())
         else:
             self.facts.absent.append(path)
+
+    def _list_new(
+        self,
+        folder: str,
+        patterns: list[str] | None,
+        known: Collection[str],
+        listed: Collection[str],
+    ) -> None:
+        """List the folders that came into one, unless the run looked into none of those in it."""
+        there = [name.rstrip("/") for name in present_names(folder, patterns, (), self._made)]
+        inner = {name: path for name in there if os.path.isdir(path := f"{folder}/{name}")}
+        old = {name.rstrip("/") for name in known}
+        if all(path in listed for name, path in inner.items() if name in old):
+            for path in (path for name, path in inner.items() if name not in old):
+                self._list(path, patterns, ())
+                self._list_new(path, patterns, (), listed)
 
     def _list(self, folder: str, patterns: list[str] | None, own: tuple[str, ...]) -> None:
         look = look_at(folder)  # before the names, so that it never vouches for later ones
