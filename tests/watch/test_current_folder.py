@@ -80,15 +80,16 @@ def test_a_study_that_was_moved_is_remembered(
     assert ({"found": "first"}, False) == (stage.run(), stage.state)
 
 
+@pytest.mark.parametrize("by", ["Python", pytest.param("a shell", marks=strace)])
 def test_whole_names_mean_the_same_everywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script may be started from any folder, and may write and work elsewhere."""
     one, two = study(tmp_path / "one", "first"), study(tmp_path / "two", "the second")
     labels = one / "atlas/labels.txt"
 
     def read(x: int) -> str:
-        return labels.read_text()
+        return labels.read_text() if by == "Python" else says(f"cat {labels}")
 
     stage = Stage(read, "found", tmp_path / "work")
     for folder, ran in ((one, True), (two, False), (one / "atlas", False)):
