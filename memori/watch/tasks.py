@@ -142,7 +142,7 @@ def _initializers(frame: FrameType | None) -> list[str]:
 def functions_in(given: object) -> Iterator[Any]:
     """Yield the functions, caches and classes in some objects, what they hold included.
 
-    >>> [each.__name__ for each in functions_in([{"a": (print, functions_in)}, Task])]
+    >>> [each.__name__ for each in functions_in([{"a": (print, functions_in)}, partial(Task)])]
     ['Task', 'functions_in']
     """
     waiting: list[object] = [given]

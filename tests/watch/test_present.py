@@ -82,7 +82,7 @@ def test_what_an_accepted_run_saw_counts_as_it_is_now(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    for make in (put("settings.txt", "one"), put("data/a.txt"),
+    for make in (put("settings.txt", "one"), put("data/a.txt"), put("more/n.txt"),
                  put(f"present_{os.getpid()}.py", "VALUE = 1\n")):  # fmt: skip
         make()
     function, change, later = WAYS[way]
