@@ -208,8 +208,18 @@ def read_and_fork(path, deal, folder):
     return found
 
 
-@pytest.mark.parametrize("deal", [change_mode, take_along])
-@pytest.mark.parametrize("way", [read_and_deal, read_in_worker, read_and_fork])
+def change_mode_by_program(path, _):
+    """Let a program do it."""
+    subprocess.run(["chmod", "600", path], check=True)
+
+
+def read_twice(path, deal, folder):
+    """Read it here and in a worker, which deals with it."""
+    return pathlib.Path(path).read_text() + read_in_worker(path, deal, folder)
+
+
+@pytest.mark.parametrize("deal", [change_mode, take_along, change_mode_by_program])
+@pytest.mark.parametrize("way", [read_and_deal, read_in_worker, read_twice, read_and_fork])
 def test_a_child_may_change_the_mode_or_link_what_its_run_reads(way, deal, file, tmp_path):
     """The content is what was read, whatever became of its time of change: it is remembered."""
     place = tmp_path / "links"
