@@ -104,6 +104,19 @@ def by_stdin(number):
     return subprocess.check_output("cat < a.txt", shell=True, text=True)
 
 
+def by_interrupted_system(number):
+    """Catch what comes of a signal that arrives while the system's shell is called."""
+    before = signal.signal(signal.SIGUSR1, lambda *_: 1 / 0)
+    try:
+        os.system(f"cat a.txt > o.txt; kill -USR1 {os.getpid()}")
+    except ZeroDivisionError:
+        pass
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with open("o.txt") as file:
+        return file.read()
+
+
 def by_spawn(number):
     """Start it by the bare call."""
     cat = shutil.which("cat")
@@ -117,7 +130,7 @@ def by_spawn(number):
 READ = {
     by_run: "a.txt", by_shell: "a.txt", by_bash: "a b.txt", by_system: "a.txt", by_popen: "a.txt",
     by_two: "a.txt", by_threads: "a.txt", by_own_program: "a.txt", by_option: "a.txt",
-    by_stdin: "a.txt", by_spawn: "a.txt",
+    by_stdin: "a.txt", by_spawn: "a.txt", by_interrupted_system: "a.txt",
 }  # fmt: skip
 
 

@@ -289,8 +289,8 @@ def _system(system: Callable[[str], int], runs: Sequence[Observed], command: str
             return system(command)
         try:
             code = system("exec " + _as_text(call))
-        except BaseException:
-            watched.goes()
+        except BaseException:  # a signal's, which the user may catch
+            _is_over(_Started(watched, runs, 0), patience=_GRACE)
             raise
     _is_over(_Started(watched, runs, 0))
     return code
