@@ -298,8 +298,9 @@ class Trace:
 
     def _moved(self, process: Process, call: Said) -> None:
         paths = paths_in(call.words, process.cwd)
-        if call.result == "0" and len(paths) == 2 and paths[0] and paths[1]:
-            self.files.moves(self._spelling.plain(paths[0]), self._spelling.plain(paths[1]))
+        if call.result == "0" and len(paths) == 2 and all(paths):
+            old, new = (self._spelling.plain(each or "") for each in paths)
+            self.files.moves(old, new)
 
     def _linked(self, process: Process, call: Said) -> None:
         source, target = self._path(process, call), self._path(process, call, 1)
