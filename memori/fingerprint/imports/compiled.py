@@ -62,18 +62,40 @@ def outdated(path: str) -> str:
     return known[1]
 
 
+def was_compiled(compiled: str, source: os.stat_result) -> bool:
+    """Tell whether a compiled file notes the second and the size of a source.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with open(compiled, "rb") as file:
+        return _noted(file.read(_HEAD))[1:] == _notes_of(source)
+
+
+def _noted(content: bytes) -> tuple[int, int, int]:
+    """Return flags, second and size from the head of a compiled file."""
+    flags, second, size = (
+        int.from_bytes(content[at : at + 4], "little") for at in range(4, _HEAD, 4)
+    )
+    return flags, second, size
+
+
+def _notes_of(source: os.stat_result) -> tuple[int, int]:
+    return int(source.st_mtime) & _WORD, source.st_size & _WORD
+
+
 def _outdated(
     path: str, compiled: str, source: os.stat_result, made: os.stat_result, magic: bytes
 ) -> str:
     with open(compiled, "rb") as file:
         content = file.read()
-    flags, second, size = (
-        int.from_bytes(content[at : at + 4], "little") for at in range(4, _HEAD, 4)
-    )
+    flags, *noted = _noted(content)
     if content[:4] != magic or (flags & _BY_HASH and flags & _CHECKED):
         return ""
     if not flags & _BY_HASH:
-        if (second, size) != (int(source.st_mtime) & _WORD, source.st_size & _WORD):
+        if tuple(noted) != _notes_of(source):
             return ""  # Python notices, and compiles anew
         if made.st_mtime_ns > source.st_ctime_ns + _COMPILING:
             return ""

@@ -23,6 +23,7 @@ from memori.digest.memo import Memo
 from memori.fingerprint.atoms import sized
 from memori.fingerprint.graph import edge_parts
 from memori.fingerprint.guards import MISSING
+from memori.fingerprint.imports.compiled import was_compiled
 from memori.fingerprint.origins import module_label, origin_of_namespace
 from memori.fingerprint.walk import name_of_module
 
@@ -131,9 +132,6 @@ def _was_run(look: os.stat_result, spec: Any) -> bool:
     if spec is None:
         return "IPython" in sys.modules  # which runs scripts as they are
     try:
-        with open(spec.cached or "", "rb") as file:
-            head = file.read(16)
+        return was_compiled(spec.cached or "", look)
     except (OSError, TypeError):
         return sys.dont_write_bytecode
-    when = (int(look.st_mtime) & 0xFFFFFFFF, look.st_size & 0xFFFFFFFF)
-    return head[8:] == b"".join(each.to_bytes(4, "little") for each in when)
