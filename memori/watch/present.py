@@ -116,9 +116,9 @@ class Present:
         listings = {self._places.folder(each["folder"]): each for each in record.get("listed", ())}
         for folder, listing in listings.items():
             patterns = listing.get("patterns")
-            self._list(folder, patterns, tuple(listing.get("own", ())))
+            names = self._list(folder, patterns, tuple(listing.get("own", ())))
             if "names" in listing and (patterns is None or BELOW in patterns):
-                self._list_new(folder, patterns, listing["names"], listings)
+                self._list_new(folder, patterns, names, listing["names"], listings)
         own = {
             os.path.join(listing.folder, name) for listing in facts.listed for name in listing.own
         }
@@ -157,27 +157,31 @@ class Present:
         self,
         folder: str,
         patterns: list[str] | None,
+        names: Collection[str],
         known: Collection[str],
         listed: Collection[str],
     ) -> None:
         """List the folders that came into one, unless the run looked into none of those in it."""
-        there = [name.rstrip("/") for name in present_names(folder, patterns, (), self._made)]
+        there = [name.rstrip("/") for name in names]
         inner = {name: path for name in there if os.path.isdir(path := f"{folder}/{name}")}
         old = {name.rstrip("/") for name in known}
         if all(path in listed for name, path in inner.items() if name in old):
             for path in (path for name, path in inner.items() if name not in old):
-                self._list(path, patterns, ())
-                self._list_new(path, patterns, (), listed)
+                self._list_new(path, patterns, self._list(path, patterns, ()), (), listed)
 
-    def _list(self, folder: str, patterns: list[str] | None, own: tuple[str, ...]) -> None:
+    def _list(
+        self, folder: str, patterns: list[str] | None, own: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """List a folder; return the names that count."""
         look = look_at(folder)  # before the names, so that it never vouches for later ones
         if look is None:
             self.facts.absent.append(folder)
-            return
+            return ()
         is_settled = time.time_ns() - look.st_ctime_ns > OLD
         names = present_names(folder, patterns, own, self._made)
         vouched = stat_of(look) if is_settled else NO_STAT
         self.facts.listed.append(ListingFact(folder, names, patterns, own, vouched))
+        return names
 
     def _paths(self, kind: str) -> list[str]:
         groups = self._record.get(kind, ())
