@@ -23,6 +23,7 @@ from memori.fingerprint.writer import inside, lines_of, parsed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FunctionType
     from typing import Any
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -249,6 +250,14 @@ def source_of(text: Text) -> Source | None:
         source = None
     _sources.keep(place, (stamp, source))
     return source
+
+
+def definition_of(function: FunctionType) -> Function | None:
+    """Return the syntax of a loaded function, or None if there is no source of it."""
+    code = function.__code__
+    sources = map(source_of, texts_of(code, function.__globals__))
+    found = (source.function(code) for source in sources if source is not None)
+    return next((each for each in found if each is not None), None)
 
 
 def show_lines(name: str, file: str) -> None:

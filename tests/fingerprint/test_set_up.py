@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,46 @@ TEXTS = {  # what is at the top, with a K in the place of what is edited; what t
     "a format": (
         "import mimetypes\nmimetypes.add_type('image/K', '.nii')\n",
         "def f(n):\n    return mimetypes.guess_type('x.nii')[0]\n",
+    ),
+}
+SEED = "def set_seed(seed=1):\n    np.random.seed(seed)\n"
+CALLED = {  # what stands above the function and below it; then another module, as `own`
+    "in the block of a script": ("", "if __name__ == '__main__':\n    np.random.seed(K)\n"),
+    "in main": ("", "def main():\n    np.random.seed(K)\n    run()\n"),
+    "below with and for": (
+        "",
+        "def main():\n    with open('o', 'w'):\n        for _ in 'a':\n"
+        "            np.random.seed(K)\n    run()\n",
+    ),
+    "by a function": (SEED, "def main():\n    set_seed(K)\n    run()\n"),
+    "by its default": (SEED.replace("1", "K"), "def main():\n    set_seed()\n    run()\n"),
+    "by a name": (SEED, "def main():\n    number = K\n    set_seed(seed=number)\n    run()\n"),
+    "by a global": (SEED + "N = K\n", "def main(number=N):\n    set_seed(number)\n    run()\n"),
+    "imported there": (
+        "",
+        "def main():\n    from numpy import random as rnd\n    rnd.seed(K)\n    run()\n",
+    ),
+    "of another module": (
+        "import own\nfrom own import set_seed\n",
+        "def main():\n    set_seed(K)\n    run()\n",
+        "import numpy as np\n" + SEED,
+    ),
+    "in another module": (
+        "import own\n",
+        "def main():\n    own.prepare()\n    run()\n",
+        "import random\ndef prepare():\n    import numpy as np\n    np.random.seed(K)\n",
+    ),
+    "handed over": (
+        "import timeit\n",
+        "def main():\n    np.random.seed(K)\n    run()\n    return 0\n",
+    ),
+    "decorated": (
+        "import functools\n"
+        "def loud(function):\n"
+        "    @functools.wraps(function)\n"
+        "    def call(*given):\n        return function(*given)\n"
+        "    return call\n",
+        "@loud\ndef main():\n    np.random.seed(K)\n    run()\n",
     ),
 }
 NO_MATTER = {
@@ -178,3 +219,71 @@ def test_what_was_edited_before_it_was_looked_at_is_not_remembered(tmp_path, mon
     stage = Stage(module.f, "y", "work")
     assert [True, True] == [(stage.run(3), stage.state)[1] for _ in range(2)]
     assert "was edited after it was run" in str(stage.explain(3))
+
+
+RUN_IT = """
+def run():
+    from memori import Stage
+    stage = Stage(f, "y", "work")
+    print(f(3) if "plain" in sys.argv else stage.run(3)["y"], stage.state)
+"""
+
+
+def write_called(kind, number):
+    above, below, *own = CALLED[kind]
+    start = {
+        "in the block of a script": "    run()\n",
+        "handed over": "timeit.timeit(main, number=1)\n",
+    }
+    end = start.get(kind, "if __name__ == '__main__':\n    main()\n")
+    text = "import numpy as np\n" + above + RAND + RUN_IT + below + end
+    write(text.replace("K", number), "")
+    for each in own:
+        write(each.replace("K", number), "", "own.py")
+
+
+@pytest.mark.parametrize("kind", ["by a global", "of another module"])
+def test_what_a_script_does_to_a_library_in_its_functions_counts(kind):
+    """Edited, the function returns what it returns without a memory; reverted, it is a hit."""
+    states = []
+    for number in "121":
+        write_called(kind, number)
+        value, _, state = ran()
+        assert ran("plain")[0] == value
+        states.append(state)
+    assert ["True", "True", "False"] == states
+
+
+@pytest.mark.parametrize("kind", sorted(CALLED.keys() - {"by a global"}))
+def test_it_counts_in_whatever_function_a_script_calls(kind, monkeypatch):
+    """By its text, and by what its parameters and local names were given."""
+    texts = set()
+    for number in "12":
+        write_called(kind, number)
+        monkeypatch.delitem(sys.modules, "own", raising=False)
+        monkeypatch.syspath_prepend(os.getcwd())
+        space = runpy.run_path("main.py", {"__file__": os.path.abspath("main.py")})
+        space["__name__"] = "__main__"
+        found = effects(Path("main.py").read_bytes(), "main.py", space)
+        texts.add(b" ".join(each.text for each in found))
+    assert len(texts) == 2
+
+
+def test_what_no_script_calls_and_what_another_library_is_given_is_no_set_up():
+    """A function that nobody calls, a step of the user's, what a figure or a parser is given."""
+    write(
+        "import argparse, numpy as np, memori\n",
+        "def step():\n    np.random.seed(1)\n"
+        "@memori.remembered('work')\n"
+        "def other():\n    np.random.seed(2)\n"
+        "def main(figure, number=2):\n"
+        "    parser = argparse.ArgumentParser()\n    parser.set_defaults(x=1)\n"
+        "    figure.set_title('x')\n    other()\n"
+        "    memori.Stage(step, 'y', 'work')\n"
+        "    for number in 'ab':\n        pass\n"
+        "main(None)\n",
+    )
+    text = Path("main.py").read_text()
+    space = {"__name__": "__main__", "__file__": os.path.abspath("main.py")}
+    exec(compile(text.replace("main(None)", ""), space["__file__"], "exec"), space)
+    assert [] == [each.text for each in effects(text.encode(), "main.py", space)]

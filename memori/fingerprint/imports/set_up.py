@@ -1,14 +1,14 @@
 """What a script does to a library before its functions make use of it: the statements themselves.
 
 ``numpy.random.seed(1)``, ``yaml.SafeLoader.add_constructor("!scan", scan)`` or
-``json.JSONEncoder.default = as_number`` at the top of a module change what its functions return,
-and no code of theirs names what was changed. So the statements count that seed, register, add,
-insert or replace something in a library which the functions name: by their canonical text, with the
-functions and globals that they name. They are found in the modules of the functions that are
-reached, in the packages of these and in the script.
+``json.JSONEncoder.default = as_number`` at the top of a module, or in the ``main`` that a script
+calls, change what its functions return, and no code of theirs names what was changed. So the
+statements count that seed, register, add, insert or replace something in a library which the
+functions name: by their canonical text, with the functions and globals that they name. They are
+found in the modules of the functions that are reached, in the packages of these and in the script.
 
-Not promised: what functions, loops and comprehensions do to libraries that are called at the top of
-a module, and a module that was edited before it was first looked at and is not run again.
+Not promised: what `running` does not, and a module that was edited before it was first looked at
+and is not run again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from types import FunctionType, ModuleType
 
 from memori.digest.memo import Memo
 from memori.fingerprint.atoms import sized
+from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import edge_parts
 from memori.fingerprint.guards import MISSING
 from memori.fingerprint.imports.compiled import was_compiled
@@ -40,11 +41,18 @@ if TYPE_CHECKING:
     SetUp = tuple[bool, list[Effect]]
 
 _BEGAN = time.time()
-_LINE = re.compile(  # what may do so, or hold what does
-    rb"^(?:[A-Za-z_]\w*(?:\.\w+)+[ \t]*[(=\[]|(?:\w*_)?(?:add|register|seed|set)\w*\()"
-    rb"|^try:|^if (?!__name__)",
+_SCRIPT = ("__main__", "__mp_main__")
+VERBS = frozenset(
+    ["add", "append", "clear", "configure", "disable", "enable", "extend", "insert", "install",
+     "override", "patch", "pop", "register", "remove", "seed", "set", "setdefault", "unregister",
+     "update", "use"]
+)  # fmt: skip
+_LINE = re.compile(  # what may do so: it calls something of a library, or gives it another value
+    rb"^([ \t]*)(?:@?([A-Za-z_]\w*)(?:\.\w+)*\.(\w+)[ \t]*([(=\[])"
+    rb"|(?:\w*_)?(?:add|register|seed|set)\w*\()",
     re.MULTILINE,
 )
+_VERB = re.compile("|".join(VERBS).encode(), re.IGNORECASE)
 _FOR_ALL = ("codecs", "copyreg")  # of which methods of texts, and what copies objects, make use
 _found: Memo[tuple[str, int, int], tuple[object, object, SetUp]] = Memo(500)
 
@@ -85,7 +93,11 @@ def _spaces(walk: Walk) -> list[Space]:
     names = {name for space in spaces.values() for name in _packages(space)}
     modules = [*map(sys.modules.get, sorted(names)), script]
     spaces.update((id(vars(each)), vars(each)) for each in modules if isinstance(each, ModuleType))
-    users = (space for space in spaces.values() if origin_of_namespace(space).kind == "user")
+    users = (
+        space
+        for space in spaces.values()
+        if space.get("__name__") in _SCRIPT or origin_of_namespace(space).kind == "user"
+    )
     return sorted(users, key=name_of_module)
 
 
@@ -99,7 +111,7 @@ def _packages(space: Space) -> Iterator[str]:
 def _set_up(space: Space) -> SetUp:
     """Return whether a module was run as its file is, and the statements that set a library up."""
     path, name, spec = (space.get(each) for each in ("__file__", "__name__", "__spec__"))
-    if type(path) is not str or not path.endswith(".py"):
+    if type(path) is not str or not (path.endswith(".py") or name in _SCRIPT):
         return True, []
     if getattr(sys.modules.get(str(name)), "__dict__", None) is not space:
         return True, []  # a function that was sent here without its module
@@ -115,23 +127,71 @@ def _read(path: str, space: Space) -> SetUp:
     try:
         with open(path, "rb") as file:
             content, look = file.read(), os.fstat(file.fileno())
-        if _LINE.search(content) is None:
+        if not (_may_do_so(content, space) or _calls_what_may(space)):
             return True, []
         from memori.fingerprint.imports.effects import effects
 
         found = effects(content, path, space)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return True, []
-    return not found or _was_run(look, space.get("__spec__")), found
+    return not found or _was_run(content, look, space), found
 
 
-def _was_run(look: os.stat_result, spec: Any) -> bool:
+def _may_do_so(content: bytes, space: Space) -> bool:
+    """Tell whether a line of a module may do something to a library."""
+    for line in _LINE.finditer(content):
+        indent, name, last, kind = line.groups()
+        if not indent or name is None:
+            return True
+        if kind == b"(" and _VERB.search(last) is None:
+            continue
+        value = space.get(name.decode())
+        if isinstance(value, ModuleType) or callable(value):
+            return True
+        if value is None and re.search(rb"^[ \t]+(?:import|from)\b.*\b" + name, content, re.M):
+            return True
+    return False
+
+
+def _calls_what_may(space: Space) -> bool:
+    """Tell whether a line of a module of the user's, from which a script imports, may do so."""
+    if space.get("__name__") not in _SCRIPT:
+        return False
+    values = list(space.values())
+    modules = [vars(each) for each in values if isinstance(each, ModuleType)]
+    modules += [each.__globals__ for each in values if isinstance(each, FunctionType)]
+    for each in {id(each): each for each in modules}.values():
+        path = each.get("__file__")
+        if each is not space and type(path) is str and origin_of_namespace(each).kind == "user":
+            try:
+                with open(path, "rb") as file:
+                    content = file.read()
+            except OSError:
+                continue
+            if _may_do_so(content, each):
+                return True
+    return False
+
+
+def _was_run(content: bytes, look: os.stat_result, space: Any) -> bool:
     """Tell whether a file is what was run: it is older than this process, or what was compiled."""
     if look.st_ctime < _BEGAN:
         return True
-    if spec is None:
-        return "IPython" in sys.modules  # which runs scripts as they are
+    spec = space.get("__spec__")
+    if spec is None:  # a script: IPython runs it as it is, and else it goes on
+        return "IPython" in sys.modules or _goes_on(content, space)
     try:
         return was_compiled(spec.cached or "", look)
     except (OSError, TypeError):
         return sys.dont_write_bytecode
+
+
+def _goes_on(content: bytes, space: Space) -> bool:
+    """Tell whether a thread runs, at its bottom, what a text compiles to."""
+    for frame in sys._current_frames().values():
+        while frame.f_back is not None:
+            frame = frame.f_back
+        if frame.f_globals is space and frame.f_code.co_name == "<module>":
+            now = compile(content, frame.f_code.co_filename, "exec", dont_inherit=True)
+            return code_digest(now) == code_digest(frame.f_code)
+    return False

@@ -1,0 +1,200 @@
+"""The statements that a module runs: at its top, and in the functions of the user's called there.
+
+``main()`` at the end of a script runs what stands in ``main``, and ``set_seed(1)`` there what
+stands in ``set_seed``, in whatever module that is. What a parameter or a local name was given is
+found where it is written down without a call: ``set_seed(1)``, ``seed = 1``, a default.
+
+Not promised: methods, functions within functions, what a loop or a call gave a name.
+"""
+
+from __future__ import annotations
+
+import _ast as ast
+import sys
+from itertools import takewhile
+from types import FunctionType, ModuleType
+
+from memori.fingerprint.atoms import own_attributes
+from memori.fingerprint.imports.slices import chain_of, reached
+from memori.fingerprint.origins import origin_of_namespace
+from memori.fingerprint.sources import definition_of
+from memori.fingerprint.walk import origin_of_function
+from memori.fingerprint.writer import inside, parsed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from memori.fingerprint.sources import Function
+
+    Space = dict[str, object]
+    Given = tuple[tuple[ast.stmt, "Frame"], ...]
+
+_DEEPEST = 10  # calls within calls
+_SCRIPT = ("__main__", "__mp_main__")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+class Frame:
+    """Where statements run: the globals, the local names, and what was given to these.
+
+    Attributes
+    ----------
+    space : dict
+        The globals.
+    local : frozenset of str
+        Names of a function; none at the top of a module.
+    depth : int
+        Number of calls that led here.
+    """
+
+    __slots__ = ("_given", "_imported", "depth", "local", "space")
+
+    def __init__(self, space: Space, local: frozenset[str] = frozenset()) -> None:
+        self.space, self.local, self.depth = space, local, 0
+        self._given: dict[str, Given] = {}
+        self._imported: dict[str, object] = {}
+
+    def value(self, name: str) -> object:
+        """Return what a name stands for: a global, or what is imported here."""
+        return self._imported.get(name) if name in self.local else self.space.get(name)
+
+    def library(self, name: str) -> str | None:
+        """Return the top-level name of the library of which a module, class or function is."""
+        value = self.value(name)
+        try:
+            named = getattr(value, "__module__", None) if callable(value) else None
+        except Exception:  # whatever an object of the user's does that answers to any name
+            return None
+        module = value if isinstance(value, ModuleType) else sys.modules.get(str(named))
+        if not isinstance(module, ModuleType) or origin_of_namespace(vars(module)).kind == "user":
+            return None
+        return module.__name__.partition(".")[0]
+
+    def function(self, node: ast.AST) -> FunctionType | None:
+        """Return the user's function that a name stands for, below what wraps it."""
+        chain = chain_of(node)
+        value: Any = None if chain is None else self.value(chain[0])
+        for name in (chain or ())[1:]:
+            value = vars(value).get(name) if isinstance(value, ModuleType) else None
+        found = None
+        for _ in range(_DEEPEST):
+            is_function = isinstance(value, FunctionType)
+            name = value.__globals__.get("__name__") if is_function else type(value).__module__
+            if str(name).startswith("memori."):
+                return None  # what is remembered need not run
+            if is_function and origin_of_function(value).kind == "user":
+                found = value
+            inner = own_attributes(value)
+            value = inner.get("__wrapped__") or inner.get("callback")  # which is click's word
+        return found
+
+    def needed(self, node: ast.AST) -> Given:
+        """Return the assignments that gave the local names of a statement their values."""
+        names = [each.id for each in inside(node) if isinstance(each, ast.Name)]
+        return tuple(given for name in dict.fromkeys(names) for given in self._given.get(name, ()))
+
+    def learn(self, node: ast.stmt) -> None:
+        """Take in what a statement gives local names."""
+        if not self.local:
+            return
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                name = each.name if each.asname else each.name.partition(".")[0]
+                self._imported[each.asname or name] = sys.modules.get(name)
+        elif isinstance(node, ast.ImportFrom):
+            module = sys.modules.get(node.module or "")
+            for each in node.names:
+                self._imported[each.asname or each.name] = getattr(module, each.name, None)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    self.give(target.id, node.value, (*self.needed(node), (node, self)))
+
+    def give(self, name: str, value: ast.expr, given: Given) -> None:
+        """Take in the assignments that gave a name its value, if that is no call's."""
+        is_call = any(isinstance(each, (ast.Call, ast.Await)) for each in inside(value))
+        self._given[name] = () if is_call else given
+
+    def entered(self, function: FunctionType, definition: Function, call: ast.Call) -> Frame:
+        """Return the frame of a function that is called here."""
+        code, names = function.__code__, definition.args
+        frame = Frame(function.__globals__, frozenset(code.co_varnames + code.co_cellvars))
+        frame.depth = self.depth + 1
+        parameters = [*names.posonlyargs, *names.args]
+        passed = takewhile(lambda each: not isinstance(each, ast.Starred), call.args)
+        for each, value in (
+            *zip(reversed(parameters), reversed(names.defaults), strict=False),
+            *zip(names.kwonlyargs, names.kw_defaults, strict=True),
+        ):
+            frame._take(each.arg, value, frame)
+        for each, value in zip(parameters, passed, strict=False):
+            frame._take(each.arg, value, self)
+        for keyword in call.keywords:
+            frame._take(keyword.arg, keyword.value, self)
+        return frame
+
+    def _take(self, name: str | None, value: ast.expr | None, outer: Frame) -> None:
+        if name is not None and value is not None:
+            place = {each: getattr(value, each) for each in value._attributes}
+            given = ast.Assign([ast.Name(name, ast.Store(), **place)], value, **place)
+            self.give(name, value, (*outer.needed(value), (given, outer)))
+
+
+def statements_run(content: bytes, path: str, space: Space) -> Iterator[tuple[ast.stmt, Frame]]:
+    """Yield the simple statements and definitions that a module runs, and where, in order.
+
+    Raises
+    ------
+    SyntaxError, ValueError, RecursionError
+        If the module cannot be parsed.
+    """
+    body = parsed(content, path).body
+    is_script = space.get("__name__") in _SCRIPT
+    yield from _run(body if is_script else [*reached(body)], Frame(space), set())
+
+
+def _run(
+    body: list[ast.stmt], frame: Frame, seen: set[tuple[object, int]]
+) -> Iterator[tuple[ast.stmt, Frame]]:
+    for node in _simple(body):
+        if not isinstance(node, _DEFINITIONS):
+            for function, call in _called(node, frame):
+                key = (function.__code__, id(call))
+                definition = None if key in seen else definition_of(function)
+                seen.add(key)
+                if definition is not None and not isinstance(definition, ast.Lambda):
+                    below = frame.entered(function, definition, call)
+                    yield from _run(definition.body, below, seen)
+        frame.learn(node)
+        yield node, frame
+
+
+def _simple(nodes: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in nodes:
+        parts = [getattr(node, name, ()) for name in ("body", "handlers", "orelse", "finalbody")]
+        if isinstance(node, _DEFINITIONS) or not any(parts):
+            yield node
+            continue
+        for part in parts:
+            for below in part:
+                yield from _simple(below.body if isinstance(below, ast.ExceptHandler) else [below])
+
+
+def _called(node: ast.stmt, frame: Frame) -> Iterator[tuple[FunctionType, ast.Call]]:
+    """Yield the user's functions that a statement calls, or a library that it hands them to."""
+    if frame.depth == _DEEPEST:
+        return
+    for call in inside(node):
+        if not isinstance(call, ast.Call):
+            continue
+        function = frame.function(call.func)
+        if function is not None:
+            yield function, call
+        elif frame.depth == 0 and isinstance(node, ast.Expr):
+            chain = chain_of(call.func)
+            if chain is None or frame.library(chain[0]) in (None, "memori"):
+                continue
+            for each in filter(None, map(frame.function, call.args)):
+                yield each, ast.Call(call.func, [], [])
