@@ -90,6 +90,10 @@ CALLED = {  # what stands above the function and below it; then another module, 
         "import timeit\n",
         "def main():\n    np.random.seed(K)\n    run()\n    return 0\n",
     ),
+    "registered by a decorator": (
+        "import numbers\n@numbers.Number.register\nclass Point:\n    x = K\n",
+        "def main():\n    run()\n",
+    ),
     "decorated": (
         "import functools\n"
         "def loud(function):\n"
@@ -287,3 +291,14 @@ def test_what_no_script_calls_and_what_another_library_is_given_is_no_set_up():
     space = {"__name__": "__main__", "__file__": os.path.abspath("main.py")}
     exec(compile(text.replace("main(None)", ""), space["__file__"], "exec"), space)
     assert [] == [each.text for each in effects(text.encode(), "main.py", space)]
+
+
+def test_a_script_that_is_edited_while_it_starts_is_remembered():
+    """What runs counts by its code: this process hits, and the edited script runs anew."""
+    edit = (
+        "from pathlib import Path\n"
+        "Path('main.py').write_text(Path('main.py').read_text().replace('seed(1)', 'seed(2)'))\n"
+    )
+    again = "stage.run(3)\nprint(stage.state)\n"
+    write("import numpy as np\nnp.random.seed(1)\n", RAND + edit + RUN + again)
+    assert ["True\nFalse", "True\nFalse", "False\nFalse"] == [ran()[2] for _ in range(3)]

@@ -17,7 +17,7 @@ import os
 import re
 import sys
 import time
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 from memori.digest.memo import Memo
 from memori.fingerprint.atoms import sized
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Space = dict[str, object]
     SetUp = tuple[bool, list[Effect]]
 
-_BEGAN = time.time()
+_LOADED = time.time()
 _SCRIPT = ("__main__", "__mp_main__")
 VERBS = frozenset(
     ["add", "append", "clear", "configure", "disable", "enable", "extend", "insert", "install",
@@ -67,11 +67,12 @@ def put_set_up(walk: Walk, out: State) -> None:
             continue
         walk.guards.name(space, "__spec__", space.get("__spec__", MISSING))
         for effect in effects:
-            label = f"set-up {module_label(space)}.{effect.library}"
+            label = f"set-up {module_label(effect.function.__globals__)}.{effect.library}"
             out.append(walk.node(effect, _fill, label))
         if not was_run:
-            out.append(b"?" + os.urandom(8))
-            walk.guards.volatile = True
+            code = _going_on(space)
+            out.append(b"?" + os.urandom(8) if code is None else code_digest(code))
+            walk.guards.volatile = walk.guards.volatile or code is None
             walk.note(f"{space['__file__']} was edited after it was run")
 
 
@@ -175,23 +176,36 @@ def _calls_what_may(space: Space) -> bool:
 
 def _was_run(content: bytes, look: os.stat_result, space: Any) -> bool:
     """Tell whether a file is what was run: it is older than this process, or what was compiled."""
-    if look.st_ctime < _BEGAN:
+    if look.st_ctime < _began():
         return True
-    spec = space.get("__spec__")
-    if spec is None:  # a script: IPython runs it as it is, and else it goes on
-        return "IPython" in sys.modules or _goes_on(content, space)
+    code, spec = _going_on(space), space.get("__spec__")
+    if code is not None:
+        now = compile(content, code.co_filename, "exec", dont_inherit=True)
+        return code_digest(now) == code_digest(code)
+    if spec is None:
+        return "IPython" in sys.modules  # which runs scripts as they are
     try:
         return was_compiled(spec.cached or "", look)
     except (OSError, TypeError):
         return sys.dont_write_bytecode
 
 
-def _goes_on(content: bytes, space: Space) -> bool:
-    """Tell whether a thread runs, at its bottom, what a text compiles to."""
+def _began() -> float:
+    """Return when this process began, in seconds since 1970, or when memori was loaded."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return time.time() - age
+    except (OSError, ValueError, IndexError, AttributeError):
+        return _LOADED
+
+
+def _going_on(space: Space) -> CodeType | None:
+    """Return the code of a script that a thread is running."""
     for frame in sys._current_frames().values():
         while frame.f_back is not None:
             frame = frame.f_back
         if frame.f_globals is space and frame.f_code.co_name == "<module>":
-            now = compile(content, frame.f_code.co_filename, "exec", dont_inherit=True)
-            return code_digest(now) == code_digest(frame.f_code)
-    return False
+            return frame.f_code
+    return None
