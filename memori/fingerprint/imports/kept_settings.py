@@ -64,7 +64,10 @@ def _of_numpy(library: Any) -> Settings:
 
 
 def _put_into_numpy(library: Any, name: str, value: Any) -> None:
-    (library.seterr if name in _FLOATS else library.set_printoptions)(**{name: value})
+    if name in _FLOATS:
+        library.seterr(**{name: value or ("ignore" if name == "under" else "warn")})
+    else:
+        library.set_printoptions(**{name: value})
 
 
 def _of_pandas(_: Any) -> Settings:
