@@ -46,6 +46,7 @@ _OF_A_SHELL = frozenset(
 """Of the session and the machine; a program that is found elsewhere counts itself."""
 _NAME = r"[A-Za-z_][A-Za-z0-9_]{0,79}"
 _EXPANDED = r"\$(?:(\w+)|\{([^}]*)\})"
+_FILLED = rf"(?<!\$)(?:\{{|%\()({_NAME})(?=[}}!:)])"
 _SECRET = r"(?i)key|token|secret|pass|auth|credential"
 _left: dict[str, dict[str | None, str | None]] = {}  # name -> value left by a run -> value before
 
@@ -118,8 +119,11 @@ def _variables(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         if re.fullmatch(_NAME, text):
             yield text
-        elif "$" in text and len(text) < 4096:
-            yield from (plain or braced for plain, braced in re.findall(_EXPANDED, text))
+        elif len(text) < 4096:
+            if "$" in text:
+                yield from (plain or braced for plain, braced in re.findall(_EXPANDED, text))
+            if "{" in text or "%(" in text:
+                yield from re.findall(_FILLED, text)
 
 
 def _that_begin(texts: Iterable[str]) -> list[str]:

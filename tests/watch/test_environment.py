@@ -44,6 +44,14 @@ def by_expansion():
     return os.path.expandvars("$MEMORI_TEST/${MEMORI_TEST}/data")
 
 
+def by_format():
+    return "{MEMORI_TEST:>3}/data".format(**os.environ)
+
+
+def by_percent():
+    return "%(MEMORI_TEST)s/data" % os.environ  # noqa: UP031
+
+
 def by_loop():
     return [os.environ.get(name) for name in ("MEMORI_TEST", "MEMORI_TEST")]
 
@@ -78,6 +86,8 @@ def in_a_method():
         by_membership,
         by_bytes,
         by_expansion,
+        by_format,
+        by_percent,
         by_loop,
         by_default,
         in_a_helper,

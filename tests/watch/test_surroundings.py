@@ -356,6 +356,7 @@ def test_what_a_script_takes_from_the_environment(text: str, names: str) -> None
         ("make -s -f plain", "ifdef FWHM\nV=$(value FWHM)\nendif\nall:\n\t@echo $V\n"),
         ("bash plain M", "v=FWH$1\necho ${!v}"),
         ("perl script.pl M", 'print $ENV{"FWH$ARGV[0]"}'),
+        ("printenv FWHM", ""),
         (f"{sys.executable} -S plain", "import os\nFWHM=5\nprint(os.environ['FWHM'])"),
     ],
 )

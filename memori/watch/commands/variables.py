@@ -145,6 +145,8 @@ def variables_below(run: Observed, scripts: Iterable[str]) -> set[str]:
             texts.append((words[code], True))
         elif _is_interpreter(words):
             texts.append(("\n".join(words[1:]), False))
+        elif os.path.basename(words[0]) == "printenv":
+            texts.append((" ".join(words), True))
     names = {name for text, is_shell in texts for name in names_in_script(text, is_shell=is_shell)}
     names |= _functions_in([text for text, is_shell in texts if is_shell])
     return names | _searched(run)
