@@ -8,7 +8,8 @@ one of what it does. Only functions that both hold are compared, and so what one
 in (globals, registries, late imports) makes no difference. What caches held before the first run
 (`memori.fingerprint.opaque.put_cached_before`) is told besides: a worker's own are empty.
 So are plain values that modules hold, which a script may have set since it imported them
-(``config.threshold = args.threshold``), and what it has set in libraries (``plt.rcParams``).
+(``config.threshold = args.threshold``), what it has set in libraries (``plt.rcParams``), and what
+it does to them at its top or in its ``main`` (``np.random.seed(1)``).
 
 Not promised: to notice functions that one of the two does not reach, what was edited in a
 module other than its functions, and what a script has set in a module to other than plain values.
@@ -23,6 +24,7 @@ from types import CodeType
 
 from memori.errors import MemoriError, warn
 from memori.fingerprint.bytecode import code_digest
+from memori.fingerprint.imports.set_up import hear_of_set_up, told_of_set_up
 from memori.fingerprint.imports.settings import library_of, take_of_libraries
 from memori.fingerprint.opaque import cached_before, hear_of_caches
 from memori.fingerprint.walk import is_walking
@@ -54,11 +56,14 @@ class Versions(bytes):
     settings: Told | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _heard, (bytes(self), cached_before(), self.settings)
+        return _heard, (bytes(self), cached_before(), self.settings, told_of_set_up())
 
 
-def _heard(versions: bytes, cached: dict[str, list[object]], settings: Told | None) -> bytes:
+def _heard(
+    versions: bytes, cached: dict[str, list[object]], settings: Told | None, set_up: bytes | None
+) -> bytes:
     hear_of_caches(cached)
+    hear_of_set_up(set_up)
     told = Versions(versions)
     told.settings = settings
     return told

@@ -302,3 +302,55 @@ def test_a_script_that_is_edited_while_it_starts_is_remembered():
     again = "stage.run(3)\nprint(stage.state)\n"
     write("import numpy as np\nnp.random.seed(1)\n", RAND + edit + RUN + again)
     assert ["True\nFalse", "True\nFalse", "False\nFalse"] == [ran()[2] for _ in range(3)]
+
+
+MAPPED = """
+from memori import Pipeline, Stage
+from steps import f
+if __name__ == "__main__":
+    stage = Stage(f, "y", "work")
+    found = Pipeline([("start", stage)]).map([{"n": 3}, {"n": 4}], n_jobs=2)
+    print(len(found), stage.explain(3).hit)
+"""
+
+
+def test_workers_go_by_what_the_script_does_to_libraries(tmp_path):
+    """They have no module of the script's: what they record is a hit for it until it is edited."""
+    write(
+        "import numpy as np\n",
+        RAND.replace("return", "open('log', 'a').write('x')\n    return"),
+        "steps.py",
+    )
+    for number, runs in ((1, 2), (1, 2), (2, 4)):
+        write(f"import numpy as np\nnp.random.seed({number})\n", MAPPED)
+        assert "2 True" == "".join(ran()).strip()
+        assert runs == len(Path("log").read_text())
+
+
+NOTEBOOK = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+def cell(text):
+    shell.run_cell(text, store_history=True).raise_error()
+cell("from memori import Stage\\nimport numpy as np")
+cell("def f(n):\\n    return [round(float(x), 4) for x in np.random.rand(n)]")
+cell("stage = Stage(f, 'y', 'work')")
+for seed in sys.argv[1]:
+    cell(f"np.random.seed({seed})")
+    cell("%time stage.run(3)\\nprint(stage.state)")
+"""
+
+
+def test_cells_of_a_notebook_count_as_they_were_run_last():
+    """A cell that is edited and run again is another; a kernel that is started anew hits."""
+    pytest.importorskip("IPython", reason="pip install ipython")
+
+    def states(seeds):
+        done = subprocess.run(
+            [sys.executable, "-c", NOTEBOOK, seeds], capture_output=True, text=True, check=True
+        )
+        return [line for line in done.stdout.splitlines() if line in ("True", "False")]
+
+    assert ["True", "True", "False"] == states("121")
+    assert ["False"] == states("2")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Space = dict[str, object]
 
+_ANEW = frozenset({"seed", "set", "use"})
 _OF_REGISTRIES = frozenset({"add", "register", "seed", "unregister"})
 _OF_RUNNING = frozenset(
     [
@@ -58,23 +59,50 @@ class Effect:
         Its top-level name.
     text : bytes
         The canonical text of the statement, below what gave its local names their values.
+    place : bytes
+        What a later statement of the same one does anew.
     function : function
         Of the module, and of this statement alone, which is never called; it names what counts.
     """
 
-    __slots__ = ("function", "library", "text")
+    __slots__ = ("function", "library", "place", "text")
 
     def __init__(self, nodes: list[ast.stmt], frame: Frame, library: str) -> None:
-        writer = Writer()
-        for node in nodes:
-            writer.write(node)
-        self.library, self.text = library, writer.text()
+        self.library, self.text = library, _written(nodes)
+        self.place = _written(_place(nodes[-1]))
         tree = parsed(f"def statement({', '.join(sorted(frame.local))}): pass", "<set-up>")
         tree.body[0].body = nodes  # type: ignore[attr-defined]
         found = compile(tree, str(frame.space.get("__file__")), "exec", dont_inherit=True).co_consts
         code = next(each for each in found if isinstance(each, CodeType))
         code = code.replace(co_name=library, co_qualname=library)
         self.function = FunctionType(code, frame.space)
+
+
+def _written(nodes: list[Any]) -> bytes:
+    writer = Writer()
+    for node in nodes:
+        writer.write(node)
+    return writer.text()
+
+
+def _place(node: Any) -> list[Any]:
+    """Return what is assigned to, or what is called, with what it is told to do it to."""
+    if isinstance(node, (ast.Assign, ast.AugAssign)):
+        return node.targets if isinstance(node, ast.Assign) else [node]
+    if not isinstance(node, ast.Expr):
+        return [node]
+    call: Any = node.value
+    words = set(_WORD.findall((chain_of(call.func) or ("",))[-1]))
+    return [call.func] if words & _ANEW else [call.func, *call.args[:1]]
+
+
+def latest(found: list[Effect]) -> list[Effect]:
+    """Return of what was done several times what was done last, as cells are edited and rerun."""
+    kept: dict[bytes, Effect] = {}
+    for each in found:
+        kept.pop(each.place, None)
+        kept[each.place] = each
+    return list(kept.values())
 
 
 def effects(content: bytes, path: str, space: Space) -> list[Effect]:

@@ -5,7 +5,8 @@
 calls, change what its functions return, and no code of theirs names what was changed. So the
 statements count that seed, register, add, insert or replace something in a library which the
 functions name: by their canonical text, with the functions and globals that they name. They are
-found in the modules of the functions that are reached, in the packages of these and in the script.
+found in the modules of the functions that are reached, in the packages of these and in the script,
+or in the cells of a notebook. Workers, which do not have the script's module, are told of them.
 
 Not promised: what `running` does not, and a module that was edited before it was first looked at
 and is not run again.
@@ -54,14 +55,20 @@ _LINE = re.compile(  # what may do so: it calls something of a library, or gives
 )
 _VERB = re.compile("|".join(VERBS).encode(), re.IGNORECASE)
 _FOR_ALL = ("codecs", "copyreg")  # of which methods of texts, and what copies objects, make use
-_found: Memo[tuple[str, int, int], tuple[object, object, SetUp]] = Memo(500)
+_asker: Space = {}
+_found: Memo[tuple[str, int, int, int], tuple[object, object, SetUp]] = Memo(500)
 
 
 def put_set_up(walk: Walk, out: State) -> None:
     """Append what the modules of what is reached do to the libraries that it names."""
     named = walk.libraries.union(_FOR_ALL)
     for space in _spaces(walk):
+        if _cells(space) is not None:  # each that is run may be one that sets something up
+            walk.guards.name(space, "_i", space.get("_i", MISSING))
         was_run, found = _set_up(space)
+        if not found and space is vars(sys.modules["__main__"]):
+            found = _of_asker()
+            walk.guards.name(_asker, "set up", _asker.get("set up", MISSING))
         effects = [each for each in found if each.library in named]
         if not effects:
             continue
@@ -74,6 +81,35 @@ def put_set_up(walk: Walk, out: State) -> None:
             out.append(b"?" + os.urandom(8) if code is None else code_digest(code))
             walk.guards.volatile = walk.guards.volatile or code is None
             walk.note(f"{space['__file__']} was edited after it was run")
+
+
+def told_of_set_up() -> bytes | None:
+    """Return what the script does to libraries, for workers, which do not have its module."""
+    found = _set_up(vars(sys.modules["__main__"]))[1]
+    if not found:
+        return None
+    from memori.processes.pickles import pickled
+
+    try:
+        return pickled(found)
+    except Exception:  # a statement names what is bound to this process
+        return None
+
+
+def hear_of_set_up(told: bytes | None) -> None:
+    """Take, in a worker, what the script of who asks does to libraries."""
+    if told != _asker.get("set up"):
+        _asker["set up"] = told
+
+
+def _of_asker() -> list[Effect]:
+    told = _asker.get("set up")
+    if type(told) is not bytes:
+        return []
+    import pickle
+
+    found: list[Effect] = pickle.loads(told)
+    return found
 
 
 def _fill(walk: Walk, node: Node) -> None:
@@ -112,16 +148,41 @@ def _packages(space: Space) -> Iterator[str]:
 def _set_up(space: Space) -> SetUp:
     """Return whether a module was run as its file is, and the statements that set a library up."""
     path, name, spec = (space.get(each) for each in ("__file__", "__name__", "__spec__"))
-    if type(path) is not str or not (path.endswith(".py") or name in _SCRIPT):
+    cells = _cells(space)
+    if cells is not None:
+        path = "In"
+    elif type(path) is not str or not (path.endswith(".py") or name in _SCRIPT):
         return True, []
     if getattr(sys.modules.get(str(name)), "__dict__", None) is not space:
         return True, []  # a function that was sent here without its module
-    key = (path, id(space), id(spec))
+    size = len(space) if name in _SCRIPT else 0  # what it calls may not be defined yet
+    key = (path, id(space), id(spec), size if cells is None else len(cells))
     known = _found.get(key)
     if known is None:
-        known = (space, spec, _read(path, space))
+        found = _read(path, space) if cells is None else (True, _of_cells(cells, space))
+        known = (space, spec, found)
         _found.keep(key, known)
     return known[2]
+
+
+def _cells(space: Space) -> list[str] | None:
+    """Return what was run of a notebook, if these are its globals."""
+    cells = space.get("In") if "IPython" in sys.modules else None
+    return cells if isinstance(cells, list) and "_ih" in space else None
+
+
+def _of_cells(cells: list[str], space: Space) -> list[Effect]:
+    found: list[Effect] = []
+    for cell in cells:
+        content = str(cell).encode("utf-8", "surrogatepass")
+        if _may_do_so(content, space) or _calls_what_may(space):
+            from memori.fingerprint.imports.effects import effects, latest
+
+            try:
+                found = latest(found + effects(content, "<cell>", space))
+            except (SyntaxError, ValueError, RecursionError):
+                continue
+    return found
 
 
 def _read(path: str, space: Space) -> SetUp:
