@@ -5,14 +5,19 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import ModuleType
 
 import nibabel
 import nipype
 import pytest
 
 from memori import Stage
+from memori.fingerprint import fingerprint
+from memori.fingerprint.imports import set_up
 from memori.fingerprint.imports.effects import effects
+from memori.fingerprint.imports.set_up import hear_of_set_up, told_of_set_up
 
 RAND = "def f(n):\n    return [round(float(x), 4) for x in np.random.rand(n)]\n"
 TEXTS = {  # what is at the top, with a K in the place of what is edited; what the function does
@@ -354,3 +359,28 @@ def test_cells_of_a_notebook_count_as_they_were_run_last():
 
     assert ["True", "True", "False"] == states("121")
     assert ["False"] == states("2")
+
+
+def test_what_a_worker_is_told_is_what_the_script_says(monkeypatch):
+    """Both give a function one digest; a statement that cannot travel is no reason to fail."""
+    text = "import numpy as np\nSEED = 1\nnp.random.seed(SEED)\n"
+    write(text, "", "script.py")
+    monkeypatch.setattr(set_up, "_began", lambda: float("inf"))  # it was written before
+    script = ModuleType("__main__")
+    exec(text, vars(script), None)
+    script.__file__ = os.path.abspath("script.py")
+
+    def digest(main):
+        monkeypatch.setitem(sys.modules, "__main__", main)
+        step = ModuleType("a_step")
+        exec("import numpy as np\n" + RAND, vars(step))
+        return fingerprint(step.f).fast
+
+    alone, here, told = digest(ModuleType("__main__")), digest(script), told_of_set_up()
+    hear_of_set_up(told)
+    assert here == digest(ModuleType("__main__")) != alone
+    hear_of_set_up(None)
+    assert alone == digest(ModuleType("__main__"))
+    script.SEED = threading.Lock()
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    assert told_of_set_up() is None

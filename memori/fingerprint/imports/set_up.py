@@ -66,7 +66,7 @@ def put_set_up(walk: Walk, out: State) -> None:
         if _cells(space) is not None:  # each that is run may be one that sets something up
             walk.guards.name(space, "_i", space.get("_i", MISSING))
         was_run, found = _set_up(space)
-        if not found and space is vars(sys.modules["__main__"]):
+        if not found and space is _of_script():
             found = _of_asker()
             walk.guards.name(_asker, "set up", _asker.get("set up", MISSING))
         effects = [each for each in found if each.library in named]
@@ -85,7 +85,7 @@ def put_set_up(walk: Walk, out: State) -> None:
 
 def told_of_set_up() -> bytes | None:
     """Return what the script does to libraries, for workers, which do not have its module."""
-    found = _set_up(vars(sys.modules["__main__"]))[1]
+    found = _set_up(_of_script())[1]
     if not found:
         return None
     from memori.processes.pickles import pickled
@@ -94,6 +94,10 @@ def told_of_set_up() -> bytes | None:
         return pickled(found)
     except Exception:  # a statement names what is bound to this process
         return None
+
+
+def _of_script() -> Space:
+    return getattr(sys.modules.get("__main__"), "__dict__", {})
 
 
 def hear_of_set_up(told: bytes | None) -> None:
