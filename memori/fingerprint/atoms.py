@@ -7,6 +7,8 @@ NaN is one value. The text does not depend on hash seed, platform or Python vers
 
 from __future__ import annotations
 
+from types import ModuleType
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +81,12 @@ def own_attributes(value: object) -> dict[str, object]:
     """
     held = attribute(value, "__dict__")
     return held if isinstance(held, dict) else {}
+
+
+def globals_of(module: ModuleType) -> dict[str, object]:
+    """Return the globals of a module, without loading what loads itself when it is used."""
+    found: dict[str, object] = ModuleType.__getattribute__(module, "__dict__")
+    return found
 
 
 def words(listed: str) -> frozenset[str]:

@@ -384,3 +384,18 @@ def test_what_a_worker_is_told_is_what_the_script_says(monkeypatch):
     script.SEED = threading.Lock()
     monkeypatch.setitem(sys.modules, "__main__", script)
     assert told_of_set_up() is None
+
+
+def test_a_library_that_is_loaded_when_it_is_used_is_not_loaded_for_it():
+    """A script may import heavy ones so."""
+    lazily = (
+        "import importlib.util as util\n"
+        "spec = util.find_spec('tarfile')\n"
+        "spec.loader = util.LazyLoader(spec.loader)\n"
+        "tarfile = util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(tarfile)\n"
+        "def main():\n    np.random.seed(1)\n    if np is None:\n        tarfile.add(1)\n"
+        "main()\n"
+    )
+    write("import numpy as np\n" + lazily, RAND + RUN + "print(type(tarfile).__name__)\n")
+    assert "_LazyModule" == ran()[2].split()[-1]

@@ -14,7 +14,7 @@ import sys
 from itertools import takewhile
 from types import FunctionType, ModuleType
 
-from memori.fingerprint.atoms import own_attributes
+from memori.fingerprint.atoms import globals_of, own_attributes
 from memori.fingerprint.imports.slices import chain_of, reached
 from memori.fingerprint.origins import origin_of_namespace
 from memori.fingerprint.sources import definition_of
@@ -68,18 +68,19 @@ class Frame:
         except Exception:  # whatever an object of the user's does that answers to any name
             return None
         module = value if isinstance(value, ModuleType) else sys.modules.get(str(named))
-        if not isinstance(module, ModuleType) or origin_of_namespace(vars(module)).kind == "user":
+        space = globals_of(module) if isinstance(module, ModuleType) else None
+        if space is None or origin_of_namespace(space).kind == "user":
             return None
-        return module.__name__.partition(".")[0]
+        return str(space.get("__name__")).partition(".")[0]
 
     def function(self, node: ast.AST) -> FunctionType | None:
         """Return the user's function that a name stands for, below what wraps it."""
         chain = chain_of(node)
         value: Any = None if chain is None else self.value(chain[0])
         for name in (chain or ())[1:]:
-            value = vars(value).get(name) if isinstance(value, ModuleType) else None
+            value = globals_of(value).get(name) if isinstance(value, ModuleType) else None
         found = None
-        for _ in range(_DEEPEST):
+        for _ in range(0 if isinstance(value, ModuleType) else _DEEPEST):
             is_function = isinstance(value, FunctionType)
             name = value.__globals__.get("__name__") if is_function else type(value).__module__
             if str(name).startswith("memori."):

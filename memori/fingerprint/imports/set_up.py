@@ -21,7 +21,7 @@ import time
 from types import CodeType, FunctionType, ModuleType
 
 from memori.digest.memo import Memo
-from memori.fingerprint.atoms import sized
+from memori.fingerprint.atoms import globals_of, sized
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import edge_parts
 from memori.fingerprint.guards import MISSING
@@ -224,7 +224,7 @@ def _calls_what_may(space: Space) -> bool:
     if space.get("__name__") not in _SCRIPT:
         return False
     values = list(space.values())
-    modules = [vars(each) for each in values if isinstance(each, ModuleType)]
+    modules = [globals_of(each) for each in values if isinstance(each, ModuleType)]
     modules += [each.__globals__ for each in values if isinstance(each, FunctionType)]
     for each in {id(each): each for each in modules}.values():
         path = each.get("__file__")
