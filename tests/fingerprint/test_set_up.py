@@ -99,6 +99,25 @@ CALLED = {  # what stands above the function and below it; then another module, 
         "import numbers\n@numbers.Number.register\nclass Point:\n    x = K\n",
         "def main():\n    run()\n",
     ),
+    "by a method": (
+        "class Analysis:\n"
+        "    def __init__(self, seed=0):\n        self.prepare(seed)\n"
+        "    def prepare(self, seed):\n        np.random.seed(seed)\n",
+        "def main():\n    analysis = Analysis(K)\n    run()\n",
+    ),
+    "by a static method": (
+        "class Seeds:\n    @staticmethod\n    def put(seed):\n        np.random.seed(seed)\n",
+        "def main():\n    Seeds.put(K)\n    run()\n",
+    ),
+    "by a method of the class": (
+        "class Seeds:\n    @classmethod\n    def put(cls, seed):\n        np.random.seed(seed)\n",
+        "def main():\n    Seeds().put(K)\n    run()\n",
+    ),
+    "by a method of what is made": (
+        "class Base:\n    def run(self, seed):\n        np.random.seed(seed)\n        run()\n"
+        "class Analysis(Base):\n    pass\n",
+        "def main():\n    one = Analysis()\n    one.run(K)\n",
+    ),
     "decorated": (
         "import functools\n"
         "def loud(function):\n"

@@ -2,9 +2,10 @@
 
 ``main()`` at the end of a script runs what stands in ``main``, and ``set_seed(1)`` there what
 stands in ``set_seed``, in whatever module that is. What a parameter or a local name was given is
-found where it is written down without a call: ``set_seed(1)``, ``seed = 1``, a default.
+found where it is written down without a call: ``set_seed(1)``, ``seed = 1``, a default. Methods
+are followed for objects of the user's classes that are made there or known.
 
-Not promised: methods, functions within functions, what a loop or a call gave a name.
+Not promised: functions within functions, what a loop or a call gave a name or an attribute.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from __future__ import annotations
 import _ast as ast
 import sys
 from itertools import takewhile
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, NoneType
 
 from memori.fingerprint.atoms import globals_of, own_attributes
 from memori.fingerprint.imports.slices import chain_of, reached
 from memori.fingerprint.origins import origin_of_namespace
 from memori.fingerprint.sources import definition_of
-from memori.fingerprint.walk import origin_of_function
+from memori.fingerprint.walk import origin_of_class, origin_of_function
 from memori.fingerprint.writer import inside, parsed
 
 TYPE_CHECKING = False
@@ -36,6 +37,15 @@ _SCRIPT = ("__main__", "__mp_main__")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
+class Made:
+    """An object that a call makes: nothing is known of it but its class."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: type) -> None:
+        self.owner = owner
+
+
 class Frame:
     """Where statements run: the globals, the local names, and what was given to these.
 
@@ -49,16 +59,16 @@ class Frame:
         Number of calls that led here.
     """
 
-    __slots__ = ("_given", "_imported", "depth", "local", "space")
+    __slots__ = ("_given", "_values", "depth", "local", "space")
 
     def __init__(self, space: Space, local: frozenset[str] = frozenset()) -> None:
         self.space, self.local, self.depth = space, local, 0
         self._given: dict[str, Given] = {}
-        self._imported: dict[str, object] = {}
+        self._values: dict[str, object] = {}
 
     def value(self, name: str) -> object:
         """Return what a name stands for: a global, or what is imported here."""
-        return self._imported.get(name) if name in self.local else self.space.get(name)
+        return self._values.get(name) if name in self.local else self.space.get(name)
 
     def library(self, name: str) -> str | None:
         """Return the top-level name of the library of which a module, class or function is."""
@@ -73,12 +83,26 @@ class Frame:
             return None
         return str(space.get("__name__")).partition(".")[0]
 
-    def function(self, node: ast.AST) -> FunctionType | None:
-        """Return the user's function that a name stands for, below what wraps it."""
-        chain = chain_of(node)
-        value: Any = None if chain is None else self.value(chain[0])
-        for name in (chain or ())[1:]:
-            value = globals_of(value).get(name) if isinstance(value, ModuleType) else None
+    def object_of(self, node: ast.AST) -> Any:
+        """Return what a dotted name stands for, or an object that is made there."""
+        if isinstance(node, ast.Name):
+            return self.value(node.id)
+        if isinstance(node, ast.Attribute):
+            return _attribute(self.object_of(node.value), node.attr)
+        owner = self.object_of(node.func) if isinstance(node, ast.Call) else None
+        return Made(owner) if isinstance(owner, type) and _is_users(owner) else None
+
+    def function(self, node: ast.AST) -> tuple[FunctionType, Made | None] | None:
+        """Return the user's function that a call runs, below what wraps it, and its object."""
+        value, made = self.object_of(node), None
+        if isinstance(value, type):
+            value, made = _attribute(value, "__init__"), Made(value)
+        elif isinstance(node, ast.Attribute):
+            owner = self.object_of(node.value)
+            made = None if isinstance(owner, (ModuleType, type)) else Made(_owner(owner))
+        if isinstance(value, (staticmethod, classmethod)):
+            made = None if isinstance(value, staticmethod) else made or Made(object)
+            value = value.__func__
         found = None
         for _ in range(0 if isinstance(value, ModuleType) else _DEEPEST):
             is_function = isinstance(value, FunctionType)
@@ -89,7 +113,7 @@ class Frame:
                 found = value
             inner = own_attributes(value)
             value = inner.get("__wrapped__") or inner.get("callback")  # which is click's word
-        return found
+        return None if found is None else (found, made)
 
     def needed(self, node: ast.AST) -> Given:
         """Return the assignments that gave the local names of a statement their values."""
@@ -99,18 +123,20 @@ class Frame:
     def learn(self, node: ast.stmt) -> None:
         """Take in what a statement gives local names."""
         if not self.local:
-            return
+            return  # what is made there is known
         if isinstance(node, ast.Import):
             for each in node.names:
                 name = each.name if each.asname else each.name.partition(".")[0]
-                self._imported[each.asname or name] = sys.modules.get(name)
+                self._values[each.asname or name] = sys.modules.get(name)
         elif isinstance(node, ast.ImportFrom):
             module = sys.modules.get(node.module or "")
             for each in node.names:
-                self._imported[each.asname or each.name] = getattr(module, each.name, None)
+                self._values[each.asname or each.name] = getattr(module, each.name, None)
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value:
+            made = self.object_of(node.value) if isinstance(node.value, ast.Call) else None
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if isinstance(target, ast.Name):
+                    self._values[target.id] = made
                     self.give(target.id, node.value, (*self.needed(node), (node, self)))
 
     def give(self, name: str, value: ast.expr, given: Given) -> None:
@@ -118,12 +144,16 @@ class Frame:
         is_call = any(isinstance(each, (ast.Call, ast.Await)) for each in inside(value))
         self._given[name] = () if is_call else given
 
-    def entered(self, function: FunctionType, definition: Function, call: ast.Call) -> Frame:
+    def entered(
+        self, function: FunctionType, made: Made | None, definition: Function, call: ast.Call
+    ) -> Frame:
         """Return the frame of a function that is called here."""
         code, names = function.__code__, definition.args
         frame = Frame(function.__globals__, frozenset(code.co_varnames + code.co_cellvars))
         frame.depth = self.depth + 1
         parameters = [*names.posonlyargs, *names.args]
+        if made is not None and parameters:
+            frame._values[parameters.pop(0).arg] = made
         passed = takewhile(lambda each: not isinstance(each, ast.Starred), call.args)
         for each, value in (
             *zip(reversed(parameters), reversed(names.defaults), strict=False),
@@ -161,12 +191,12 @@ def _run(
 ) -> Iterator[tuple[ast.stmt, Frame]]:
     for node in _simple(body):
         if not isinstance(node, _DEFINITIONS):
-            for function, call in _called(node, frame):
+            for function, made, call in _called(node, frame):
                 key = (function.__code__, id(call))
                 definition = None if key in seen else definition_of(function)
                 seen.add(key)
                 if definition is not None and not isinstance(definition, ast.Lambda):
-                    below = frame.entered(function, definition, call)
+                    below = frame.entered(function, made, definition, call)
                     yield from _run(definition.body, below, seen)
         frame.learn(node)
         yield node, frame
@@ -183,19 +213,35 @@ def _simple(nodes: list[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from _simple(below.body if isinstance(below, ast.ExceptHandler) else [below])
 
 
-def _called(node: ast.stmt, frame: Frame) -> Iterator[tuple[FunctionType, ast.Call]]:
+def _called(node: ast.stmt, frame: Frame) -> Iterator[tuple[FunctionType, Made | None, ast.Call]]:
     """Yield the user's functions that a statement calls, or a library that it hands them to."""
     if frame.depth == _DEEPEST:
         return
     for call in inside(node):
         if not isinstance(call, ast.Call):
             continue
-        function = frame.function(call.func)
-        if function is not None:
-            yield function, call
+        found = frame.function(call.func)
+        if found is not None:
+            yield *found, call
         elif frame.depth == 0 and isinstance(node, ast.Expr):
             chain = chain_of(call.func)
             if chain is None or frame.library(chain[0]) in (None, "memori"):
                 continue
             for each in filter(None, map(frame.function, call.args)):
-                yield each, ast.Call(call.func, [], [])
+                yield *each, ast.Call(call.func, [], [])
+
+
+def _attribute(value: object, name: str) -> Any:
+    """Return what a module or the class of an object has under a name."""
+    if isinstance(value, ModuleType):
+        return globals_of(value).get(name)
+    bases = _owner(value).__mro__ if _is_users(_owner(value)) else ()
+    return next((vars(each)[name] for each in bases if name in vars(each)), None)
+
+
+def _owner(value: object) -> type:
+    return value if isinstance(value, type) else value.owner if type(value) is Made else type(value)
+
+
+def _is_users(owner: type) -> bool:
+    return owner is not NoneType and origin_of_class(owner).kind == "user"
