@@ -1,5 +1,6 @@
 """What is said to who uses a stage or a pipeline in a wrong way, before anything runs."""
 
+import functools
 import re
 from collections.abc import Callable
 from datetime import date
@@ -196,6 +197,31 @@ def test_a_method_is_taken_from_its_object(tmp_path: Path) -> None:
     assert 6 == remembered(tmp_path)(model.fit)(2)
     model.slope = 4
     assert 8 == remembered(tmp_path)(model.fit)(2)
+
+
+def test_a_class_method_is_taken_from_its_class(tmp_path: Path) -> None:
+    """Remembered below `@classmethod`, the error names the method that counts with its class."""
+
+    class Model:
+        @classmethod
+        @remembered(tmp_path)
+        def fit(cls, x: int) -> int:
+            return x
+
+    with pytest.raises(TypeError, match=r"got builtins.type.*take the bound method") as error:
+        Model.fit(1)
+    assert "annotations" not in str(error.value)
+
+
+def test_a_function_is_bound_and_not_passed(tmp_path: Path) -> None:
+    """A function as an argument is refused with the line that makes it count as code."""
+
+    def apply(x: int, rule: Callable[[int], int]) -> int:
+        return rule(x)
+
+    with pytest.raises(TypeError, match=r"argument 'rule'.*functools.partial"):
+        Stage(apply, "y", tmp_path).run(3, rule=abs)
+    assert Stage(functools.partial(apply, rule=abs), "y", tmp_path).run(-3) == {"y": 3}
 
 
 def test_a_reduction_says_what_the_cases_have() -> None:

@@ -72,8 +72,8 @@ class NotJSONError(TypeError):
 
     @property
     def is_of_self(self) -> bool:
-        """Whether the value is the object of a method that was taken from its class."""
-        return self.subject.endswith("argument 'self'") and not self.pointer
+        """Whether the value is the object, or class, of a method that was taken from its class."""
+        return self.subject.endswith(("argument 'self'", "argument 'cls'")) and not self.pointer
 
     @property
     def remedy(self) -> str:
@@ -83,6 +83,8 @@ class NotJSONError(TypeError):
                 "A method counts with its object: take the bound method, as in "
                 "Stage(model.fit, ...) or remembered(...)(model.fit)."
             )
+        if callable(self.value) and ", argument " in self.subject:
+            return "Bind it, so that it counts as code: functools.partial(function, name=value)."
         return _remedy(self.value)
 
 

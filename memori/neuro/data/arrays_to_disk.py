@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 
 from memori.calls.current_run import current
 from memori.neuro.data.annotations import load, wishes
+from memori.signature.parameters import name_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -97,6 +98,7 @@ def loading(function: Callable[..., Any], *, saves: bool) -> Callable[..., Any]:
         returned = function(*loaded, **kwargs)
         return saved(returned) if saves and current() is not None else returned
 
+    natural.__name__ = name_of(function)  # partials and instances have none that `wraps` takes
     return natural
 
 

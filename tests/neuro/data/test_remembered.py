@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from enum import Enum, IntEnum
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from memori import remembered
+from memori.neuro import arrays_to_disk
 
 
 @pytest.fixture(autouse=True)
@@ -216,6 +218,35 @@ def outer(n):
 
 print(outer(2), outer.stage.state, outer(2), outer.stage.state)
 """
+
+
+class Scaling:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, x: float) -> float:
+        return x * self.factor
+
+
+def raised(x: float, power: int) -> float:
+    return x**power
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (Scaling(2), "Scaling"),
+        (functools.partial(raised, power=2), "raised"),
+        (functools.partial(Scaling(2)), "Scaling"),
+        (Scaling(2).__call__, "__call__"),
+    ],
+)
+def test_a_callable_without_a_name_goes_by_what_it_is_made_of(given: Any, name: str) -> None:
+    """Records of a partial bear its function's name, those of an instance its class's."""
+    one = remembered("work")(given)
+    assert one(3.0) == given(3.0)
+    assert one.stage.stage_name == name
+    assert arrays_to_disk(given).__name__ == name
 
 
 def test_code_counts_through_remembered_functions(here: Path) -> None:
