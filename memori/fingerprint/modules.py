@@ -18,6 +18,7 @@ from memori.fingerprint.atoms import attribute, own_attributes, text, words
 from memori.fingerprint.graph import Node
 from memori.fingerprint.guards import MISSING
 from memori.fingerprint.imports.compiled import outdated
+from memori.fingerprint.imports.mentions import told_by
 from memori.fingerprint.imports.tables import is_given, tables_of, target
 from memori.fingerprint.imports.unloaded import (
     EFFECT,
@@ -108,6 +109,8 @@ def _put_foreign_name(walk: Walk, origin: Origin, name: str, chain: Chain, out: 
     out.append(b"X%b;" % spelled.encode())
     walk.external(origin, out)
     walk.libraries.add(name.partition(".")[0])
+    if (name, *chain[:1]) == ("sys", "argv"):
+        _put_words(walk, out)
 
 
 def put_module_or_name(walk: Walk, module: ModuleType, name: str, out: State) -> None:
@@ -191,11 +194,15 @@ def _put_attribute(walk: Walk, module: ModuleType, name: str, value: object, out
     if type(value) is float or (type(value) in (int, bool) and origin.kind == "distribution"):
         walk.put(value, out)
     if (module, name) == (sys, "argv"):
-        walk.guards.redo(_words, None, _words(None))
-        out.append(text(_words(None)))
+        _put_words(walk, out)
     if name in ("import_module", "run_path", "run_module") and origin.kind == "stdlib":
         walk.note(f"calls {module.__name__}.{name} in {walk.where}")
     walk.external(origin, out)
+
+
+def _put_words(walk: Walk, out: State) -> None:
+    walk.guards.redo(_words, None, _words(None))
+    out.append(text(_words(None)))
 
 
 def _words(_: object) -> str:
@@ -276,8 +283,7 @@ def _fill_module(walk: Walk, node: Node) -> None:
     walk.listed.add(id(space))
     if walk.outlines:
         return
-    found = [name for name in walk.guards.view(iter, space) if type(name) is str]
-    names = [name for name in found if name not in MODULE_OWN]
+    names = [n for n in walk.guards.view(iter, space) if type(n) is str and n not in MODULE_OWN]
     if ORDER not in walk.modes:
         names.sort()
     if DOCS in walk.modes:
@@ -390,5 +396,5 @@ def _piece_node(walk: Walk, piece: Piece) -> Node:
     if node is None:
         node = walk.shared[piece.key] = Node(piece.label)
         node.piece = piece
-        walk.later(node, lambda walk, node: put_parts(walk, piece.parts(), node.state))
+        walk.later(node, lambda walk, node: put_parts(walk, told_by(walk, piece), node.state))
     return node

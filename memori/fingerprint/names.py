@@ -2,7 +2,7 @@
 
 Each name through which code reaches something becomes an edge: the path as the code spells it, and
 what it leads to. Some names say that code looks at things in a way that cannot be followed by name;
-they widen what counts (`WIDENING`, `READING`) or are listed as unresolved.
+they widen what counts (`WIDENING`, `imports.mentions`) or are listed as unresolved.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from memori.fingerprint.atoms import LOOKING_BACK, text, words
 from memori.fingerprint.bytecode import scan as scan_of
 from memori.fingerprint.graph import APART, Node
 from memori.fingerprint.guards import MISSING, items_seen, mapping_view, whole
+from memori.fingerprint.imports.mentions import mention
 from memori.fingerprint.imports.unloaded import EFFECT
 from memori.fingerprint.modules import (
     MODULE_OWN,
@@ -28,66 +29,13 @@ from memori.fingerprint.modules import (
     put_unloaded,
 )
 from memori.fingerprint.origins import origin_of_module, relative
-from memori.fingerprint.walk import (
-    ANNOTATIONS,
-    DOCS,
-    FILES,
-    LINES,
-    NAMES,
-    ORDER,
-    PLACES,
-    SOURCE,
-    SUBCLASSES,
-    WRAPPED,
-    Walk,
-    name_of_module,
-)
+from memori.fingerprint.walk import Walk, name_of_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from memori.fingerprint.bytecode import Import, Scan
     from memori.fingerprint.graph import State
 
-# names in reachable code -> what they may read
-READING: dict[str, tuple[str, ...]] = {
-    "__doc__": (DOCS,),
-    "getdoc": (DOCS,),
-    "help": (DOCS,),
-    "docopt": (DOCS,),
-    "__annotations__": (ANNOTATIONS,),
-    "get_annotations": (ANNOTATIONS,),
-    "get_type_hints": (ANNOTATIONS, WRAPPED),
-    "signature": (ANNOTATIONS, WRAPPED),
-    "getfullargspec": (ANNOTATIONS,),
-    "__signature__": (ANNOTATIONS, WRAPPED),
-    "__qualname__": (PLACES,),
-    "__wrapped__": (WRAPPED,),
-    "unwrap": (WRAPPED,),
-    "getsource": (SOURCE, WRAPPED),
-    "getsourcelines": (SOURCE, LINES, WRAPPED),
-    "__code__": (NAMES,),
-    "co_firstlineno": (LINES,),
-    "co_lines": (LINES,),
-    "co_positions": (LINES,),
-    "f_lineno": (LINES,),
-    "tb_lineno": (LINES,),
-    "__dataclass_fields__": (ANNOTATIONS,),
-    "co_filename": (FILES,),
-    "getfile": (FILES,),
-    "getsourcefile": (FILES,),
-    "getmodule": (FILES,),
-    "extract_stack": (FILES, LINES),
-    "__module__": (FILES,),
-    "TypeAdapter": (ANNOTATIONS,),
-    "__orig_bases__": (ANNOTATIONS,),
-    "get_original_bases": (ANNOTATIONS,),
-    "__subclasses__": (SUBCLASSES,),
-    "__dict__": (ORDER,),
-    "vars": (ORDER,),
-    "getmembers": (ORDER, DOCS),
-    "__members__": (ORDER,),
-}
-_READERS = frozenset(READING)
 WIDENING = frozenset({"globals", "eval", "exec"})
 UNFOLLOWED = frozenset({"eval", "exec"})
 _ASKED = words("import_module __import__ resolve_name run_module entry_points iter_entry_points")
@@ -118,13 +66,7 @@ def follow(walk: Walk, function: FunctionType, scan: Scan, node: Node) -> None:
         _follow_import(walk, space, found, scan, node)
     for told in sorted(scan.own):
         _put_own(walk, space, told, node)
-    walk.named |= scan.attributes
-    readers = _READERS & scan.attributes
-    readers |= _READERS & scan.strings
-    for reader in readers:
-        walk.wanted.update(READING[reader])
-    if {"fields", "type"} <= scan.attributes:  # dataclasses.fields(...)[...].type
-        walk.wanted.add(ANNOTATIONS)
+    mention(walk, scan.attributes, scan.strings)
     if "__doc__" in scan.attributes:
         own = space.get("__doc__", MISSING)
         walk.guards.name(space, "__doc__", own)

@@ -9,6 +9,7 @@ docstrings and annotations do not count here either.
 from __future__ import annotations
 
 import _ast as ast
+import re
 from hashlib import sha256
 
 from memori.fingerprint.writer import Writer, fields, inside, lines_of, parsed
@@ -27,7 +28,7 @@ _SIMPLE = (ast.Name, ast.Tuple, ast.List, ast.Starred)
 class Statement:
     """One top-level statement: what it binds, uses and imports, and whether it acts on things."""
 
-    __slots__ = ("acts", "binds", "imports", "lines", "stars", "text", "uses")
+    __slots__ = ("acts", "binds", "imports", "lines", "names", "stars", "strings", "text", "uses")
 
     def __init__(self, node: ast.stmt) -> None:
         writer = Writer()
@@ -36,6 +37,8 @@ class Statement:
         self.lines = lines_of(node)
         self.binds: set[str] = set()
         self.uses: dict[str, set[Chain]] = {}
+        self.names: set[str] = set()  # of attributes too, whatever they are read from
+        self.strings: set[str] = set()
         self.imports: dict[str, list[Imported]] = {}
         self.stars: list[tuple[str, int]] = []
         self._read(node)
@@ -44,6 +47,7 @@ class Statement:
 
     def _use(self, name: str, chain: Chain) -> None:
         self.uses.setdefault(name, set()).add(chain)
+        self.names.update((name, *chain))
 
     def _read(self, node: Any) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -64,6 +68,10 @@ class Statement:
         if isinstance(node, ast.Global):
             for name_ in node.names:
                 self._use(name_, ())
+        if isinstance(node, ast.Attribute):
+            self.names.add(node.attr)
+        elif isinstance(node, ast.Constant) and type(node.value) is str:
+            self.strings.add(node.value)
         for each in _children(node):
             self._read(each)
 
@@ -159,7 +167,10 @@ class Slices:
 
     def __init__(self, content: bytes | str, name: str) -> None:
         self._content = content
-        statements = list(reached(parsed(content, name).body))
+        body = parsed(content, name).body
+        self.documentation = documentation(body)
+        self._told: dict[bool, list[bytes]] = {}
+        statements = list(reached(body))
         self.statements = [Statement(node) for node in statements]
         self.binders: dict[str, list[int]] = {}
         for position, statement in enumerate(self.statements):
@@ -179,6 +190,21 @@ class Slices:
         return "\n".join(
             line if isinstance(line, str) else line.decode("utf-8", "replace") for line in lines
         )
+
+    def told(self, statements: list[Statement], *, documented: bool) -> bytes:
+        """Return the text of statements with annotations, and docstrings if they are asked for."""
+        texts = self._told.get(documented)
+        if texts is None:
+            body = parsed(self._content, "").body
+            texts = self._told[documented] = [_told(each, documented) for each in reached(body)]
+        wanted = set(statements)
+        found = [told for each, told in zip(self.statements, texts, strict=True) if each in wanted]
+        return b"\n".join(found) + repr(documented and self.documentation).encode()
+
+    def named_in_texts(self) -> frozenset[str]:
+        """Return the module's names that stand in its texts, where a library may look them up."""
+        texts = "\n".join(each for statement in self.statements for each in statement.strings)
+        return frozenset(re.findall(r"[^\W\d]\w*", texts)) & self.binders.keys()
 
     def acting(self) -> list[Statement]:
         """Return the statements that act on things, and those that they need, in order."""
@@ -237,6 +263,43 @@ class Slices:
         used = {name for statement in self.statements for name in statement.uses}
         unused = (found for name, found in self.imports.items() if name not in used)
         return [imported for found in unused for imported in found]
+
+
+class Annotated(Writer):
+    """Writes annotations as well, and docstrings if it is `documented`."""
+
+    def __init__(self, documented: bool) -> None:
+        super().__init__()
+        self._documented = documented
+
+    def write(self, node: Any) -> None:
+        """Write any node, what is defined or annotated with all that it says."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.AnnAssign)):
+            self.plain(node)
+        else:
+            super().write(node)
+
+    def body(self, statements: list[Any], *, documented: bool = False) -> None:
+        """Write statements, those too that do nothing where one may be a docstring."""
+        if not self._documented:
+            super().body(statements)
+            return
+        for each in statements:
+            self.write(each)
+
+
+def _told(node: ast.stmt, documented: bool) -> bytes:
+    writer = Annotated(documented)
+    writer.write(node)
+    return writer.text()
+
+
+def documentation(body: list[ast.stmt]) -> str | None:
+    """Return the docstring of what has these statements."""
+    first = body[0] if body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        return first.value.value if type(first.value.value) is str else None
+    return None
 
 
 def reached(statements: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -12,12 +12,12 @@ import os
 import sys
 
 from memori.digest.memo import Memo
-from memori.fingerprint.atoms import text
+from memori.fingerprint.atoms import LOOKING_BACK, text
 from memori.fingerprint.imports.tables import target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Set
     from importlib.machinery import ModuleSpec
 
     from memori.fingerprint.imports.slices import Imported, Slices, Statement
@@ -42,7 +42,7 @@ class Read:
 class Piece:
     """The statements of a module that matter to one of its names, or (None) to all of it."""
 
-    __slots__ = ("_cut", "_name", "_package", "key", "label")
+    __slots__ = ("_cut", "_found", "_name", "_package", "key", "label")
 
     def __init__(self, cut: Slices, package: str, module: str, name: str | None) -> None:
         self.label = f"helper {module}.{name}" if name and name != EFFECT else f"module {module}"
@@ -50,12 +50,13 @@ class Piece:
         self._cut = cut
         self._package = package
         self._name = name
+        self._found: tuple[list[Statement], str | None, Set[str]] | None = None
 
     def parts(self) -> Iterator[bytes | Read]:
         """Yield what counts: the text of the statements, and what they read elsewhere."""
         from memori.fingerprint.imports.slices import text_digest
 
-        cut, (statements, name) = self._cut, self._statements()
+        cut, (statements, name, looked_up) = self._cut, self._statements()
         yield b"U" + text_digest(statements)
         for imported, chain in cut.outside(statements):
             yield text(".".join(chain))
@@ -65,24 +66,54 @@ class Piece:
         for unbound in cut.unbound(statements):
             yield from self._from_stars((unbound,))
         if name is None:  # what the module has imported can be read from there
-            for bound in sorted(cut.imports):
-                for imported in cut.imports[bound]:
-                    yield _read(self._package, imported, ())
+            looked_up = cut.imports.keys()
             yield from self._from_stars(())
+        for bound in sorted(looked_up & cut.imports.keys()):
+            for imported in cut.imports[bound]:
+                yield _read(self._package, imported, ())
 
-    def _statements(self) -> tuple[list[Statement], str | None]:
-        """Return the statements, and the name that they are of; None if it is all of them."""
+    def _statements(self) -> tuple[list[Statement], str | None, Set[str]]:
+        """Return the statements, the name that they are of, and names that a library looks up.
+
+        The name is None if it is all of them.
+        """
+        if self._found is None:
+            self._found = self._find()
+        return self._found
+
+    def _find(self) -> tuple[list[Statement], str | None, Set[str]]:
         cut, name = self._cut, self._name
         statements = (
             cut.acting() if name == EFFECT else cut.needed(None if name is None else [name])
         )
         if {each for statement in statements for each in statement.uses} & _WIDE:
-            return cut.needed(None), None
-        return statements, name
+            return cut.needed(None), None, frozenset()
+        if not any(each.names & LOOKING_BACK for each in statements):
+            return statements, name, frozenset()
+        looked_up = cut.named_in_texts()
+        if name is not None and name != EFFECT:
+            statements = cut.needed([name, *looked_up])
+        return statements, name, looked_up
 
     def written(self) -> str:
         """Return the statements as they are written."""
         return "\n".join(self._cut.written(each) for each in self._statements()[0])
+
+    def mentioned(self) -> tuple[set[str], set[str]]:
+        """Return the names that the statements spell, those of their imports too, and the texts."""
+        statements = self._statements()[0]
+        names = {name for each in statements for name in each.names}
+        for (_, _, read), _chain in self._cut.outside(statements):
+            names.update(read)
+        return names, {string for each in statements for string in each.strings}
+
+    def told(self, *, documented: bool) -> bytes:
+        """Return what the statements say with annotations, and docstrings if asked for."""
+        return self._cut.told(self._statements()[0], documented=documented)
+
+    def lines(self) -> list[int]:
+        """Return the line of each statement."""
+        return [each.lines[0] for each in self._statements()[0]]
 
     def _from_stars(self, chain: Chain) -> Iterator[Read]:
         for module, level in self._cut.stars:
@@ -105,6 +136,8 @@ def read_from(cut: Slices, spec: ModuleSpec, chain: Chain) -> Iterator[bytes | R
             yield _read(package, imported, chain[1:])
     elif name in cut.binders:
         yield Piece(cut, package, spec.name, name)
+    elif name == "__doc__":
+        yield text(repr(cut.documentation))
     elif "__getattr__" in cut.binders:
         yield Piece(cut, package, spec.name, "__getattr__")
         given = target(spec.name, cut.tables, name, offers) or _from_stub(spec, package, name)

@@ -136,6 +136,75 @@ class Tools:
 sys.modules[__name__] = Tools()
 """,
 }
+_READERS = {
+    "docstring": ("def f():\n    'fwhm=6'\n", "helper.f.__doc__", "6'", "8'"),
+    "docstring of a class": ("class C:\n    'fwhm=6'\n", "inspect.getdoc(helper.C)", "6'", "8'"),
+    "docstring of a module": ("'fwhm=6'\n", "helper.__doc__", "6'", "8'"),
+    "annotation": ("def f(a: int): pass\n", "str(inspect.signature(helper.f))", ": int", ": float"),
+    "type hints": (
+        "def f(a: int): pass\n",
+        "str(typing.get_type_hints(helper.f))",
+        ": int",
+        ": float",
+    ),
+    "annotation of a class": (
+        "class C:\n    a: int\n",
+        "str(helper.C.__annotations__)",
+        ": int",
+        ": float",
+    ),
+    "type of a field": (
+        "import dataclasses\n@dataclasses.dataclass\nclass C:\n    a: int = 1\n",
+        "str(dataclasses.fields(helper.C)[0].type)",
+        ": int",
+        ": float",
+    ),
+    "source": ("def f():\n    # 6\n    return 1\n", "inspect.getsource(helper.f)", "# 6", "# 8"),
+    "line": ("def f():\n    return 1\n", "helper.f.__code__.co_firstlineno", "def f", "\n\ndef f"),
+    "wrapped function": (
+        "import functools\ndef d(f):\n    @functools.wraps(f)\n    def g(): return 0\n    return g\n@d\ndef f(): return 6\n",
+        "helper.f.__wrapped__()",
+        "6",
+        "8",
+    ),
+}
+_READ_LATE = {  # by code in a module that is not loaded, of a module that is, and that is not
+    what: [
+        {
+            "main.py": f"{top}def run(x):\n    import reader\n    return reader.read()\n",
+            "reader.py": f"import helper, inspect, typing, dataclasses\ndef read():\n    return {read}\n",
+            "helper.py": text,
+        }
+        for top in ("", "import helper\n")
+    ]
+    for what, (text, read, _, _) in _READERS.items()
+}
+_READ_OF_ITSELF = {
+    "main.py": "def run(x):\n    from reader import read\n    return read()\n",
+    "reader.py": "'fwhm=6'\ndef read():\n    return __doc__\n",
+}
+_KINDS = {
+    "main.py": "import base, plug\ndef run(x):\n    import late\n    return late.names()\n",
+    "base.py": "class Base: pass\n",
+    "plug.py": "import base\nclass A(base.Base):\n    k = 1\n",
+    "late.py": "import base\ndef names():\n    return [each.k for each in base.Base.__subclasses__()]\n",
+}
+_QUERY = {
+    "main.py": "def run(x):\n    import late\n    return late.count()\n",
+    "late.py": "import pandas as pd\nfrom limits import HIGH, SPARE\nLOW = 1\nLOWER = 1\ndef count():\n    return len(pd.DataFrame({'a': [1, 2, 3, 4]}).query('@LOW < a < @HIGH'))\n",
+    "limits.py": "HIGH = 4\nSPARE = 4\n",
+}
+_ACCESSOR = {
+    "main.py": "import pandas as pd\npd.DataFrame.doubled = lambda self: 2\npd.DataFrame.halved = lambda self: 2\ndef run(x):\n    from made import frame\n    from late import go\n    return go(frame())\n",
+    "made.py": "import pandas as pd\ndef frame():\n    return pd.DataFrame({'a': [1]})\n",
+    "late.py": "def go(frame):\n    return frame.doubled()\n",
+}
+_READ_EDITS = [
+    rerun(f"late reader of a {what}, {when}", files, "helper.py", *_READERS[what][2:])
+    for what, projects in _READ_LATE.items()
+    for when, files in zip(("late itself", "loaded"), projects, strict=True)
+]
+
 EDITS: list[Edit] = [
     rerun("lazy body", _LAZY, "helper.py", "math.floor(2.5)", "math.ceil(2.5)"),
     rerun("lazy registered", _LAZY, "helper.py", "shift(x) + LEVEL", "shift(x) - LEVEL"),
@@ -179,4 +248,46 @@ EDITS: list[Edit] = [
     rerun("module that answers to any name", _ANY_NAME, "tools.py", "x + 1", "x + 2"),
     rerun("module with an error of its own", _OWN_ERROR, "sizes.py", "6", "8"),
     rerun("object that answers in place of a module", _STAND_IN, "tools.py", "x + 1", "x + 2"),
+    *_READ_EDITS,
+    keep(
+        "comment for a late reader of a docstring",
+        _READ_LATE["docstring"][0],
+        "helper.py",
+        "def f",
+        "# f\ndef f",
+    ),
+    keep(
+        "comment for a late reader of an annotation",
+        _READ_LATE["annotation"][0],
+        "helper.py",
+        "def f",
+        "# f\ndef f",
+    ),
+    keep(
+        "docstring for a late reader of an annotation",
+        _READ_LATE["annotation"][0],
+        "helper.py",
+        ": pass",
+        ": 'Document.'",
+    ),
+    rerun("docstring that a late module reads of itself", _READ_OF_ITSELF, "reader.py", "6'", "8'"),
+    rerun("subclass that only a late module lists", _KINDS, "plug.py", "k = 1", "k = 2"),
+    rerun("global of a late module that a query names", _QUERY, "late.py", "LOW = 1", "LOW = 2"),
+    rerun(
+        "import of a late module that a query names", _QUERY, "limits.py", "HIGH = 4", "HIGH = 3"
+    ),
+    keep("global beside one that a query names", _QUERY, "late.py", "LOWER = 1", "LOWER = 2"),
+    keep("import beside one that a query names", _QUERY, "limits.py", "SPARE = 4", "SPARE = 3"),
+    rerun(
+        "method put into a library that a late module calls",
+        _ACCESSOR,
+        "doubled = lambda self: 2",
+        "doubled = lambda self: 3",
+    ),
+    keep(
+        "method put into a library that nobody calls",
+        _ACCESSOR,
+        "halved = lambda self: 2",
+        "halved = lambda self: 3",
+    ),
 ]
