@@ -13,11 +13,14 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from copy import deepcopy
 from functools import partial, wraps
+from multiprocessing.pool import AsyncResult
 from threading import Event
+from traceback import format_exception
 from typing import Any
 
 import nipype.pipeline.plugins
@@ -60,7 +63,6 @@ __all__ = [
     "Directory",
     "ElementHook",
     "GraphHook",
-    "LazyResult",
     "NodeHook",
     "PluginBase",
     "add_plugin",
@@ -83,6 +85,7 @@ __all__ = [
     "hash_inputs",
     "is_node_folder",
     "joins_unique",
+    "load_resultfile",
     "load_results",
     "memory_of",
     "named_package",
@@ -235,20 +238,6 @@ def save_run_files(node: Any, result: InterfaceResult) -> None:
     write_node_report(node, result=result, is_mapnode=False)
 
 
-class LazyResult(InterfaceResult):  # type: ignore[misc]
-    """A result that is read from its file when somebody looks at it."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_path" not in self.__dict__:
-            raise AttributeError(name)
-        found = load_resultfile(self.__dict__.pop("_path"))
-        self.__dict__.update(found.__dict__)
-        return getattr(found, name)
-
-
 def memory_of(node: Any) -> float:
     """Return the gigabytes that a node may need now, by its inputs where it can estimate."""
     # only Nipype 1.11 and later estimate
@@ -339,11 +328,24 @@ class PollHook(_BELOW):  # type: ignore[misc]
         while then != (then := (len(self.procs), (self.proc_done & ~self.proc_pending).sum())):
             super()._send_procs_to_workers(*args, **options)
 
-    def _async_callback(self, *args: Any) -> Any:
+    def _async_callback(self, told: Any) -> None:
+        # of what did not run Nipype's own would raise where nobody looks; `_get_result` tells
+        if not isinstance(told, Future) or told.exception() is None:
+            super()._async_callback(told)
+        self._told.set()
+
+    def _get_result(self, taskid: int) -> Any:
+        """Return what a worker told; a failure if it died, or the node could not be sent to it."""
+        found = super()._get_result(taskid)
+        sent = getattr(self, "_task_obj", {}).get(taskid)
         try:
-            return super()._async_callback(*args)
-        finally:
-            self._told.set()
+            if found is None and isinstance(sent, Future) and sent.done():
+                sent.result()
+            if found is None and isinstance(sent, AsyncResult) and sent.ready():
+                sent.get()
+        except Exception as error:
+            found = {"result": None, "traceback": format_exception(error)}
+        return found
 
     def wait(self, seconds: float) -> None:
         """Wait until a node's end was told, at most so long."""
@@ -354,10 +356,7 @@ class PollHook(_BELOW):  # type: ignore[misc]
 
 def _sleep(seconds: float) -> None:
     plugin = _polling.get()
-    if plugin is None:
-        time.sleep(seconds)
-    else:
-        plugin.wait(seconds)
+    (time.sleep if plugin is None else plugin.wait)(seconds)
 
 
 def plugin_of(plugin: Any, arguments: dict[str, Any] | None) -> Any:

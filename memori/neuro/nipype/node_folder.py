@@ -21,14 +21,14 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nipype.interfaces.base import Interface, isdefined, traits
+from nipype.interfaces.base import Interface, InterfaceResult, isdefined, traits
 
 from memori.artifacts import spelled_values
 from memori.digest.files import file_digest, is_file, stat_of
 from memori.digest.values import copy_json, from_text, part_at, strings
 from memori.files import atomic_write
 from memori.layout import locks_of, node_note
-from memori.neuro.nipype.engine_api import outputs_of_kind
+from memori.neuro.nipype.engine_api import load_resultfile, outputs_of_kind
 from memori.neuro.nipype.node_files import keep_array
 from memori.neuro.nipype.traits.values import NotPlainError, from_plain, to_plain
 from memori.processes.lock import lock
@@ -66,6 +66,20 @@ class NodeStore(Store):
     def latest(self) -> Entry | None:
         """Return None: among the runs of many nodes the latest says nothing."""
         return None
+
+
+class LazyResult(InterfaceResult):  # type: ignore[misc]
+    """A result that is read from its file when somebody looks at it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_path" not in self.__dict__:
+            raise AttributeError(name)
+        found = load_resultfile(self.__dict__.pop("_path"))
+        self.__dict__.update(found.__dict__)
+        return getattr(found, name)
 
 
 class NodeFolder:

@@ -15,13 +15,12 @@ from nipype.pipeline.engine import MapNode
 from memori.digest.values import encode, text_digest
 from memori.neuro.nipype.engine_api import (
     ElementHook,
-    LazyResult,
     complete_config,
     result_file,
     take_inputs,
 )
 from memori.neuro.nipype.kinds import before
-from memori.neuro.nipype.node_folder import mark_of, passed_on
+from memori.neuro.nipype.node_folder import LazyResult, mark_of, passed_on
 from memori.neuro.nipype.remembered_node import RememberedNode
 from memori.neuro.nipype.traits.values import NotPlainError, to_plain
 

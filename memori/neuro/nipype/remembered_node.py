@@ -36,7 +36,6 @@ from memori.digest.values import encode
 from memori.errors import RecordError, warn
 from memori.layout import memo_of
 from memori.neuro.nipype.engine_api import (
-    LazyResult,
     NodeHook,
     all_outputs_kept,
     clean_working_directory,
@@ -64,6 +63,7 @@ from memori.neuro.nipype.node_files import (
     recall_aside,
 )
 from memori.neuro.nipype.node_folder import (
+    LazyResult,
     NodeFolder,
     NodeStore,
     beside_inputs,

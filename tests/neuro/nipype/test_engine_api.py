@@ -29,6 +29,7 @@ from nipype.pipeline.engine import JoinNode, MapNode, Node, Workflow
 import memori.neuro.nipype
 from memori.neuro.nipype import engine_api
 from memori.neuro.nipype.kinds import before, reduced
+from memori.neuro.nipype.node_folder import LazyResult
 from memori.stage import Stage
 
 
@@ -197,12 +198,12 @@ def test_result_file(done):
     """The result of a node is read from its file, when it is looked at."""
     path = engine_api.result_file(done)
     assert 1 == engine_api.load_resultfile(path).outputs.sum
-    lazy = engine_api.LazyResult(path)
+    lazy = LazyResult(path)
     assert 1 == lazy.outputs.sum
     os.unlink(path)
     assert 1 == lazy.outputs.sum
     with pytest.raises(FileNotFoundError):
-        _ = engine_api.LazyResult(path).outputs
+        _ = LazyResult(path).outputs
 
 
 def test_load_results(done):

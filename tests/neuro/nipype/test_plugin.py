@@ -237,6 +237,26 @@ def test_failure_is_told_without_a_poll(tmp_path):
         )
 
 
+def killed(x):
+    import os
+
+    os.kill(os.getpid(), 9)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "fault"), [("MultiProc", killed), ("MultiProc", None), ("LegacyMultiProc", None)]
+)
+def test_what_never_ran_is_a_failure(tmp_path, plugin, fault):
+    """Nipype's plugins wait for no worker that was killed, and no node that cannot be pickled."""
+    node = Node(niu.Function(["x"], ["x"], fault or step), "first")
+    node.inputs.x = 1 if fault else (lambda: 1)
+    wf = workflow(tmp_path)
+    wf.connect(node, "x", Node(niu.Function(["x"], ["x"], step), "second"), "x")
+    wf.config["execution"]["crashfile_format"] = "txt"
+    with pytest.raises(RuntimeError, match="terminated abruptly" if fault else "pickle"):
+        remember_workflow(wf, tmp_path / "memory").run(plugin=plugin, plugin_args={"n_procs": 1})
+
+
 def test_of_each_node_it_is_said_whether_it_was_found(tmp_path, caplog):
     """As of stages; what runs Nipype itself tells of."""
     wf = workflow(tmp_path, function(nap, "first", ["x"], x=1), function(nap, "second", ["x"], x=2))
