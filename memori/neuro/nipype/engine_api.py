@@ -14,7 +14,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from copy import deepcopy
 from functools import partial, wraps
@@ -116,7 +116,9 @@ ARGUMENT_KEPT_AS = {"command": "_cmd", "numinputs": "_numinputs"}
 
 def outputs_of_kind(interface: Interface) -> Any:
     """Return an empty spec of an interface's outputs, or None."""
-    return interface._outputs()
+    with suppress(Exception):  # it may make their names of an input that is not there (CSVReader)
+        return interface._outputs()
+    return interface.output_spec and interface.output_spec()
 
 
 def program_of(interface: CommandLine) -> str:
@@ -145,8 +147,7 @@ def check_inputs(interface: Interface) -> None:
 def found_by(interface: Interface) -> dict[str, Any]:
     """Return what an interface that looks for files finds now (SelectFiles, DataGrabber)."""
     interface._run_interface(Bunch())
-    found: dict[str, Any] = interface._list_outputs() or {}
-    return found
+    return dict(interface._list_outputs() or {})
 
 
 def around_function(name: str, wrapper: Callable[..., Any]) -> None:

@@ -754,6 +754,15 @@ def test_grabber_always_runs(tmp_path):
     assert "forced" == stage.explain().changes[0].kind
 
 
+def test_outputs_may_be_named_by_an_input(tmp_path):
+    """An interface whose outputs are the columns of its table is a stage before it is given one."""
+    table = tmp_path / "subjects.csv"
+    stage = NipypeStage(niu.CSVReader(header=True), tmp_path / "work")
+    for text, columns in [("a,b\n1,2\n", {"a": ["1"], "b": ["2"]}), ("c\n3\n", {"c": ["3"]})]:
+        table.write_text(text)
+        assert columns == stage.run(in_file=str(table))
+
+
 def test_companion_of_an_output_is_kept(tmp_path):
     """What a command leaves beside its declared outputs stays beside them on a hit."""
 
