@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 _OPEN = "/proc/self/fd"
 
 
+def partial_of(path: str) -> str:
+    """Give a unique name beside `path`, hidden, and short enough where a name counts in bytes."""
+    folder, name = os.path.split(path)
+    start = os.fsencode(name)[:100].decode("utf-8", "ignore")  # no half of a letter at its end
+    return os.path.join(folder, f".{start}.{os.urandom(6).hex()}.partial")
+
+
 @contextmanager
 def replacing(path: str) -> Iterator[str]:
     """Give a unique name beside `path` to write to, and rename what was written over `path`.
@@ -39,8 +46,7 @@ def replacing(path: str) -> Iterator[str]:
     path : str
         Where the file goes; its folder must exist.
     """
-    folder, name = os.path.split(path)
-    partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.partial")
+    partial = partial_of(path)
     try:
         yield partial
         move(partial, path)

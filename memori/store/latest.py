@@ -17,7 +17,7 @@ import json
 import os
 
 from memori.digest.values import copy_json, put
-from memori.files import move, opened, remove_if_there
+from memori.files import move, opened, partial_of, remove_if_there
 from memori.layout import locks_of
 from memori.processes.lock import lock
 from memori.store.entries import everything, names_in, newest_first, put_names, read, use
@@ -150,8 +150,7 @@ class _rewriting:  # noqa: N801  a context manager, read as a word
     def __init__(self, path: str, content: bytes) -> None:
         self._path = path
         self._content = content
-        folder, _, name = path.rpartition("/")
-        self._partial = f"{folder}/.{name[:100]}.{os.urandom(6).hex()}.partial"
+        self._partial = partial_of(path)
 
     def __enter__(self) -> None:
         try:

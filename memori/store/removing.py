@@ -20,7 +20,7 @@ import os
 import time
 
 from memori.digest.files import file_digest, is_file, stat_of, to_record
-from memori.files import atomic_write, content_of, remove_if_there
+from memori.files import atomic_write, content_of, partial_of, remove_if_there
 from memori.keep.demand import digests_do
 from memori.layout import Layout, memo_of, root_of, stages_of
 from memori.store import entries
@@ -243,8 +243,7 @@ def _remove(path: str) -> None:
     if not os.path.isdir(path) or os.path.islink(path):
         remove_if_there(path)
         return
-    above, name = os.path.split(path)
-    aside = os.path.join(above, f".{name[:100]}.{os.urandom(6).hex()}.partial")
+    aside = partial_of(path)
     try:
         os.rename(path, aside)
     except OSError:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from memori.digest.formats import companions_of
 from memori.errors import MemoriError
-from memori.files import copy_content, replacing
+from memori.files import copy_content, partial_of, replacing
 from memori.keep.removed import removed_at, was_removed
 from memori.neuro.bids.content import require
 from memori.neuro.bids.written import digest_of
@@ -134,8 +134,7 @@ def _linked(source: str, target: str) -> bool:
 def _put_folder(source: str, target: str) -> None:
     if os.path.realpath(source) == os.path.realpath(target):
         return
-    folder, name = os.path.split(target)
-    partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.partial")
+    partial = partial_of(target)
     old = f"{partial}.old"
     try:
         shutil.copytree(source, partial, symlinks=False)

@@ -21,6 +21,7 @@ from itertools import count
 from typing import BinaryIO
 
 from memori.errors import MemoriError
+from memori.files import partial_of
 from memori.neuro.filenames import split
 
 
@@ -86,7 +87,7 @@ def _write_whole(target: str, write: Callable[[BinaryIO], object], caller: str) 
         raise FileNotFoundError(
             f"{caller}: the folder {folder!r} of {name!r} does not exist: make it first"
         )
-    partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}.partial")
+    partial = partial_of(target)
     with open(partial, "xb") as stream:
         try:
             write(stream)

@@ -78,6 +78,13 @@ def test_threads_never_share_a_name(run):
     assert all([number] == load_array(path).tolist() for number, path in paths.items())
 
 
+@pytest.mark.parametrize("name", ["脑" * 83 + ".npy", "x" * 251 + ".npy", "a" + "é" * 125 + ".npy"])
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, name):
+    """It allows 255 bytes, of which a Chinese character takes three."""
+    assert [3] == load_array(save_array([3], tmp_path / name)).tolist()
+    assert [name] == names(tmp_path)
+
+
 def test_outside_a_stage_a_path_is_needed():
     """The message says what to give."""
     with pytest.raises(MemoriError, match=r"save_array got no path.*results/array\.npy") as caught:
