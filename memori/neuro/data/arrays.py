@@ -24,6 +24,8 @@ from memori.neuro.data.saving import save, suffix_of
 
 # The earliest date that a zip file can hold.
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
+_OF_ANOTHER_PACKAGE = 2  # of what numpy tells in `isbuiltin`
+_LONGEST_HEADER = 1 << 18  # letters: some ten thousand fields, where numpy reads some hundred
 
 
 def save_array(
@@ -49,7 +51,8 @@ def save_array(
     Raises
     ------
     TypeError
-        If the dtype holds Python objects, the array is masked, or a name is not a plain string.
+        If the dtype holds Python objects or is of another package (bfloat16), the array is masked,
+        or a name is not a plain string.
     ValueError
         If the path ends otherwise.
     MemoriError
@@ -69,7 +72,7 @@ def save_array(
     """
     if isinstance(array, Mapping):
         return _save_several(array, path)
-    one = as_array(array, "save_array")
+    one = _plain_array(array)
     if path is not None:
         suffix_of(path, (".npy",), "save_array of one array")
 
@@ -125,14 +128,14 @@ def load_array(path: str | os.PathLike[str], *, mmap_mode: Literal["r", "c"] | N
             if kind.startswith(b"PK"):
                 return _read_several(stream)
             if mmap_mode is None:
-                return np.lib.format.read_array(stream, allow_pickle=False)
-        return np.lib.format.open_memmap(name, mode=mmap_mode)
+                return _read_one(stream)
+        return np.lib.format.open_memmap(name, mode=mmap_mode, max_header_size=_LONGEST_HEADER)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"load_array: {name!r} is no .npy or .npz file: {error}") from error
 
 
 def _save_several(arrays: Mapping[str, npt.ArrayLike], path: str | os.PathLike[str] | None) -> str:
-    several = {_plain_name(key): as_array(one, "save_array") for key, one in arrays.items()}
+    several = {_plain_name(key): _plain_array(one) for key, one in arrays.items()}
     if path is not None:
         suffix_of(path, (".npz",), "save_array of several arrays")
 
@@ -152,9 +155,36 @@ def _read_several(stream: BinaryIO) -> dict[str, Array]:
         arrays = {}
         for member in archive.namelist():
             with archive.open(member) as part:
-                key = member.removesuffix(".npy")
-                arrays[key] = np.lib.format.read_array(cast(BinaryIO, part), allow_pickle=False)
+                arrays[member.removesuffix(".npy")] = _read_one(cast(BinaryIO, part))
         return arrays
+
+
+def _read_one(stream: BinaryIO) -> Array:
+    return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=_LONGEST_HEADER)
+
+
+def _plain_array(values: object) -> Array:
+    """Return an array whose dtype a file can say: `.npy` knows those of numpy itself."""
+    array = as_array(values, "save_array")
+    if not _is_kept(array.dtype):
+        raise TypeError(
+            f"save_array: .npy cannot hold the dtype {array.dtype}, so that the array would come "
+            "back as another, or not at all: convert it, such as array.astype('float32'), or "
+            "numpy.lib.recfunctions.repack_fields(array) where the fields lie in another order"
+        )
+    return array
+
+
+def _is_kept(dtype: np.dtype[Any]) -> bool:
+    """Tell whether `.npy` has words for a dtype: not for those of ml_dtypes (bfloat16)."""
+    if dtype.subdtype is not None:
+        dtype = dtype.subdtype[0]
+    if dtype.names is None:
+        return dtype.isbuiltin != _OF_ANOTHER_PACKAGE
+    try:
+        return bool(dtype.descr) and all(_is_kept(dtype[name]) for name in dtype.names)
+    except ValueError:
+        return False  # fields that overlap, or lie in another order than they are named
 
 
 def _plain_name(key: object) -> str:

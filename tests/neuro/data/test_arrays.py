@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
+from numpy._core._rational_tests import rational  # a dtype that is not numpy's own, as bfloat16
 
 from memori.neuro.data.arrays import load_array, save_array
 
@@ -23,6 +24,7 @@ DTYPES = st.one_of(
     nps.unicode_string_dtypes(endianness="?", min_len=1),
     nps.array_dtypes(nps.scalar_dtypes(), min_size=1),
 )
+OUT_OF_ORDER = np.dtype({"names": ["a", "b"], "formats": ["u2", "u4"], "offsets": [4, 0]})
 SHAPES = nps.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 
 
@@ -106,11 +108,24 @@ def test_what_numpy_understands_is_saved(tmp_path, values):
     np.testing.assert_array_equal(values, back)
 
 
+def test_a_table_of_a_thousand_fields_comes_back(tmp_path):
+    """Of a structured array, the names of the fields make a long header, which numpy refuses."""
+    wide = np.ones(2, [(f"region_{number}", "f4") for number in range(1000)])
+
+    assert_same(wide, load_array(save_array(wide, tmp_path / "a.npy")))
+    assert_same(wide, load_array(save_array(wide, tmp_path / "b.npy"), mmap_mode=None))
+    assert_same(wide, load_array(save_array({"a": wide}, tmp_path / "c.npz"))["a"])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         (np.array([{}, None]), r"dtype is object, and .* pickle.*astype\(float\).*save_table"),
         (np.zeros(2, [("a", "f4"), ("b", "O")]), "pickle"),
+        (np.zeros(2, rational), r"cannot hold the dtype .*astype\('float32'\)"),
+        (np.zeros(2, [("a", [("b", rational, 3)])]), "cannot hold the dtype"),
+        ({"a": np.zeros(2, rational)}, "cannot hold the dtype"),
+        (np.zeros(2, OUT_OF_ORDER), r"cannot hold the dtype .*repack_fields"),
         (np.ma.masked_array([1, 2], [0, 1]), r"lose its mask.*filled\(0\)"),
         ([[1], [1, 2]], "the values make no array"),
         ({"a/b": 1}, "a string without slashes, got 'a/b'"),
