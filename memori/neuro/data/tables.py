@@ -323,5 +323,7 @@ def lost(table: Any, found: Any) -> str:
 def _is_equal(one: Any, other: Any) -> bool:
     if one is None or _is_missing(one):
         return _is_missing(other)
+    # numpy compares a whole number with a float as two floats, in which large ones are alike
+    one, other = (each.item() if isinstance(each, np.integer) else each for each in (one, other))
     flags = {isinstance(each, (bool, np.bool_)) for each in (one, other)}
     return len(flags) == 1 and bool(one == other)

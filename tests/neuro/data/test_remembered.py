@@ -298,6 +298,7 @@ def test_an_image_changed_in_memory_is_neither_taken_nor_returned_as_it_was(here
         (pd.DataFrame({"t": pd.to_datetime(["2020-01-01"])}), "in column 't' as '2020-01-01"),
         (pd.DataFrame({"on": ["true", "false"]}), "'true' in column 'on' as"),
         (pd.DataFrame({"x": [True, 1]}, dtype=object), "True in column 'x' as"),
+        (pd.DataFrame({"ns": pd.array([2**60 + 1, None], "Int64")}), r"1152921504606846977\)? in"),
         (
             pd.DataFrame({"time": pd.Categorical(["pre", "post"], ["pre", "post"])}),
             r"column 'time' without its categories \['pre', 'post'\]",
