@@ -84,7 +84,11 @@ OPENERS = {
         Opener("antsApplyTransforms*", "args", mode="words"),
         Opener("antsRegistration*", "args", mode="words"),
     ),
-    "pyarrow": (Opener("memory_map", "path", mode="mode"),),
+    "pyarrow": (
+        Opener("memory_map", "path", mode="mode"),
+        Opener("OSFile", "path", mode="mode"),
+        Opener("input_stream", "source"),
+    ),
     "pyarrow.csv": (Opener("read_csv", "input_file"), Opener("open_csv", "input_file")),
     "pyarrow.json": (Opener("read_json", "input_file"), Opener("open_json", "input_file")),
     "pyarrow.dataset": (Opener("dataset", "source"),),
@@ -123,6 +127,18 @@ OPENERS = {
     "pyedflib.edfreader": (Opener("EdfReader.__init__", "file_name"),),
     "pyedflib.edfwriter": (Opener("EdfWriter.__init__", "file_name", mode="w"),),
     "soundfile": (Opener("SoundFile.__init__", "file", mode="mode"),),
+    "scipy.io._fast_matrix_market._fmm_core": (
+        Opener("open_read_file", "arg0"),
+        Opener("open_write_file", "arg0", mode="w"),
+    ),
+    "xgboost.core": (
+        Opener("Booster.load_model", "fname"),
+        Opener("Booster.save_model", "fname", mode="w"),
+    ),
+    "lightgbm.basic": (
+        Opener("Booster.__init__", "model_file", 2),
+        Opener("Booster.save_model", "filename", mode="w"),
+    ),
     # These look for the format of what stands where they are about to write.
     "nibabel.streamlines": (Opener("save", "filename", 1, mode="w"),),
     "dipy.io.streamline": (Opener("detect_format", "fileobj", mode="w"),),  # only to save
@@ -214,6 +230,12 @@ class _Announcing(StandIn):
     def __call__(self, *args: Any, **named: Any) -> Any:
         _announce(self._opener, args, named)
         return self.original(*args, **named)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, self.original)  # type: ignore[arg-type]  # of a class
+
+    def __mro_entries__(self, bases: object) -> tuple[Any, ...]:
+        return (self.original,)
 
 
 def _announce(opener: Opener, args: Sequence[Any], named: Mapping[str, Any]) -> None:

@@ -121,6 +121,29 @@ def _spss(path: str, number: int) -> None:
     pyreadstat.write_sav(pandas.DataFrame({"x": [number]}), path)
 
 
+@writes(".mtx")
+def _matrix(path: str, number: int) -> None:
+    from scipy.io import mmwrite
+
+    mmwrite(path, np.array([[number]]))
+
+
+@writes(".ubj")
+def _trees(path: str, number: int) -> None:
+    import xgboost
+
+    data = xgboost.DMatrix(np.zeros((4, 1)), label=np.full(4, float(number)))
+    xgboost.train({"base_score": number}, data, num_boost_round=1).save_model(path)
+
+
+@writes(".lgb")
+def _other_trees(path: str, number: int) -> None:
+    import lightgbm
+
+    data = lightgbm.Dataset(np.arange(50.0)[:, None], label=np.full(50, float(number)))
+    lightgbm.train({"verbose": -1}, data, num_boost_round=1).save_model(path)
+
+
 @writes(".rds")
 def _r(path: str, number: int) -> None:
     import pandas
@@ -173,6 +196,14 @@ READ = {  # by packages that are needed: what a user writes, and the suffix of w
     "from lxml import objectify; int(objectify.parse(path).getroot().x)": ".xml",
     "import pyreadstat; int(pyreadstat.read_sav(path)[0].x[0])": ".sav",
     "import pyreadstat, pandas; int(pandas.read_spss(path).x[0])": ".sav",
+    "import scipy.io; int(scipy.io.mmread(path)[0, 0])": ".mtx",
+    "from scipy.io import mmread; int(mmread(path)[0, 0])": ".mtx",
+    "import pyarrow as pa; pa.ipc.open_file(pa.OSFile(path)).read_all()['x'][0].as_py()":
+        ".feather",
+    "import pyarrow as pa; int(pa.input_stream(path).read()[2:])": ".csv",
+    "import xgboost as xgb; round(xgb.Booster(model_file=path).inplace_predict([[0.0]])[0])":
+        ".ubj",
+    "import lightgbm as lgb; round(lgb.Booster(model_file=path).predict([[0.0]])[0])": ".lgb",
     "import pyreadr; int(pyreadr.read_r(path)[None].x.iloc[0])": ".rds",
     "import pyedflib; (lambda f: (round(f.readSignal(0)[0]), f.close())[0])"
     "(pyedflib.EdfReader(path))": ".edf",
@@ -293,6 +324,22 @@ def test_what_a_library_wrote_and_reads_back_is_the_runs_own(
     assert [{"x": 6}, {"x": 6}] == [stage.run(3), stage.run(3)]
     assert not stage.state
     assert not [each for each in stage.explain(3).unseen if each.startswith("h5py")]
+
+
+def test_a_class_that_announces_is_one(tmp_path: Path) -> None:
+    """What it makes is an instance of it, and classes derive from it."""
+    needs("pyarrow")
+    import pyarrow
+
+    Stage(lambda: 1, "x", tmp_path).run()
+
+    class Mine(pyarrow.OSFile):  # type: ignore[misc]
+        pass
+
+    with pyarrow.OSFile(__file__) as file, Mine(__file__) as mine:
+        assert isinstance(file, pyarrow.OSFile)
+        assert isinstance(mine, pyarrow.OSFile)
+        assert not isinstance(3, pyarrow.OSFile)
 
 
 def test_a_function_that_announces_is_what_it_was(tmp_path: Path) -> None:
