@@ -293,14 +293,14 @@ class Observed:
 
     def removes(self, path: str) -> None:
         """Note that a path is about to be removed, or moved away: an error where none is."""
-        touch = self.own_touch(path)
+        touch, found = self.own_touch(path), look_at(path)
         if touch is None:
-            self.touched[path] = Touch("write" if (look := look_at(path)) else "read", look)
-        elif touch.how == "read" and not touch.written:
-            self._keep(path, touch, look_at(path))
-            touch.written = True
+            self.touched[path] = Touch("write" if found else "read", found)
+        elif touch.how != "read" or touch.written or found is touch.look is None:
+            return  # it is noted, or still is not there
         else:
-            return
+            self._keep(path, touch, found)
+            touch.written = True
         self.tells("touched", path)
 
     def moves(self, source: str, target: str) -> None:

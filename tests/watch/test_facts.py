@@ -306,6 +306,24 @@ def test_a_file_that_changes_while_the_run_goes_on_is_named(project):
     assert [path] == project.unvouched
 
 
+def test_a_file_that_was_not_there_to_be_removed_is_the_runs_own(project):
+    """However often a run makes sure that nothing is in the place of what it then puts there."""
+
+    def run():
+        for text in ("1", "2"):
+            pathlib.Path("part.txt").write_text(text)
+            pathlib.Path("out.txt").unlink(missing_ok=True)
+        pathlib.Path("out.txt").unlink(missing_ok=True)
+        os.rename("part.txt", "out.txt")
+
+    record = project.run(run)
+
+    assert [] == project.unvouched
+    assert [] == project.differs(record)
+    project.write("out.txt", "edited")
+    assert [("written", "out.txt")] == project.differs(record)
+
+
 LISTERS = {
     "listdir": os.listdir,
     "scandir": lambda folder: list(os.scandir(folder)),
