@@ -11,6 +11,7 @@ another version of zlib).
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from typing import Any, BinaryIO
@@ -27,6 +28,10 @@ gii: Any = nibabel.gifti  # only half of it is typed
 Gifti = nibabel.GiftiImage | str | os.PathLike[str]
 
 _TRIANGLE, _NODE_INDEX = 1009, 2002  # intents
+_ASCII, _GZIPPED = 1, 3  # encodings
+_AS_TEXT = "%f"  # as nibabel writes it
+_TYPES: Any = nibabel.nifti1.data_type_codes
+_ANEW = "make a new array of them, nibabel.gifti.GiftiDataArray(data.astype('float32'), intent)"
 _NO_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 STRUCTURE = "AnatomicalStructurePrimary"
 _ROUND = "pass dtype=numpy.float32 to round them"
@@ -62,11 +67,34 @@ def write_gifti(
             "save_surface, save_metric and save_labels make one"
         )
     _check_texts(image, caller)
+    exactly = copy.copy(image)
+    exactly.darrays = [_without_loss(array, caller) for array in image.darrays]
 
     def write(stream: BinaryIO) -> None:
-        stream.write(image.to_xml())
+        stream.write(exactly.to_xml())
 
     return save(write, path, default=default, caller=caller)
+
+
+def _without_loss(array: Any, caller: str) -> Any:
+    """Return a data array that a file holds as it is: in binary where text would round it.
+
+    Raises
+    ------
+    ValueError
+        If its type is one of whole numbers, by what it was made of, and its numbers are no more.
+    """
+    if array.data is None:
+        return array
+    data, held = np.asanyarray(array.data), _TYPES.dtype[array.datatype]
+    if held.kind in "iu":
+        exact(data, held, caller=caller, remedy=_ANEW)
+    elif held.kind == "f" and array.encoding == _ASCII:
+        data = data.astype(held)
+        if not np.array_equal(np.char.mod(_AS_TEXT, data).astype(held), data, equal_nan=True):
+            array = copy.copy(array)
+            array.encoding = _GZIPPED
+    return array
 
 
 # Arrays ----------------------------------------------------------------------------------------

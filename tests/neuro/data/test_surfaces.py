@@ -346,6 +346,28 @@ def test_real_files_are_saved_as_they_are(tmp_path, name):
         np.testing.assert_array_equal(one.data, other.data)
 
 
+def test_numbers_that_text_would_round_are_saved_in_binary(tmp_path):
+    """In an image of text, as some programs write them, nibabel writes six decimals."""
+    numbers = np.array([1e-12, -0.0, np.nan, 0.123456789], np.float32)
+    for some, encoding in [(numbers, 3), (np.array([0.5, np.nan, 2], np.float32), 1)]:
+        array = nib.gifti.GiftiDataArray(some, encoding="ASCII")
+        back = nib.load(save_gifti(nib.GiftiImage(darrays=[array]), tmp_path / "x.gii"))
+        assert some.tobytes() == back.darrays[0].data.tobytes()
+        assert encoding == back.darrays[0].encoding
+        assert array.encoding == 1  # the user's own is left alone
+
+
+def test_fractions_in_an_array_of_whole_numbers_are_refused(tmp_path):
+    """Of labels that were loaded and then smoothed, nibabel would save the whole parts."""
+    image = nib.GiftiImage(darrays=[nib.gifti.GiftiDataArray(np.array([1, 2], np.int32))])
+    image.darrays[0].data = np.array([1.0, 2.0])
+    assert [1, 2] == nib.load(save_gifti(image, tmp_path / "x.gii")).agg_data().tolist()
+    image.darrays[0].data = np.array([0.5, 2])
+    with pytest.raises(ValueError, match=r"save_gifti: .*0\.5.*GiftiDataArray"):
+        save_gifti(image, tmp_path / "y.gii")
+    assert not (tmp_path / "y.gii").exists()
+
+
 def test_like_of_another_kind_is_named(tmp_path):
     """A volume is no model for a surface."""
     nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), "u1"), np.eye(4)), tmp_path / "x.nii")
