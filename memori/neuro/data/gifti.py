@@ -28,7 +28,7 @@ gii: Any = nibabel.gifti  # only half of it is typed
 Gifti = nibabel.GiftiImage | str | os.PathLike[str]
 
 _TRIANGLE, _NODE_INDEX = 1009, 2002  # intents
-_ASCII, _GZIPPED = 1, 3  # encodings
+_ASCII, _GZIPPED, _EXTERNAL = 1, 3, 4  # encodings
 _AS_TEXT = "%f"  # as nibabel writes it
 _TYPES: Any = nibabel.nifti1.data_type_codes
 _ANEW = "make a new array of them, nibabel.gifti.GiftiDataArray(data.astype('float32'), intent)"
@@ -77,7 +77,9 @@ def write_gifti(
 
 
 def _without_loss(array: Any, caller: str) -> Any:
-    """Return a data array that a file holds as it is: in binary where text would round it.
+    """Return a data array that a file holds as it is.
+
+    That is in binary where text would round it, or where it was loaded from a file of its own.
 
     Raises
     ------
@@ -89,12 +91,19 @@ def _without_loss(array: Any, caller: str) -> Any:
     data, held = np.asanyarray(array.data), _TYPES.dtype[array.datatype]
     if held.kind in "iu":
         exact(data, held, caller=caller, remedy=_ANEW)
-    elif held.kind == "f" and array.encoding == _ASCII:
-        data = data.astype(held)
-        if not np.array_equal(np.char.mod(_AS_TEXT, data).astype(held), data, equal_nan=True):
-            array = copy.copy(array)
-            array.encoding = _GZIPPED
+    is_packed = array.encoding == _EXTERNAL or (
+        array.encoding == _ASCII and held.kind == "f" and _is_rounded(data.astype(held))
+    )
+    if is_packed:
+        array = copy.copy(array)
+        array.encoding, array.ext_fname, array.ext_offset = _GZIPPED, "", 0
     return array
+
+
+def _is_rounded(numbers: Array) -> bool:
+    """Tell whether the text that nibabel writes for numbers gives other ones."""
+    back = np.char.mod(_AS_TEXT, numbers).astype(numbers.dtype)
+    return not np.array_equal(back, numbers, equal_nan=True)
 
 
 # Arrays ----------------------------------------------------------------------------------------

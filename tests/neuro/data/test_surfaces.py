@@ -357,6 +357,25 @@ def test_numbers_that_text_would_round_are_saved_in_binary(tmp_path):
         assert array.encoding == 1  # the user's own is left alone
 
 
+def test_what_lay_in_a_file_of_its_own_is_saved_within(tmp_path):
+    """As CAT12 writes surfaces, whose .dat nibabel reads and does not write."""
+    array = nib.gifti.GiftiDataArray(COORDS, intent="NIFTI_INTENT_POINTSET", encoding="B64BIN")
+    text = nib.GiftiImage(darrays=[array]).to_xml().decode()
+    start, end = text.index("<Data>"), text.index("</Data>") + len("</Data>")
+    text = text[:start] + "<Data/>" + text[end:]
+    text = text.replace('"Base64Binary"', '"ExternalFileBinary"')
+    text = text.replace('ExternalFileName=""', 'ExternalFileName="x.dat"')
+    (tmp_path / "x.gii").write_text(text.replace('FileOffset=""', 'FileOffset="0"'))
+    COORDS.tofile(tmp_path / "x.dat")
+    image = nib.load(tmp_path / "x.gii")
+
+    path = save_gifti(image, tmp_path / "alone.gii")
+
+    (tmp_path / "x.dat").unlink()
+    assert COORDS.tobytes() == nib.load(path).agg_data().tobytes()
+    assert "x.dat" not in Path(path).read_text()
+
+
 def test_fractions_in_an_array_of_whole_numbers_are_refused(tmp_path):
     """Of labels that were loaded and then smoothed, nibabel would save the whole parts."""
     image = nib.GiftiImage(darrays=[nib.gifti.GiftiDataArray(np.array([1, 2], np.int32))])
