@@ -89,6 +89,10 @@ OPENERS = {
         Opener("OSFile", "path", mode="mode"),
         Opener("input_stream", "source"),
     ),
+    "pyarrow.ipc": (
+        Opener("RecordBatchFileReader.__init__", "source"),
+        Opener("RecordBatchStreamReader.__init__", "source"),
+    ),
     "pyarrow.csv": (Opener("read_csv", "input_file"), Opener("open_csv", "input_file")),
     "pyarrow.json": (Opener("read_json", "input_file"), Opener("open_json", "input_file")),
     "pyarrow.dataset": (Opener("dataset", "source"),),

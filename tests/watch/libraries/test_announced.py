@@ -200,6 +200,7 @@ READ = {  # by packages that are needed: what a user writes, and the suffix of w
     "from scipy.io import mmread; int(mmread(path)[0, 0])": ".mtx",
     "import pyarrow as pa; pa.ipc.open_file(pa.OSFile(path)).read_all()['x'][0].as_py()":
         ".feather",
+    "import pyarrow as pa; pa.ipc.open_file(path).read_all()['x'][0].as_py()": ".feather",
     "import pyarrow as pa; int(pa.input_stream(path).read()[2:])": ".csv",
     "import xgboost as xgb; round(xgb.Booster(model_file=path).inplace_predict([[0.0]])[0])":
         ".ubj",
