@@ -244,6 +244,41 @@ def test_a_terminal_shows_what_runs(tmp_path: Path, wish: str) -> None:
     assert [b"log: near the end of 1", b"log: near the end of 2"] == sorted(logged)
 
 
+GONE = """
+import signal, sys, time
+from pathlib import Path
+from memori import Pipeline, Stage
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+
+def slow(x):
+    while not Path("gone").exists():
+        time.sleep(0.01)
+    return x
+
+if __name__ == "__main__":
+    streams = sys.stdout, sys.stderr
+    found = Pipeline([("start", Stage(slow, "y"))]).map([{"x": 1}])
+    assert (sys.stdout, sys.stderr) == streams
+    Path("results").write_text(str(found[0][1]["y"]))
+"""
+
+
+@pytest.mark.parametrize("terminal", ["xterm", "dumb"])
+def test_a_terminal_that_goes_away_costs_no_results(tmp_path: Path, terminal: str) -> None:
+    """A connection is lost, and the script goes on below `nohup`: nobody looks on any more."""
+    (tmp_path / "script.py").write_text(GONE)
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": terminal}
+    script = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, env=env, stderr=theirs)
+    os.close(theirs)
+    assert os.read(ours, 1024)  # it shows something
+    os.close(ours)
+    (tmp_path / "gone").touch()
+    assert 0 == script.wait(timeout=60)
+    assert "1" == (tmp_path / "results").read_text()
+
+
 def mapping(x: int) -> int:
     time.sleep(0.6)
     found = Pipeline([("start", Stage(slow, "y"))]).map([{"x": x}], progress=True)

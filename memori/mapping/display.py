@@ -65,14 +65,26 @@ class shown:  # noqa: N801  a context manager, read as a word
         self._thread.join()
         _going.remove(self)
         if self._has_shown:
-            self._display.close(self._progress)
+            self._is_seen(self._display.close)
 
     def _show(self) -> None:
         pause = _SHORTEST
         while not self._is_over.wait(pause):
             pause = _PAUSE
             self._has_shown = True
-            self._display.show(self._progress)
+            if not self._is_seen(self._display.show):
+                return
+
+    def _is_seen(self, how: Callable[[Progress], None]) -> bool:
+        """Show it, and tell whether that went well: who cannot look on loses no result by it."""
+        try:
+            how(self._progress)
+        except (
+            OSError,
+            ValueError,
+        ):  # the terminal is gone, the disk of the log full, it is closed
+            return False
+        return True
 
 
 def display_for(wish: bool | None) -> Display | None:

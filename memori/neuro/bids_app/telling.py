@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -53,7 +54,13 @@ class Telling:
 
     def say(self, text: str = "", *, is_error: bool = False) -> None:
         """Say a line."""
-        print(text, file=sys.stderr if is_error else sys.stdout, flush=True)
+        stream = sys.stderr if is_error else sys.stdout
+        try:
+            print(text, file=stream, flush=True)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # the terminal is gone
         stamped = [f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}" for line in text.splitlines()]
         self._lines += stamped
         if self._is_open:

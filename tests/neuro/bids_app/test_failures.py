@@ -1,6 +1,7 @@
 """What goes wrong: whose fault it is, what is told, and what goes on all the same."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -215,6 +216,27 @@ def test_ctrl_c_ends_it_and_the_next_call_goes_on(tmp_path, bids):
     assert -signal.SIGINT == begun.returncode, told
     assert "interrupted; what was done is remembered" in told.splitlines()[-1]
     assert 1 == len(list((tmp_path / "work/sub-01/.memori/stages/length").glob("??/*-*.json")))
+
+
+def test_a_terminal_that_goes_away_ends_no_app(tmp_path, bids):
+    """A connection is lost, and the app goes on below `nohup`; its log has what it says."""
+    script = tmp_path / "measure.py"
+    waits = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n    while not os.path.exists('gone'): "
+    script.write_text(
+        SCRIPT.replace("import sys", "import os, signal, sys")
+        .replace("time.sleep(0.2)", "time.sleep(0.01)")
+        .replace("    pipeline =", f"    {waits}time.sleep(0.01)\n    pipeline =")
+    )
+    words = [sys.executable, script, bids, "out", "participant", "--skip-bids-validation"]
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    begun = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.close(ours)
+    (tmp_path / "gone").touch()
+
+    assert 0 == begun.wait(timeout=100)
+    assert sorted(CASES) == saved(tmp_path / "out")
 
 
 def test_an_input_that_the_pipeline_does_not_take_is_told(run):
