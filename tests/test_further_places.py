@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,3 +191,50 @@ def test_what_cannot_be_brought_is_pointed_to(
         result = pipeline_in(tmp_path / "own", group).run(text="a")
     assert result["path"].startswith(str(group))
     assert CALLS == []
+
+
+OWN = "-dac_override,-dac_read_search"
+BOUND = ["setpriv", f"--bounding-set={OWN}", f"--inh-caps={OWN}"] if os.geteuid() == 0 else []
+ASKS = """
+import sys, warnings
+from memori import Stage
+from memori.cli import main
+
+def upper(text):
+    return text.upper()
+
+warnings.simplefilter("error" if sys.argv[1] == "group" else "always")
+stage = Stage(upper, "upper", sys.argv[1:])
+print(stage.run("a")["upper"], stage.state, stage.explain("b").hit)
+if len(sys.argv) > 2:
+    print(main(["ls", "--entries", "group"]), main(["verify", "group"]), main(["why", "group"]))
+"""
+
+
+@pytest.mark.skipif(bool(BOUND) and not shutil.which("setpriv"), reason="root reads all")
+@pytest.mark.parametrize("closed", [".memori/stages/upper/??", ".memori"])
+def test_what_a_colleague_lets_nobody_read_is_not_there(tmp_path: Path, closed: str) -> None:
+    """One with another umask: a warning names the folder, and the work and the commands go on."""
+    (tmp_path / "asks.py").write_text(ASKS)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+    def told(*places: str) -> tuple[str, str]:
+        command = [*BOUND, sys.executable, "asks.py", *places]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60
+        )
+        assert 0 == done.returncode, done.stderr
+        return done.stdout, done.stderr
+
+    assert ("A True False\n", "") == told("group")
+    folders = list((tmp_path / "group").glob(closed))
+    for each in folders:
+        each.chmod(0)
+    try:
+        said, warned = told("own", "group")
+    finally:
+        for each in folders:
+            each.chmod(0o755)
+    assert said.startswith("A True False\n"), said
+    assert f"memori does not trust {folders[0]}" in warned
+    assert ("A False False\n", "") == told("group")

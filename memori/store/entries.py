@@ -20,7 +20,7 @@ from memori.store.entry import Entry, SchemaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from memori.key import Key
     from memori.layout import Layout
@@ -62,13 +62,14 @@ def under(layout: Layout, key: Key) -> Iterator[Entry]:
 def neighbours(layout: Layout, key: Key) -> Iterator[Entry]:
     """Yield the latest entries of the same inputs: of equal contents first, then of others."""
     folder, name = os.path.split(layout.entry(key))
-    beside = [each for each in _entries_in(folder) if each.startswith(f"{folder}/{name[:17]}")]
+    alike = f"{folder}/{name[:17]}"
+    beside = [each for each in _entries_in(folder, readable) if each.startswith(alike)]
     paths = newest_first(beside)[:_MOST_NEIGHBOURS]
     if key.files:
         paths += [each for each in names_in(layout, layout.recent(key)) if each not in paths]
     if _has_old(layout):
         old = os.path.dirname(layout.old_entry(key))
-        paths += newest_first(_entries_in(old))[:_MOST_NEIGHBOURS]
+        paths += newest_first(_entries_in(old, readable))[:_MOST_NEIGHBOURS]
     for each in paths:
         found = read(each)
         if found is not None:
@@ -81,20 +82,30 @@ def _has_old(layout: Layout) -> bool:
     if known is None:
         if len(_old) >= _MOST_PARSED:
             _old.clear()
-        known = any(re.fullmatch(OLD_SHARD, name) for name in listed(layout.records))
+        known = any(re.fullmatch(OLD_SHARD, name) for name in readable(layout.records))
         _old[layout.records] = known
     return known
 
 
-def everything(layout: Layout) -> Iterator[str]:
-    """Yield the files of all entries."""
-    for shard in sorted(listed(layout.records)):
+def everything(layout: Layout, *, surely: bool = False) -> Iterator[str]:
+    """Yield the files of all entries.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the stage.
+    surely : bool, optional
+        Whether an OSError is raised where some of them cannot be listed, as whoever removes what
+        no entry needs must know; else a warning says so.
+    """
+    names = listed if surely else readable
+    for shard in sorted(names(layout.records)):
         if re.fullmatch(f"{SHARD}|{OLD_SHARD}", shard):
-            yield from _entries_in(f"{layout.records}/{shard}")
+            yield from _entries_in(f"{layout.records}/{shard}", names)
 
 
-def _entries_in(folder: str) -> list[str]:
-    return [f"{folder}/{name}" for name in listed(folder) if name.endswith(".json")]
+def _entries_in(folder: str, names: Callable[[str], list[str]]) -> list[str]:
+    return [f"{folder}/{name}" for name in names(folder) if name.endswith(".json")]
 
 
 def of_folder(layout: Layout, folder: str) -> Entry | None:
@@ -125,7 +136,7 @@ def _read(path: str) -> Entry | None:
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
-        _warn(path, f"it cannot be read ({error})")
+        warn_of(path, error)
         return None
     known = _parsed.get(path)
     if known is not None and known[0] == content:
@@ -230,6 +241,15 @@ def listed(folder: str) -> list[str]:
         return []
 
 
+def readable(folder: str) -> list[str]:
+    """Return the names in a folder; none, with a warning, if it may not be listed."""
+    try:
+        return listed(folder)
+    except OSError as error:  # of another user, or on a disk that fails
+        warn_of(folder, error)
+        return []
+
+
 def newest_first(paths: list[str]) -> list[str]:
     """Order files by the time of their last change."""
     return paths if len(paths) < 2 else sorted(paths, key=_written, reverse=True)
@@ -240,6 +260,11 @@ def _written(path: str) -> int:
         return os.stat(path).st_mtime_ns
     except OSError:
         return 0
+
+
+def warn_of(path: str, error: OSError) -> None:
+    """Tell of a file or folder of a memory that cannot be read, and so counts as not there."""
+    _warn(path, f"it cannot be read ({error})")
 
 
 def _warn(path: str, reason: str) -> None:

@@ -17,7 +17,7 @@ import os
 from memori.files import atomic_write, content_of
 from memori.layout import is_run_name
 from memori.processes.owner import is_gone
-from memori.store.entries import listed, names_in
+from memori.store.entries import names_in, readable
 from memori.store.folders import (
     claimed,
     drop_if_over,
@@ -122,7 +122,7 @@ def _text_in(folder: str) -> tuple[str, float | None]:
 def _is_mended(layout: Layout, first: dict[str, JSON], since: float) -> bool:
     """Tell whether there is a later entry for the inputs of a run."""
     above, name = os.path.split(f"{layout.root}/{first.get('entry')}")
-    beside = [f"{above}/{each}" for each in listed(above) if each.startswith(name[:17])]
+    beside = [f"{above}/{each}" for each in readable(above) if each.startswith(name[:17])]
     paths = [each for each in beside if each.endswith(".json")]
     paths += names_in(layout, f"{layout.root}/{first.get('recent')}")
     for path in paths:
@@ -197,7 +197,7 @@ def _shrink(folder: str) -> list[str]:
 def _drop_older(layout: Layout) -> None:
     """Remove the oldest failures of a stage that nobody tries again just now."""
     notes = []
-    for name in listed(f"{layout.root}/{layout.name}"):
+    for name in readable(f"{layout.root}/{layout.name}"):
         folder = f"{layout.name}/{name}"
         if is_run_name(name):
             try:

@@ -28,7 +28,7 @@ from memori.digest.values import from_text
 from memori.files import atomic_write, content_of, make_folder, opened, remove_if_there
 from memori.layout import CLAIMED, RUN_FOLDER, Layout, is_run_name, stages_of
 from memori.processes.owner import is_elsewhere, is_gone, is_this_process, this_process
-from memori.store.entries import MOST_OF_A_KEY, everything, listed
+from memori.store.entries import MOST_OF_A_KEY, everything, listed, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def _is_held_elsewhere(layout: Layout, folder: str, told: list[dict[str, JSON]])
         return False
     named = json.dumps(folder)[:-1].encode("ascii")
     stages = (Layout(layout.root, name) for name in listed(stages_of(layout.root)))
-    return any(named in content_of(path) for each in stages for path in everything(each))
+    paths = (path for each in stages for path in everything(each, surely=True))
+    return any(named in content_of(path) for path in paths)
 
 
 def drop_if_over(layout: Layout, folder: str) -> None:
@@ -152,7 +153,7 @@ def drop_if_over(layout: Layout, folder: str) -> None:
 
 def claimed(layout: Layout) -> Iterator[tuple[str, str, list[dict[str, JSON]]]]:
     """Yield the folders of runs that are in no entry, with their claims and what these tell."""
-    for name in sorted(listed(layout.claims)):
+    for name in sorted(readable(layout.claims)):
         told = told_of(f"{layout.claims}/{name}") if name.endswith(".json") else []
         if told and "owner" in told[0] and not _ending(told, "finished"):
             folder = f"{layout.name}/{name.removesuffix('.json')}"

@@ -48,13 +48,13 @@ class Memory:
         above = stages_of(self.root)
         return sorted(
             name
-            for name in entries.listed(above)
+            for name in entries.readable(above)
             if file_name(name) == name and not os.path.islink(f"{above}/{name}")
         )
 
-    def entries(self, stage: str) -> Iterator[Entry]:
-        """Yield the sound entries of a stage, the newest first."""
-        paths = list(entries.everything(Layout(self.root, stage)))
+    def entries(self, stage: str, *, surely: bool = False) -> Iterator[Entry]:
+        """Yield the sound entries of a stage, the newest first (`memori.store.entries`)."""
+        paths = list(entries.everything(Layout(self.root, stage), surely=surely))
         for path in entries.newest_first(paths):
             found = entries.read(path)
             if found is not None:
@@ -153,7 +153,12 @@ def memories_below(folder: str, *, inside_runs: bool = True) -> Iterator[Memory]
         Whether to look into the own folders of runs, too, of which there may be very many.
     """
     stages: dict[str, set[str]] = {}  # of the memories found, by root
-    for above, inner, _ in os.walk(folder):
+
+    def tell(error: OSError) -> None:
+        if error.filename == folder or os.path.basename(error.filename) == HIDDEN:
+            entries.warn_of(error.filename, error)  # what else may not be read is no memory's
+
+    for above, inner, _ in os.walk(folder, onerror=tell):
         outer, name = os.path.split(above)
         if name == HIDDEN:
             inner[:] = [each for each in inner if each not in INSIDE]

@@ -178,7 +178,7 @@ def plan(memories: Iterable[Memory], wanted: Wanted, sources: Iterable[str] = ()
 
 def _runs(memory: Memory) -> Iterator[Kept]:
     for stage in memory.stages():
-        for entry in memory.entries(stage):
+        for entry in memory.entries(stage, surely=True):
             try:
                 yield Kept(memory, stage, entry)
             except OSError:

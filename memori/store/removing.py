@@ -71,7 +71,7 @@ class Needs:
 
 
 def _given(layout: Layout) -> Iterator[tuple[str, str | None]]:
-    for path in entries.everything(layout):
+    for path in entries.everything(layout, surely=True):
         entry = entries.read(path)
         for file in () if entry is None else entry.files:
             yield without_key(file.locate(layout.root)), file.identity

@@ -15,7 +15,7 @@ import re
 
 from memori.digest.files import in_threads
 from memori.layout import OLD_SHARD, SHARD
-from memori.store.entries import listed
+from memori.store.entries import readable
 from memori.store.failures import unfinished_at
 
 _CHUNK = 2000  # runs that one thread counts at a time
@@ -113,8 +113,8 @@ class Room:
 def room_of(layout: Layout) -> Room:
     """Return the room that the memory of a stage takes; each file is looked at once."""
     own = f"{layout.root}/{layout.name}"
-    runs = [f"{own}/{name}" for name in listed(own)]
-    inside = [f"{layout.records}/{name}" for name in listed(layout.records)]
+    runs = [f"{own}/{name}" for name in readable(own)]
+    inside = [f"{layout.records}/{name}" for name in readable(layout.records)]
     chunks = [[each] for each in inside]
     chunks += [runs[at : at + _CHUNK] for at in range(0, len(runs), _CHUNK)]
     room = Room()
