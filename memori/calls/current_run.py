@@ -113,9 +113,14 @@ class entered:  # noqa: N801  a context manager, read as a word
 
     def __enter__(self) -> CurrentRun:
         self._token = _current.set(self._run)
-        begin(self, "run", self._run.stage_name, *self._run.key[:1], *self._run.key[-1:])
-        _tell_watcher(self._run)
-        self._going.__enter__()
+        try:
+            begin(self, "run", self._run.stage_name, *self._run.key[:1], *self._run.key[-1:])
+            _tell_watcher(self._run)
+            self._going.__enter__()
+        except BaseException:  # an interrupt at this very moment: no with block ends it
+            _current.reset(self._token)
+            end(self)
+            raise
         return self._run
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:

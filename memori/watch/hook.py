@@ -77,16 +77,28 @@ class watching:  # noqa: N801  a context manager, read as a word
         self._seen = Observed(children.new_name(), outer, self._memo)
         self._seen.base = sys._getframe(1).f_code
         self._token: Token[Observed | None] = current.set(ASIDE)
-        forget_folder()
-        live.append(self._seen)  # before the offer, which another thread withdraws if none is live
-        children.offer_spool()
-        self._marks = children.marks()
-        self._meant = Meant()
+        try:
+            forget_folder()
+            live.append(self._seen)  # before the offer, which others withdraw if none is live
+            children.offer_spool()
+            self._marks = children.marks()
+            self._meant = Meant()
+        except BaseException:  # an interrupt at this very moment: no with block ends it
+            if self._seen in live:
+                live.remove(self._seen)
+            current.reset(self._token)
+            raise
         current.set(self._seen)
         return self._seen
 
     def __exit__(self, *error: object) -> None:
         current.set(ASIDE)
+        try:
+            self._end()
+        finally:  # whoever runs around here is watched on, also if an interrupt comes just now
+            current.reset(self._token)
+
+    def _end(self) -> None:
         end_waiting(self._seen)
         live.remove(self._seen)
         self._seen.ends()
@@ -100,7 +112,6 @@ class watching:  # noqa: N801  a context manager, read as a word
             children.withdraw_spool()
             if live:  # another thread began a run just now
                 children.offer_spool()
-        current.reset(self._token)
 
 
 class _LeftOut:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from memori import Stage
+from memori.calls import current_run
+from memori.watch import children
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -103,3 +108,51 @@ def test_nothing_is_imported_while_the_lock_of_a_run_is_held(tmp_path: Path, opt
     done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True)
 
     assert ("", "[]\n") == (done.stderr, done.stdout)
+
+
+class TimeUpError(Exception):
+    """What a handler of a signal raises, at whatever moment it is called."""
+
+
+def raises_once(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> None:
+    """Have a function of memori interrupted when it is called next."""
+
+    def interrupted(*facts: object) -> None:
+        monkeypatch.undo()
+        raise TimeUpError
+
+    monkeypatch.setattr(module, name, interrupted)
+
+
+def test_a_run_that_is_interrupted_as_it_begins_can_be_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same process, as in a notebook: it was not run from inside itself."""
+    stage = Stage(len, "length", tmp_path)
+    raises_once(monkeypatch, current_run, "begin")
+    with pytest.raises(TimeUpError):
+        stage.run("four")
+    assert {"length": 4} == stage.run("four")
+
+
+@pytest.mark.parametrize("name", ["offer_spool", "learn"])
+def test_what_a_function_reads_after_a_stage_was_interrupted_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It gives up on the stage inside, whose time was up when it began or had just ended."""
+    atlas = tmp_path / "atlas.txt"
+    atlas.write_text("one")
+    inner = Stage(len, "length", tmp_path / "work")
+
+    def outer(text: str) -> str:
+        if atlas.read_text() == "one":
+            raises_once(monkeypatch, children, name)
+        with contextlib.suppress(TimeUpError):
+            inner.run(text)
+        return (tmp_path / "late.txt").read_text()
+
+    stage = Stage(outer, "text", tmp_path / "work")
+    (tmp_path / "late.txt").write_text("a")
+    assert {"text": "a"} == stage.run("four")
+    (tmp_path / "late.txt").write_text("b")
+    assert {"text": "b"} == stage.run("four")
