@@ -24,6 +24,7 @@ from memori.errors import TimeLimitError
 from memori.neuro.command.containers import Launch
 from memori.neuro.command.errors import STREAMS, CommandError, CommandTimeLimitError, ended
 from memori.neuro.command.scripts import programs_of
+from memori.neuro.process.exit_codes import exit_codes_kept
 from memori.neuro.process.run import Ended, Listener, run_process
 from memori.neuro.tools.identity import find, require
 from memori.watch.commands.strace import traced
@@ -110,7 +111,7 @@ class Execution:
                 names = programs_of(launch.argv) if self.programs is None else self.programs
                 counted = [find(name, launch.environment, self.cwd) for name in names]
                 watch = traced(argv, program, launch.environment, folder, filter(None, counted))
-                with watch as started:
+                with watch as started, exit_codes_kept():
                     done = run_process(
                         started.argv,
                         executable=started.executable,
