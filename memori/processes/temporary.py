@@ -29,7 +29,17 @@ def new_name(kind: str) -> str:
         above = _above
     elif not above or not os.path.isdir(above):
         above = "/tmp"
-    return os.path.join(above, f"memori-{kind}-{os.getpid()}-{os.urandom(8).hex()}")
+    return os.path.abspath(f"{above}/memori-{kind}-{os.getpid()}-{os.urandom(8).hex()}")
+
+
+def told_elsewhere() -> dict[str, str]:
+    """Return what the environment says of temporary files, for a program in another folder."""
+    above = os.environ.get("TMPDIR", "/")
+    return (
+        {}
+        if os.path.isabs(above) or not os.path.isdir(above)
+        else {"TMPDIR": os.path.abspath(above)}
+    )
 
 
 def owner_of(path: str) -> int | None:

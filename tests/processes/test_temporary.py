@@ -107,3 +107,36 @@ def test_nothing_stays_among_temporary_files(tmp_path: Path, run: str, end: str)
     assert [] == [each.name for each in (tmp_path / "tmp").iterdir() if "memori" in each.name]
     if end == "well":
         assert 0 == process.returncode, (tmp_path / "told").read_text()
+
+
+RELATIVE = """
+import os
+from memori import Stage
+from memori.neuro import ShellStage, Stdout
+
+def made(x):
+    with os.popen("mktemp") as said:
+        os.unlink(said.read().strip())
+    return x
+
+stage = ShellStage("sh -c 'rm -v $(mktemp)'", outputs=Stdout(str), stage_name="mk", hash_output="w")
+if __name__ == "__main__":
+    said = stage.run()["output"]
+    function = Stage(made, hash_output="w")
+    function.run(1)
+    print(os.path.abspath("tmp/") in said, stage.state, function.state, os.listdir("tmp"))
+"""
+
+
+def test_a_relative_folder_for_temporary_files_is_that_of_where_the_script_runs(
+    tmp_path: Path,
+) -> None:
+    """Commands run in folders of their own, and tools make their temporary files there."""
+    (tmp_path / "script.py").write_text(RELATIVE)
+    (tmp_path / "tmp").mkdir()
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": "./tmp"}
+    for ran in ("True True True []", "True False False []"):
+        done = subprocess.run(
+            [sys.executable, "script.py"], cwd=tmp_path, env=env, capture_output=True, text=True
+        )
+        assert f"{ran}\n" == done.stdout, done.stderr

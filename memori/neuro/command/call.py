@@ -29,6 +29,7 @@ from memori.neuro.command.output_names import RESERVED
 from memori.neuro.command.outputs import MissingOutputError, Output, Stdout, paths_at
 from memori.neuro.command.plan import Options, Plan, Recipe, Source, make_plan
 from memori.neuro.command.template import Template
+from memori.processes.temporary import told_elsewhere
 from memori.signature.paths import classes_of, shapes_of, told
 
 if TYPE_CHECKING:
@@ -232,7 +233,9 @@ class Command:
         name = self.__name__ if run is None else run.stage_name
         container = self.options.container
         if container is None:
-            return Execution(plan.argv, folder, name, {**os.environ, **plan.variables})
+            return Execution(
+                plan.argv, folder, name, {**os.environ, **told_elsewhere(), **plan.variables}
+            )
         script = [] if plan.script is None else [plan.argv[plan.script]]
         reads = input_paths(self._naming(inputs)) + script
         launch = container.around(plan.argv, folder, reads, plan.variables)
