@@ -42,6 +42,7 @@ from memori.neuro.nipype.engine_api import (
 from memori.neuro.nipype.given_folders import count_folders
 from memori.neuro.nipype.traits.parts import assign, outputs_of, with_texts
 from memori.neuro.nipype.watched_command import watch_commands
+from memori.neuro.process.exit_codes import exit_codes_kept
 from memori.neuro.tools.identity import require
 
 _kinds: dict[type, type] = {}
@@ -93,7 +94,8 @@ class _Launched(CommandLine):  # type: ignore[misc]
         without_dependencies(self)
         self._memori_runtime = runtime
         if self.terminal_output.startswith("file"):  # the file is an output of the interface
-            self._memori_runtime = super()._run_interface(runtime, correct_return_codes)
+            with exit_codes_kept():
+                self._memori_runtime = super()._run_interface(runtime, correct_return_codes)
             note_command(argv_of(self._memori_runtime.cmdline), program_of(self))
             return self._memori_runtime
         try:
