@@ -42,11 +42,12 @@ def parsed(content: bytes | str, name: str) -> ast.Module:
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and all nodes in it."""
+    """Yield a node and all nodes in it, but none that a library has hung on one (`.parent`)."""
     waiting = [node]
     for each in waiting:
         yield each
-        for value in vars(each).values():
+        held = vars(each)
+        for value in map(held.get, each._fields):
             if isinstance(value, ast.AST):
                 waiting.append(value)
             elif isinstance(value, list):

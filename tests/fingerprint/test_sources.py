@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import inspect
 import linecache
@@ -18,6 +19,7 @@ import pytest
 
 from memori.fingerprint import fingerprint, sources
 from memori.fingerprint.sources import PICKLED, Source, source_of, texts_of
+from memori.fingerprint.writer import inside
 
 PACKAGE = Path(sources.__file__).parents[1]
 TEXT = "def helper(x):\n    return x + 1\ndef run(x):\n    return helper(x)\n"
@@ -206,3 +208,18 @@ def test_texts_that_python_refuses_are_no_source(tmp_path: Path) -> None:
         file.write_text(text)
         module.run.note = text
         assert fingerprint(module.run).canonical() is None
+
+
+def test_what_a_library_hangs_on_a_tree_is_no_part_of_it() -> None:
+    """IPython's tracebacks and `icecream` give nodes a parent, also those that all trees share."""
+    tree = ast.parse("x")
+    shared = ast.parse("y", mode="eval").body.ctx  # type: ignore[attr-defined]
+    tree.body[0].parent = tree  # type: ignore[attr-defined]
+    shared.parent = tree.body[0]
+    try:
+        # a tree that goes on for ever is not drawn from to its end
+        found = [type(each) for each, _ in zip(inside(tree), range(9), strict=False)]
+    finally:
+        del shared.parent
+
+    assert [ast.Module, ast.Expr, ast.Name, ast.Load] == found
