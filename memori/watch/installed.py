@@ -129,7 +129,7 @@ def _prefix_of(path: str) -> str:
         if os.path.isdir(os.path.join(folder, "conda-meta")):
             known = folder
         else:
-            known = "" if folder in ("", "/") else _prefix_of(folder)
+            known = _prefix_of(folder) if folder.strip("/") else ""
         _prefixes[folder] = known
     return known
 

@@ -143,7 +143,7 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
             mine.marked = True
             run.tells("touched", path)
     for folder, names in trace.folders.items():
-        folder = through(f"{folder}/", run.links).rstrip("/")
+        folder = through(f"{folder}/", run.links).rstrip("/") or "/"
         look = look_at(folder) or _GONE
         folders = frozenset(name for name, is_folder in names.items() if is_folder)
         run.folders.setdefault(folder, Listing(look, tuple(names), folders)).whole = True
@@ -272,7 +272,8 @@ def follow_links(run: Observed) -> None:
         known.written = known.written or touch.written
     run.touched = touched
     run.folders = {
-        through(f"{path}/", run.links).rstrip("/"): listing for path, listing in run.folders.items()
+        through(f"{path}/", run.links).rstrip("/") or "/": listing
+        for path, listing in run.folders.items()
     }
     run.found = {through(path, run.links): words for path, words in run.found.items()}
     links = {literal(link): literal(place) for link, place in run.links.items()}

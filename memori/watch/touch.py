@@ -191,15 +191,15 @@ def is_as_then(now: os.stat_result, then: os.stat_result, *, marked: bool) -> bo
 def plain_path(path: str) -> str:
     """Return an absolute path without detours; behind a link, ``..`` is the target's parent.
 
-    >>> plain_path("/data/./a//b.txt")
-    '/data/a/b.txt'
+    >>> plain_path("/data/./a//b.txt"), plain_path("//data"), plain_path("//")
+    ('/data/a/b.txt', '/data', '/')
     """
     if "//" not in path and "/." not in path and path[-1:] != "/":
         return path
     if "/.." in path:
         folder, name = os.path.split(path)
-        return os.path.normpath(os.path.join(os.path.realpath(folder), name))
-    return os.path.normpath(path)
+        path = os.path.join(os.path.realpath(folder), name)
+    return f"/{os.path.normpath(path).lstrip('/')}"  # which keeps two slashes at the beginning
 
 
 def led_to(folder: str, text: str) -> str:

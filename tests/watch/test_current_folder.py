@@ -95,3 +95,36 @@ def test_whole_names_mean_the_same_everywhere(
     for folder, ran in ((one, True), (two, False), (one / "atlas", False)):
         monkeypatch.chdir(folder)
         assert ({"found": "first"}, ran) == (stage.run(1), stage.state)
+
+
+ROOT: dict[str, Callable[[], Any]] = {
+    "names": lambda: len(os.listdir("/")) > 0,
+    "a file below it": lambda: Path(f"/{os.environ['STUDY']}/settings.txt").read_text(),
+    "a file from it": lambda: Path(f"{os.environ['STUDY'][1:]}/settings.txt").read_text(),
+    "one that is not there": lambda: os.path.exists(f"/{os.environ['STUDY']}/none.txt"),
+}
+ROOT_BY_PROGRAMS: dict[str, Callable[[], Any]] = {
+    "a list": lambda: says("ls / | head -n 1"),
+    "a list of all": lambda: says("cd / && echo * | wc -l"),
+}
+
+
+@pytest.mark.parametrize(
+    "way", [*ROOT, *(pytest.param(each, marks=strace) for each in ROOT_BY_PROGRAMS)]
+)
+def test_the_root_is_a_folder_like_others(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container begins in it, and joined to a path it gives two slashes."""
+    study(tmp_path / "study", "first")
+    monkeypatch.setenv("STUDY", str(tmp_path / "study"))
+    monkeypatch.chdir("/")
+    stage = Stage((ROOT | ROOT_BY_PROGRAMS)[way], hash_output=tmp_path / "work", stage_name="root")
+
+    first = stage.run()
+
+    assert first == stage.run()
+    assert not stage.state
+    if "a file" in way:
+        (tmp_path / "study/settings.txt").write_text("the second")
+        assert {"output": "the second"} == stage.run()
