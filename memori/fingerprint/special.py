@@ -303,6 +303,12 @@ def _simple_namespace(walk: Walk, value: Any, out: State) -> None:
     walk.put(value.__dict__, out)
 
 
+def _progress_bar(walk: Walk, value: Any, out: State) -> None:
+    """Append a bar by what it goes through: when it began, and how far it is, is only shown."""
+    walk.guards.volatile = True
+    walk.put(value.iterable, out)
+
+
 def _shown(walk: Walk, value: object, out: State) -> None:
     walk.guards.redo(repr, value, repr(value))
     out.append(text(repr(value)))
@@ -373,6 +379,12 @@ SPECIAL: dict[str, Handler] = {
     "logging.Logger": _ignored,
     "logging.LoggerAdapter": _ignored,
     "logging.Manager": _ignored,
+    "logging.Handler": _ignored,
+    "loguru._logger.Logger": _ignored,
+    "rich.progress.Progress": _ignored,
+    "tqdm.std.tqdm": _progress_bar,
+    "psutil.Process": _ignored,
+    "beartype._conf.confmain.BeartypeConf": _shown,  # it holds its hash, another in each process
     "typing.TypeVar": _ignored,
     "typing.ParamSpec": _ignored,
     "typing.TypeVarTuple": _ignored,

@@ -6,7 +6,7 @@ class, its attributes and slots, and its items if the class derives from a conta
 from a type that is known by name, by what that says of it and what it holds besides. An instance of
 a library's class counts by what it would give to `copy` (`__reduce_ex__`), else by its attributes.
 What gives nothing (a lock, an open file, a connection) is listed as unresolved and otherwise
-ignored; loggers and type variables never count, but for a class of the user's.
+ignored; loggers, progress bars and type variables never count, but for a class of the user's.
 """
 
 from __future__ import annotations

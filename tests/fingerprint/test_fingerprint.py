@@ -102,6 +102,31 @@ def test_what_cannot_be_encoded_is_listed_and_ignored() -> None:
     assert [f"global {__name__}.LOCK: a _thread.lock, ignored"] == list(code.unresolved)
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("loguru._logger", "Logger"),
+        ("logging", "Handler"),
+        ("rich.progress", "Progress"),
+        ("psutil", "Process"),
+        ("tqdm.std", "tqdm"),
+    ],
+)
+def test_what_only_tells_of_a_run_does_not_count(module: str, name: str) -> None:
+    """Loggers and progress bars hold times, numbers of processes and colours in some order."""
+    kind = type(name, (), {"__module__": module})
+    first, second = build("def run(x):\n    return BAR\n"), build("def run(x):\n    return BAR\n")
+    for number, built in enumerate((first, second)):
+        built.BAR = kind()
+        vars(built.BAR).update(iterable=[1, 2], began=number)
+
+    assert fingerprint(first.run).fast == fingerprint(second.run).fast
+
+    second.BAR.iterable.append(3)  # what a bar goes through is no news of it
+
+    assert (name == "tqdm") == (fingerprint(first.run).fast != fingerprint(second.run).fast)
+
+
 def test_an_open_file_is_known_and_a_connection_is_listed() -> None:
     """What gives no state away is no fault; a file is looked at where the run begins."""
     source = "import sqlite3\nFILE = open({!r})\nDB = sqlite3.connect(':memory:')\n"
