@@ -1,5 +1,7 @@
 """Objects of libraries that stand for a function of the user's: compiled, delayed, wrapped.
 
+And for a dataset of the user's: an index of pybids, and the files that it has found.
+
 What such an object is made of is the function and the options that it was made with. What the
 library adds (machine code, addresses, tokens that are random in each process) says nothing of its
 own, and differs from process to process. Where an object does not show at all what it was made of,
@@ -249,7 +251,47 @@ def _memorized(value: Any) -> tuple[object, ...]:
     return (value.func, value.ignore, value.mmap_mode, value.cache_validation_callback, place)
 
 
+def _put_layout(walk: Walk, value: object, out: State) -> None:
+    """Append an index of a BIDS dataset by its rows: its engine leads everywhere."""
+    out.append(walk.node(value, _fill_layout))
+
+
+def _fill_layout(walk: Walk, node: Node) -> None:
+    value: Any = node.origin
+    walk.guards.redo(_asked_how, value, _asked_how(value))
+    walk.external(origin_of_class(type(value)), node.state)
+    node.state.append(b"X" + text(type(value).__qualname__) + relative(value.root, walk.anchor))
+    node.state.append(text(_rows(value)) + text(str(value.regex_search)))
+    walk.put(walk.guards.view(_derivatives, value), node.state)
+
+
+def _rows(layout: Any) -> str:
+    """Return the rows of an index, without the folder of the dataset, in an order of their own."""
+    lines = layout.session.connection().connection.driver_connection.iterdump()
+    return "".join(sorted(line.replace(layout.root, "") for line in lines))
+
+
+def _asked_how(layout: Any) -> str:
+    """Return what a question to an index is answered by, as far as it may change."""
+    connection = layout.session.connection().connection.driver_connection
+    return f"{connection.total_changes} {layout.regex_search}"
+
+
+def _derivatives(layout: Any) -> tuple[object, ...]:
+    return tuple(layout.derivatives.values())
+
+
+def _put_indexed(walk: Walk, value: Any, out: State) -> None:
+    """Append a file that a BIDS index has found by its path and entities."""
+    out.append(b"X" + text(type(value).__qualname__) + relative(str(value.path), walk.anchor))
+    entities = value.get_entities(metadata=None)
+    walk.kept.append(entities)
+    walk.put_all(tuple(sorted((str(name), str(held)) for name, held in entities.items())), out)
+
+
 SPECIAL: dict[str, Handler] = {
+    "bids.layout.layout.BIDSLayout": _put_layout,
+    "bids.layout.models.BIDSFile": _put_indexed,
     "numba.core.dispatcher.Dispatcher": put_compiled,
     "numba.core.ccallback.CFunc": put_compiled,
     "numba.np.ufunc.dufunc.DUFunc": put_compiled,

@@ -127,6 +127,32 @@ def test_what_only_tells_of_a_run_does_not_count(module: str, name: str) -> None
     assert (name == "tqdm") == (fingerprint(first.run).fast != fingerprint(second.run).fast)
 
 
+def test_an_index_of_a_dataset_counts_by_what_it_answers(tmp_path: Path) -> None:
+    """`layout = BIDSLayout("bids")` at the top of a script, and the files that it found there."""
+    bids = pytest.importorskip("bids", reason="no pybids: pip install pybids")
+    folder = tmp_path / "ds" / "sub-01" / "func"
+    folder.mkdir(parents=True)
+    (folder / "sub-01_task-rest_bold.nii.gz").write_text("")
+    sidecar = folder / "sub-01_task-rest_bold.json"
+    sidecar.write_text('{"RepetitionTime": 2.0}')
+
+    def digests() -> list[str]:
+        built = build("def ask(x):\n    return LAYOUT\ndef run(x):\n    return FILES\n")
+        built.LAYOUT = bids.BIDSLayout(tmp_path / "ds", validate=False)
+        built.FILES = built.LAYOUT.get(suffix="bold", extension="nii.gz")
+        return [fingerprint(each).fast for each in (built.ask, built.run)]
+
+    before = digests()
+    assert before == digests()
+    (folder / "sub-01_task-rest_events.tsv").write_text("onset\tduration\n")
+    more = digests()
+    sidecar.write_text('{"RepetitionTime": 2.5}')
+    other = digests()
+
+    assert before[0] != more[0] != other[0]
+    assert before[1] == more[1] != other[1]
+
+
 def test_an_open_file_is_known_and_a_connection_is_listed() -> None:
     """What gives no state away is no fault; a file is looked at where the run begins."""
     source = "import sqlite3\nFILE = open({!r})\nDB = sqlite3.connect(':memory:')\n"
