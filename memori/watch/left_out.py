@@ -101,7 +101,7 @@ class LeftOut:
 
     def listing(self, folder: str) -> bool:
         """Tell whether the names in a folder do not count."""
-        path = f"{folder}/"
+        path = os.path.join(folder, "")
         return self._is_left_out(path) or path in installed([path])
 
     def absent(self, path: str) -> bool:

@@ -183,7 +183,7 @@ class Sieve:
         """Return the touches that may count, by plain path."""
         paths = [path for path in self._seen.touched if not path.startswith(self._own)]
         counted = self._counted | {os.path.realpath(path) for path in self._counted}
-        folders = [f"{folder}/" for folder in self._seen.folders]
+        folders = [os.path.join(folder, "") for folder in self._seen.folders]
         self._left_out.among([*paths, *self._seen.found, *folders])  # all lists are read but once
         left_out = self._left_out.among(paths) | counted | self._seen.temporary
         return {path: self._seen.touched[path] for path in paths if path not in left_out}

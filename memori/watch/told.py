@@ -19,7 +19,7 @@ from itertools import count
 
 from memori.digest.clock import is_remote
 from memori.watch.listings import literal
-from memori.watch.questions.found import LINK, NOWHERE, behind_link, joined
+from memori.watch.questions.found import FILE, LINK, NOWHERE, behind_link, joined
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at, through
 
 TYPE_CHECKING = False
@@ -149,7 +149,7 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         run.folders.setdefault(folder, Listing(look, tuple(names), folders)).whole = True
         run.tells("folders", folder)
     for path, words in trace.files.found.items():
-        if path not in run.touched:
+        if path not in run.touched or words == FILE:
             finds(run, path, words)
     for folder in trace.files.made:
         run.made.add(folder)

@@ -89,6 +89,9 @@ TIMES = {
 TIMES_OF_PROGRAMS = {
     "ls -t": "says('ls -t data/*.nii | head -n 1')",
     "test -nt": "says('[ data/a.nii -nt data/b.nii ] && echo newer')",
+    "test -nt of files that are read": (
+        "says('cat data/a.nii data/b.nii; [ data/a.nii -nt data/b.nii ] && echo newer')"
+    ),
     "find -newer": "says('find data -newer data/b.nii -name \"a*\"')",
     "stat": "says('stat -c %Y data/a.nii')",
     "date -r": "says('date -r data/a.nii')",

@@ -148,8 +148,7 @@ class Trace:
         for folder, programs in self._listers.items():
             if programs <= self._telling:
                 del self.folders[folder]
-        for path in self.files.found.keys() & self.files.touched.keys():
-            del self.files.found[path]
+        self.files.settles_found()
 
     @property
     def lost(self) -> list[int]:

@@ -101,6 +101,18 @@ class Files:
             if path in above:
                 del self.found[path]
 
+    def settles_found(self) -> None:
+        """Leave of the questions about files that were touched whether they were there.
+
+        What was read has its size by its content; when it was modified may count besides.
+        """
+        read = set(self.were_read())
+        for path in self.found.keys() & self.touched.keys():
+            if path in read and self.found[path].startswith(FILE):
+                self.found[path] = FILE
+            else:
+                del self.found[path]
+
     def forgets(self, path: str) -> None:
         """Leave out a file that was read, and not written."""
         touch = self.touched.get(path)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from memori.watch.observed import Observed
 
-_SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".csh", ".tcsh")
+_SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".csh", ".tcsh", ".fish")
 _OTHERS = (
     ".py",
     ".pl",
@@ -43,17 +43,25 @@ _OTHERS = (
     ".m",
     ".mk",
     ".jq",
+    ".js",
+    ".mjs",
+    ".cjs",
 )
 _INTERPRETERS = re.compile(
-    r"(?:python|perl|ruby|lua|tclsh|octave|octave-cli|julia|Rscript|R|[gmn]?awk|g?make|jq)[\d.]*"
+    r"(?:python|perl|ruby|lua|tclsh|wish|expect|octave|octave-cli|julia|Rscript|R|[gmn]?awk|g?make"
+    r"|jq|node|nodejs|deno|bun)[\d.]*"
 )
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
-_OF_LANGUAGES = re.compile(r"/(?:site|dist)-packages/|/lib/(?:python|R|perl)[\d.]*/")
+_OF_LANGUAGES = re.compile(
+    r"/(?:site-packages|dist-packages|node_modules)/|/lib/(?:python|R|perl)[\d.]*/"
+)
 _SOURCED = re.compile(
     r"(?:^|[\s;&|({])(?:\.|source)[ \t]+([^\s;&|<>)]+)|<[ \t]*([^\s;&|<>()$]+)", re.MULTILINE
 )
 _FILLED = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)?|\w+)")
-_SHEBANG_OF_OTHERS = re.compile(r"#!.*\b(?:python|perl|ruby|lua|tclsh|Rscript|awk|julia)")
+_SHEBANG_OF_OTHERS = re.compile(
+    r"#!.*\b(?:python|perl|ruby|lua|tclsh|wish|expect|Rscript|awk|julia|(?:node(?:js)?|deno|bun)\b)"
+)
 _OF_MAKE = re.compile(r"(?:\$\((?:(?:origin|value|flavor) )?|^[ ]*ifn?def )([A-Za-z_]\w*)")
 _NO_SHELL = re.compile(  # a makefile's rule, a module's imports
     r"^[^\s#:=]+[ \t]*:(?!=)[^\n]*\n\t|^(?:import|from)[ ]+[A-Za-z_]", re.MULTILINE
@@ -65,11 +73,12 @@ _COMPARED = re.compile(
 _MOST_FILES = 200  # that one text may read its commands from
 _READ = re.compile(
     r"(?:\$ENV\{|\bENVIRON\[|\bgetenvb?\(|\benviron(?:\.get\(|\[)"
-    r"|(?:\$?\bENV|\benv)(?:\.fetch\(|[.\[(]))"  # jq, Ruby, Julia, Tcl
+    r"|\$?\b(?:ENV|env)(?:\.fetch\(|[.\[(]))"  # jq, Ruby, Julia, Tcl, JavaScript
     r"\s*[\"']?([A-Za-z_]\w*)"
     r"|\$\{?[#!?]?([A-Za-z_]\w*)"
-    r"|(?:\s-v|\bprintenv|\bdeclare -p|\btypeset -p)\s+([A-Za-z_]\w*)"
+    r"|(?:\s-v|\bset -q|\bprintenv|\bdeclare -p|\btypeset -p)\s+([A-Za-z_]\w*)"
 )
+_TAKEN_APART = re.compile(r"\{([^{}]*)\}\s*=\s*process\.env\b")  # JavaScript
 _SEARCHED = {
     "LD_LIBRARY_PATH": re.compile(r"\.so(?:\.[\d.]+)?$"),
     "PERL5LIB": re.compile(r"\.p[lm]$"),
@@ -128,6 +137,8 @@ def names_in_script(text: str, *, is_shell: bool = True) -> set[str]:
             own |= {made[1] or made[3]} - found
         document = _DOCUMENT.search(line)
         end = document[1] if document is not None else ""
+    for each in _TAKEN_APART.findall(text):
+        names.update(_WORD.findall(each))
     return set(filter(counts_below, names | made_names(text)))
 
 
