@@ -19,7 +19,7 @@ from itertools import count
 
 from memori.digest.clock import is_remote
 from memori.watch.listings import literal
-from memori.watch.questions.found import FILE, LINK, NOWHERE, behind_link, joined
+from memori.watch.questions.found import LINK, NOWHERE, behind_link, joined, of_read
 from memori.watch.touch import UNLOOKED, Listing, Touch, look_at, through
 
 TYPE_CHECKING = False
@@ -130,14 +130,15 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         meant_from(folder)
     for link, place in trace.files.links.items():
         points(run, link, place)
+    marked = _with_other_names(trace.files.marked, trace.files.touched)
     for path, touch in trace.files.touched.items():
-        touch.marked = path in trace.files.marked
+        touch.marked = path in marked
         if not touch.written and path in trace.files.perhaps_made and _was_made(path, marks):
             touch = Touch("write", None)
         if touch.written and _is_untouched(path, marks):
             touch = Touch("read", UNLOOKED)
         _tell_touch(run, through(path, run.links), touch, marks)
-    for path in trace.files.marked:
+    for path in marked:
         mine = run.own_touch(path)
         if mine is not None and not mine.marked:
             mine.marked = True
@@ -149,7 +150,7 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         run.folders.setdefault(folder, Listing(look, tuple(names), folders)).whole = True
         run.tells("folders", folder)
     for path, words in trace.files.found.items():
-        if path not in run.touched or words == FILE:
+        if path not in run.touched or words == of_read(words):
             finds(run, path, words)
     for folder in trace.files.made:
         run.made.add(folder)
@@ -160,6 +161,18 @@ def tell_of(run: Observed, trace: Trace, marks: Marks) -> None:
         executes(run, path)
     for _, program in trace.programs[:_MOST_PROGRAMS]:
         ran(run, program)
+
+
+def _with_other_names(marked: set[str], touched: Iterable[str]) -> set[str]:
+    """Return the files that were given another name or mode, by all names that were touched."""
+    looks = [look for path in marked if (look := look_at(path)) is not None and look.st_nlink > 1]
+    files = set(map(_file, looks))
+    others = {path: look_at(path) for path in touched} if files else {}
+    return marked | {path for path, look in others.items() if look and _file(look) in files}
+
+
+def _file(look: os.stat_result) -> tuple[int, int]:
+    return look.st_dev, look.st_ino
 
 
 def _was_made(path: str, marks: Marks) -> bool:

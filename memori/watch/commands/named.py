@@ -166,7 +166,9 @@ def code_and_script(argv: Sequence[str]) -> tuple[int | None, int]:
 
 
 def text_of(path: str) -> str:
-    """Return the text of a small file; nothing of what is no text."""
+    """Return the text of a small file; nothing of what is no text, or a pipe that has a name."""
+    if not os.path.isfile(path):
+        return ""  # whoever opens a pipe waits for its other end
     try:
         with open(path, "rb") as file:
             content = file.read(_FIRST)

@@ -33,7 +33,7 @@ from memori.watch.commands.strace_lines import (
 )
 from memori.watch.commands.traced_files import Files
 from memori.watch.commands.traced_process import Process
-from memori.watch.questions.found import FOLDER, link_to, permitted
+from memori.watch.questions.found import FILE, FOLDER, link_to, permitted
 from memori.watch.touch import source_of
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ _OF_OPEN_FILE = "AT_EMPTY_PATH) = 0"  # the stat of a file that is open, so know
 _ALONE = re.compile(r'\w+\((?:"/|AT_FDCWD</)')  # means the same wherever a process is
 _NAMESPACES = ("CLONE_NEWNS", "CLONE_NEWUSER")
 _PROCESSES = "/proc/"
+_IN_MEMORY = "/memfd:"  # a file without a place
 _WATCHDOG = "/memori/processes/watchdog.py"
 
 
@@ -257,6 +258,7 @@ class Trace:
             self.programs.append((path, tuple(words[1:] or words)))
             process.program = len(self.programs)
             self.files.reads(path)
+            self.files.finds(path, permitted(FILE, os.X_OK, True))
         else:
             self._failed(path, call, os.X_OK)
 
@@ -274,6 +276,8 @@ class Trace:
             return
         if path.startswith(_PROCESSES) and call.path is not None and call.path[:1] == "/":
             path = self._spelling.plain(call.path)  # /proc/self/cwd/atlas.txt
+            if path.startswith(_IN_MEMORY):
+                return
         how = opened_by(call)
         appends = how.appends or process.goes_on_in == path  # >> of a csh makes what is not there
         process.goes_on_in = path if how.appends and call.error else None

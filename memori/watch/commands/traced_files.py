@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from memori.watch.questions.found import FILE, FOLDER, answer, joined, permitted
+from memori.watch.questions.found import FILE, FOLDER, answer, joined, of_read, permitted
 from memori.watch.touch import UNLOOKED, Touch, folders_above, led_to
 
 TYPE_CHECKING = False
@@ -104,12 +104,13 @@ class Files:
     def settles_found(self) -> None:
         """Leave of the questions about files that were touched whether they were there.
 
-        What was read has its size by its content; when it was modified may count besides.
+        What was read has its size by its content; whether it may be run, and when it was modified,
+        may count besides.
         """
         read = set(self.were_read())
         for path in self.found.keys() & self.touched.keys():
             if path in read and self.found[path].startswith(FILE):
-                self.found[path] = FILE
+                self.found[path] = of_read(self.found[path])
             else:
                 del self.found[path]
 

@@ -136,6 +136,15 @@ def answer(path: str, then: str) -> str:
     return _AND.join([_kind_now(look, kind), *(_detail(each, path, look) for each in more)])
 
 
+def of_read(words: str) -> str:
+    """Return what is left of what is said of a file once its content counts: whether it may be run.
+
+    >>> of_read("file of 12 bytes, may be read"), of_read("file, may not be run")
+    ('file', 'file, may not be run')
+    """
+    return _AND.join([FILE, *(each for each in _parts(words)[1:] if each.endswith("run"))])
+
+
 def behind_link(words: str) -> str:
     """Return what is said of the place that a link leads to, of what is said of the link.
 

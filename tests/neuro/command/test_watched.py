@@ -319,6 +319,20 @@ def test_a_program_that_would_be_found_first_counts() -> None:
     assert "early" == stage.run()["output"]
 
 
+def test_a_program_that_may_not_be_run_any_more_is_passed_over() -> None:
+    """The next one of its name answers; with its permission back, the first result is known."""
+    for folder in ("early", "late"):
+        program("mytool", f"echo {folder}", folder=folder)
+    program("outer", "mytool")
+    os.environ["PATH"] = f"{os.getcwd()}/bin:{os.getcwd()}/early:{os.getcwd()}/late:/usr/bin:/bin"
+    stage = ShellStage("outer", hash_output="work")
+    assert [True, False] == [runs(stage) for _ in range(2)]
+    for mode, answer, is_new in ((0o644, "late", True), (0o755, "early", False)):
+        os.chmod("early/mytool", mode)
+        assert is_new == runs(stage)
+        assert answer == stage.run()["output"]
+
+
 LISTINGS = {
     "ls": "ls -a --color {here}",
     "a glob": "sh -c 'echo found: {here}/*.txt'",
@@ -355,6 +369,12 @@ def test_what_a_command_leaves_outside_its_folder_belongs_to_it(tmp_path: Path) 
     assert [True, False] == [runs(stage) for _ in range(2)]
 
 
+IN_MEMORY = """\
+import os
+file = os.memfd_create("x")
+os.write(file, b"1")
+print(open(f"/proc/self/fd/{file}").read())
+"""
 HARMLESS = {
     "a log": "echo ran >> {here}/log.txt",
     "a log that it asks for": "[ -s {here}/log.txt ]; ls -l {here}; echo ran >> {here}/log.txt",
@@ -374,6 +394,9 @@ HARMLESS = {
     "a removal": "rm -f {here}/old",
     "its own folder": "echo x > a; ls; cat a; rm a",
     "a pipe by name": "mkfifo {here}/p; cat {here}/p & echo x > {here}/p; wait; rm {here}/p",
+    "a pipe that stays": "cd {here}; [ -p p ] || mkfifo p; echo x > p & cat p; wait",
+    "a file in memory": "python3 -S {here}/in_memory.py",
+    "another link": "ln {here}/old two; cat {here}/linked",
     "the time": "date; id; hostname; nproc; uname -a; df . > /dev/null",
 }  # fmt: skip
 
@@ -382,6 +405,8 @@ HARMLESS = {
 def test_an_unchanged_command_hits_whatever_it_writes(way: str, tmp_path: Path) -> None:
     """The second time and the third."""
     write("data/old")
+    os.link("data/old", "data/linked")
+    write("data/in_memory.py", IN_MEMORY)
     text = HARMLESS[way].replace("{here}", f"{tmp_path}/data")
     program("script.sh", text)
     stage = ShellStage("script.sh", hash_output="work")
