@@ -23,6 +23,10 @@ from memori.neuro.data.annotations import load, wishes
 from memori.signature.parameters import name_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_COPY = (
+    "memori: an array that comes from a file is read-only, so that nobody changes the file: copy "
+    "it before it is changed, series = np.array(series)"
+)
 
 
 def arrays_to_disk(function: Function) -> Function:
@@ -95,7 +99,12 @@ def loading(function: Callable[..., Any], *, saves: bool) -> Callable[..., Any]:
         for name, value in kwargs.items():
             wish = wanted.get(name if name in names else keywords)
             kwargs[name] = load(value, wish, name)
-        returned = function(*loaded, **kwargs)
+        try:
+            returned = function(*loaded, **kwargs)
+        except ValueError as error:
+            if wanted and str(error).endswith("read-only"):  # numpy's words
+                error.add_note(_COPY)
+            raise
         return saved(returned) if saves and current() is not None else returned
 
     natural.__name__ = name_of(function)  # partials and instances have none that `wraps` takes

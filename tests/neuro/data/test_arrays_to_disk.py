@@ -54,6 +54,21 @@ def everything(path: str):
     }
 
 
+def test_an_array_that_is_changed_in_place_is_to_be_copied_first(tmp_path):
+    """NumPy's error says that it is read-only, not that it comes from a file."""
+
+    @arrays_to_disk
+    def clipped(series: np.ndarray) -> np.ndarray:
+        np.clip(series, 0, 1, out=series)
+        return series
+
+    path = save_array(np.arange(3.0), tmp_path / "series.npy")
+    with pytest.raises(ValueError, match="read-only") as caught:
+        Stage(clipped, hash_output=tmp_path / "work").run(path)
+    assert any("series = np.array(series)" in note for note in caught.value.__notes__)
+    assert [0, 1, 2] == load_array(path).tolist()
+
+
 def test_the_function_stays_what_it_was():
     """Name, documentation, module and signature are those of the function."""
     assert "timeseries" == timeseries.__name__
