@@ -11,6 +11,7 @@ from __future__ import annotations
 import _ast as ast
 import re
 from hashlib import sha256
+from itertools import groupby
 
 from memori.fingerprint.writer import Writer, fields, inside, lines_of, parsed
 
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
     Chain = tuple[str, ...]
     Imported = tuple[str, int, Chain]  # module, level, names read from it
 
+_OWN_NAMESPACE = ({"globals"}, {"exec"}, {"modules", "__name__"})  # ways to write there
 _SIMPLE = (ast.Name, ast.Tuple, ast.List, ast.Starred)
 
 
 class Statement:
     """One top-level statement: what it binds, uses and imports, and whether it acts on things."""
 
-    __slots__ = ("acts", "binds", "imports", "lines", "names", "stars", "strings", "text", "uses")
+    __slots__ = (
+        *("acts", "binds", "defines", "imports", "is_plain", "lines", "names", "stars", "strings"),
+        *("text", "uses"),
+    )
 
     def __init__(self, node: ast.stmt) -> None:
         writer = Writer()
@@ -44,6 +49,8 @@ class Statement:
         self._read(node)
         self.binds.update(_bound(node))
         self.acts = _acts(node)
+        self.is_plain = _is_plain(node)
+        self.defines = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
     def _use(self, name: str, chain: Chain) -> None:
         self.uses.setdefault(name, set()).add(chain)
@@ -158,6 +165,14 @@ def _acts(node: ast.stmt) -> bool:
     return True
 
 
+def _is_plain(node: ast.stmt) -> bool:
+    """Return whether a statement does no more than define a function, before or after others."""
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or node.decorator_list:
+        return False
+    defaults = [*node.args.defaults, *node.args.kw_defaults]
+    return all(each is None or isinstance(each, ast.Constant) for each in defaults)
+
+
 def _calls(node: ast.AST) -> bool:
     return any(isinstance(each, (ast.Call, ast.Await)) for each in inside(node))
 
@@ -182,6 +197,16 @@ class Slices:
         for statement in self.statements:
             for bound, found in statement.imports.items():
                 self.imports.setdefault(bound, []).extend(found)
+
+        self.making = {at for at, each in enumerate(self.statements) if self._makes_names(each)}
+
+    def _makes_names(self, statement: Statement) -> bool:
+        """Tell whether running a statement may bind names that it does not spell."""
+        if not statement.acts or statement.defines:
+            return False
+        reached = (at for name in self._reach(statement) for at in self.binders[name])
+        found = (statement, *(self.statements[at] for at in reached))
+        return any(way <= each.names for each in found for way in _OWN_NAMESPACE)
 
     def written(self, statement: Statement) -> str:
         """Return a statement as it is written."""
@@ -225,7 +250,7 @@ class Slices:
                 if position in included:
                     continue
                 acting = statement.acts and self._reach(statement) & needed
-                if statement.binds & needed or acting:
+                if statement.binds & needed or acting or position in self.making:
                     included.add(position)
                     needed.update(name for name in statement.uses if name in self.binders)
         return [self.statements[position] for position in sorted(included)]
@@ -351,5 +376,12 @@ def _literal(node: Any) -> Any:
 
 
 def text_digest(statements: list[Statement]) -> bytes:
-    """Return the digest of the canonical text of statements."""
-    return sha256(b"\n".join(statement.text for statement in statements)).digest()
+    """Return the digest of the canonical text of statements; functions may stand in any order."""
+    texts: list[bytes] = []
+    for is_plain, run in groupby(statements, lambda each: each.is_plain):
+        same = list(run)
+        bound = [name for each in same for name in each.binds]
+        if is_plain and len(bound) == len(set(bound)):
+            same.sort(key=lambda each: each.text)
+        texts += (each.text for each in same)
+    return sha256(b"\n".join(texts)).digest()

@@ -58,7 +58,7 @@ class Piece:
 
         cut, (statements, name, looked_up) = self._cut, self._statements()
         yield b"U" + text_digest(statements)
-        for imported, chain in cut.outside(statements):
+        for imported, chain in sorted(cut.outside(statements)):
             yield text(".".join(chain))
             yield _read(self._package, imported, chain)
         for unused in cut.unused_imports():
@@ -150,6 +150,8 @@ def read_from(cut: Slices, spec: ModuleSpec, chain: Chain) -> Iterator[bytes | R
     elif cut.stars:
         for module, level in cut.stars:
             yield Read(absolute(package, module, level), chain)
+    elif cut.making:
+        yield Piece(cut, package, spec.name, name)
     else:
         yield b"missing;"
 

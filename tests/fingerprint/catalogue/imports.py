@@ -199,6 +199,38 @@ _ACCESSOR = {
     "made.py": "import pandas as pd\ndef frame():\n    return pd.DataFrame({'a': [1]})\n",
     "late.py": "def go(frame):\n    return frame.doubled()\n",
 }
+_ORDERED = {
+    "main.py": "def run(x):\n    import late\n    return late.go(x)\n",
+    "late.py": "import far\ndef one(x):\n    return far.K + x\ndef two(x):\n    return far.L * x\ndef go(x, y=1):\n    return one(two(x)) + y\ndef go(x, y=2):\n    return one(two(x)) + y\nM = go(1)\nN = M\nM = 50\ndef last(x):\n    return N\n",
+    "far.py": "K = 1\nL = 2\n",
+}
+_ONE, _TWO = "def one(x):\n    return far.K + x\n", "def two(x):\n    return far.L * x\n"
+_ORDERED_LAST = {**_ORDERED, "main.py": _ORDERED["main.py"].replace("late.go", "late.last")}
+_MADE = {  # names that no statement spells
+    what: {
+        "main.py": f"def run(x):\n    from late import {name}\n    return {name}(x)\n",
+        "late.py": "import sys\ndef plain(x): return x\n" + text,
+    }
+    for what, name, text in [
+        (
+            "a loop over globals",
+            "add_2",
+            "for n in (1, 2):\n    globals()[f'add_{n}'] = lambda x, n=n * 6: x + n\n",
+        ),
+        ("globals in the place of another", "plain", "globals()['plain'] = lambda x: x + 6\n"),
+        (
+            "the module itself",
+            "plain",
+            "setattr(sys.modules[__name__], 'plain', lambda x: x + 6)\n",
+        ),
+        (
+            "a function that is called",
+            "added",
+            "def make():\n    globals()['added'] = lambda x: x + 6\nmake()\n",
+        ),
+        ("a text", "added", "exec('def added(x): return x + 6')\n"),
+    ]
+}
 _READ_EDITS = [
     rerun(f"late reader of a {what}, {when}", files, "helper.py", *_READERS[what][2:])
     for what, projects in _READ_LATE.items()
@@ -289,5 +321,35 @@ EDITS: list[Edit] = [
         _ACCESSOR,
         "halved = lambda self: 2",
         "halved = lambda self: 3",
+    ),
+    keep(
+        "order of functions of a late module",
+        {
+            **_ORDERED,
+            "late.py": _ORDERED["late.py"].replace(
+                "def go(x, y=1):\n    return one(two(x)) + y\n", ""
+            ),
+        },
+        "late.py",
+        _ONE + _TWO,
+        _TWO + _ONE,
+    ),
+    rerun(
+        "order of functions of one name in a late module",
+        _ORDERED,
+        ("late.py", "y=1", "y=3"),
+        ("late.py", "y=2", "y=1"),
+        ("late.py", "y=3", "y=2"),
+    ),
+    rerun(
+        "order of statements in a late module",
+        _ORDERED_LAST,
+        "late.py",
+        "N = M\nM = 50\n",
+        "M = 50\nN = M\n",
+    ),
+    *(
+        rerun(f"name of a late module made by {what}", files, "late.py", "6", "8")
+        for what, files in _MADE.items()
     ),
 ]
