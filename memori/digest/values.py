@@ -38,6 +38,18 @@ _SAVERS = (
     ("nibabel", "", "memori.neuro.save_image(data, like=...)"),
     ("pandas", "", "memori.neuro.save_table(value)"),
 )
+_PLAIN_FORMS = (
+    ("omegaconf", "BaseContainer", "OmegaConf.to_container(value, resolve=True)"),
+    ("pydantic", "BaseModel", 'value.model_dump(mode="json")'),
+    ("enum", "Enum", "value.value"),
+    ("argparse", "Namespace", "vars(value)"),
+    ("types", "SimpleNamespace", "vars(value)"),
+    ("builtins", "mappingproxy", "dict(value)"),
+    ("collections", "deque", "list(value)"),
+    ("re", "Pattern", "value.pattern"),
+    ("builtins", "function", "its name, and choose by it in the function,"),
+    ("builtins", "type", "its name, and choose by it in the function,"),
+)
 _DATES = frozenset(
     ("date", "datetime", "time", "timedelta", "datetime64", "timedelta64", "Timestamp", "Timedelta")
 )
@@ -100,13 +112,22 @@ def _remedy(value: object) -> str:
         return "Pass str(value) instead."
     if hasattr(own, "__dataclass_fields__"):
         return "Pass dataclasses.asdict(value) instead."
-    for kind in type(value).__mro__:
+    if hasattr(own, "__attrs_attrs__"):
+        return "Pass attrs.asdict(value) instead."
+    for kind in own.__mro__:
+        for package, name, form in _PLAIN_FORMS:
+            if _is_of(kind, package) and name == kind.__name__:
+                return f"Pass {form} instead."
         for package, name, saver in _SAVERS:
-            if f"{kind.__module__}.".startswith(f"{package}.") and name in ("", kind.__name__):
+            if _is_of(kind, package) and name in ("", kind.__name__):
                 wrap = "; or wrap the function in memori.neuro.arrays_to_disk, which does so"
                 remedy = wrap if saver.startswith("memori") else ""
                 return f"Save it to a file and pass the path: {saver}{remedy}."
     return "Save it to a file below memori.workdir() and pass the path."
+
+
+def _is_of(kind: type, package: str) -> bool:
+    return f"{kind.__module__}.".startswith(f"{package}.")
 
 
 def to_json(value: object, pointer: Pointer = ()) -> JSON:

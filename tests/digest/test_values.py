@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import enum
 import json
+import re
+from argparse import Namespace
+from collections import deque
 from datetime import date
 from pathlib import Path
 
@@ -110,7 +113,11 @@ def test_a_folder_stays_a_folder() -> None:
         ({1: 2}, ["key 1 is not a string"]),
         ([b"x"], ["[0]", "bytes"]),
         (np.zeros(2), ["numpy.ndarray", "save_array"]),
-        ([Name.RED], ["[0]", "Name"]),
+        ([Name.RED], ["[0]", "Name", "Pass value.value"]),
+        (Namespace(fwhm=6), ["Namespace", "Pass vars(value)"]),
+        (deque([1]), ["deque", "Pass list(value)"]),
+        (re.compile("a"), ["Pattern", "Pass value.pattern"]),
+        (same, ["function", "Pass its name"]),
         (1j, ["complex"]),
         (object(), ["object", "workdir"]),
         ([date(2026, 3, 1)], ["[0]", "date", "Pass str(value)"]),
