@@ -15,6 +15,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from contextvars import ContextVar
 from itertools import chain
 from types import CodeType, FunctionType, MappingProxyType
+from weakref import ReferenceType
 
 from memori.fingerprint.atoms import sized, text, words
 from memori.fingerprint.bytecode import code_digest
@@ -84,7 +85,11 @@ def put_items(walk: Walk, seen: tuple[object, ...], out: State) -> None:
     """Append the items of a mapping, in its order, given its keys and values."""
     out.append(b"{")
     for key, item in items_seen(seen):
-        walk.put(key, out)
+        # matplotlib keeps weak references by the identity of what they lead to
+        if type(key) is int and key == id(item() if type(item) is ReferenceType else item):
+            out.append(b"@")
+        else:
+            walk.put(key, out)
         out.append(b":")
         walk.put(item, out)
     out.append(b"}")

@@ -153,6 +153,17 @@ def test_an_index_of_a_dataset_counts_by_what_it_answers(tmp_path: Path) -> None
     assert before[1] == more[1] != other[1]
 
 
+@pytest.mark.parametrize("held", ["a", "weakref.ref(a)"])
+def test_what_is_kept_by_its_identity_counts_by_what_it_is(held: str) -> None:
+    """A figure of matplotlib knows its parts by their `id`, which is another in each process."""
+    source = "import weakref\nclass A: pass\na = A()\na.n = 1\n"
+    source += f"PARTS = {{id(a): {held}}}\ndef run(x):\n    return PARTS\n"
+    first, second, other = map(build, (source, source, source.replace("n = 1", "n = 2")))
+
+    assert fingerprint(first.run).fast == fingerprint(second.run).fast
+    assert fingerprint(first.run).fast != fingerprint(other.run).fast
+
+
 def test_an_open_file_is_known_and_a_connection_is_listed() -> None:
     """What gives no state away is no fault; a file is looked at where the run begins."""
     source = "import sqlite3\nFILE = open({!r})\nDB = sqlite3.connect(':memory:')\n"
