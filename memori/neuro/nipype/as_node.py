@@ -21,6 +21,7 @@ import inspect
 import os
 import pickle
 import re
+from contextlib import suppress
 from typing import Any
 
 from nipype.interfaces.base import (
@@ -71,7 +72,8 @@ class StageInterface(BaseInterface):  # type: ignore[misc]
         self._results: dict[str, Any] = {}
         for name, (trait, value) in _traits_of(stage).items():
             self.inputs.add_trait(name, trait)
-            self.inputs.trait_set(trait_change_notify=False, **{name: value})
+            with suppress(traits.TraitError):  # of a default that the trait itself would not take
+                self.inputs.trait_set(trait_change_notify=False, **{name: value})
             getattr(self.inputs, name)
         self.inputs.trait_set(**inputs)
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from nipype import Workflow, config
 from nipype.interfaces import utility as niu
-from nipype.interfaces.base import File, isdefined, traits
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
 from nipype.pipeline.engine import Node
 
 from memori import Pipeline, Stage, workdir
@@ -199,3 +206,29 @@ def test_interface_of_a_script(tmp_path, plugin):
     )
 
     assert "result 8" in done.stdout, done.stderr
+
+
+class TracksInput(BaseInterfaceInputSpec):
+    output_file = File("tracks.trk", usedefault=True, exists=True)
+
+
+class TracksOutput(TraitedSpec):
+    name = traits.Str()
+
+
+class Tracks(SimpleInterface):
+    """Tells its default."""
+
+    input_spec = TracksInput
+    output_spec = TracksOutput
+
+    def _run_interface(self, runtime):
+        self._results["name"] = self.inputs.output_file
+        return runtime
+
+
+def test_default_that_its_trait_refuses(tmp_path):
+    """A default that names a file to come (as of DTITracker) is one of the node's, too."""
+    node = as_node(NipypeStage(Tracks(), tmp_path / "work"), "tracks")
+    node.base_dir = str(tmp_path)
+    assert "tracks.trk" == node.run().outputs.name
