@@ -12,6 +12,7 @@ two components are compared at a level that both have, or not at all (`comparabl
 from __future__ import annotations
 
 import os
+import sys
 from types import FunctionType, ModuleType
 
 from memori.digest.files import is_file
@@ -314,6 +315,7 @@ def _walked(asked: Asked) -> tuple[Walk, Node]:
         put_settings(walk, root.state)
         walk.run()
         if walk.wanted <= modes:
+            walk.loaded = frozenset(sys.modules) if walk.unloaded else walk.loaded
             return walk, root
         modes |= walk.wanted
 

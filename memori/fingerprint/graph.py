@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     class Piece(Protocol):
         """Statements of a module (`memori.fingerprint.imports.unloaded.Piece`)."""
 
+        key: str
+
         def written(self) -> str:
             """Return their text."""
 

@@ -79,7 +79,7 @@ def put_name_of_module(walk: Walk, name: str, chain: Chain) -> Node:
 
     Being a slot, it can be settled: a run may load the module that was not loaded before it.
     """
-    slot = walk.place(sys.modules, f"{name}|{'.'.join(chain)}")
+    slot = walk.place(sys.modules, "|".join((name, *chain)))
     if not slot.state:
         put_module_name(walk, name, chain, slot.state)
     return slot
@@ -384,7 +384,7 @@ def put_parts(walk: Walk, parts: Iterable[bytes | Read | Piece], out: State) -> 
     """Append what a source says, and follow what it reads from other modules."""
     for part in parts:
         if isinstance(part, Read):
-            put_module_name(walk, part.module, part.chain, out)
+            out.append(put_name_of_module(walk, part.module, part.chain))
         elif isinstance(part, Piece):
             out.append(_piece_node(walk, part))
         else:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 WIDENING = frozenset({"globals", "eval", "exec"})
 UNFOLLOWED = frozenset({"eval", "exec"})
+BY_NAME = "by name"
+"""Of the place of a module that a text near a dynamic import names."""
 _ASKED = words("import_module __import__ resolve_name run_module entry_points iter_entry_points")
 _IMPORTERS = _ASKED | words("modules find_spec")
 _LOCATORS = words("locate instantiate import_string get_class get_method get_object")
@@ -189,7 +191,7 @@ def _follow_dynamic_import(walk: Walk, function: FunctionType, scan: Scan, node:
         if match is None:
             continue
         name = absolute_name(space, match[2].rstrip("."), len(match[1]))
-        slot = walk.place(sys.modules, f"{name}|by name")
+        slot = walk.place(sys.modules, f"{name}|{BY_NAME}")
         state = slot.state
         module = sys.modules.get(name, MISSING)
         walk.guards.name(sys.modules, name, module)  # type: ignore[arg-type]

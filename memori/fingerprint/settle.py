@@ -17,11 +17,15 @@ import os
 import sys
 from _thread import allocate_lock
 from itertools import count
+from types import ModuleType
 
 from memori.digest.memo import Memo
 from memori.fingerprint.dispatch import new_walk
 from memori.fingerprint.graph import Node, fast_parts, own_digest
-from memori.fingerprint.modules import put_name_of_module
+from memori.fingerprint.imports.unloaded import EFFECT
+from memori.fingerprint.modules import put_module_name, put_name_of_module, put_unloaded
+from memori.fingerprint.names import BY_NAME
+from memori.fingerprint.origins import origin_of_module
 from memori.fingerprint.walk import Walk
 
 TYPE_CHECKING = False
@@ -50,6 +54,7 @@ class _Left:
 
 
 _settled: Memo[tuple[int, str], tuple[object, Memo[bytes, _Left]]] = Memo(10_000)
+_loaded: set[str] = set()  # modules that runs have loaded
 _generation = [0]
 
 
@@ -102,6 +107,7 @@ def settle_loaded(before: Walk, taken: int) -> None:
     loaded = {name for name in before.unloaded if name in sys.modules}
     if not loaded:
         return
+    loaded |= {name for name in sys.modules.keys() - before.loaded if _is_users(name)}
     live, source = new_walk(before.modes), new_walk(before.modes)
     source.as_unloaded = frozenset(loaded)
     ended = now()
@@ -115,6 +121,48 @@ def settle_loaded(before: Walk, taken: int) -> None:
         if key[0] == id(sys.modules) and key in source.slots:
             entry = _Left(source.slots[key].state, node, taken, ended)
             remember(key, sys.modules, local_digest(node), entry)
+    _loaded.update(loaded)
+
+
+def _is_users(name: str) -> bool:
+    """Tell whether a module that was loaded is one of the user's, and stands under its own name."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return (
+        type(module) is ModuleType
+        and getattr(spec, "name", None) == name
+        and origin_of_module(module).kind == "user"
+    )
+
+
+def _settle_chains(walk: Walk) -> None:
+    """Remember what sources say of chains of names, of modules that are as a run left them.
+
+    Which chains a callable reads of a module is known when it is looked at.
+    """
+    for owner, place in list(walk.slots):
+        name, *chain = place.split("|")
+        if owner != id(sys.modules) or name not in _loaded or (owner, place) in _settled:
+            continue
+        is_whole = not chain or chain[0] in ("", EFFECT, BY_NAME)
+        names = list(sys.modules[name].__dict__) if is_whole else chain[:1]
+        live = new_walk(walk.modes)
+        firsts = {each: put_name_of_module(live, name, (each,)) for each in names}
+        live.run()
+        known = [_left_in((owner, f"{name}|{each}"), node) for each, node in firsts.items()]
+        found = [each for each in known if each is not None]
+        if found and len(found) == len(known):
+            source = new_walk(walk.modes)
+            source.as_unloaded = frozenset(_loaded)
+            state: State = []
+            if chain == [BY_NAME]:
+                put_unloaded(source, name, ("*",), state)
+            else:
+                put_module_name(source, name, tuple(chain), state)
+            source.run()
+            left = walk.slots[owner, place]
+            entry = _Left(state or [b""], left, found[0].taken, found[0].ended)  # it was there
+            remember((owner, place), sys.modules, local_digest(left), entry)
 
 
 def remember(key: tuple[int, str], owner: object, left: bytes, entry: _Left) -> None:
@@ -134,6 +182,7 @@ def overlay_of(walk: Walk) -> Overlay:
     overlay: Overlay = {}
     if not _settled:
         return overlay
+    _settle_chains(walk)
     adopt = Adoption(walk)
     for key, node in list(walk.slots.items()):
         if key in _settled:
@@ -170,6 +219,7 @@ class Adoption:
         self._walk = walk
         self._copies: dict[Node, Node] = {}
         self._labelled: dict[str, Node] = {}
+        self._read: dict[str, Node] = {}  # what is read from modules
         self._open: list[tuple[Node, Node]] = []
 
     def state(self, state: State) -> State:
@@ -179,7 +229,9 @@ class Adoption:
     def _node(self, old: Node) -> Node:
         copy = self._copies.get(old)
         if copy is None and old.origin is None and old.label:
-            copy = self._labelled.get(old.label)  # states of several walks may share it
+            copy = self._labelled.get(_key(old))  # states of several walks may share it
+        if copy is None and old.owner is not None and old.owner[0] is sys.modules:
+            copy = self._read.get(old.owner[1])
         if copy is None:
             copy = self._copies[old] = self._same(old) or self._copy(old)
         return copy
@@ -189,7 +241,7 @@ class Adoption:
         if old.owner is not None:
             return walk.slots.get((id(old.owner[0]), old.owner[1]))
         if old.origin is None:
-            return walk.shared.get(old.label)
+            return walk.shared.get(_key(old))
         found = walk.nodes.get(id(old.origin))
         if found is None or old.label or local_digest(found) == local_digest(old):
             return found
@@ -198,8 +250,11 @@ class Adoption:
     def _copy(self, old: Node) -> Node:
         copy = Node(old.label, old.origin)
         if old.origin is None and old.label:
-            self._labelled[old.label] = copy
+            self._labelled[_key(old)] = copy
         copy.code, copy.shown, copy.owner = old.code, old.shown, old.owner
+        copy.piece = old.piece
+        if old.owner is not None and old.owner[0] is sys.modules:
+            self._read[old.owner[1]] = copy
         self._open.append((old, copy))
         return copy
 
@@ -209,3 +264,8 @@ class Adoption:
             old, copy = self._open.pop()
             copy.state = self.state(old.state)
             copy.edges = [(path, self.state(state)) for path, state in old.edges]
+
+
+def _key(node: Node) -> str:
+    """Return what tells a component without an origin from others; pieces may share a label."""
+    return node.label if node.piece is None else node.piece.key

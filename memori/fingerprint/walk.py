@@ -104,6 +104,7 @@ class Walk:
         self.imports_any = False  # whether code imports by names that could not be found
         self.unloaded: dict[str, str] = {}  # modules of which only the source was seen -> it
         self.as_unloaded: frozenset[str] = frozenset()  # modules to look at as if not loaded
+        self.loaded: frozenset[str] = frozenset()  # all that were, if any was not
         self.listed: set[int] = set()  # ids of the namespaces of which every name was seen
         self._queue: deque[tuple[Node, Fill, Anchor, str]] = deque()
 

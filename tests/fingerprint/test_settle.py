@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,3 +198,56 @@ def test_the_earliest_state_stands_whoever_ends_first() -> None:
 
     assert first.fast != second.fast
     assert first.fast == fingerprint(module.run).fast
+
+
+LATE = {
+    "low.py": "D = 7\ndef deep(x):\n    return x + D\n",
+    "table.py": "Z = 5\ndef z(x):\n    return x * Z\n",
+    "study/__init__.py": "from .part import less\n",
+    "study/part.py": "def less(x):\n    return x - 1\n",
+    "step.py": "import table, study\nfrom low import deep as down\nclass K:\n    def go(self):\n"
+    "        return 1\ndef a(x):\n    return x + 1\ndef b(x):\n    return table.z(x)\n",
+    "main.py": """
+import sys
+from memori import Stage
+def one(x):
+    from step import a
+    return a(x)
+def two(x):
+    from step import b, down, K
+    return b(x) + down(x) + K().go()
+def three(x):
+    import table
+    return table.Z
+def four(x):
+    import table as whole
+    return sorted(vars(whole))[0]
+def five(x):
+    import study.part
+    return study.part.less(x)
+def six(x):
+    import importlib
+    return importlib.import_module("step").a(x)
+steps = [one, two, three, four, five, six]
+ran = []
+for step in steps if sys.argv[1] == "up" else steps[::-1]:
+    stage = Stage(step, "y", "work")
+    stage.run(1)
+    ran.append(stage.state)
+print(sum(ran))
+""",
+}
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_what_one_stage_imports_is_no_reason_for_the_next(way: str, tmp_path: Path) -> None:
+    """In a new process it need not be loaded when the next is looked at: the first may be a hit."""
+    for name, text in LATE.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = []
+    for _ in range(2):
+        words = [sys.executable, "main.py", way]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+        found.append(done.stdout.strip())
+    assert ["6", "0"] == found
