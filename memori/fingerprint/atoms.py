@@ -12,6 +12,9 @@ from types import ModuleType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeGuard, TypeVar
+
+    T = TypeVar("T")
 
 
 def sized(tag: bytes, content: bytes) -> bytes:
@@ -72,6 +75,11 @@ def attribute(value: object, name: str) -> object:
         return getattr(value, name, None)
     except Exception:
         return None
+
+
+def is_a(value: object, kind: type[T]) -> TypeGuard[T]:
+    """Tell whether a value is of a type, without asking what it says that it is."""
+    return issubclass(type(value), kind)
 
 
 def own_attributes(value: object) -> dict[str, object]:

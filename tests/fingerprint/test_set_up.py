@@ -118,6 +118,65 @@ CALLED = {  # what stands above the function and below it; then another module, 
         "class Analysis(Base):\n    pass\n",
         "def main():\n    one = Analysis()\n    one.run(K)\n",
     ),
+    "below match": (
+        "",
+        "def main():\n    match 1:\n        case 1:\n            np.random.seed(K)\n    run()\n",
+    ),
+    "for what an if asks": (
+        "",
+        "def prepare():\n    np.random.seed(K)\n"
+        "def main():\n    if prepare() is None:\n        run()\n",
+    ),
+    "for a loop": (
+        "",
+        "def values():\n    np.random.seed(K)\n    yield 1\n"
+        "def main():\n    for _ in values():\n        run()\n",
+    ),
+    "by what with enters": (
+        "class Seeded:\n    def __enter__(self):\n        np.random.seed(K)\n"
+        "    def __exit__(self, *error):\n        pass\n",
+        "def main():\n    with Seeded():\n        run()\n",
+    ),
+    "by a context manager": (
+        "import contextlib\n@contextlib.contextmanager\n"
+        "def seeded(seed):\n    np.random.seed(seed)\n    yield\n",
+        "def main():\n    with seeded(K):\n        run()\n",
+    ),
+    "assigned": ("", "def main():\n    generator = np.random.seed(K)\n    run()\n"),
+    "on a condition": ("", "def main():\n    run and np.random.seed(K)\n    run()\n"),
+    "by a lambda": (
+        "put = lambda seed: np.random.seed(seed)\n",
+        "def main():\n    put(K)\n    run()\n",
+    ),
+    "by one of two names": (
+        "",
+        "def main():\n    n, seed = 1, K\n    np.random.seed(seed)\n    run()\n",
+    ),
+    "under another name": (
+        "",
+        "def main():\n    random = np.random\n    random.seed(K)\n    run()\n",
+    ),
+    "as a default": ("", "def main(np=np):\n    np.random.seed(K)\n    run()\n"),
+    "from a list": (SEED, "def main():\n    given = [K]\n    set_seed(*given)\n    run()\n"),
+    "from a dict": (
+        SEED,
+        "def main():\n    given = {'seed': K}\n    set_seed(**given)\n    run()\n",
+    ),
+    "again by a helper": (
+        SEED + "def put(seed):\n    set_seed(seed)\n",
+        "def main():\n    put(7)\n    put(K)\n    run()\n",
+    ),
+    "where another waits": (
+        "import asyncio, mimetypes\nasync def kind():\n    return 'a/b'\n"
+        "async def work():\n    mimetypes.add_type(await kind(), '.b')\n"
+        "    np.random.seed(K)\n    run()\n",
+        "def main():\n    asyncio.run(work())\n",
+    ),
+    "as a command of an app": (
+        "import click\ncli = click.Group()\n",
+        "@cli.command()\ndef go():\n    np.random.seed(K)\n    run()\n"
+        "def main():\n    cli(['go'], standalone_mode=False)\n",
+    ),
     "decorated": (
         "import functools\n"
         "def loud(function):\n"
@@ -351,6 +410,55 @@ def test_workers_go_by_what_the_script_does_to_libraries(tmp_path):
         assert runs == len(Path("log").read_text())
 
 
+def test_a_module_of_a_package_is_found_by_a_relative_import(monkeypatch):
+    """As `python -m package` does it."""
+    os.mkdir("seeding")
+    write("", "import numpy as np\n" + SEED, "seeding/seeds.py")
+    write("", "", "seeding/__init__.py")
+    text = "def main():\n    from .seeds import set_seed\n    set_seed(1)\nmain()\n"
+    write("", text, "seeding/__main__.py")
+    monkeypatch.syspath_prepend(os.getcwd())
+    space = runpy.run_module("seeding", run_name="__main__")
+    assert 2 == len(effects(text.encode(), "__main__.py", space))
+
+
+def test_objects_that_refuse_to_say_what_they_are_do_no_harm():
+    """A proxy of nothing; a module that has what it cannot import."""
+    write("", "def __getattr__(name):\n    raise ImportError(name)\n", "lazily.py")
+    text = (
+        "class Proxy:\n"
+        "    @property\n    def __class__(self):\n        raise RuntimeError('unbound')\n"
+        "    def __call__(self):\n        pass\n"
+        "proxy = Proxy()\n"
+        "def main(given=proxy):\n"
+        "    proxy()\n    given()\n    np.random.seed(1)\n"
+        "    try:\n        from lazily import heavy\n        heavy.register(given)\n"
+        "    except ImportError:\n        pass\n"
+        "main()\n"
+    )
+    write("import numpy as np\nimport lazily\n" + text, RAND + RUN)
+    assert ["True", "False"] == [ran()[2] for _ in range(2)]
+
+
+def test_a_long_calculation_in_a_main_is_looked_at_in_no_time():
+    """Each line names what two others gave."""
+    lines = (f"    x, y = x + y, x * y % {number}\n" for number in range(7, 107))
+    above = "def main(x=1, y=2):\n" + "".join(lines) + "    np.random.seed(x % 7)\nmain()\n"
+    write("import numpy as np\n", above + RAND + RUN)
+    assert ["True", "False"] == [ran()[2] for _ in range(2)]
+
+
+def test_what_is_made_of_seeds_and_other_results_is_no_set_up():
+    """A generator, a sum, a state."""
+    text = (
+        b"one = np.random.SeedSequence(1)\n"
+        b"two = np.add(1, 2)\n"
+        b"print(np.random.default_rng(one).random(), np.random.get_state())\n"
+    )
+    space = {"np": importlib.import_module("numpy")}
+    assert [] == effects(text, "top.py", space)
+
+
 NOTEBOOK = """
 import sys
 from IPython.core.interactiveshell import InteractiveShell
@@ -366,7 +474,7 @@ for seed in sys.argv[1]:
 """
 
 
-def test_cells_of_a_notebook_count_as_they_were_run_last():
+def test_cells_of_a_notebook_count_as_they_were_run_last(monkeypatch):
     """A cell that is edited and run again is another; a kernel that is started anew hits."""
     pytest.importorskip("IPython", reason="pip install ipython")
 
@@ -378,6 +486,10 @@ def test_cells_of_a_notebook_count_as_they_were_run_last():
 
     assert ["True", "True", "False"] == states("121")
     assert ["False"] == states("2")
+    monkeypatch.setattr(
+        sys.modules[__name__], "NOTEBOOK", NOTEBOOK.replace('f"np', 'f"%%time\\nnp')
+    )
+    assert ["True", "False"] == states("32")
 
 
 def test_what_a_worker_is_told_is_what_the_script_says(monkeypatch):

@@ -11,12 +11,13 @@ import _ast as ast
 import re
 from types import CodeType, FunctionType
 
+from memori.fingerprint.atoms import is_a
 from memori.fingerprint.imports.kept_settings import LIBRARIES
 from memori.fingerprint.imports.running import statements_run
 from memori.fingerprint.imports.set_up import VERBS
 from memori.fingerprint.imports.slices import chain_of
 from memori.fingerprint.walk import origin_of_function
-from memori.fingerprint.writer import Writer, parsed
+from memori.fingerprint.writer import Writer, inside, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class Effect:
     def __init__(self, nodes: list[ast.stmt], frame: Frame, library: str) -> None:
         self.library, self.text = library, _written(nodes)
         self.place = _written(_place(nodes[-1]))
-        tree = parsed(f"def statement({', '.join(sorted(frame.local))}): pass", "<set-up>")
+        awaits = any(isinstance(each, ast.Await) for node in nodes for each in inside(node))
+        head = f"{'async ' * awaits}def statement({', '.join(sorted(frame.local))}): pass"
+        tree = parsed(head, "<set-up>")
         tree.body[0].body = nodes  # type: ignore[attr-defined]
         found = compile(tree, str(frame.space.get("__file__")), "exec", dont_inherit=True).co_consts
         code = next(each for each in found if isinstance(each, CodeType))
@@ -89,7 +92,7 @@ def _place(node: Any) -> list[Any]:
     """Return what is assigned to, or what is called, with what it is told to do it to."""
     if isinstance(node, (ast.Assign, ast.AugAssign)):
         return node.targets if isinstance(node, ast.Assign) else [node]
-    if not isinstance(node, ast.Expr):
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
         return [node]
     call: Any = node.value
     words = set(_WORD.findall((chain_of(call.func) or ("",))[-1]))
@@ -135,6 +138,22 @@ def effects(content: bytes, path: str, space: Space) -> list[Effect]:
 
 def _changed_by(node: Any, frame: Frame) -> str | None:
     """Return the library to which a statement does something, if to any."""
+    library = _changed_by_all_of(node, frame)
+    if library is None and not hasattr(node, "body"):
+        calls = (each for each in inside(node) if isinstance(each, ast.Call))
+        found = (_seeded_by(each, frame) for each in calls)
+        library = next((each for each in found if each is not None), None)
+    return library
+
+
+def _seeded_by(call: ast.Call, frame: Frame) -> str | None:
+    """Return the library that a call seeds, wherever it stands: `seeded = torch.manual_seed(1)`."""
+    last = (chain_of(call.func) or ("",))[-1]
+    seeds = last.islower() and "seed" in _WORD.findall(last) and "get" not in _WORD.findall(last)
+    return _called_on(call, frame, False) if seeds else None
+
+
+def _changed_by_all_of(node: Any, frame: Frame) -> str | None:
     if isinstance(node, (ast.Assign, ast.AugAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         found = (_library_of(_root(target), frame) for target in targets)
@@ -176,6 +195,5 @@ def _hands_over(call: ast.Call, frame: Frame) -> bool:
     given = [*call.args, *(each.value for each in call.keywords)]
     values = (frame.value(each.id) for each in given if isinstance(each, ast.Name))
     return any(isinstance(each, ast.Lambda) for each in given) or any(
-        isinstance(value, FunctionType) and origin_of_function(value).kind == "user"
-        for value in values
+        is_a(value, FunctionType) and origin_of_function(value).kind == "user" for value in values
     )

@@ -3,7 +3,7 @@
 ``main()`` at the end of a script runs what stands in ``main``, and ``set_seed(1)`` there what
 stands in ``set_seed``, in whatever module that is. What a parameter or a local name was given is
 found where it is written down without a call: ``set_seed(1)``, ``seed = 1``, a default. Methods
-are followed for objects of the user's classes that are made there or known.
+are followed for objects of the user's classes that are made there or known, and `__enter__`.
 
 Not promised: functions within functions, what a loop or a call gave a name or an attribute.
 """
@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import _ast as ast
 import sys
-from itertools import takewhile
 from types import FunctionType, ModuleType, NoneType
 
-from memori.fingerprint.atoms import globals_of, own_attributes
+from memori.fingerprint.atoms import globals_of, is_a, own_attributes
 from memori.fingerprint.imports.slices import chain_of, reached
 from memori.fingerprint.origins import origin_of_namespace
 from memori.fingerprint.sources import definition_of
@@ -77,8 +76,8 @@ class Frame:
             named = getattr(value, "__module__", None) if callable(value) else None
         except Exception:  # whatever an object of the user's does that answers to any name
             return None
-        module = value if isinstance(value, ModuleType) else sys.modules.get(str(named))
-        space = globals_of(module) if isinstance(module, ModuleType) else None
+        module = value if is_a(value, ModuleType) else sys.modules.get(str(named))
+        space = globals_of(module) if is_a(module, ModuleType) else None
         if space is None or origin_of_namespace(space).kind == "user":
             return None
         return str(space.get("__name__")).partition(".")[0]
@@ -90,22 +89,22 @@ class Frame:
         if isinstance(node, ast.Attribute):
             return _attribute(self.object_of(node.value), node.attr)
         owner = self.object_of(node.func) if isinstance(node, ast.Call) else None
-        return Made(owner) if isinstance(owner, type) and _is_users(owner) else None
+        return Made(owner) if is_a(owner, type) and _is_users(owner) else None
 
     def function(self, node: ast.AST) -> tuple[FunctionType, Made | None] | None:
         """Return the user's function that a call runs, below what wraps it, and its object."""
         value, made = self.object_of(node), None
-        if isinstance(value, type):
+        if is_a(value, type):
             value, made = _attribute(value, "__init__"), Made(value)
         elif isinstance(node, ast.Attribute):
             owner = self.object_of(node.value)
-            made = None if isinstance(owner, (ModuleType, type)) else Made(_owner(owner))
-        if isinstance(value, (staticmethod, classmethod)):
-            made = None if isinstance(value, staticmethod) else made or Made(object)
+            made = None if is_a(owner, ModuleType) or is_a(owner, type) else Made(_owner(owner))
+        if is_a(value, staticmethod) or is_a(value, classmethod):
+            made = None if is_a(value, staticmethod) else made or Made(object)
             value = value.__func__
         found = None
-        for _ in range(0 if isinstance(value, ModuleType) else _DEEPEST):
-            is_function = isinstance(value, FunctionType)
+        for _ in range(0 if is_a(value, ModuleType) else _DEEPEST):
+            is_function = is_a(value, FunctionType)
             name = value.__globals__.get("__name__") if is_function else type(value).__module__
             if str(name).startswith("memori."):
                 return None  # what is remembered need not run
@@ -117,8 +116,9 @@ class Frame:
 
     def needed(self, node: ast.AST) -> Given:
         """Return the assignments that gave the local names of a statement their values."""
-        names = [each.id for each in inside(node) if isinstance(each, ast.Name)]
-        return tuple(given for name in dict.fromkeys(names) for given in self._given.get(name, ()))
+        names = {each.id: None for each in inside(node) if isinstance(each, ast.Name)}
+        found = (given for name in names for given in self._given.get(name, ()))
+        return tuple(dict.fromkeys(found))  # each once, or they would double from line to line
 
     def learn(self, node: ast.stmt) -> None:
         """Take in what a statement gives local names."""
@@ -129,15 +129,25 @@ class Frame:
                 name = each.name if each.asname else each.name.partition(".")[0]
                 self._values[each.asname or name] = sys.modules.get(name)
         elif isinstance(node, ast.ImportFrom):
-            module = sys.modules.get(node.module or "")
+            module = self._module(node)
             for each in node.names:
-                self._values[each.asname or each.name] = getattr(module, each.name, None)
+                found = _attribute(sys.modules.get(module), each.name)
+                found = sys.modules.get(f"{module}.{each.name}") if found is None else found
+                self._values[each.asname or each.name] = found
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value:
-            made = self.object_of(node.value) if isinstance(node.value, ast.Call) else None
+            given = (*self.needed(node), (node, self))
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name):
-                    self._values[target.id] = made
-                    self.give(target.id, node.value, (*self.needed(node), (node, self)))
+                is_name = isinstance(target, ast.Name)
+                for part in inside(target):
+                    if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                        self._values[part.id] = self.object_of(node.value) if is_name else None
+                        self.give(part.id, node.value, given)
+
+    def _module(self, node: ast.ImportFrom) -> str:
+        """Return the name of the module from which a statement imports."""
+        package = str(self.space.get("__package__") or "").split(".")
+        above = package[: len(package) - node.level + 1] if node.level else []
+        return ".".join([*above, *filter(None, [node.module])])
 
     def give(self, name: str, value: ast.expr, given: Given) -> None:
         """Take in the assignments that gave a name its value, if that is no call's."""
@@ -154,21 +164,29 @@ class Frame:
         parameters = [*names.posonlyargs, *names.args]
         if made is not None and parameters:
             frame._values[parameters.pop(0).arg] = made
-        passed = takewhile(lambda each: not isinstance(each, ast.Starred), call.args)
+        outer = Frame(function.__globals__)  # where defaults are found
         for each, value in (
             *zip(reversed(parameters), reversed(names.defaults), strict=False),
             *zip(names.kwonlyargs, names.kw_defaults, strict=True),
         ):
-            frame._take(each.arg, value, frame)
-        for each, value in zip(parameters, passed, strict=False):
-            frame._take(each.arg, value, self)
+            frame._take(each.arg, value, outer)
+        for number, passed in enumerate(call.args):
+            if isinstance(passed, ast.Starred):  # which of it is what is not known
+                for each in parameters[number:]:
+                    frame._take(each.arg, passed.value, self)
+                break
+            for each in parameters[number : number + 1]:
+                frame._take(each.arg, passed, self)
         for keyword in call.keywords:
-            frame._take(keyword.arg, keyword.value, self)
+            names_of = [each.arg for each in (*parameters, *names.kwonlyargs)]
+            for name in names_of if keyword.arg is None else [keyword.arg]:
+                frame._take(name, keyword.value, self)
         return frame
 
-    def _take(self, name: str | None, value: ast.expr | None, outer: Frame) -> None:
-        if name is not None and value is not None:
-            place = {each: getattr(value, each) for each in value._attributes}
+    def _take(self, name: str, value: ast.expr | None, outer: Frame) -> None:
+        if value is not None:
+            self._values[name] = outer.object_of(value)
+            place = _place(value)
             given = ast.Assign([ast.Name(name, ast.Store(), **place)], value, **place)
             self.give(name, value, (*outer.needed(value), (given, outer)))
 
@@ -183,34 +201,72 @@ def statements_run(content: bytes, path: str, space: Space) -> Iterator[tuple[as
     """
     body = parsed(content, path).body
     is_script = space.get("__name__") in _SCRIPT
-    yield from _run(body if is_script else [*reached(body)], Frame(space), set())
+    yield from _run(body if is_script else [*reached(body)], Frame(space), {})
 
 
 def _run(
-    body: list[ast.stmt], frame: Frame, seen: set[tuple[object, int]]
+    body: list[ast.stmt], frame: Frame, seen: dict[tuple[object, int], list[ast.Call]]
 ) -> Iterator[tuple[ast.stmt, Frame]]:
     for node in _simple(body):
         if not isinstance(node, _DEFINITIONS):
             for function, made, call in _called(node, frame):
-                key = (function.__code__, id(call))
-                definition = None if key in seen else definition_of(function)
-                seen.add(key)
-                if definition is not None and not isinstance(definition, ast.Lambda):
+                again = seen.setdefault((function.__code__, id(call)), [])
+                again.append(call)  # kept, so that no other has its id
+                most = _DEEPEST if frame.needed(call) else 1
+                definition = None if len(again) > most else definition_of(function)
+                if definition is not None:
                     below = frame.entered(function, made, definition, call)
-                    yield from _run(definition.body, below, seen)
+                    yield from _run(_body(definition), below, seen)
         frame.learn(node)
         yield node, frame
 
 
+def _body(definition: Function) -> list[ast.stmt]:
+    if not isinstance(definition, ast.Lambda):
+        return definition.body
+    return [_evaluated(definition.body)]
+
+
+def _evaluated(value: ast.expr) -> ast.Expr:
+    return ast.Expr(value, **_place(value))
+
+
+def _place(node: ast.expr | ast.stmt) -> dict[str, Any]:
+    return {each: getattr(node, each) for each in node._attributes}
+
+
 def _simple(nodes: list[ast.stmt]) -> Iterator[ast.stmt]:
     for node in nodes:
-        parts = [getattr(node, name, ()) for name in ("body", "handlers", "orelse", "finalbody")]
+        names = ("body", "handlers", "cases", "orelse", "finalbody")
+        parts = [getattr(node, name, ()) for name in names]
         if isinstance(node, _DEFINITIONS) or not any(parts):
             yield node
+            if _is_command(node):
+                place = _place(node)
+                name = ast.Name(getattr(node, "name", ""), ast.Load(), **place)
+                yield _evaluated(ast.Call(name, [], [], **place))
             continue
+        yield from _header(node)
         for part in parts:
             for below in part:
-                yield from _simple(below.body if isinstance(below, ast.ExceptHandler) else [below])
+                yield from _simple([below] if isinstance(below, ast.stmt) else below.body)
+
+
+def _is_command(node: ast.stmt) -> bool:
+    """Tell whether a function is one that an app of click's or typer's runs."""
+    chains = (chain_of(getattr(each, "func", each)) for each in getattr(node, "decorator_list", ()))
+    return any(chain is not None and chain[1:] and chain[-1] == "command" for chain in chains)
+
+
+def _header(node: ast.stmt) -> Iterator[ast.stmt]:
+    """Yield what an `if`, a loop, a `match` or a `with` evaluates before what stands below it."""
+    values = [getattr(node, name, None) for name in ("test", "iter", "subject")]
+    yield from map(_evaluated, filter(None, values))
+    for item in getattr(node, "items", ()):
+        place = _place(item.context_expr)
+        enter = ast.Attribute(item.context_expr, "__enter__", ast.Load(), **place)
+        yield _evaluated(item.context_expr)
+        yield _evaluated(ast.Call(enter, [], [], **place))
 
 
 def _called(node: ast.stmt, frame: Frame) -> Iterator[tuple[FunctionType, Made | None, ast.Call]]:
@@ -233,14 +289,14 @@ def _called(node: ast.stmt, frame: Frame) -> Iterator[tuple[FunctionType, Made |
 
 def _attribute(value: object, name: str) -> Any:
     """Return what a module or the class of an object has under a name."""
-    if isinstance(value, ModuleType):
+    if is_a(value, ModuleType):
         return globals_of(value).get(name)
     bases = _owner(value).__mro__ if _is_users(_owner(value)) else ()
     return next((vars(each)[name] for each in bases if name in vars(each)), None)
 
 
 def _owner(value: object) -> type:
-    return value if isinstance(value, type) else value.owner if type(value) is Made else type(value)
+    return value if is_a(value, type) else value.owner if type(value) is Made else type(value)
 
 
 def _is_users(owner: type) -> bool:

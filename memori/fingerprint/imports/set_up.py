@@ -21,7 +21,7 @@ import time
 from types import CodeType, FunctionType, ModuleType
 
 from memori.digest.memo import Memo
-from memori.fingerprint.atoms import globals_of, sized
+from memori.fingerprint.atoms import globals_of, is_a, sized
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import edge_parts
 from memori.fingerprint.guards import MISSING
@@ -51,6 +51,11 @@ VERBS = frozenset(
 _LINE = re.compile(  # what may do so: it calls something of a library, or gives it another value
     rb"^([ \t]*)(?:@?([A-Za-z_]\w*)(?:\.\w+)*\.(\w+)[ \t]*([(=\[])"
     rb"|(?:\w*_)?(?:add|register|seed|set)\w*\()",
+    re.MULTILINE,
+)
+_MAGIC = re.compile(  # as IPython writes it down
+    r"^get_ipython\(\)\.run_(?:cell_magic\('(?:time|capture|prun)', '[^']*'|line_magic\('time'), "
+    r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\)",
     re.MULTILINE,
 )
 _VERB = re.compile("|".join(VERBS).encode(), re.IGNORECASE)
@@ -177,9 +182,10 @@ def _cells(space: Space) -> list[str] | None:
 
 def _of_cells(cells: list[str], space: Space) -> list[Effect]:
     found: list[Effect] = []
+    calls_what_may = _calls_what_may(space)
     for cell in cells:
-        content = str(cell).encode("utf-8", "surrogatepass")
-        if _may_do_so(content, space) or _calls_what_may(space):
+        content = _run_by_magic(str(cell)).encode("utf-8", "surrogatepass")
+        if calls_what_may or _may_do_so(content, space):
             from memori.fingerprint.imports.effects import effects, latest
 
             try:
@@ -187,6 +193,18 @@ def _of_cells(cells: list[str], space: Space) -> list[Effect]:
             except (SyntaxError, ValueError, RecursionError):
                 continue
     return found
+
+
+def _run_by_magic(cell: str) -> str:
+    """Return what a cell runs below a magic such as `%%time`, or a line behind `%time`."""
+    if "run_cell_magic('" not in cell and "run_line_magic('" not in cell:
+        return cell
+    from ast import literal_eval
+
+    def text_of(found: re.Match[str]) -> str:
+        return str(literal_eval(found[1])).strip() or "pass"
+
+    return _MAGIC.sub(text_of, cell)
 
 
 def _read(path: str, space: Space) -> SetUp:
@@ -205,6 +223,8 @@ def _read(path: str, space: Space) -> SetUp:
 
 def _may_do_so(content: bytes, space: Space) -> bool:
     """Tell whether a line of a module may do something to a library."""
+    if re.search(rb"seed\w*\(", content):
+        return True
     for line in _LINE.finditer(content):
         indent, name, last, kind = line.groups()
         if not indent or name is None:
@@ -212,7 +232,7 @@ def _may_do_so(content: bytes, space: Space) -> bool:
         if kind == b"(" and _VERB.search(last) is None:
             continue
         value = space.get(name.decode())
-        if isinstance(value, ModuleType) or callable(value):
+        if is_a(value, ModuleType) or callable(value):
             return True
         if value is None and re.search(rb"^[ \t]+(?:import|from)\b.*\b" + name, content, re.M):
             return True
@@ -224,8 +244,8 @@ def _calls_what_may(space: Space) -> bool:
     if space.get("__name__") not in _SCRIPT:
         return False
     values = list(space.values())
-    modules = [globals_of(each) for each in values if isinstance(each, ModuleType)]
-    modules += [each.__globals__ for each in values if isinstance(each, FunctionType)]
+    modules = [globals_of(each) for each in values if is_a(each, ModuleType)]
+    modules += [each.__globals__ for each in values if is_a(each, FunctionType)]
     for each in {id(each): each for each in modules}.values():
         path = each.get("__file__")
         if each is not space and type(path) is str and origin_of_namespace(each).kind == "user":
