@@ -448,6 +448,22 @@ def test_a_long_calculation_in_a_main_is_looked_at_in_no_time():
     assert ["True", "False"] == [ran()[2] for _ in range(2)]
 
 
+def test_a_script_is_read_once_for_all_results_that_it_keeps(monkeypatch):
+    """Each stage at its top may have one; what it imports later may set something up."""
+    write("import numpy as np\nnp.random.seed(1)\n", "", "script.py")
+    script = ModuleType("__main__")
+    script.__file__ = os.path.abspath("script.py")
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    read, found = set_up._read, []
+    monkeypatch.setattr(set_up, "_read", lambda *given: found.append(given) or read(*given))
+    for name, value in (("a", 1), ("stage", Stage(len, "y")), ("c", [2.0]), ("later", os)):
+        told_of_set_up()
+        setattr(script, name, value)
+    assert 1 == len(found)
+    told_of_set_up()
+    assert 2 == len(found)
+
+
 def test_what_is_made_of_seeds_and_other_results_is_no_set_up():
     """A generator, a sum, a state."""
     text = (

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from memori.fingerprint.sources import Function
 
     Space = dict[str, object]
+    Seen = dict[
+        int, tuple[Function | None, dict[int, list[ast.Call]]]
+    ]  # by the id of a function's code
     Given = tuple[tuple[ast.stmt, "Frame"], ...]
 
 _DEEPEST = 10  # calls within calls
@@ -204,17 +207,18 @@ def statements_run(content: bytes, path: str, space: Space) -> Iterator[tuple[as
     yield from _run(body if is_script else [*reached(body)], Frame(space), {})
 
 
-def _run(
-    body: list[ast.stmt], frame: Frame, seen: dict[tuple[object, int], list[ast.Call]]
-) -> Iterator[tuple[ast.stmt, Frame]]:
+def _run(body: list[ast.stmt], frame: Frame, seen: Seen) -> Iterator[tuple[ast.stmt, Frame]]:
     for node in _simple(body):
         if not isinstance(node, _DEFINITIONS):
             for function, made, call in _called(node, frame):
-                again = seen.setdefault((function.__code__, id(call)), [])
-                again.append(call)  # kept, so that no other has its id
+                code = function.__code__
+                definition, calls = seen.get(id(code), (None, None))
+                if calls is None:
+                    definition, calls = seen[id(code)] = definition_of(function), {}
+                again = calls.setdefault(id(call), [])
+                again.append(call)  # and so kept: no other has its id
                 most = _DEEPEST if frame.needed(call) else 1
-                definition = None if len(again) > most else definition_of(function)
-                if definition is not None:
+                if definition is not None and len(again) <= most:
                     below = frame.entered(function, made, definition, call)
                     yield from _run(_body(definition), below, seen)
         frame.learn(node)

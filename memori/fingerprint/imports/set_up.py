@@ -21,7 +21,7 @@ import time
 from types import CodeType, FunctionType, ModuleType
 
 from memori.digest.memo import Memo
-from memori.fingerprint.atoms import globals_of, is_a, sized
+from memori.fingerprint.atoms import ATOMS, globals_of, is_a, sized
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import edge_parts
 from memori.fingerprint.guards import MISSING
@@ -59,6 +59,7 @@ _MAGIC = re.compile(  # as IPython writes it down
     re.MULTILINE,
 )
 _VERB = re.compile("|".join(VERBS).encode(), re.IGNORECASE)
+_PLAIN = frozenset((*ATOMS, dict, list, tuple, set))
 _FOR_ALL = ("codecs", "copyreg")  # of which methods of texts, and what copies objects, make use
 _asker: Space = {}
 _found: Memo[tuple[str, int, int, int], tuple[object, object, SetUp]] = Memo(500)
@@ -164,7 +165,7 @@ def _set_up(space: Space) -> SetUp:
         return True, []
     if getattr(sys.modules.get(str(name)), "__dict__", None) is not space:
         return True, []  # a function that was sent here without its module
-    size = len(space) if name in _SCRIPT else 0  # what it calls may not be defined yet
+    size = _size(space) if name in _SCRIPT else 0  # what it calls may not be defined yet
     key = (path, id(space), id(spec), size if cells is None else len(cells))
     known = _found.get(key)
     if known is None:
@@ -172,6 +173,14 @@ def _set_up(space: Space) -> SetUp:
         known = (space, spec, found)
         _found.keep(key, known)
     return known[2]
+
+
+def _size(space: Space) -> int:
+    """Return how many globals may be called; what stages returned is none of these."""
+    kinds = map(type, list(space.values()))
+    return sum(
+        kind not in _PLAIN and not str(kind.__module__).startswith("memori.") for kind in kinds
+    )
 
 
 def _cells(space: Space) -> list[str] | None:
