@@ -105,6 +105,18 @@ CALLED = {  # what stands above the function and below it; then another module, 
         "    def prepare(self, seed):\n        np.random.seed(seed)\n",
         "def main():\n    analysis = Analysis(K)\n    run()\n",
     ),
+    "by an attribute": (
+        "class Analysis:\n"
+        "    def __init__(self, seed=0):\n        self.seed = seed\n"
+        "    def run(self):\n        np.random.seed(self.seed)\n        run()\n",
+        "def main():\n    analysis = Analysis(K)\n    analysis.run()\n",
+    ),
+    "by an attribute of what is made and run": (
+        "class Analysis:\n"
+        "    def __init__(self, seed=0):\n        self.seed = seed\n"
+        "    def run(self):\n        np.random.seed(self.seed)\n        run()\n",
+        "def main():\n    Analysis(seed=K).run()\n",
+    ),
     "by a static method": (
         "class Seeds:\n    @staticmethod\n    def put(seed):\n        np.random.seed(seed)\n",
         "def main():\n    Seeds.put(K)\n    run()\n",

@@ -5,7 +5,8 @@ stands in ``set_seed``, in whatever module that is. What a parameter or a local 
 found where it is written down without a call: ``set_seed(1)``, ``seed = 1``, a default. Methods
 are followed for objects of the user's classes that are made there or known, and `__enter__`.
 
-Not promised: functions within functions, what a loop or a call gave a name or an attribute.
+Not promised: functions within functions, what a loop or a call gave a name or an attribute, and
+attributes of objects that are not made in a function.
 """
 
 from __future__ import annotations
@@ -40,12 +41,13 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class Made:
-    """An object that a call makes: nothing is known of it but its class."""
+    """An object that a call makes: its class, and what gave its attributes their values."""
 
-    __slots__ = ("owner",)
+    __slots__ = ("given", "owner")
 
     def __init__(self, owner: type) -> None:
         self.owner = owner
+        self.given: dict[str, Given] = {}
 
 
 class Frame:
@@ -61,11 +63,12 @@ class Frame:
         Number of calls that led here.
     """
 
-    __slots__ = ("_given", "_values", "depth", "local", "space")
+    __slots__ = ("_given", "_made", "_values", "depth", "local", "space")
 
     def __init__(self, space: Space, local: frozenset[str] = frozenset()) -> None:
         self.space, self.local, self.depth = space, local, 0
         self._given: dict[str, Given] = {}
+        self._made: dict[int, tuple[ast.AST, Made]] = {}
         self._values: dict[str, object] = {}
 
     def value(self, name: str) -> object:
@@ -91,17 +94,26 @@ class Frame:
             return self.value(node.id)
         if isinstance(node, ast.Attribute):
             return _attribute(self.object_of(node.value), node.attr)
-        owner = self.object_of(node.func) if isinstance(node, ast.Call) else None
-        return Made(owner) if is_a(owner, type) and _is_users(owner) else None
+        if isinstance(node, ast.Call):
+            owner = self.object_of(node.func)
+            return (
+                self._made_by(node.func, owner) if is_a(owner, type) and _is_users(owner) else None
+            )
+        return None
+
+    def _made_by(self, node: ast.AST, owner: type) -> Made:
+        """Return the object that a call makes; it is the same however often that is asked for."""
+        return self._made.setdefault(id(node), (node, Made(owner)))[1]
 
     def function(self, node: ast.AST) -> tuple[FunctionType, Made | None] | None:
         """Return the user's function that a call runs, below what wraps it, and its object."""
         value, made = self.object_of(node), None
         if is_a(value, type):
-            value, made = _attribute(value, "__init__"), Made(value)
+            value, made = _attribute(value, "__init__"), self._made_by(node, value)
         elif isinstance(node, ast.Attribute):
             owner = self.object_of(node.value)
-            made = None if is_a(owner, ModuleType) or is_a(owner, type) else Made(_owner(owner))
+            made = None if is_a(owner, ModuleType) or is_a(owner, type) else owner
+            made = made if made is None or type(made) is Made else Made(type(made))
         if is_a(value, staticmethod) or is_a(value, classmethod):
             made = None if is_a(value, staticmethod) else made or Made(object)
             value = value.__func__
@@ -120,7 +132,11 @@ class Frame:
     def needed(self, node: ast.AST) -> Given:
         """Return the assignments that gave the local names of a statement their values."""
         names = {each.id: None for each in inside(node) if isinstance(each, ast.Name)}
-        found = (given for name in names for given in self._given.get(name, ()))
+        found = [given for name in names for given in self._given.get(name, ())]
+        for each in inside(node):
+            if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
+                made = self.value(each.value.id) if each.value.id in self.local else None
+                found += made.given.get(each.attr, ()) if type(made) is Made else ()
         return tuple(dict.fromkeys(found))  # each once, or they would double from line to line
 
     def learn(self, node: ast.stmt) -> None:
@@ -145,6 +161,10 @@ class Frame:
                     if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
                         self._values[part.id] = self.object_of(node.value) if is_name else None
                         self.give(part.id, node.value, given)
+                if isinstance(target, ast.Attribute):
+                    made = self.object_of(target.value)
+                    if type(made) is Made:
+                        made.given[target.attr] = () if _has_call(node.value) else given
 
     def _module(self, node: ast.ImportFrom) -> str:
         """Return the name of the module from which a statement imports."""
@@ -154,8 +174,7 @@ class Frame:
 
     def give(self, name: str, value: ast.expr, given: Given) -> None:
         """Take in the assignments that gave a name its value, if that is no call's."""
-        is_call = any(isinstance(each, (ast.Call, ast.Await)) for each in inside(value))
-        self._given[name] = () if is_call else given
+        self._given[name] = () if _has_call(value) else given
 
     def entered(
         self, function: FunctionType, made: Made | None, definition: Function, call: ast.Call
@@ -163,7 +182,7 @@ class Frame:
         """Return the frame of a function that is called here."""
         code, names = function.__code__, definition.args
         frame = Frame(function.__globals__, frozenset(code.co_varnames + code.co_cellvars))
-        frame.depth = self.depth + 1
+        frame.depth, frame._made = self.depth + 1, self._made
         parameters = [*names.posonlyargs, *names.args]
         if made is not None and parameters:
             frame._values[parameters.pop(0).arg] = made
@@ -225,6 +244,10 @@ def _run(body: list[ast.stmt], frame: Frame, seen: Seen) -> Iterator[tuple[ast.s
         yield node, frame
 
 
+def _has_call(value: ast.expr) -> bool:
+    return any(isinstance(each, (ast.Call, ast.Await)) for each in inside(value))
+
+
 def _body(definition: Function) -> list[ast.stmt]:
     if not isinstance(definition, ast.Lambda):
         return definition.body
@@ -277,7 +300,7 @@ def _called(node: ast.stmt, frame: Frame) -> Iterator[tuple[FunctionType, Made |
     """Yield the user's functions that a statement calls, or a library that it hands them to."""
     if frame.depth == _DEEPEST:
         return
-    for call in inside(node):
+    for call in reversed([*inside(node)]):  # what is made comes before its methods
         if not isinstance(call, ast.Call):
             continue
         found = frame.function(call.func)
