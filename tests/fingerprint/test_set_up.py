@@ -558,3 +558,21 @@ def test_a_library_that_is_loaded_when_it_is_used_is_not_loaded_for_it():
     )
     write("import numpy as np\n" + lazily, RAND + RUN + "print(type(tarfile).__name__)\n")
     assert "_LazyModule" == ran()[2].split()[-1]
+
+
+OPTIONS = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--subject")
+args = parser.parse_args(sys.argv[1:])
+settings = {"seed": args.seed, "subject": args.subject}
+"""
+
+
+@pytest.mark.parametrize("seed", ["args.seed", "settings['seed']"])
+def test_of_the_options_of_a_script_those_count_that_it_sets_up_by(seed):
+    """Another subject is no other seed."""
+    write(f"import numpy as np\n{OPTIONS}np.random.seed({seed})\n", RAND + RUN)
+    words = ["--subject", "a"], ["--subject", "b"], ["--seed", "2"], ["--seed", "1"]
+    assert ["True", "False", "True", "False"] == [ran(*each)[2] for each in words]

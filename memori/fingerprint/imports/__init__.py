@@ -9,4 +9,5 @@ settings   what a script has set in a library that it has imported
 kept_settings   where libraries keep that
 set_up     what a script does to a library before its functions make use of it
 effects    the statements that do so
+parts      the plain values that these read of larger ones
 """

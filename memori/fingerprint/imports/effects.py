@@ -11,8 +11,9 @@ import _ast as ast
 import re
 from types import CodeType, FunctionType
 
-from memori.fingerprint.atoms import is_a
+from memori.fingerprint.atoms import atom, is_a
 from memori.fingerprint.imports.kept_settings import LIBRARIES
+from memori.fingerprint.imports.parts import parts_read, value_of
 from memori.fingerprint.imports.running import statements_run
 from memori.fingerprint.imports.set_up import VERBS
 from memori.fingerprint.imports.slices import chain_of
@@ -66,19 +67,40 @@ class Effect:
         Of the module, and of this statement alone, which is never called; it names what counts.
     """
 
-    __slots__ = ("function", "library", "place", "text")
+    __slots__ = ("_read", "_told", "function", "library", "place", "text")
 
     def __init__(self, nodes: list[ast.stmt], frame: Frame, library: str) -> None:
         self.library, self.text = library, _written(nodes)
         self.place = _written(_place(nodes[-1]))
         awaits = any(isinstance(each, ast.Await) for node in nodes for each in inside(node))
-        head = f"{'async ' * awaits}def statement({', '.join(sorted(frame.local))}): pass"
+        self._read = parts_read(nodes, frame)
+        self._told: bytes | None = None
+        local = sorted(frame.local.union(self._read))  # of `args.seed` all of `args` does not count
+        head = f"{'async ' * awaits}def statement({', '.join(local)}): pass"
         tree = parsed(head, "<set-up>")
         tree.body[0].body = nodes  # type: ignore[attr-defined]
         found = compile(tree, str(frame.space.get("__file__")), "exec", dont_inherit=True).co_consts
         code = next(each for each in found if isinstance(each, CodeType))
         code = code.replace(co_name=library, co_qualname=library)
         self.function = FunctionType(code, frame.space)
+
+    def values(self, _: object = None) -> bytes:
+        """Return the plain values that the statement reads of globals which hold more."""
+        if self._told is not None:
+            return self._told
+        space = self.function.__globals__
+        found = (value_of(space, each) for parts in self._read.values() for each in parts)
+        return b"".join(atom(each) or b"?" for each in found)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _told, (self.library, self.text, self.place, self.function, self.values())
+
+
+def _told(library: str, text: bytes, place: bytes, function: FunctionType, told: bytes) -> Effect:
+    effect = Effect.__new__(Effect)
+    effect.library, effect.text, effect.place = library, text, place
+    effect.function, effect._read, effect._told = function, {}, told
+    return effect
 
 
 def _written(nodes: list[Any]) -> bytes:

@@ -127,7 +127,9 @@ def _fill(walk: Walk, node: Node) -> None:
     from memori.fingerprint.functions import follow_code
 
     effect: Any = node.origin
-    node.state.append(sized(b"U", effect.text))
+    values = effect.values()
+    walk.guards.redo(effect.values, None, values)
+    node.state += (sized(b"U", effect.text), values)
     follow_code(walk, effect.function, node)
     node.state += edge_parts(sorted(node.edges, key=lambda edge: edge[0]))
 
