@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,8 @@ BY_VERSION = {
     "eval-made lambda",
     "generator state global",
     "line number read",
+    "late reader of a line, late itself",
+    "late reader of a line, loaded",
 }
 # what a module did when it was imported is not done in a worker, and what pickling changes of a
 # value or a class is another value there
@@ -61,6 +64,9 @@ ONLY_IN_THE_PARENT = {
     "held: attribute, namespace, in a slot",
     "held: derived numpy number",
     "held: derived logger, its level",
+    "imports: subclass that only a late module lists",
+    # what the script has loaded, and only a late module of the function's reads
+    *(name for name, _ in PROJECTS.values() if re.fullmatch("imports: late .*, loaded", name)),
 }
 
 

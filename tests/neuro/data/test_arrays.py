@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from numpy._core._rational_tests import rational  # a dtype that is not numpy's own, as bfloat16
 
 from memori.neuro.data.arrays import load_array, save_array
+
+try:  # a dtype that is not numpy's own, as bfloat16
+    from numpy._core._rational_tests import rational
+except ImportError:  # before numpy 2
+    from numpy.core._rational_tests import rational
 
 DTYPES = st.one_of(
     nps.boolean_dtypes(),
