@@ -58,7 +58,7 @@ OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _CELL = r"/(?:ipykernel|xpython|marimo)_\d+/"  # a notebook's, run as a file of its own
-_MAIN = ("__main__", "__mp_main__")
+SCRIPTS = ("__main__", "__mp_main__")
 
 _by_module: Memo[tuple[str, str | None], Origin] = Memo(10_000)
 _folders: Memo[str, Listed] = Memo(1000)
@@ -212,7 +212,7 @@ def is_cell(path: str) -> bool:
 def file_of(namespace: dict[str, object]) -> str | None:
     """Return the file of the module whose globals are `namespace`, or None if nothing says it."""
     path, name = namespace.get("__file__"), namespace.get("__name__")
-    if path is None and type(name) is str and name not in _MAIN:
+    if path is None and type(name) is str and name not in SCRIPTS:
         path = getattr(sys.modules.get(name), "__file__", None)
     return path if type(path) is str else None
 
@@ -226,11 +226,11 @@ def module_label(namespace: dict[str, object], file: str = "") -> str:
     name = namespace.get("__name__")
     if type(name) is not str:
         return "?"
-    if name not in _MAIN:
+    if name not in SCRIPTS:
         return name
     spec = namespace.get("__spec__")
     known = getattr(spec, "name", None)
-    if type(known) is str and known not in _MAIN:
+    if type(known) is str and known not in SCRIPTS:
         return known.removesuffix(".__main__")
     path = namespace.get("__file__")
     if type(path) is not str:

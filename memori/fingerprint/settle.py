@@ -140,9 +140,11 @@ def _settle_chains(walk: Walk) -> None:
 
     Which chains a callable reads of a module is known when it is looked at.
     """
-    for owner, place in list(walk.slots):
+    owner = id(sys.modules)
+    places = [place for of, place in walk.slots if of == owner] if _loaded else []
+    for place in places:
         name, *chain = place.split("|")
-        if owner != id(sys.modules) or name not in _loaded or (owner, place) in _settled:
+        if name not in _loaded or (owner, place) in _settled:
             continue
         is_whole = not chain or chain[0] in ("", EFFECT, BY_NAME)
         names = list(sys.modules[name].__dict__) if is_whole else chain[:1]

@@ -8,6 +8,7 @@ compiled   whether what Python would run is what the source says
 settings   what a script has set in a library that it has imported
 kept_settings   where libraries keep that
 set_up     what a script does to a library before its functions make use of it
+lines      whether a source is worth to be read for that
 effects    the statements that do so
 parts      the plain values that these read of larger ones
 """

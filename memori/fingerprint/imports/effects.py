@@ -13,9 +13,9 @@ from types import CodeType, FunctionType
 
 from memori.fingerprint.atoms import atom, is_a
 from memori.fingerprint.imports.kept_settings import LIBRARIES
+from memori.fingerprint.imports.lines import VERBS
 from memori.fingerprint.imports.parts import parts_read, value_of
 from memori.fingerprint.imports.running import statements_run
-from memori.fingerprint.imports.set_up import VERBS
 from memori.fingerprint.imports.slices import chain_of
 from memori.fingerprint.walk import origin_of_function
 from memori.fingerprint.writer import Writer, inside, parsed
@@ -31,19 +31,9 @@ if TYPE_CHECKING:
 _ANEW = frozenset({"seed", "set", "use"})
 _OF_REGISTRIES = frozenset({"add", "register", "seed", "unregister"})
 _OF_RUNNING = frozenset(
-    [
-        "debug",
-        "level",
-        "log",
-        "loglevel",
-        "logger",
-        "logging",
-        "progress",
-        "threads",
-        "verbose",
-        "verbosity",
-    ]
-)
+    ["debug", "level", "log", "loglevel", "logger", "logging", "progress", "threads", "verbose",
+     "verbosity"]
+)  # fmt: skip
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NO_MATTER = frozenset(  # of how a script runs, not of what it computes; or looked at by others
     ["argparse", "atexit", "builtins", "concurrent", "faulthandler", "gc", "io", "logging",

@@ -17,7 +17,7 @@ from types import FunctionType, ModuleType, NoneType
 
 from memori.fingerprint.atoms import globals_of, is_a, own_attributes
 from memori.fingerprint.imports.slices import chain_of, reached
-from memori.fingerprint.origins import origin_of_namespace
+from memori.fingerprint.origins import SCRIPTS, origin_of_namespace
 from memori.fingerprint.sources import definition_of
 from memori.fingerprint.walk import origin_of_class, origin_of_function
 from memori.fingerprint.writer import inside, parsed
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Given = tuple[tuple[ast.stmt, "Frame"], ...]
 
 _DEEPEST = 10  # calls within calls
-_SCRIPT = ("__main__", "__mp_main__")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -222,7 +221,7 @@ def statements_run(content: bytes, path: str, space: Space) -> Iterator[tuple[as
         If the module cannot be parsed.
     """
     body = parsed(content, path).body
-    is_script = space.get("__name__") in _SCRIPT
+    is_script = space.get("__name__") in SCRIPTS
     yield from _run(body if is_script else [*reached(body)], Frame(space), {})
 
 

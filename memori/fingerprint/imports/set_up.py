@@ -21,12 +21,13 @@ import time
 from types import CodeType, FunctionType, ModuleType
 
 from memori.digest.memo import Memo
-from memori.fingerprint.atoms import ATOMS, globals_of, is_a, sized
+from memori.fingerprint.atoms import ATOMS, sized
 from memori.fingerprint.bytecode import code_digest
 from memori.fingerprint.graph import edge_parts
 from memori.fingerprint.guards import MISSING
 from memori.fingerprint.imports.compiled import was_compiled
-from memori.fingerprint.origins import module_label, origin_of_namespace
+from memori.fingerprint.imports.lines import calls_what_may, may_do_so
+from memori.fingerprint.origins import SCRIPTS, module_label, origin_of_namespace
 from memori.fingerprint.walk import name_of_module
 
 TYPE_CHECKING = False
@@ -42,23 +43,11 @@ if TYPE_CHECKING:
     SetUp = tuple[bool, list[Effect]]
 
 _LOADED = time.time()
-_SCRIPT = ("__main__", "__mp_main__")
-VERBS = frozenset(
-    ["add", "append", "clear", "configure", "disable", "enable", "extend", "insert", "install",
-     "override", "patch", "pop", "register", "remove", "seed", "set", "setdefault", "unregister",
-     "update", "use"]
-)  # fmt: skip
-_LINE = re.compile(  # what may do so: it calls something of a library, or gives it another value
-    rb"^([ \t]*)(?:@?([A-Za-z_]\w*)(?:\.\w+)*\.(\w+)[ \t]*([(=\[])"
-    rb"|(?:\w*_)?(?:add|register|seed|set)\w*\()",
-    re.MULTILINE,
-)
 _MAGIC = re.compile(  # as IPython writes it down
     r"^get_ipython\(\)\.run_(?:cell_magic\('(?:time|capture|prun)', '[^']*'|line_magic\('time'), "
     r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\)",
     re.MULTILINE,
 )
-_VERB = re.compile("|".join(VERBS).encode(), re.IGNORECASE)
 _PLAIN = frozenset((*ATOMS, dict, list, tuple, set))
 _FOR_ALL = ("codecs", "copyreg")  # of which methods of texts, and what copies objects, make use
 _asker: Space = {}
@@ -145,7 +134,7 @@ def _spaces(walk: Walk) -> list[Space]:
     users = (
         space
         for space in spaces.values()
-        if space.get("__name__") in _SCRIPT or origin_of_namespace(space).kind == "user"
+        if space.get("__name__") in SCRIPTS or origin_of_namespace(space).kind == "user"
     )
     return sorted(users, key=name_of_module)
 
@@ -163,11 +152,11 @@ def _set_up(space: Space) -> SetUp:
     cells = _cells(space)
     if cells is not None:
         path = "In"
-    elif type(path) is not str or not (path.endswith(".py") or name in _SCRIPT):
+    elif type(path) is not str or not (path.endswith(".py") or name in SCRIPTS):
         return True, []
     if getattr(sys.modules.get(str(name)), "__dict__", None) is not space:
         return True, []  # a function that was sent here without its module
-    size = _size(space) if name in _SCRIPT else 0  # what it calls may not be defined yet
+    size = _size(space) if name in SCRIPTS else 0  # what it calls may not be defined yet
     key = (path, id(space), id(spec), size if cells is None else len(cells))
     known = _found.get(key)
     if known is None:
@@ -193,10 +182,10 @@ def _cells(space: Space) -> list[str] | None:
 
 def _of_cells(cells: list[str], space: Space) -> list[Effect]:
     found: list[Effect] = []
-    calls_what_may = _calls_what_may(space)
+    is_anywhere = calls_what_may(space)
     for cell in cells:
         content = _run_by_magic(str(cell)).encode("utf-8", "surrogatepass")
-        if calls_what_may or _may_do_so(content, space):
+        if is_anywhere or may_do_so(content, space):
             from memori.fingerprint.imports.effects import effects, latest
 
             try:
@@ -222,7 +211,7 @@ def _read(path: str, space: Space) -> SetUp:
     try:
         with open(path, "rb") as file:
             content, look = file.read(), os.fstat(file.fileno())
-        if not (_may_do_so(content, space) or _calls_what_may(space)):
+        if not (may_do_so(content, space) or calls_what_may(space)):
             return True, []
         from memori.fingerprint.imports.effects import effects
 
@@ -230,44 +219,6 @@ def _read(path: str, space: Space) -> SetUp:
     except (OSError, SyntaxError, ValueError, RecursionError):
         return True, []
     return not found or _was_run(content, look, space), found
-
-
-def _may_do_so(content: bytes, space: Space) -> bool:
-    """Tell whether a line of a module may do something to a library."""
-    if re.search(rb"seed\w*\(", content):
-        return True
-    for line in _LINE.finditer(content):
-        indent, name, last, kind = line.groups()
-        if not indent or name is None:
-            return True
-        if kind == b"(" and _VERB.search(last) is None:
-            continue
-        value = space.get(name.decode())
-        if is_a(value, ModuleType) or callable(value):
-            return True
-        if value is None and re.search(rb"^[ \t]+(?:import|from)\b.*\b" + name, content, re.M):
-            return True
-    return False
-
-
-def _calls_what_may(space: Space) -> bool:
-    """Tell whether a line of a module of the user's, from which a script imports, may do so."""
-    if space.get("__name__") not in _SCRIPT:
-        return False
-    values = list(space.values())
-    modules = [globals_of(each) for each in values if is_a(each, ModuleType)]
-    modules += [each.__globals__ for each in values if is_a(each, FunctionType)]
-    for each in {id(each): each for each in modules}.values():
-        path = each.get("__file__")
-        if each is not space and type(path) is str and origin_of_namespace(each).kind == "user":
-            try:
-                with open(path, "rb") as file:
-                    content = file.read()
-            except OSError:
-                continue
-            if _may_do_so(content, each):
-                return True
-    return False
 
 
 def _was_run(content: bytes, look: os.stat_result, space: Any) -> bool:
